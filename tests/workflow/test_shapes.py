@@ -11,9 +11,11 @@ import pytest
 from typer.testing import CliRunner
 
 import voxome
+from voxome.blocks.runner import StepReport
 from voxome.cli.main import app
-from voxome.errors import AlreadyExists, InvalidInput, InvalidUri, PlanError, WrongCall
-from voxome.kinds.shapes import _Record
+from voxome.contracts.kinds import Target
+from voxome.errors import AlreadyExists, InvalidInput, InvalidUri, PlanError, RunFailed, RunLocked, WrongCall
+from voxome.kinds.shapes import Meshes
 from voxome.kinds.table import Table
 from voxome.resources.table import TableFile
 
@@ -234,10 +236,77 @@ def test_levels_that_do_not_share_the_corner_are_placed_or_refused(tmp_path: Pat
         voxome.write_meshes(labels, f"precomputed://{tmp_path}/mesh", level=1)
 
 
-def test_two_calls_never_share_a_folder(labels: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("own_stores", [False, True])
+def test_two_calls_never_share_a_folder(labels: str, tmp_path: Path, *, own_stores: bool) -> None:
     out = f"precomputed://{tmp_path}/mesh"
-    monkeypatch.setattr("voxome.kinds.shapes._read_record", lambda uri: _Record(None))
-    (tmp_path / "mesh" / ".voxome").mkdir(parents=True)
-    (tmp_path / "mesh" / ".voxome" / "shapes.json").write_text("{}")
-    with pytest.raises(AlreadyExists):
-        voxome.write_meshes(labels, out, engine="sequential")
+    stores = [{"store": tmp_path / name} if own_stores else {} for name in "ab"]
+    refused: list[RunLocked] = []
+
+    def call_another(report: StepReport) -> None:
+        other = {"min_volume_nm3": 5_000_000, "overwrite": True, **stores[1], **BLOCK}
+        with pytest.raises(RunLocked, match=r"another call .*is writing to .*mesh") as caught:
+            voxome.write_meshes(labels, out, **other)
+        refused.append(caught.value)
+
+    meshes = voxome.write_meshes(labels, out, progress=call_another, **stores[0], **BLOCK)
+    assert refused
+    assert meshes.ids().tolist() == IDS
+
+
+def test_a_call_whose_folder_another_machine_replaced_leaves_it_as_it_is(
+    labels: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = f"precomputed://{tmp_path}/mesh"
+    begun: list[StepReport] = []
+
+    def call_another(report: StepReport) -> None:
+        if report.tool == "common.meshes" and not begun:
+            begun.append(report)
+            monkeypatch.setenv("VOXOME_STATE", str(tmp_path / "state of another machine"))
+            voxome.write_meshes(labels, out, min_volume_nm3=2_000_000, overwrite=True, **BLOCK)
+
+    with pytest.raises(RunFailed, match="was replaced or removed by another call"):
+        voxome.write_meshes(labels, out, progress=call_another, **BLOCK)
+    assert voxome.open(out).ids().tolist() == IDS[1:2]
+
+
+def test_shapes_and_tables_of_another_call_are_never_completed(labels: str, tmp_path: Path) -> None:
+    out, table = f"precomputed://{tmp_path}/mesh", tmp_path / "objects.parquet"
+    voxome.write_meshes(labels, out, table=table, **BLOCK)
+    kinds = {"meshes": (Meshes(), out), "objects": (Table({"id": "uint64"}, ("id",)), str(table))}
+    for name, (kind, uri) in kinds.items():
+        target = Target(
+            name=name,
+            tool="common.meshes",
+            uri=uri,
+            folder=str(tmp_path),
+            step="meshes",
+            key="another",
+            frame=None,
+            block=(1, 1, 1),
+            parameters={},
+            existing=True,
+        )
+        with pytest.raises(AlreadyExists, match="was replaced or removed by another call"):
+            kind.finish(target)
+
+
+def test_what_is_replaced_stays_until_the_new_is_written(labels: str, tmp_path: Path, state: Path) -> None:
+    out, table = f"precomputed://{tmp_path}/mesh", tmp_path / "objects.parquet"
+    voxome.write_meshes(labels, out, table=table, **BLOCK)
+
+    def stop(report: StepReport) -> None:
+        if report.ended:
+            raise KeyboardInterrupt
+
+    other = {**BLOCK, "block": (6, 8, 16), "min_volume_nm3": 2_000_000, "overwrite": True, "table": table}
+    with pytest.raises(KeyboardInterrupt):
+        voxome.write_meshes(labels, out, progress=stop, **other)
+    assert voxome.open(out).ids().tolist() == IDS
+    assert TableFile(table).read()["meshed"].all()
+    pieces = sorted(path.name for path in state.glob("shapes-*/common.*"))
+    assert pieces
+    voxome.write_meshes(labels, out, table=table, **BLOCK)
+    assert sorted(path.name for path in state.glob("shapes-*/common.*")) == pieces
+    assert voxome.write_meshes(labels, out, **other).ids().tolist() == IDS[1:2]
+    assert not list(state.iterdir())

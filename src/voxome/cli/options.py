@@ -151,7 +151,9 @@ Fresh = Annotated[
 Overwrite = Annotated[
     bool,
     typer.Option(
-        "--overwrite", help="Replace what another call of voxome wrote at OUT, and the table; it is removed first."
+        "--overwrite",
+        help="Replace what another call of voxome wrote at OUT, and the table; it is removed when the new begins to be "
+        "written, after all blocks.",
     ),
 ]
 FreshCall = Annotated[

@@ -52,7 +52,8 @@ _Overwrite = Annotated[
     bool,
     typer.Option(
         "--overwrite",
-        help="Replace meshes, skeletons or a table of another call of voxome at the URIs of --into; removed first.",
+        help="Replace meshes, skeletons or a table of another call of voxome at the URIs of --into; they are removed "
+        "when the tool begins to write.",
     ),
 ]
 CheckInvariance = Annotated[

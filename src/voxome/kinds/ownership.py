@@ -37,6 +37,28 @@ def require_own(target: Target, owner: str | None) -> None:
         raise AlreadyExists(f"{target.uri} is {state}; choose another folder, or remove it")
 
 
+def require_still_own(target: Target, owner: str | None) -> None:
+    """Refuse to write on where another call has replaced the output that this step has begun.
+
+    Parameters
+    ----------
+    target : Target
+        What is written.
+    owner : str or None
+        As of `require_own`.
+
+    Raises
+    ------
+    AlreadyExists
+        If it is not the step of `target`.
+    """
+    if owner != target.key:
+        raise AlreadyExists(
+            f"{target.uri} was replaced or removed by another call while {target.tool} wrote there; what is there now "
+            "is left as it is: choose another place for one of the two"
+        )
+
+
 def write_own_file(target: Target, data: bytes) -> None:
     """Write an output that is one file, and record beside it which step it belongs to.
 

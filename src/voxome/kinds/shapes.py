@@ -26,7 +26,7 @@ from voxome.contracts.uri import Uri
 from voxome.errors import InvalidInput, UnsupportedFormat
 from voxome.geometry import Box
 from voxome.geometry.grid import Block
-from voxome.kinds.ownership import FOREIGN, require_own
+from voxome.kinds.ownership import FOREIGN, require_own, require_still_own
 from voxome.kinds.versions import pinned_folder, require_recordable
 from voxome.resources.addresses import absolute
 from voxome.resources.open import open
@@ -62,14 +62,15 @@ class ShapesReader:
 class ShapesWriter:
     """Meshes or skeletons that are written group by group."""
 
-    def __init__(self, writer: MeshWriter | SkeletonWriter) -> None:
-        self._writer = writer
+    def __init__(self, writer: MeshWriter | SkeletonWriter, target: Target) -> None:
+        self._writer, self._target = writer, target
 
     def begin_job(self) -> None:
         """Do nothing: groups that were written are written again."""
 
     def write(self, value: Any, block: Block) -> None:
-        """Write the shapes of a group."""
+        """Write the shapes of a group, unless another call has replaced the folder."""
+        require_still_own(self._target, _read_record(Uri.parse(self._target.uri)).owner)
         self._writer.write_group(block.index, value)
 
     def end_job(self, phase: int, job: int) -> None:
@@ -157,10 +158,11 @@ class Shapes(Kind):
             _folder(uri).delete()
 
     def writer(self, target: Target) -> ShapesWriter:
-        return ShapesWriter(self._open_writer(*_plain(Uri.parse(target.uri), target)))
+        return ShapesWriter(self._open_writer(*_plain(Uri.parse(target.uri), target)), target)
 
     def finish(self, target: Target) -> None:
         uri = Uri.parse(target.uri)
+        require_still_own(target, _read_record(uri).owner)
         origin = target.provenance or Provenance.now(self.type, LOCAL, target.tool, "", target.parameters)
         self._open_writer(*_plain(uri, target)).finish(replace(origin, service=self.type))
         (_folder(uri) / RECORD).write_bytes(self._record(target, complete=True))

@@ -19,7 +19,7 @@ from voxome.errors import CorruptData, NotFound, StoreError
 from voxome.geometry import Box
 from voxome.geometry.grid import Block
 from voxome.kinds.merge import ROWS_AT_ONCE, Fold, Folding, merge_parts
-from voxome.kinds.ownership import FOREIGN, require_own
+from voxome.kinds.ownership import FOREIGN, require_own, require_still_own
 from voxome.kinds.paths import has_lost_parts, part_name, parts_folder, with_suffix
 from voxome.kinds.rows import require_rows
 from voxome.kinds.versions import pinned_file, require_recordable
@@ -164,11 +164,13 @@ class Table(Kind):
 
     def write(self, target: Target, value: object) -> None:
         """Write a table, or an iterator over parts of one in the order of the key, of which it holds one at a time."""
+        self.prepare(target)
         parts = value if isinstance(value, Iterator) else iter([value])
         batches = (require_rows(part, self.columns, target) for part in parts)
         write_batches(target.uri, batches, self.columns, metadata={_STEP_KEY: target.key})
 
     def fold_parts(self, target: Target) -> None:
+        self.prepare(target)
         folder = parts_folder(target)
         parts = ((folder / part_name(0, job)).address for job in range(target.jobs(0)))
         merge_parts(parts, target.uri, folder / "merge", self.folding, metadata={_STEP_KEY: target.key})
@@ -177,6 +179,7 @@ class Table(Kind):
         """Write what made it into a table that the user has named; other tables are described by their run."""
         if not target.existing or self.is_complete(target):
             return
+        require_still_own(target, _owner_of(target.uri))
         table = TableFile(target.uri)
         metadata = {_STEP_KEY: target.key, **provenance_metadata(target.provenance)}
         write_batches(target.uri, table.batches(ROWS_AT_ONCE), self.columns, row_group=ROWS_AT_ONCE, metadata=metadata)

@@ -30,6 +30,7 @@ from voxome.workflow.options import RunOptions
 from voxome.workflow.plan import make_plan
 from voxome.workflow.run import Progress
 from voxome.workflow.store import lock_results, run_id, store_address
+from voxome.workflow.target_locks import lock_targets
 from voxome.workflow.write_into import write_into
 
 _LOG = logging.getLogger(__name__)
@@ -93,7 +94,10 @@ class ChainOptions(TypedDict, total=False):
         Outputs of the last step → URIs to write them into. Existing arrays are written again by every call, unless it
         resumes one that was interrupted.
     overwrite : bool
-        Whether meshes, skeletons and tables of other calls, at these URIs, are replaced.
+        Whether meshes, skeletons and tables of other calls, at these URIs, are replaced. They are removed when the last
+        step begins to write.
+    temporary : bool
+        Whether the folders of the steps in `store` are removed when the outputs are complete.
     fresh : bool
         Whether to remove what earlier calls of the same have computed, and start again.
     """
@@ -105,6 +109,7 @@ class ChainOptions(TypedDict, total=False):
     progress: Progress | None
     into: Mapping[str, str] | None
     overwrite: bool
+    temporary: bool
     fresh: bool
 
 
@@ -141,12 +146,15 @@ def run_chain(
     last = write_into(last, how.get("into") or {}, writers, overwrite=overwrite)
     address = store_address(store, Path(store))
     outside = inputs_from_outside(plan.steps)
-    if _is_complete(last, address) and not fresh:
-        _warn_of_reuse(last, outside)
-    else:
-        _discard(last, address, overwrite=overwrite)
-        for step in (*before, last):
-            _run(step, address, outside, workers, how)
+    with lock_targets(last, address):
+        if _is_complete(last, address) and not fresh:
+            _warn_of_reuse(last, outside)
+        else:
+            for step in (*before, last):
+                _run(step, address, outside, workers, how)
+        if how.get("temporary"):
+            for step in (*before, last):
+                storage_at(within(step.folder, address)).delete()
     steps = {step.name: step for step in (*before, last)}
     ends = {name: one for name, one in graph.outputs.items() if isinstance(one, FromStep)}
     return {name: steps[one.step].output(one.output).within(address) for name, one in ends.items()}
@@ -192,6 +200,7 @@ def _run(step: Step, address: str, outside: Mapping[str, Handle], workers: int, 
         ledger = ledger_of(opened, run)
         if how.get("fresh"):
             _forget(step, address, ledger)
+        _discard(step, address, overwrite=how.get("overwrite", False))
         progress = how.get("progress")
         run_step(step, address, engines[step.name], ledger, log=log, progress=progress, run=run, outside=outside)
         if any(kind.is_volume and target.existing for kind, target in step.targets(address)):

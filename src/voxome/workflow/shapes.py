@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypedDict, TypeVar, Unpack
 
@@ -11,6 +13,7 @@ from voxome.calls import explain_calls
 from voxome.config.folders import state_folder
 from voxome.config.machine import worker_count
 from voxome.contracts.arguments import require_flags, require_path
+from voxome.contracts.formats import PRIVATE
 from voxome.contracts.tool import Tool
 from voxome.contracts.uri import Location, Uri
 from voxome.engines.choice import EngineChoice
@@ -24,12 +27,12 @@ from voxome.resources.labels import corner_of_level, require_labels
 from voxome.resources.open import open
 from voxome.resources.shapes import Meshes, Skeletons
 from voxome.resources.volume_like import VolumeLike, as_volume
-from voxome.storage.find import storage_at
 from voxome.workflow.array_inputs import inputs_folder, store_arrays
 from voxome.workflow.chain import chain_of, run_chain
 from voxome.workflow.options import BlockChoice, RunOptions
 from voxome.workflow.run import Progress
 from voxome.workflow.store import store_address
+from voxome.workflow.target_locks import lock_target
 
 MESHES = ("common.mesh_pieces", "common.meshes")
 SKELETONS = ("common.skeleton_pieces", "common.skeletons")
@@ -51,8 +54,8 @@ class ShapesOptions(TypedDict, total=False):
     progress : function of a StepReport, optional
         Called after every job.
     overwrite : bool
-        Whether shapes of another call at `out` are replaced, and its table. They are removed before the new ones are
-        written; a call that was interrupted is resumed.
+        Whether shapes of another call at `out` are replaced, and its table. They are removed when the new ones begin
+        to be written, after all blocks; a call that was interrupted is resumed.
     fresh : bool
         Whether to remove what earlier calls of the same have computed, and start again.
     """
@@ -190,23 +193,22 @@ def _write(
     uri = _require_format(out, loaded[-1].spec.outputs[output].location("FOLDER"))
     table, store = options.get("table"), options.get("store")
     into = {output: uri} | ({} if table is None else {"objects": require_path("table", table)})
-    folder = _store(store, uri)
-    values = store_arrays({"labels": labels, **parameters}, inputs_folder(store_address(folder, Path(folder))))
-    run_chain(
-        chain_of(tools[-1], *(tool.spec for tool in loaded)),
-        values,
-        store=folder,
-        into=into,
-        options=run,
-        workers=worker_count(options.get("workers")),
-        engine=options.get("engine"),
-        records=options.get("records"),
-        progress=options.get("progress"),
-        overwrite=overwrite,
-        fresh=fresh,
-    )
-    if store is None:
-        storage_at(folder).delete()
+    with _pieces_folder(store, uri) as folder:
+        values = store_arrays({"labels": labels, **parameters}, inputs_folder(store_address(folder, Path(folder))))
+        run_chain(
+            chain_of(tools[-1], *(tool.spec for tool in loaded)),
+            values,
+            store=folder,
+            into=into,
+            options=run,
+            workers=worker_count(options.get("workers")),
+            engine=options.get("engine"),
+            records=options.get("records"),
+            progress=options.get("progress"),
+            overwrite=overwrite,
+            temporary=store is None,
+            fresh=fresh,
+        )
     return open(str(split_options(Uri.parse(uri))[0]), expect=expected)
 
 
@@ -231,8 +233,19 @@ def _require_format(out: Location, example: str) -> str:
     return absolute(uri).reveal()
 
 
-def _store(store: Location | None, uri: str) -> str:
-    """Return the folder of the pieces: the one that was chosen, or one that belongs to the destination."""
+@contextmanager
+def _pieces_folder(store: Location | None, uri: str) -> Iterator[str]:
+    """Yield the folder of the pieces: the one that was chosen, or one of the destination, which is locked.
+
+    The latter is removed at the end, unless it has pieces of calls that were interrupted.
+    """
     if store is not None:
-        return require_path("store", store)
-    return str(state_folder() / f"shapes-{hashlib.sha256(uri.encode()).hexdigest()[:16]}")
+        yield require_path("store", store)
+        return
+    folder = state_folder() / f"shapes-{hashlib.sha256(uri.encode()).hexdigest()[:16]}"
+    with lock_target(uri, folder):
+        try:
+            yield str(folder)
+        finally:
+            if [one.name for one in folder.iterdir()] == [PRIVATE]:
+                shutil.rmtree(folder)
