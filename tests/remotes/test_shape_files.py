@@ -53,6 +53,8 @@ def test_meshes_are_files_that_are_read_back(tmp_path: Path, query: str, options
         assert found.ids().tolist() == sorted(BIG_IDS)
         for id in BIG_IDS:
             assert_array_equal(triangles(found[id]), triangles(MESHES[id][0]))
+    (tmp_path / "a" / "notes.txt").touch()
+    assert MeshFilesRemote().foreign_names(Uri.parse(f"meshfiles://{tmp_path}/a")) == ["notes.txt"]
     assert [one.service for one in voxome.provenance(f"meshfiles://{tmp_path}/a")] == ["meshes"]
     assert [(one.type, one.description) for one in voxome.ls(f"meshfiles://{tmp_path}/a")] == [("meshes", "4 files")]
     with pytest.raises(NotFound, match="has no file 6"):
@@ -102,6 +104,7 @@ def test_skeletons_are_files_that_are_read_back(tmp_path: Path) -> None:
     assert_allclose(found[BIG_IDS[-1]].nodes_nm, SKELETON.nodes_nm)
     assert found[5].attributes["swc_type"].tolist() == [1, 2]
     assert [one.tool for one in voxome.provenance(str(uri))] == ["common.skeletons"]
+    assert remote.foreign_names(uri) == []
     with pytest.raises(AlreadyExists):
         remote.check_skeletons(uri, spec_of())
 

@@ -111,10 +111,41 @@ def test_only_shapes_of_the_same_type_are_replaced(labels: str, tmp_path: Path) 
     voxome.write_meshes(labels, out, **BLOCK)
     with pytest.raises(PlanError, match="has meshes of voxome"):
         voxome.write_skeletons(labels, out, overwrite=True, **BLOCK)
-    (tmp_path / "shapes" / "notes").mkdir()
-    with pytest.raises(PlanError, match="folders of others, notes"):
-        voxome.write_meshes(labels, out, overwrite=True, min_volume_nm3=1.0, **BLOCK)
     assert voxome.open(out).ids().tolist() == IDS
+
+
+FOREIGN = ("notes.txt", "notes/info", "segment_properties/provenance", ".hidden")
+
+
+@pytest.mark.parametrize("format", ["precomputed", "meshfiles"])
+def test_files_of_others_are_not_removed_with_shapes(labels: str, tmp_path: Path, format: str) -> None:
+    out = f"{format}://{tmp_path}/shapes"
+    voxome.write_meshes(labels, out, **BLOCK)
+    for name in FOREIGN:
+        file = tmp_path / "shapes" / name
+        folder = not file.parent.exists()
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("x")
+        with pytest.raises(PlanError, match=f"of others, {name.partition('/')[0]};"):
+            voxome.write_meshes(labels, out, overwrite=True, min_volume_nm3=1.0, **BLOCK)
+        with pytest.raises(AlreadyExists, match="of others"):
+            voxome.write_meshes(labels, out, fresh=True, **BLOCK)
+        assert file.read_text() == "x"
+        file.unlink()
+        if folder:
+            file.parent.rmdir()
+    assert voxome.open(out).ids().tolist() == IDS
+
+
+def test_segment_properties_with_measures_are_not_removed_with_meshes(labels: str, tmp_path: Path) -> None:
+    out, info = f"precomputed://{tmp_path}/mesh", tmp_path / "mesh" / "segment_properties" / "info"
+    voxome.write_meshes(labels, out, **BLOCK)
+    content = json.loads(info.read_text())
+    content["inline"]["properties"] = [{"id": "label", "type": "label", "values": ["a", "b", "c"]}]
+    info.write_text(json.dumps(content))
+    with pytest.raises(PlanError, match="of others, segment_properties;"):
+        voxome.write_meshes(labels, out, overwrite=True, min_volume_nm3=1.0, **BLOCK)
+    assert json.loads(info.read_text()) == content
 
 
 def test_a_fresh_call_computes_everything_again(labels: str, tmp_path: Path) -> None:

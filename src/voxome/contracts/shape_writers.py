@@ -84,6 +84,9 @@ class SupportsWriteMeshes(Protocol):
     def open_mesh_writer(self, uri: Uri, spec: ShapesSpec) -> MeshWriter:
         """Open the writer of meshes, where `check_meshes` had no objection."""
 
+    def foreign_names(self, uri: Uri) -> Sequence[str]:
+        """Return the names in a folder of shapes that no writer of this remote, of whatever options, has written."""
+
 
 @runtime_checkable
 class SupportsWriteSkeletons(Protocol):
@@ -94,3 +97,6 @@ class SupportsWriteSkeletons(Protocol):
 
     def open_skeleton_writer(self, uri: Uri, spec: ShapesSpec) -> SkeletonWriter:
         """Open the writer of skeletons, where `check_skeletons` had no objection."""
+
+    def foreign_names(self, uri: Uri) -> Sequence[str]:
+        """Return the names that no writer has written; see `SupportsWriteMeshes.foreign_names`."""

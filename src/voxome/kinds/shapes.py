@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from voxome.contracts.abilities import SupportsUriOptions
-from voxome.contracts.formats import FILE, PRIVATE
+from voxome.contracts.formats import FILE
 from voxome.contracts.handle import Handle
 from voxome.contracts.json_text import parse_object
 from voxome.contracts.kinds import Kind, Reader, Target
@@ -23,7 +23,7 @@ from voxome.contracts.shape_writers import (
     SupportsWriteSkeletons,
 )
 from voxome.contracts.uri import Uri
-from voxome.errors import InvalidInput, UnsupportedFormat
+from voxome.errors import AlreadyExists, InvalidInput, UnsupportedFormat
 from voxome.geometry import Box
 from voxome.geometry.grid import Block
 from voxome.kinds.ownership import FOREIGN, require_own, require_still_own
@@ -40,8 +40,7 @@ from voxome.storage.probe import write_problem
 FORMAT = "precomputed"
 """The format of the shapes that a run keeps in its own store."""
 _OVERWRITE = "--overwrite, overwrite=True"
-_OWN_FOLDERS = (PRIVATE, "segment_properties")
-"""Folders that writers of shapes create."""
+_MOST_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -92,6 +91,10 @@ class Shapes(Kind):
     def _open_writer(self, uri: Uri, spec: ShapesSpec) -> MeshWriter | SkeletonWriter:
         """Open the writer of the store."""
 
+    @abstractmethod
+    def _foreign_names(self, uri: Uri) -> Sequence[str]:
+        """Return the names in a folder of the store that its writers have not written."""
+
     def locate(self, handle: Handle, *, level: int = 0) -> Handle:
         uri = absolute(Uri.parse(handle.uri))
         folder = pinned_folder(replace(handle, uri=_folder(uri).address), RECORD)
@@ -133,17 +136,31 @@ class Shapes(Kind):
         if not target.replacing:
             others = "another call" + ("" if record.complete else ", unfinished")
             return [f"{uri} has {self.type} of {others}; choose another folder, or replace them ({_OVERWRITE})"]
-        foreign = [name for name in _folder(uri).entries().folders if name not in _OWN_FOLDERS]
+        foreign = self._foreign_problems(uri)
         if foreign:
-            return [f"{uri} has folders of others, {', '.join(foreign)}; choose another folder, or move them away"]
+            return foreign
         plain, spec = _plain(uri, target)
         self._open_writer(plain, spec)  # refuses wrong options
         return []
 
+    def _foreign_problems(self, uri: Uri) -> Sequence[str]:
+        """Return why a folder cannot be removed, although its shapes can."""
+        names = self._foreign_names(split_options(uri)[0])
+        if not names:
+            return []
+        listed = ", ".join(names[:_MOST_NAMED]) + (f", … ({len(names):,})" if len(names) > _MOST_NAMED else "")
+        return [f"{uri} has files or folders of others, {listed}; choose another folder, or move them away"]
+
+    def _delete(self, uri: Uri) -> None:
+        """Remove a folder in which there is nothing of others."""
+        for problem in self._foreign_problems(uri):
+            raise AlreadyExists(problem)
+        _folder(uri).delete()
+
     def discard(self, target: Target) -> None:
         uri = Uri.parse(target.uri)
         if target.replacing and _read_record(uri).owner not in (None, target.key, FOREIGN):
-            _folder(uri).delete()
+            self._delete(uri)
 
     def is_lost(self, target: Target, done: Sequence[Collection[int]], *, ended: bool) -> bool:
         return _read_record(Uri.parse(target.uri)).owner != target.key
@@ -155,7 +172,7 @@ class Shapes(Kind):
     def remove(self, target: Target) -> None:
         uri = Uri.parse(target.uri)
         if _read_record(uri).owner == target.key:
-            _folder(uri).delete()
+            self._delete(uri)
 
     def writer(self, target: Target) -> ShapesWriter:
         return ShapesWriter(self._open_writer(*_plain(Uri.parse(target.uri), target)), target)
@@ -184,6 +201,9 @@ class Meshes(Shapes):
     def _open_writer(self, uri: Uri, spec: ShapesSpec) -> MeshWriter:
         return _mesh_store(uri).open_mesh_writer(uri, spec)
 
+    def _foreign_names(self, uri: Uri) -> Sequence[str]:
+        return _mesh_store(uri).foreign_names(uri)
+
 
 @dataclass(frozen=True)
 class Skeletons(Shapes):
@@ -197,6 +217,9 @@ class Skeletons(Shapes):
 
     def _open_writer(self, uri: Uri, spec: ShapesSpec) -> SkeletonWriter:
         return _skeleton_store(uri).open_skeleton_writer(uri, spec)
+
+    def _foreign_names(self, uri: Uri) -> Sequence[str]:
+        return _skeleton_store(uri).foreign_names(uri)
 
 
 def _mesh_store(uri: Uri) -> SupportsWriteMeshes:

@@ -89,6 +89,10 @@ class MeshFilesRemote:
     def open_mesh_writer(self, uri: Uri, spec: ShapesSpec) -> MeshFiles:
         return MeshFiles(_new_files(uri, spec))
 
+    def foreign_names(self, uri: Uri) -> Sequence[str]:
+        plain, _ = take_options(uri, _READS)
+        return ShapeFiles(storage_path(plain), tuple(WRITTEN), str(uri)).foreign_names()
+
     def decode_file(self, name: str, data: bytes, unit: str | None = None) -> Mesh:
         if unit is not None:
             raise InvalidInput(f"{name}: unit={unit!r} is for skeletons; vertices are in nm, those of .glb in metres")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from os import DirEntry, scandir
 from pathlib import Path, PurePath
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxome.contracts.arguments import require_id
+from voxome.contracts.formats import PRIVATE
 from voxome.contracts.provenance import Provenance
 from voxome.contracts.shape_writers import RECORD
 from voxome.contracts.source import ResourceInfo
@@ -25,6 +26,8 @@ SIDECAR = "voxome.json"
 _LIMIT = 1 << 64
 _COMPANIONS = ("", ".csv", ".json", ".md", ".tsv", ".txt")
 """Suffixes of files that explain a folder of shapes."""
+_LEFT_OVER = (re.escape(PRIVATE), r"\..*\.part", r".*\.__lock")
+"""Names of the folder of records, and of what killed writers leave, as regular expressions."""
 
 
 class ShapeFiles:
@@ -68,6 +71,10 @@ class ShapeFiles:
             if data is not None:
                 return f"{self.folder}/{name}", data
         raise NotFound(f"{self.name} has no file {' or '.join(names)}")
+
+    def foreign_names(self) -> Sequence[str]:
+        """Return the names of all other files and folders; see `names_of_others`."""
+        return names_of_others(self.folder, (self._pattern.pattern, re.escape(SIDECAR)))
 
     def list(self, noun: str) -> Iterator[ResourceInfo]:
         """List the folder as one resource."""
@@ -117,6 +124,14 @@ def _is_file(entry: DirEntry[str]) -> bool:
         return entry.is_file()
     except OSError:
         return False
+
+
+def names_of_others(folder: StoragePath, own: Iterable[str]) -> Sequence[str]:
+    """Return the names in a folder, sorted, that are none of `own`, regular expressions, nor left over by writers."""
+    if not folder.taken():
+        return []
+    pattern = re.compile("|".join((*own, *_LEFT_OVER)))
+    return [name for name in folder.names() if not pattern.fullmatch(name)]
 
 
 def require_new(folder: StoragePath, name: str) -> None:

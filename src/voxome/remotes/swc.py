@@ -82,6 +82,10 @@ class SwcRemote:
     def open_skeleton_writer(self, uri: Uri, spec: ShapesSpec) -> SwcFiles:
         return SwcFiles(_new_files(uri, spec))
 
+    def foreign_names(self, uri: Uri) -> Sequence[str]:
+        plain, _ = take_options(uri, _OPTIONS)
+        return ShapeFiles(storage_path(plain), (SUFFIX,), str(uri)).foreign_names()
+
     def decode_file(self, name: str, data: bytes, unit: str | None = None) -> Skeleton:
         return read_swc(name, data, unit)
 

@@ -69,6 +69,7 @@ def test_meshes_are_read_back(tmp_path: Path, options: dict[str, Any]) -> None:
     write(tmp_path / "mesh", shapes, options)
     found = voxome.open(f"precomputed://{tmp_path}/mesh", expect=voxome.Meshes)
     assert found.ids().tolist() == sorted(IDS)
+    assert PrecomputedRemote().foreign_names(Uri("precomputed", f"{tmp_path}/mesh")) == []
     for id, levels in shapes.items():
         for lod, mesh in enumerate(levels if options.get("format") != "legacy" else levels[:1]):
             back = found.mesh(id, lod)

@@ -70,6 +70,7 @@ def test_skeletons_are_read_back_with_their_attributes(tmp_path: Path, sharded: 
     write(tmp_path, shapes, sharded=sharded)
     found = voxome.open(f"precomputed://{tmp_path}", expect=voxome.Skeletons)
     assert found.ids().tolist() == sorted(IDS)
+    assert PrecomputedRemote().foreign_names(Uri("precomputed", str(tmp_path))) == []
     for id, skeleton in shapes.items():
         back = found[id]
         assert_array_equal(back.nodes_nm, skeleton.nodes_nm.astype(np.float32))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,9 @@ from numpy.typing import NDArray
 from voxome.contracts.provenance import Provenance
 from voxome.contracts.uri import Uri
 from voxome.remotes.precomputed.folders import INFO
+from voxome.remotes.precomputed.provenance import FILE as PROVENANCE_FILE
 from voxome.remotes.precomputed.provenance import add_provenance, read_provenance
-from voxome.remotes.shape_files import require_new
+from voxome.remotes.shape_files import names_of_others, require_new
 from voxome.storage.find import storage_path
 from voxome.storage.json_store import Json, read_json, to_json, update_json
 from voxome.storage.path import StoragePath
@@ -25,6 +27,8 @@ PROPERTIES = "segment_properties"
 PROPERTIES_TYPE = "neuroglancer_segment_properties"
 MOST_LISTED = 1_000_000
 """Ids that a viewer can be given as one JSON file, of about 20 MB."""
+_NAMES = (re.escape(INFO), re.escape(PROVENANCE_FILE), r"[0-9a-f]+\.shard", r"\d{1,20}(\.index|:0|:0:0)?")
+"""Names of the files of shapes of all formats, as regular expressions."""
 
 _log = logging.getLogger(__name__)
 
@@ -44,6 +48,23 @@ def new_folder(uri: Uri) -> StoragePath:
     folder = storage_path(uri, writing=True)
     require_new(folder, str(uri))
     return folder
+
+
+def foreign_names(folder: StoragePath) -> Sequence[str]:
+    """Return the names in a folder of shapes that `complete_folder` and the writers of shapes have not written."""
+    return names_of_others(folder, (*_NAMES, PROPERTIES) if _lists_ids_only(folder / PROPERTIES) else _NAMES)
+
+
+def _lists_ids_only(folder: StoragePath) -> bool:
+    """Return whether there is only what `complete_folder` writes into the subfolder, or nothing."""
+    content = read_json(folder, INFO) or _listing([])
+    inline = content.get("inline")
+    ids = inline.get("ids") if isinstance(inline, dict) else None
+    return content == _listing(ids) and not names_of_others(folder, (re.escape(INFO),))
+
+
+def _listing(ids: object) -> Json:
+    return {"@type": PROPERTIES_TYPE, "inline": {"ids": ids, "properties": []}}
 
 
 def complete_folder(
@@ -69,8 +90,7 @@ def complete_folder(
     """
     listed = len(ids) <= MOST_LISTED
     if listed:
-        inline = {"ids": [str(id) for id in ids.tolist()], "properties": []}
-        properties = {"@type": PROPERTIES_TYPE, "inline": inline}
+        properties = _listing([str(id) for id in ids.tolist()])
         (folder / PROPERTIES / INFO).write_bytes(to_json(properties, str(folder / PROPERTIES)))
     else:
         _log.warning("%s has %s ids, more than viewers list; %s is left out", folder, f"{len(ids):,}", PROPERTIES)

@@ -25,6 +25,7 @@ from voxome.remotes.precomputed.folders import INFO
 from voxome.remotes.precomputed.info import Json, check, whole_numbers
 from voxome.remotes.precomputed.layers import VOLUME, list_layer, open_shapes, read_layer, type_of
 from voxome.remotes.precomputed.mesh_writer import check_meshes, open_mesh_writer
+from voxome.remotes.precomputed.new_shapes import foreign_names
 from voxome.remotes.precomputed.segment_properties import properties_folder, stored_properties, write_segment_properties
 from voxome.remotes.precomputed.skeleton_writer import check_skeletons, open_skeleton_writer
 from voxome.remotes.precomputed.source import PrecomputedPyramid, open_level
@@ -125,6 +126,9 @@ class PrecomputedRemote:
 
     def open_skeleton_writer(self, uri: Uri, spec: ShapesSpec) -> SkeletonWriter:
         return open_skeleton_writer(uri, spec)
+
+    def foreign_names(self, uri: Uri) -> Sequence[str]:
+        return foreign_names(storage_path(uri))
 
     def open_points_writer(self, uri: Uri, spec: PointsSpec) -> PointsWriter:
         return AnnotationWriter(storage_path(uri, writing=True), str(uri), spec)
