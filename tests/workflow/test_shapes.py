@@ -252,6 +252,13 @@ def test_problems_are_reported_before_anything_is_written(labels: str, tmp_path:
     assert not (tmp_path / "mesh").exists()
 
 
+@pytest.mark.parametrize("name", ["t.txt", "t.csv", "t"])
+def test_a_table_of_objects_is_a_parquet_file(labels: str, tmp_path: Path, name: str) -> None:
+    with pytest.raises(PlanError, match=rf"{name} is to be a Parquet table; end its name in \.parquet"):
+        voxome.write_meshes(labels, f"precomputed://{tmp_path}/mesh", table=tmp_path / name, **BLOCK)
+    assert not list(tmp_path.glob("[mt]*"))
+
+
 def test_levels_that_do_not_share_the_corner_are_placed_or_refused(tmp_path: Path) -> None:
     array = np.zeros((16, 16, 32), np.uint64)
     array[4:12, 4:12, 4:28] = 7

@@ -15,7 +15,7 @@ from voxome.contracts.handle import STORE, Handle
 from voxome.contracts.kinds import Arrays, Kind, Rows, Target
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
-from voxome.errors import CorruptData, NotFound, StoreError
+from voxome.errors import CorruptData, InvalidInput, NotFound, StoreError
 from voxome.geometry import Box
 from voxome.geometry.grid import Block
 from voxome.kinds.merge import ROWS_AT_ONCE, Fold, Folding, merge_parts
@@ -28,6 +28,7 @@ from voxome.resources.rows import concatenate
 from voxome.resources.table import TableFile, write_batches, write_table
 from voxome.storage.find import storage_at
 
+_SUFFIX = ".parquet"
 _STEP_KEY = "voxome_step_key"
 """Metadata of a table: the key of the step that it belongs to."""
 
@@ -125,10 +126,13 @@ class Table(Kind):
         return TableFile(handle.uri).read()
 
     def location(self, base: str) -> str:
-        return with_suffix(base, ".parquet")
+        return with_suffix(base, _SUFFIX)
 
     def target_uri(self, uri: str) -> str:
-        return require_recordable(Uri("", storage_at(uri, writing=True).path, storage_at(uri).options))
+        path = storage_at(uri, writing=True)
+        if not path.name.lower().endswith(_SUFFIX):
+            raise InvalidInput(f"{path} is to be a Parquet table; end its name in {_SUFFIX}")
+        return require_recordable(Uri("", path.path, path.options))
 
     def target_problems(self, target: Target, workers: int) -> Iterator[str]:
         owner = _owner_of(target.uri)
