@@ -25,11 +25,11 @@ def read_provenance(source: object) -> tuple[Provenance, ...]:
     return () if keeper is None else keeper.read_provenance()
 
 
-def record(source: object, *entries: Provenance, name: str) -> bool:
+def record(source: object, *entries: Provenance, name: str, repeated: bool = False) -> bool:
     """Add entries to the provenance of a resource, and return whether its store keeps them.
 
-    An entry that is there, but for its time, is not added again. A format without a place for provenance, a store that
-    refuses it, and more than `MOST_ENTRIES` are logged: the resource itself is there.
+    An entry that is there, but for its time, is not added again, unless `repeated`. A format without a place for
+    provenance, a store that refuses it, and more than `MOST_ENTRIES` are logged: the resource itself is there.
 
     Parameters
     ----------
@@ -39,6 +39,8 @@ def record(source: object, *entries: Provenance, name: str) -> bool:
         What made it.
     name : str
         Its URI, for messages.
+    repeated : bool
+        Whether the same may be made again, as the resource has changed since.
     """
     keeper = ability(source, SupportsProvenance)
     if keeper is None:
@@ -46,7 +48,7 @@ def record(source: object, *entries: Provenance, name: str) -> bool:
         return False
     try:
         known = [replace(one, time="") for one in keeper.read_provenance()]
-        new = [one for one in entries if replace(one, time="") not in known]
+        new = [one for one in entries if repeated or replace(one, time="") not in known]
         room = max(0, MOST_ENTRIES - len(known))
         for one in new[:room]:
             keeper.add_provenance(one)

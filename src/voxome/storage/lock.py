@@ -35,7 +35,7 @@ class LockRecord:
     unfinished : list of str
         Parts of what is locked that the work has begun and not finished; with any, the file stays.
     work : str
-        What it is locked for: ``run``, ``transfer`` or ``downsampling``.
+        What it is locked for: ``run``, ``transfer``, ``downsampling`` or ``export``.
     """
 
     owner: str | None
@@ -92,7 +92,7 @@ def lock_file(file: StoragePath, name: str, work: str, *, owner: str, holder: st
     file : StoragePath
         The file.
     name, work : str
-        What is locked, and for what: ``run``, ``transfer`` or ``downsampling``.
+        What is locked, and for what: ``run``, ``transfer``, ``downsampling`` or ``export``.
     owner : str
         Unique and constant for the work.
     holder : str

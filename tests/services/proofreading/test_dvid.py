@@ -164,6 +164,14 @@ def test_changed_chunks_are_exported(session: DvidSession, tmp_path) -> None:
     work.merge([5, 6])
     assert work.export(uri, since=first) == 1
     assert np.array_equal(voxome.open(uri)[...], work.volume[...])
+    made = voxome.provenance(uri)[-1]
+    assert (made.service, made.parameters["version"], made.parameters["since"]) == ("proofread", work.version, first)
+    work = work.commit()
+    work.merge([5, 9])
+    with pytest.raises(InvalidInput, match=rf"has version {made.parameters['version']} of the segments, not version"):
+        work.export(uri, since=first)
+    assert work.export(uri, since=made.parameters["version"]) > 0
+    assert np.array_equal(voxome.open(uri)[...], work.volume[...])
 
 
 def test_what_dvid_does_not_have_is_refused(session: DvidSession, address: str) -> None:

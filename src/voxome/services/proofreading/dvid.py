@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Never, Self, get_args
 
@@ -13,11 +13,13 @@ from numpy.typing import ArrayLike, NDArray
 from voxome.calls import explain_calls
 from voxome.contracts.kinds import Rows
 from voxome.contracts.label_edits import LabelEdits, LabelMutation, LabelVersion, LabelVersionInfo
+from voxome.contracts.provenance import LOCAL, Provenance
 from voxome.contracts.uri import Location, location_text
 from voxome.errors import EditConflict, InvalidInput, NotFound, UnknownName, UnsupportedFormat
 from voxome.geometry import Box
 from voxome.geometry.runs import Runs
 from voxome.resources.open import open, open_source
+from voxome.resources.provenance import input_record, own_version
 from voxome.resources.volume import Volume
 from voxome.services.proofreading.arguments import (
     require_apart,
@@ -27,8 +29,8 @@ from voxome.services.proofreading.arguments import (
     require_points,
 )
 from voxome.services.proofreading.changes import Changes
-from voxome.services.proofreading.export import update_volume
 from voxome.services.proofreading.operations import Operation
+from voxome.services.proofreading.partial_export import Update, export_changes
 from voxome.services.proofreading.split import Way
 from voxome.services.proofreading.voxel_split import MOST_VOXELS
 from voxome.services.proofreading.watershed import B, divide, is_parted
@@ -74,7 +76,7 @@ class DvidSession:
     @property
     def uri(self) -> str:
         """Address of the segments, for `voxome.open`."""
-        return f"{self._scheme}://{self.node.url.partition('://')[2]}/{self.node.uuid}/{self.instance}"
+        return self._address(self.node.uuid)
 
     @property
     def volume(self) -> Volume:
@@ -251,12 +253,30 @@ class DvidSession:
     def export(self, uri: Location, *, version: str | None = None, since: str | None = None, **options: Any) -> int:
         """Write the segments of a version into another store; see `Session.export`."""
         node = self.node if version is None else self.node.at(version)
-        source = open_source(self._on(node).uri)
+        address = self._address(node.uuid)
         if since is None:
-            return transfer(self._on(node).uri, location_text(uri), **options).run
+            return transfer(address, location_text(uri), **options).run
         if options:
             raise InvalidInput(f"{', '.join(options)}: options are of a new volume; leave them out with since=")
-        return update_volume(source, open_source(uri, mode="r+"), self._changed_boxes(since, node.uuid), str(uri))
+        source, before = open_source(address), self.node.at(since).uuid
+        parameters = {"branch": node.info.branch, "version": node.uuid, "since": since}
+        inputs = [input_record("labels", source, address)]
+        update = Update(
+            source=source,
+            address=self._address("*"),
+            since=before,
+            version=node.uuid,
+            boxes=self._changed_boxes(before, node.uuid),
+            entry=Provenance.now("proofread", LOCAL, "voxome.proofread", own_version(), parameters, inputs),
+            version_of=self._version_of,
+        )
+        return export_changes(uri, update)
+
+    def _version_of(self, entries: Sequence[Provenance]) -> str | None:
+        """Return the version of which a volume was made, by its provenance."""
+        versions = {self._address(uuid): uuid for uuid in self.versions}
+        made_of = [one.uri for entry in entries for one in entry.inputs if one.uri in versions]
+        return versions[made_of[-1]] if made_of else None
 
     def _changed_boxes(self, since: str, until: str) -> list[Box]:
         table, shape = self.changes(since, until), self.labels.block_shape
@@ -291,6 +311,9 @@ class DvidSession:
     def _mappings(self, version: str | None) -> dict[int, int]:
         table = self._at(version).mappings()
         return dict(zip(table["supervoxel"].tolist(), table["body"].tolist(), strict=True))
+
+    def _address(self, uuid: str) -> str:
+        return f"{self._scheme}://{self.node.url.partition('://')[2]}/{uuid}/{self.instance}"
 
     def _at(self, version: str | None) -> LabelEdits:
         return self.labels if version is None else self.node.at(version).labels(self.instance)

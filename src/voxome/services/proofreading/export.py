@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import product
 
 import numpy as np
@@ -52,8 +52,16 @@ def changed_boxes(store: ProofreadingStore, before: State, after: State) -> list
     return [chunk_box(number, store.domain, CHUNK) for number in store.chunks_of(roots)]
 
 
-def update_volume(source: VolumeSource, target: VolumeSource, boxes: Iterable[Box], name: str) -> int:
+def update_volume(
+    source: VolumeSource,
+    target: VolumeSource,
+    boxes: Iterable[Box],
+    name: str,
+    begin: Callable[[], None] = lambda: None,
+) -> int:
     """Write what differs in some boxes into a volume, and into its coarser levels.
+
+    The coarser levels are compared too, as an interrupted call may have written the finest one only.
 
     Parameters
     ----------
@@ -65,6 +73,8 @@ def update_volume(source: VolumeSource, target: VolumeSource, boxes: Iterable[Bo
         What may differ.
     name : str
         The volume, for messages.
+    begin : callable
+        Called when everything is checked, before anything is written.
 
     Returns
     -------
@@ -83,15 +93,16 @@ def update_volume(source: VolumeSource, target: VolumeSource, boxes: Iterable[Bo
     pyramid = ability(target, SupportsLevels)
     levels = [] if pyramid is None else pyramid.levels
     scales = [require_scale(name, levels, number) for number in range(1, len(levels))]
-    written = []
-    for cell in _cells(target, boxes):
+    begin()
+    cells, count = _cells(target, boxes), 0
+    for cell in cells:
         voxels = exact_values(source.read(cell), target.spec.dtype)
         if not np.array_equal(voxels, target.read(cell)):
             target.write(cell, np.ascontiguousarray(voxels, target.spec.dtype))
-            written.append(cell)
-    if pyramid is not None and written:
-        _update_levels(target, [(pyramid.level(number), scale) for number, scale in enumerate(scales, 1)], written)
-    return len(written)
+            count += 1
+    if pyramid is not None:
+        _update_levels(target, [(pyramid.level(number), scale) for number, scale in enumerate(scales, 1)], cells)
+    return count
 
 
 def _rule(target: VolumeSource) -> tuple[Method, float | int | None]:
@@ -101,21 +112,23 @@ def _rule(target: VolumeSource) -> tuple[Method, float | int | None]:
     return made.get("method", "mode"), made.get("no_data")
 
 
-def _update_levels(finest: VolumeSource, levels: Sequence[ScaledLevel], written: Sequence[Box]) -> None:
-    """Update levels as `voxome.downsample` and transfers compute them: from the voxels of the finest level."""
+def _update_levels(finest: VolumeSource, levels: Sequence[ScaledLevel], boxes: Sequence[Box]) -> None:
+    """Update levels in some boxes as `voxome.downsample` and transfers compute them: from the finest voxels."""
     method, no_data = _rule(finest)
     for coarse, scale in levels:
         parts = defaultdict(list)
-        for box in written:
+        for box in boxes:
             touched = box.coarsen(scale) & coarse.spec.domain
             for cell in _cells(coarse, [touched]):
                 parts[cell].append(touched & cell)
         for cell, changed in parts.items():
-            voxels = np.array(coarse.read(cell))
+            before = coarse.read(cell)
+            voxels = np.array(before)
             for part in changed:
                 fine = part.refine(scale) & finest.spec.domain
                 voxels[part.within(cell)] = downsample_array(finest.read(fine), fine, scale, method, no_data)
-            coarse.write(cell, voxels)
+            if not np.array_equal(voxels, before):
+                coarse.write(cell, voxels)
 
 
 def _cells(target: VolumeSource, boxes: Iterable[Box]) -> list[Box]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -12,20 +12,20 @@ from numpy.typing import ArrayLike
 
 from voxome.calls import explain_calls
 from voxome.contracts.arguments import require_number
+from voxome.contracts.provenance import Provenance
 from voxome.contracts.uri import Location, location_text
 from voxome.errors import EditConflict, InvalidInput, describe_value
 from voxome.geometry import Box
-from voxome.resources.open import open_source
-from voxome.resources.provenance import record
 from voxome.resources.volume import Volume
 from voxome.services.proofreading.arguments import id_text, require_distinct, require_id, require_ids, require_points
 from voxome.services.proofreading.changes import Changes
 from voxome.services.proofreading.editor import Edit, NewIds
-from voxome.services.proofreading.export import changed_boxes, update_volume
+from voxome.services.proofreading.export import changed_boxes
 from voxome.services.proofreading.leases import Lease, release_lease, take_lease
 from voxome.services.proofreading.lookups import Lookups
 from voxome.services.proofreading.mapping import Mapping
 from voxome.services.proofreading.operations import Operation
+from voxome.services.proofreading.partial_export import Update, export_changes
 from voxome.services.proofreading.queue import SuggestionQueue
 from voxome.services.proofreading.source import SegmentsSource
 from voxome.services.proofreading.split import SplitPlan, Way, plan_split
@@ -351,7 +351,8 @@ class Session(Lookups):
         version : int or str, optional
             Version; now if None.
         since : int or str, optional
-            Version that the destination has: only what has changed since is written, at all of its levels.
+            Version that the destination has: only what has changed since is written, at all of its levels. Repeat the
+            call if it was interrupted; until then the destination is not finished.
         **options
             Of `voxome.transfer`, for a new volume: ``levels``, ``chunk``, ``dtype``, ``workers``, ….
 
@@ -363,7 +364,10 @@ class Session(Lookups):
         Raises
         ------
         InvalidInput
-            If the destination does not fit, or `options` are given with `since`.
+            If the destination does not fit, its provenance says that it has another version than `since`, or `options`
+            are given with `since`.
+        RunLocked
+            If something else is writing into the destination.
         """
         with self.store.database.reading() as connection:
             after = self._state_at(connection, version)
@@ -375,8 +379,20 @@ class Session(Lookups):
             return transfer(segments, location_text(uri), **options).run
         if options:
             raise InvalidInput(f"{', '.join(options)}: options are of a new volume; leave them out with since=")
-        target, name = open_source(uri, mode="r+"), str(uri)
-        count = update_volume(source, target, changed_boxes(self.store, before, after), name)
         entry = source.read_provenance()[-1]
-        record(target, replace(entry, parameters={**entry.parameters, "since": since}), name=name)
-        return count
+        update = Update(
+            source=source,
+            address=self.uri,
+            since=before.version,
+            version=entry.parameters["version"],
+            boxes=changed_boxes(self.store, before, after),
+            entry=replace(entry, parameters={**entry.parameters, "since": since}),
+            version_of=_version_of,
+        )
+        return export_changes(uri, update)
+
+
+def _version_of(entries: Sequence[Provenance]) -> int | None:
+    """Return the version of the segments of a volume, by its provenance; None if they were never proofread."""
+    versions = [one.parameters.get("version") for one in entries if one.service == "proofread"]
+    return versions[-1] if versions else None

@@ -149,7 +149,7 @@ def locked_state(
     lock : StoragePath, optional
         File that locks the destination against transfers of other machines.
     work : str
-        What it is locked for: ``transfer`` or ``downsampling``.
+        What it is locked for: ``transfer``, ``downsampling`` or ``export``.
 
     Raises
     ------
