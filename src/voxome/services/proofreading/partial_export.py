@@ -80,7 +80,8 @@ def export_changes(uri: Location, update: Update) -> int:
     Raises
     ------
     InvalidInput
-        If it has another version, another call that writes it was interrupted, or it does not fit as `update_volume` says.
+        If it has another version, another call that writes it was interrupted, or it does not fit, as for
+        `update_volume`.
     RunLocked
         If it is being written.
     """
