@@ -32,7 +32,7 @@ Author = Annotated[str | None, typer.Option(help="Who edits; default: the user o
 
 
 def _parse_version(text: str) -> int | str:
-    return int(text) if text.isdigit() else text
+    return int(text) if text.isascii() and text.isdecimal() else text
 
 
 def _version_option(help: str) -> Any:

@@ -91,7 +91,7 @@ async def read_body(request: Request, limit: int) -> bytearray:
     """
     announced = request.headers.get("content-length", "0")
     body = bytearray()
-    if not announced.isdigit() or int(announced) > limit:
+    if not (announced.isascii() and announced.isdecimal()) or int(announced) > limit:
         raise TooLarge(f"a body of {announced} bytes is more than {limit}")
     async for part in request.stream():
         body += part

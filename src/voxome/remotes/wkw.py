@@ -158,7 +158,11 @@ def _magnifications(layer: Path) -> dict[Triple, Path]:
     folders = {}
     for folder in layer.iterdir() if layer.is_dir() else ():
         parts = folder.name.split("-")
-        if all(part.isdigit() for part in parts) and len(parts) in (1, 3) and (folder / HEADER).is_file():
+        if (
+            all(part.isascii() and part.isdecimal() for part in parts)
+            and len(parts) in (1, 3)
+            and (folder / HEADER).is_file()
+        ):
             x, y, z = (int(part) for part in (parts if len(parts) == 3 else parts * 3))
             folders[z, y, x] = folder
     return {mag: folders[mag] for mag in sorted(folders, key=lambda mag: (math.prod(mag), mag))}

@@ -272,7 +272,7 @@ def _level_number(uri: Uri, level: int | None = None) -> int:
     query = uri.query.get("level")
     if level is not None or query is None:
         return require_count("level", level or 0, 0)
-    if not query.isdigit():
+    if not (query.isascii() and query.isdecimal()):
         raise InvalidUri(f"{uri}: level {query!r} is not a number; write ?level=2")
     return int(query)
 

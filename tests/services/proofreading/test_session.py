@@ -6,9 +6,10 @@ import importlib
 import os
 import re
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,13 @@ from voxome.errors import (
     AlreadyExists,
     EditConflict,
     InvalidInput,
+    InvalidUri,
     NotFound,
     StoreError,
     UnknownName,
     UnsupportedFormat,
 )
+from voxome.services.proofreading import state
 from voxome.services.proofreading.session import Session
 
 Open = Callable[..., Session]
@@ -496,7 +499,9 @@ def test_names_are_those_of_a_segment_that_exists(open_session: Open) -> None:
         session.names(2)
 
 
-@pytest.mark.parametrize("file", ["/proc/edits.sqlite", "/proc/new/edits.sqlite", "{folder}/file/edits.sqlite"])
+@pytest.mark.parametrize(
+    "file", ["/proc/edits.sqlite", "{folder}/new/edits.sqlite", "/proc/new/edits.sqlite", "{folder}/file/edits.sqlite"]
+)
 def test_where_no_store_can_be_made_no_voxel_is_read(
     labels_uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str
 ) -> None:
@@ -514,3 +519,72 @@ def test_files_and_folders_that_are_not_stores_are_named(labels_uri: str, tmp_pa
     (tmp_path / "notes.txt").write_text("not a database " * 99)
     with pytest.raises(StoreError, match=r"cannot read the proofreading store .*notes\.txt: file is not a database"):
         voxome.proofread(labels_uri, tmp_path / "notes.txt")
+
+
+def test_threads_that_share_a_session_take_note_of_an_edit_once(
+    open_session: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared, bob = open_session("ann"), open_session("bob")
+    bob.merge([1, 2])
+    both, read_operation = threading.Barrier(2), state.read_operation
+
+    def read(row: Any) -> Any:
+        with suppress(threading.BrokenBarrierError):
+            both.wait(0.2)
+        return read_operation(row)
+
+    monkeypatch.setattr(state, "read_operation", read)
+    in_threads(shared.refresh, shared.refresh)
+    assert [one.number for one in shared.history()] == [1]
+
+
+def test_an_edit_of_another_thread_accepts_no_suggestion(open_session: Open) -> None:
+    session = open_session()
+    number = session.suggestions.add("merge", ids=[1, 2])
+    edit = threading.Thread(target=session.merge, args=([3, 4],))
+    with session.accepting(number):
+        edit.start()
+        edit.join(0.2)
+    edit.join()
+    assert session.segment_of([4]).tolist() == [3]
+    assert [one.number for one in session.suggestions.list()] == [number]
+
+
+def in_threads(*calls: Callable[[], object]) -> None:
+    """Run calls in threads, at once."""
+    threads = [threading.Thread(target=one) for one in calls]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+
+
+@pytest.mark.parametrize("score", [float("nan"), float("inf"), 1j, "high"])
+def test_a_suggestion_has_a_finite_score(open_session: Open, score: Any) -> None:
+    session = open_session()
+    with pytest.raises(InvalidInput, match=r"score is .*; expected a"):
+        session.suggestions.add("merge", ids=[1, 2], score=score)
+    assert session.suggestions.list(None) == []
+
+
+def test_a_suggestion_is_about_what_exists(open_session: Open) -> None:
+    session = open_session()
+    points = {"points_a": [[0, 0, 0]], "points_b": [[0, 0, 1]]}
+    for message, action, arguments in [
+        ("no segment 99", "merge", {"ids": [1, 99]}),
+        ("no segment 99", "split", {"id": 99, **points}),
+        ("no segment 99", "cleave", {"id": 99, "supervoxels": [1]}),
+        ("no supervoxels 98", "cleave", {"id": 1, "supervoxels": [1, 98]}),
+    ]:
+        with pytest.raises(NotFound, match=message):
+            session.suggestions.add(action, **arguments)
+    assert session.suggestions.list(None) == []
+
+
+@pytest.mark.parametrize("version", ["\u00b2", "\u0661"])
+def test_a_version_in_an_address_is_a_number_of_plain_digits_or_a_name(open_session: Open, version: str) -> None:
+    session = open_session()
+    with pytest.raises(UnknownName, match=f"version {version!r}"):
+        voxome.open(session.reveal_uri(version))
+    with pytest.raises(InvalidUri, match="is not a number"):
+        voxome.open(f"{session.store.uri}?level={version}")

@@ -6,6 +6,7 @@ Format: https://github.com/google/neuroglancer/blob/master/src/datasource/precom
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -289,8 +290,8 @@ class SpatialLevel:
         values = self.index.values
         if values.sharding is not None:
             return morton_cells(values.ids(), self.cells.shape)
-        names = (name.partition(".")[0].split("_") for name in values.folder.names())
-        found = [tuple(map(int, parts)) for parts in names if len(parts) == 3 and all(map(str.isdigit, parts))]
+        names = (name.partition(".")[0] for name in values.folder.names())
+        found = [tuple(map(int, name.split("_"))) for name in names if re.fullmatch("[0-9]+_[0-9]+_[0-9]+", name)]
         return np.array(found, np.int64).reshape(-1, 3)
 
     def _read(self, cells: NDArray[np.int64]) -> list[bytes | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -10,6 +11,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from voxome.contracts.arguments import require_number
 from voxome.errors import InvalidInput, describe_value
 from voxome.geometry import Box
 from voxome.services.proofreading.ids import LARGEST
@@ -93,6 +95,20 @@ def require_version(version: int | str) -> int | str:
             "of a version or branch"
         )
     return number
+
+
+def require_finite(name: str, value: Any) -> float:
+    """Return a number; `name` is the argument, for messages.
+
+    Raises
+    ------
+    InvalidInput
+        If it is no real number, infinite or NaN.
+    """
+    number = require_number(name, value)
+    if isinstance(number, complex | np.complexfloating) or not math.isfinite(number):
+        raise InvalidInput(f"{name} is {describe_value(value)}; expected a finite number")
+    return float(number)
 
 
 def require_points(name: str, points: ArrayLike, domain: Box) -> NDArray[np.int64]:

@@ -108,23 +108,31 @@ class Database:
         self._flush()
 
     def require_creatable(self) -> None:
-        """Raise if it is a file that this process cannot make, before what it is to contain is computed."""
+        """Raise if it is a file that this process cannot make, before what it is to contain is computed.
+
+        Raises
+        ------
+        StoreError
+            Also if its folder does not exist, as in a mistyped address: a new store there would have no history.
+        """
         if not self.is_file:
             return
         file = Path(str(self.url.database))
-        folder = next(one for one in file.parents if one.exists())
+        if not file.parent.exists():
+            raise StoreError(
+                f"cannot write the proofreading store {self.name}: there is no folder {file.parent}; make it, or check "
+                "the address"
+            )
         with storing(file):
             if file.exists():
                 os.close(os.open(file, os.O_RDWR))
             else:
-                tempfile.TemporaryFile(dir=folder).close()
+                tempfile.TemporaryFile(dir=file.parent).close()
 
     def create(self, fill: Callable[[sa.Connection], None]) -> bool:
         """Create the tables and let `fill` write into them, in one transaction; False if another process was faster."""
         if self.is_file:
             file = Path(str(self.url.database))
-            with storing(file):
-                file.parent.mkdir(parents=True, exist_ok=True)
             with self._mapped_errors(_CREATE), closing(sqlite3.connect(file, timeout=_WAIT_S)) as connection:
                 connection.execute("PRAGMA journal_mode=WAL")
         with self._transaction(_CREATE) as connection:

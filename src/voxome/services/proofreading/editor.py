@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from collections.abc import Mapping as JsonObject
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from threading import RLock
 from typing import Any
 
 import sqlalchemy as sa
@@ -55,7 +56,7 @@ class Edit:
 
 
 class Editor:
-    """State of a branch, and the transactions by which a session reads and changes it.
+    """State of a branch, and the transactions by which a session reads and changes it; threads may share it.
 
     Parameters
     ----------
@@ -70,6 +71,7 @@ class Editor:
     def __init__(self, store: ProofreadingStore, author: str, branch: str = MAIN) -> None:
         self.store, self.author, self.branch = store, author, branch
         self.token = uuid.uuid4().hex
+        self._lock = RLock()  # held before a transaction begins, while the state is used
         self._state = store.state(branch)
         self._seen = self._state.version
         self._states: dict[Lineage, State] = {}
@@ -81,11 +83,20 @@ class Editor:
     @contextmanager
     def accepting(self, suggestion: int) -> Iterator[None]:
         """Let the edits in a ``with`` block accept a suggestion, in their transaction."""
-        self._accepted = suggestion
-        try:
-            yield
-        finally:
-            self._accepted = None
+        with self._lock:
+            self._accepted = suggestion
+            try:
+                yield
+            finally:
+                self._accepted = None
+
+    def require_known(self, arguments: JsonObject[str, Any]) -> None:
+        """Raise NotFound if a segment or a supervoxel among the arguments of an edit does not exist now."""
+        with self._reading() as state:
+            self._require_exist([*arguments.get("ids", ()), *([arguments["id"]] if "id" in arguments else ())])
+            unknown = [one for one in arguments.get("supervoxels", ()) if not state.mapping.segment_of(one)]
+        if unknown:
+            raise NotFound(f"no supervoxels {id_text(unknown)} on the branch {self.branch!r}")
 
     def _toggle(self, operation: Operation | int | None, action: Toggle) -> Operation:
         with self._writing() as connection:
@@ -101,14 +112,15 @@ class Editor:
     def _writing(self) -> Iterator[sa.Connection]:
         if self._closed:
             raise InvalidInput("this session is closed; begin another one with voxome.proofread(…)")
-        with self.store.database.writing() as connection:
+        with self._lock, self.store.database.writing() as connection:
             yield connection
 
     def _append(self, operation: Operation) -> None:
         """Take note of an own operation; edits are based on it, unless others have edited since the last refresh."""
-        if all(one.session == self.token for one in self._state.log.after(self._seen)):
-            self._seen = operation.number
-        self._state.append(operation)
+        with self._lock:
+            if all(one.session == self.token for one in self._state.log.after(self._seen)):
+                self._seen = max(self._seen, operation.number)
+            self._state.append(operation)
 
     def _last(self, action: Toggle) -> int:
         """Return the edit that an undo or a redo of this session concerns by default."""
@@ -180,9 +192,11 @@ class Editor:
     def _require_free(self, connection: sa.Connection, segments: Iterable[int]) -> None:
         require_free(connection, self.branch, self.token, segments, self.store.database.now_s(connection))
 
-    def _mapping(self, version: VersionLike | None) -> Mapping:
-        with self.store.database.reading() as connection:
-            return self._state_at(connection, version).mapping
+    @contextmanager
+    def _reading(self, version: VersionLike | None = None) -> Iterator[State]:
+        """Yield the state at a version, which no other thread changes meanwhile."""
+        with self._lock, self.store.database.reading() as connection:
+            yield self._state_at(connection, version)
 
     def _state_at(self, connection: sa.Connection, version: VersionLike | None) -> State:
         """Return the state at a version; the last ones are kept."""

@@ -58,10 +58,9 @@ class Lookups(Editor):
 
     def refresh(self) -> int:
         """Take note of the edits of all other sessions, and return the version."""
-        with self.store.database.reading() as connection:
-            self._state.follow(connection)
-        self._seen = self._state.version
-        return self._seen
+        with self._reading() as state:
+            self._seen = state.version
+            return self._seen
 
     @explain_calls
     def segment_of(self, supervoxels: ArrayLike, version: VersionLike | None = None) -> NDArray[np.uint64]:
@@ -79,10 +78,9 @@ class Lookups(Editor):
         (n,) array of uint64
             0 where a supervoxel does not exist, and for 0, the background.
         """
-        mapping = self._mapping(version)
-        return np.array(
-            [mapping.segment_of(one) for one in require_ids("supervoxels", supervoxels, background=True)], np.uint64
-        )
+        ids = require_ids("supervoxels", supervoxels, background=True)
+        with self._reading(version) as state:
+            return np.array([state.mapping.segment_of(one) for one in ids], np.uint64)
 
     @explain_calls
     def supervoxels(self, id: int, version: VersionLike | None = None) -> NDArray[np.uint64]:
@@ -101,7 +99,8 @@ class Lookups(Editor):
             If the segment does not exist in this version.
         """
         segment = require_id("id", id)
-        return np.array(sorted(_members(self._mapping(version), segment, version)), np.uint64)
+        with self._reading(version) as state:
+            return np.array(sorted(_members(state.mapping, segment, version)), np.uint64)
 
     @explain_calls
     def segments_at(self, points: ArrayLike, version: VersionLike | None = None) -> NDArray[np.uint64]:
@@ -121,11 +120,10 @@ class Lookups(Editor):
         """
         at = require_points("points", points, self.store.domain)
         voxels = StoredVoxels(self.store.source)
-        with self.store.database.reading() as connection:
+        with self._lock, self.store.database.reading() as connection:
             mapping = self._state_at(connection, version).mapping
-            ids = ids_at(voxels, connection, at)
-        stored, inverse = np.unique(ids, return_inverse=True)
-        segments = [mapping.segment_of(mapping.supervoxel_of(one)) if one else 0 for one in stored.tolist()]
+            stored, inverse = np.unique(ids_at(voxels, connection, at), return_inverse=True)
+            segments = [mapping.segment_of(mapping.supervoxel_of(one)) if one else 0 for one in stored.tolist()]
         return np.array(segments, np.uint64)[inverse]
 
     @explain_calls
@@ -142,7 +140,7 @@ class Lookups(Editor):
         table
             ``supervoxel``, ``before`` and ``after``, uint64, sorted by supervoxel; 0 where it does not exist.
         """
-        with self.store.database.reading() as connection:
+        with self._lock, self.store.database.reading() as connection:
             states = self._state_at(connection, since), self._state_at(connection, until)
             pairs = changed_supervoxels(*states)
         rows = np.array([(one, *pair) for one, pair in pairs.items()], np.uint64).reshape(-1, 3)
@@ -161,21 +159,21 @@ class Lookups(Editor):
             If the segment does not exist in this version.
         """
         segment = require_id("id", id)
-        with self.store.database.reading() as connection:
-            state = self._state_at(connection, version)
-        named = [one for one in state.log.entries if one.action == "name" and state.log.status(one) == "done"]
-        mapping = state.mapping
-        _members(mapping, segment, version)
-        return [
-            one.details["name"]
-            for one in named
-            if mapping.segment_of(mapping.supervoxel_of(one.details["stored_id"])) == segment
-        ]
+        with self._reading(version) as state:
+            named = [one for one in state.log.entries if one.action == "name" and state.log.status(one) == "done"]
+            mapping = state.mapping
+            _members(mapping, segment, version)
+            return [
+                one.details["name"]
+                for one in named
+                if mapping.segment_of(mapping.supervoxel_of(one.details["stored_id"])) == segment
+            ]
 
     @explain_calls
     def mapping(self, version: VersionLike | None = None) -> Rows:
         """Return all supervoxels, sorted, and their segments: the columns ``supervoxel`` and ``segment``."""
-        supervoxels, segments = self._mapping(version).table()
+        with self._reading(version) as state:
+            supervoxels, segments = state.mapping.table()
         return {"supervoxel": supervoxels, "segment": segments}
 
     def compare_source(self) -> list[Box]:
@@ -199,16 +197,14 @@ class Lookups(Editor):
     @explain_calls
     def history(self) -> list[Operation]:
         """Return all operations of this branch, and those of its parents up to where it began, in order."""
-        with self.store.database.reading() as connection:
-            self._state.follow(connection)
-        return list(self._state.log.entries)
+        with self._reading() as state:
+            return list(state.log.entries)
 
     def status(self, operation: Operation | int) -> Literal["done", "undone"]:
         """Return whether what an operation has done is still done."""
         number = operation if isinstance(operation, int) else operation.number
-        with self.store.database.reading() as connection:
-            self._state.follow(connection)
-        return self._state.log.status(self._state.log.find(number))
+        with self._reading() as state:
+            return state.log.status(state.log.find(number))
 
     @explain_calls
     def name_version(self, name: str, version: VersionLike | None = None) -> NamedVersion:
@@ -227,7 +223,7 @@ class Lookups(Editor):
             If a version or branch has this name.
         """
         require_name(name)
-        with self.store.database.writing() as connection:
+        with self._lock, self.store.database.writing() as connection:
             number = self._state_at(connection, version).version
             branch = self.store.lineage(connection, self.branch, version)[0][0]
             named = NamedVersion(name, branch, number, self.author, self.store.database.now_s(connection))
@@ -252,7 +248,7 @@ class Lookups(Editor):
         """
         require_name(name)
         self.refresh()
-        with self.store.database.writing() as connection:
+        with self._lock, self.store.database.writing() as connection:
             parent, fork = self.store.lineage(connection, self.branch, version)[0]
             last = self._state_at(connection, version).version if fork is None else fork
             now = self.store.database.now_s(connection)

@@ -6,10 +6,15 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, cast, get_args
 
 from voxome.calls import call_problem, explain_calls
-from voxome.contracts.arguments import require_number
 from voxome.errors import UnknownName
 from voxome.geometry import Box
-from voxome.services.proofreading.arguments import require_id, require_ids, require_points, require_version
+from voxome.services.proofreading.arguments import (
+    require_finite,
+    require_id,
+    require_ids,
+    require_points,
+    require_version,
+)
 from voxome.services.proofreading.operations import Operation
 from voxome.services.proofreading.split import Way
 from voxome.services.proofreading.statuses import Status
@@ -95,11 +100,14 @@ class SuggestionQueue:
         UnknownName
             If there is no such action.
         InvalidInput
-            If the method does not have such arguments, or lacks some. What is in the segments is checked on `accept`.
+            If the method does not have such arguments, or lacks some, or the score is not finite. What is in the
+            segments is checked on `accept`.
+        NotFound
+            If a segment or supervoxel does not exist now.
         """
         if action not in _ACTIONS:
             raise UnknownName.of("action", action, _ACTIONS)
-        require_number("score", score)
+        number = require_finite("score", score)
         session = self._session
         problem = call_problem(getattr(type(session), action), [session], arguments)
         if problem is not None:
@@ -108,9 +116,10 @@ class SuggestionQueue:
         values = {
             name: _JSON_VALUES[name](name, value, domain) for name, value in arguments.items() if value is not None
         }
+        session.require_known(values)
         with database.writing() as connection:
             now = database.now_s(connection)
-            return add_suggestion(connection, session.branch, action, values, score, session.author, now)
+            return add_suggestion(connection, session.branch, action, values, number, session.author, now)
 
     @explain_calls
     def list(self, status: Status | None = "open") -> list[Suggestion]:
@@ -130,7 +139,7 @@ class SuggestionQueue:
             When others get it although it is not decided.
         """
         session, database = self._session, self._session.store.database
-        require_number("seconds", seconds)
+        require_finite("seconds", seconds)
         with database.writing() as connection:
             return claim_suggestion(connection, session.branch, session.token, database.now_s(connection), seconds)
 

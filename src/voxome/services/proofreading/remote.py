@@ -32,7 +32,7 @@ class ProofreadRemote:
             raise ReadOnly(f"{uri}: segments are edited by voxome.proofread({str(uri)!r}), not by writing voxels")
         version = uri.query.get("version")
         store = ProofreadingStore(Database(parse_store(uri.path)))
-        number = int(version) if version is not None and version.isdigit() else version
+        number = int(version) if version and version.isascii() and version.isdecimal() else version
         return SegmentsSource(store, uri.query.get("branch", MAIN), number)
 
     def list(self, uri: Uri) -> Iterator[ResourceInfo]:

@@ -11,13 +11,19 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from voxome.calls import explain_calls
-from voxome.contracts.arguments import require_number
 from voxome.contracts.provenance import Provenance
 from voxome.contracts.uri import Location, location_text
 from voxome.errors import EditConflict, InvalidInput, describe_value
 from voxome.geometry import Box
 from voxome.resources.volume import Volume
-from voxome.services.proofreading.arguments import id_text, require_distinct, require_id, require_ids, require_points
+from voxome.services.proofreading.arguments import (
+    id_text,
+    require_distinct,
+    require_finite,
+    require_id,
+    require_ids,
+    require_points,
+)
 from voxome.services.proofreading.changes import Changes
 from voxome.services.proofreading.editor import Edit, NewIds
 from voxome.services.proofreading.export import changed_boxes
@@ -223,7 +229,7 @@ class Session(Lookups):
         domain = self.store.domain
         region = None if box is None else Box.of(box, domain) & domain
         sides = require_points("points_a", points_a, domain), require_points("points_b", points_b, domain)
-        with self.store.database.reading() as connection:
+        with self._lock, self.store.database.reading() as connection:
             self._state.follow(connection)
             self._require_exist([segment])
             return plan_split(self.store, connection, self._state, segment, *sides, way, region)
@@ -312,21 +318,23 @@ class Session(Lookups):
         segments = list(dict.fromkeys(require_ids("ids", ids)))
         if not segments:
             raise InvalidInput("no segments to lock; expected one or more ids")
-        if require_number("seconds", seconds) <= 0:
+        if require_finite("seconds", seconds) <= 0:
             raise InvalidInput(f"seconds is {seconds}; expected more than 0")
-        with self.store.database.writing() as connection:
-            self._state.follow(connection)
-            self._require_exist(segments)
-            lease = Lease(self.branch, self.token, self.author)
-            take_lease(connection, lease, segments, self.store.database.now_s(connection), seconds)
-        self._locks.update(segments)
+        with self._lock:
+            with self.store.database.writing() as connection:
+                self._state.follow(connection)
+                self._require_exist(segments)
+                lease = Lease(self.branch, self.token, self.author)
+                take_lease(connection, lease, segments, self.store.database.now_s(connection), seconds)
+            self._locks.update(segments)
         try:
             yield
         finally:
-            self._locks.subtract(segments)
-            free = [one for one in segments if not self._locks[one]]
-            with self.store.database.writing() as connection:
-                ended = release_lease(connection, lease, free, self.store.database.now_s(connection))
+            with self._lock:
+                self._locks.subtract(segments)
+                free = [one for one in segments if not self._locks[one]]
+                with self.store.database.writing() as connection:
+                    ended = release_lease(connection, lease, free, self.store.database.now_s(connection))
         if ended:
             raise EditConflict(
                 f"the lock of segment {id_text(ended)} ended before its block, so others may have edited it since; "
@@ -369,12 +377,14 @@ class Session(Lookups):
         RunLocked
             If something else is writing into the destination.
         """
-        with self.store.database.reading() as connection:
+        with self._lock, self.store.database.reading() as connection:
             after = self._state_at(connection, version)
             before = None if since is None else self._state_at(connection, since)
             number = after.version if version is None else version
+            old = None if before is None else before.version
+            boxes = [] if before is None else changed_boxes(self.store, before, after)
         source = SegmentsSource(self.store, self.branch, number)
-        if before is None:
+        if old is None:
             segments = Volume(source, self.reveal_uri(number) if self.store.uri else "")
             return transfer(segments, location_text(uri), **options).run
         if options:
@@ -383,9 +393,9 @@ class Session(Lookups):
         update = Update(
             source=source,
             address=self.uri,
-            since=before.version,
+            since=old,
             version=entry.parameters["version"],
-            boxes=changed_boxes(self.store, before, after),
+            boxes=boxes,
             entry=replace(entry, parameters={**entry.parameters, "since": since}),
             version_of=_version_of,
         )

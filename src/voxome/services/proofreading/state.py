@@ -61,7 +61,7 @@ class State:
     def follow(self, connection: sa.Connection) -> News:
         """Apply what has happened since the last call."""
         last = connection.execute(_LAST).scalar_one()
-        if last == self.known:
+        if last <= self.known:  # a connection may see an earlier state than that of another thread
             return News((), ())
         query = sa.select(STORED_IDS.c.id, STORED_IDS.c.parent).where(STORED_IDS.c.operation > self.known)
         splits = connection.execute(query.order_by(STORED_IDS.c.operation)).all()
