@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import tempfile
+import weakref
+from array import array
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from struct import Struct
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -15,11 +19,16 @@ from numpy.typing import NDArray
 from voxome.contracts.source import VolumeSource
 from voxome.errors import InvalidInput
 from voxome.geometry import BlockGrid, Box
+from voxome.storage.atomic import storing
 
 CHUNK = 64
 """Edge of the chunks of the index, in voxels."""
 _BLOCK = 256
 """Edge of the blocks that are read at once, in voxels."""
+_HEAD = Struct("<q8sq")
+"""Number, digest and number of supervoxels of a chunk."""
+_UNSORTED = 1 << 20
+"""Supervoxels of chunks that wait to be sorted among the others, at least."""
 
 
 def chunk_numbers(box: Box, domain: Box, chunk: int) -> Iterator[int]:
@@ -47,26 +56,54 @@ def chunk_box(number: int, domain: Box, chunk: int) -> Box:
     return Box.of_shape((chunk,) * 3, start) & domain
 
 
-@dataclass
+class ScannedChunk(NamedTuple):
+    """A chunk with supervoxels: its number, these, sorted, without 0, and the digest of its voxels."""
+
+    number: int
+    ids: NDArray[np.uint64]
+    digest: bytes
+
+
 class Scan:
-    """Supervoxels of a volume.
+    """Supervoxels of a volume; those of its chunks wait in a temporary file, which goes with the object."""
 
-    Attributes
-    ----------
-    by_chunk : dict
-        Number of a chunk → its supervoxels, sorted, without 0; chunks of zeros are left out.
-    digests : dict
-        Number of these chunks → digest of its voxels.
-    """
+    def __init__(self) -> None:
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115
+        weakref.finalize(self, self._file.close)
+        self._ids, self._new = np.empty(0, np.uint64), array("Q")
 
-    by_chunk: dict[int, NDArray[np.uint64]] = field(default_factory=dict)
-    digests: dict[int, bytes] = field(default_factory=dict)
+    def add(self, chunk: ScannedChunk) -> None:
+        """Add a chunk.
+
+        Raises
+        ------
+        StoreError
+            If the folder of temporary files is full.
+        """
+        content = chunk.ids.tobytes()
+        with storing(Path(tempfile.gettempdir())):
+            self._file.write(_HEAD.pack(chunk.number, chunk.digest, len(chunk.ids)) + content)
+        self._new.frombytes(content)
+        if len(self._new) > max(_UNSORTED, len(self._ids)):
+            self._sort()
+
+    def chunks(self) -> Iterator[ScannedChunk]:
+        """Yield the chunks that were added; chunks of zeros are left out."""
+        with storing(Path(tempfile.gettempdir())):
+            self._file.seek(0)
+            while head := self._file.read(_HEAD.size):
+                number, digest, count = _HEAD.unpack(head)
+                yield ScannedChunk(number, np.frombuffer(self._file.read(8 * count), np.uint64), digest)
 
     @property
     def ids(self) -> NDArray[np.uint64]:
         """All supervoxels, sorted."""
-        parts = list(self.by_chunk.values())
-        return np.unique(np.concatenate(parts)) if parts else np.empty(0, np.uint64)
+        self._sort()
+        return self._ids
+
+    def _sort(self) -> None:
+        self._ids = np.union1d(self._ids, np.frombuffer(self._new, np.uint64))
+        self._new = array("Q")
 
 
 def scan(source: VolumeSource, name: str) -> Scan:
@@ -76,6 +113,8 @@ def scan(source: VolumeSource, name: str) -> Scan:
     ------
     InvalidInput
         If it has negative labels; names the first chunk that does.
+    StoreError
+        If the folder of temporary files is full.
     """
     result = Scan()
     for number, box, voxels in read_chunks(source):
@@ -85,7 +124,7 @@ def scan(source: VolumeSource, name: str) -> Scan:
             )
         ids = _unique(voxels)
         if len(ids):
-            result.by_chunk[number], result.digests[number] = ids, digest_chunk(voxels)
+            result.add(ScannedChunk(number, ids, digest_chunk(voxels)))
     return result
 
 

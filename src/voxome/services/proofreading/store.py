@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from collections.abc import Mapping as JsonObject
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,8 @@ from voxome.services.proofreading.tables import (
 MAIN = "main"
 """Name of the first branch."""
 _PAGE = 1 << 17
+_ROWS = 256
+"""Chunks that are inserted at once."""
 
 VersionLike = int | str
 """Number of an operation (0: the start), or the name of a version or branch."""
@@ -319,13 +322,13 @@ def create_store(
             }
             for page, at in enumerate(range(0, len(ids), _PAGE))
         ]
-        index = [
-            {"chunk": number, "ids": pack(ids), "digest": scan.digests[number]} for number, ids in scan.by_chunk.items()
-        ]
+        chunks = ({"chunk": one.number, "ids": pack(one.ids), "digest": one.digest} for one in scan.chunks())
+        while rows := list(islice(chunks, _ROWS)):
+            connection.execute(INDEX.insert(), rows)
         graph = [] if edges is None else _edge_pages(edges)
-        for table, rows in ((SUPERVOXELS, pages), (INDEX, index), (EDGES, graph)):
-            if rows:
-                connection.execute(table.insert(), rows)
+        for table, content in ((SUPERVOXELS, pages), (EDGES, graph)):
+            if content:
+                connection.execute(table.insert(), content)
 
     return database.create(fill)
 
