@@ -126,6 +126,7 @@ def test_a_description_counts_edits(stored: Any) -> None:
         (("--fold", "--labels", "synapses.csv"), 1, "--labels concerns annotations that are written; give --out"),
         (("--segment", "7", "--relation", "bdy"), 1, "did you mean 'body'"),
         (("--out", "zarr://x"), 1, "cannot hold annotations"),
+        (("--out", "x.xlsx"), 1, "x.xlsx cannot hold annotations"),
         (("--out", "precomputed://synapses"), 1, "already exists"),
         (("--out", "precomputed://x", "--dtype", "scor=float32"), 1, "did you mean 'score'"),
     ],

@@ -13,7 +13,7 @@ import pytest
 from peers.s3 import Bucket
 
 import voxome
-from voxome.resources.columns import PROVENANCE
+from voxome.contracts.provenance import ATTRIBUTE
 from voxome.resources.table import TableFile
 
 IDS = np.array([0, 3, 2**53, 2**53 + 1, 2**63 + 5, 2**64 - 2], np.uint64)
@@ -81,7 +81,7 @@ def test_a_volume_without_labels_has_empty_tables(command: Any) -> None:
 
 def test_a_table_keeps_what_made_it(stored: Any) -> None:
     assert run(stored, "--box", "0:5,:,:").status == 0
-    made = json.loads(TableFile("out.parquet").metadata[PROVENANCE])
+    made = json.loads(TableFile("out.parquet").metadata[ATTRIBUTE])
     assert (made["service"], made["tool"]) == ("regions", "common.regions")
     assert TableFile("out.parquet").read()["voxels"].sum() == (LABELS[:5] != 0).sum()
 

@@ -107,6 +107,22 @@ def test_values_of_a_csv_have_the_smallest_type_that_holds_them(tmp_path: Path) 
     assert found.properties["f"].tolist() == [2**64 - 2, 1]
 
 
+def test_texts_with_leading_zeros_stay_texts(tmp_path: Path) -> None:
+    rows = ("007,-0,-00,0.5,00.5,1e3", "5,3,0,0,1,nan")
+    (tmp_path / "a.csv").write_text("z_nm,y_nm,x_nm,a,b,c,d,e,f\n" + "".join(f"1,2,3,{row}\n" for row in rows))
+    found = read(f"{tmp_path}/a.csv").get([1, 2]).properties
+    texts = {"a": ["007", "5"], "c": ["-00", "0"], "e": ["00.5", "1"]}
+    assert {name: found[name].tolist() for name in texts} == texts
+    assert all(found[name].dtype.kind in "iuf" for name in "bdf")
+
+
+def test_a_value_among_numbers_that_is_none_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "a.csv").write_text("z_nm,y_nm,x_nm,score,type\n1,2,3,0.5,a\n1,2,3,x,b\n1,2,3,,7\n1,2,3,1,c\n")
+    assert read(f"{tmp_path}/a.csv").get([1, 4]).properties["score"].tolist() == ["0.5", "1"]
+    (message,) = {record.getMessage() for record in caplog.records}
+    assert "the column 'score' is read as texts: row 2 has 'x' (no number)" in message
+
+
 def test_positions_in_voxels_are_their_centres(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("pre_z,pre_y,pre_x,post_z,post_y,post_x\n1,2,3,4,5,6\n")
     points = read(f"{tmp_path}/a.csv?voxel_size=40,8,4")
@@ -164,6 +180,8 @@ def test_a_parquet_of_another_program_is_read(tmp_path: Path) -> None:
         ("z_nm,y_nm,x_nm\n1,2,3\n4,,6\n", InvalidInput, r"row 2 \(id 2\) has nan in y_nm"),
         ("z_nm,y_nm,x_nm\n1,2,-inf\n", InvalidInput, r"row 1 \(id 1\) has -inf in x_nm"),
         ("z_nm,y_nm,x_nm\n1,2,x\n", InvalidInput, "column 'x_nm' is of type string"),
+        ("z_nm,y_nm,x_nm,n\n1,2,3,-1\n1,2,3,18446744073709551615\n", CorruptData, "'n' has whole numbers from -1 to"),
+        ("z_nm,y_nm,x_nm,n\n1,2,3,18446744073709551616\n", CorruptData, "no type of 64 bits"),
         ("z_nm,y_nm,x_nm,z_nm\n1,2,3,4\n", InvalidInput, "has several columns z_nm; rename or remove"),
         ("z_nm,y_nm,x_nm,seg,seg[]\n1,2,3,4,5\n", InvalidInput, "has several columns seg; rename or remove"),
     ],

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import voxome
-from voxome.contracts.provenance import LOCAL, Provenance
+from voxome.contracts.provenance import ATTRIBUTE, LOCAL, Provenance
 from voxome.errors import AlreadyExists, InvalidInput, NotFound, ReadOnly, UnknownName
-from voxome.resources.columns import PROVENANCE, Table
+from voxome.resources.columns import Table
 from voxome.resources.table import TableFile
 
 BIG = [2**53, 2**53 + 1, 2**63 + 5, 2**64 - 2]
@@ -52,7 +52,7 @@ def test_a_parquet_file_keeps_all_bits_and_what_made_it(table: Table, tmp_path: 
     for name, values in stored.read().items():
         assert values.dtype == table[name].dtype
         np.testing.assert_array_equal(values, table[name])
-    assert '"service": "regions"' in stored.metadata[PROVENANCE]
+    assert '"service": "regions"' in stored.metadata[ATTRIBUTE]
 
 
 def test_a_table_file_says_what_made_it(table: Table, tmp_path: Path) -> None:

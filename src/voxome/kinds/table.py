@@ -13,6 +13,7 @@ import numpy as np
 from voxome.contracts.frame import Frame
 from voxome.contracts.handle import STORE, Handle
 from voxome.contracts.kinds import Arrays, Kind, Rows, Target
+from voxome.contracts.provenance import ATTRIBUTE
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
 from voxome.errors import CorruptData, InvalidInput, NotFound, StoreError
@@ -23,7 +24,7 @@ from voxome.kinds.ownership import FOREIGN, require_own, require_still_own
 from voxome.kinds.paths import has_lost_parts, part_name, parts_folder, with_suffix
 from voxome.kinds.rows import require_rows
 from voxome.kinds.versions import pinned_file, require_recordable
-from voxome.resources.columns import PROVENANCE, provenance_metadata
+from voxome.resources.columns import provenance_metadata
 from voxome.resources.rows import concatenate
 from voxome.resources.table import TableFile, write_batches, write_table
 from voxome.storage.find import storage_at
@@ -156,7 +157,7 @@ class Table(Kind):
     def is_complete(self, target: Target) -> bool:
         if _owner_of(target.uri) != target.key:
             return False
-        return not target.existing or PROVENANCE in TableFile(target.uri).metadata
+        return not target.existing or ATTRIBUTE in TableFile(target.uri).metadata
 
     def remove(self, target: Target) -> None:
         if _owner_of(target.uri) in (None, target.key):

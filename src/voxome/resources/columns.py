@@ -12,14 +12,11 @@ from numpy.typing import NDArray
 from voxome.calls import explain_calls, explain_construction
 from voxome.contracts.arguments import require_flags, require_id, require_path
 from voxome.contracts.kinds import Rows
-from voxome.contracts.provenance import Provenance
+from voxome.contracts.provenance import ATTRIBUTE, Provenance
 from voxome.contracts.uri import Location
 from voxome.errors import CorruptData, InvalidInput, NotFound, UnknownName
 from voxome.resources.table import TableFile
 from voxome.resources.table_files import require_new_table, table_path, write_table_file
-
-PROVENANCE = "voxome_provenance"
-"""Metadata of a table file: what made it."""
 
 
 @explain_construction
@@ -122,7 +119,7 @@ class Table:
 
 def provenance_metadata(provenance: Provenance | None) -> dict[str, str]:
     """Return the metadata of a table file that keep what made it."""
-    return {} if provenance is None else {PROVENANCE: json.dumps(provenance.to_json())}
+    return {} if provenance is None else {ATTRIBUTE: json.dumps(provenance.to_json())}
 
 
 def read_table_provenance(path: str) -> tuple[Provenance, ...]:
@@ -133,7 +130,7 @@ def read_table_provenance(path: str) -> tuple[Provenance, ...]:
     NotFound, CorruptData, UnsupportedFormat
         If there is no such file, it is no Parquet file, or it is of another version.
     """
-    text = TableFile(path).metadata.get(PROVENANCE)
+    text = TableFile(path).metadata.get(ATTRIBUTE)
     if text is None:
         return ()
     try:

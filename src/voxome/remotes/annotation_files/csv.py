@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -18,8 +19,11 @@ from voxome.remotes.annotation_files.columns import LIST_SUFFIX
 from voxome.remotes.annotation_rows import ID, is_list
 from voxome.storage.path import StoragePath
 
+_LOG = logging.getLogger(__name__)
 _BLOCK_BYTES = 1 << 22
 _INTEGERS = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64")
+_WHOLE = "^(0|-?[1-9][0-9]*)$"
+_NUMBER = r"^([+-]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?|[+-]?(?i:nan|inf|infinity))$"
 _EXACT = 1 << 53
 """Size of whole numbers from which a float does not hold them all."""
 _COLOUR = "[colour]"
@@ -33,6 +37,10 @@ class _Values:
     is_bool: bool = True
     is_integer: bool = True
     is_number: bool = True
+    numbers: int = 0
+    rows: int = 0
+    other: tuple[int, str] | None = None
+    """Row and text of the first value that is no number."""
     some_lack: bool = False
     low: int = 0
     high: int = 0
@@ -44,24 +52,51 @@ class _Values:
         )
         if self.is_integer:
             self._look_at_integers(texts)
-        if self.is_number and not self.is_integer:
-            self.is_number = _cast(pc.if_else(pc.equal(texts, ""), "nan", texts), pa.float64()) is not None
+        self._look_at_numbers(texts)
 
     def _look_at_integers(self, texts: pa.Array) -> None:
         present = _present(texts)
         self.some_lack = self.some_lack or present.null_count > 0
+        self.is_integer = bool(pc.all(pc.match_substring_regex(present, _WHOLE)).as_py() in (True, None))
+        if not self.is_integer:
+            return
         for kind in (pa.int64(), pa.uint64()):
             values = _cast(present, kind)
             if values is not None:
                 bounds = pc.min_max(values).as_py()
-                self.low, self.high = min(self.low, bounds["min"] or 0), max(self.high, bounds["max"] or 0)
-                return
-        self.is_integer = False
+                break
+        else:
+            whole = [int(text) for text in present.drop_null().to_pylist()]
+            bounds = {"min": min(whole), "max": max(whole)}
+        self.low, self.high = min(self.low, bounds["min"] or 0), max(self.high, bounds["max"] or 0)
+
+    def _look_at_numbers(self, texts: pa.Array) -> None:
+        """Count the numbers, and notice the first value that is none; leading zeros are those of a text."""
+        are_numbers = pc.and_(pc.match_substring_regex(texts, _NUMBER), pc.not_equal(texts, ""))
+        row = pc.index(pc.or_(are_numbers, pc.equal(texts, "")), False).as_py()
+        if row >= 0 and self.other is None:
+            self.other = (self.rows + row + 1, texts[row].as_py())
+        self.is_number = self.other is None
+        self.numbers += pc.sum(are_numbers).as_py() or 0
+        self.rows += len(texts)
+
+    def warn_of_others(self, name: str, path: StoragePath) -> None:
+        """Warn that the column is read as texts, if at least half of its values are numbers."""
+        if self.other is not None and 2 * self.numbers >= self.rows:
+            row, text = self.other
+            what = "leading zeros" if _cast(pa.array([text]), pa.float64()) is not None else "no number"
+            _LOG.warning("%s: the column %r is read as texts: row %d has %r (%s)", path, name, row, text, what)
 
     def type(self, name: str) -> pa.DataType:
         """Return the type of the column: of integers, the smallest that holds them.
 
-        Where some lack, it is a float with NaN for these, unless it could not hold all others.
+        Where some lack, it is a float with NaN for these, unless it could not hold all others. Values are texts if one
+        is no number, or has leading zeros; texts that all look like numbers are numbers.
+
+        Raises
+        ------
+        CorruptData
+            If they are whole numbers that no type of 64 bits holds.
         """
         if name == ID:
             return pa.uint64()
@@ -73,6 +108,11 @@ class _Values:
             limits = np.iinfo(kind)
             if limits.min <= self.low and self.high <= limits.max:
                 return pa.from_numpy_dtype(kind)
+        if self.is_integer:
+            raise CorruptData(
+                f"the column {name!r} has whole numbers from {self.low} to {self.high}, which no type of 64 bits "
+                "holds; correct them, or write them with a decimal point, as 1.0"
+            )
         return pa.float64() if self.is_number else pa.string()
 
 
@@ -84,7 +124,7 @@ def read_csv_schema(path: StoragePath) -> pa.Schema:
     NotFound
         If it does not exist.
     CorruptData
-        If it is no CSV.
+        If it is no CSV, or a column has whole numbers that no type holds.
     """
     found: dict[str, _Values] = {}
     widths: dict[str, int] = {}
@@ -96,7 +136,14 @@ def read_csv_schema(path: StoragePath) -> pa.Schema:
                 widths.setdefault(name, len(column[0].as_py().split()))
             elif not name.endswith(LIST_SUFFIX):
                 found.setdefault(name, _Values()).look(column)
-    return pa.schema([_field(name, found.get(name), widths.get(name, 3)) for name in names])
+    try:
+        fields = [_field(name, found.get(name), widths.get(name, 3)) for name in names]
+    except CorruptData as error:
+        raise CorruptData(f"{path}: {error}") from error
+    for name, one in zip(names, fields, strict=True):
+        if one.type == pa.string() and name in found:
+            found[name].warn_of_others(name, path)
+    return pa.schema(fields)
 
 
 def read_csv_names(path: StoragePath) -> list[str]:

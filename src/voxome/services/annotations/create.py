@@ -8,7 +8,7 @@ from importlib.metadata import version
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike
+from numpy.typing import DTypeLike, NDArray
 
 from voxome.calls import explain_calls
 from voxome.contracts.arguments import require_count, require_lengths, require_mapping, require_whole
@@ -16,7 +16,7 @@ from voxome.contracts.points import PointsSpec, PointsWriter, SupportsWritePoint
 from voxome.contracts.provenance import LOCAL, Provenance
 from voxome.contracts.shapes import Annotations
 from voxome.contracts.uri import Location, Uri
-from voxome.errors import InvalidInput, UnknownName, UnsupportedFormat
+from voxome.errors import InvalidInput, UnknownName, UnsupportedFormat, describe_value
 from voxome.resources.addresses import absolute
 from voxome.resources.open import open
 from voxome.resources.recognition import get_remote
@@ -26,6 +26,8 @@ from voxome.services.annotations.relate import RELATIONS, SegmentFinder
 from voxome.services.annotations.sources import AnnotationsLike, open_annotations, with_scheme
 from voxome.services.rollback import discard
 
+_TEXTS = "OSTU"
+"""Kinds of data types of texts."""
 _RELATION_NAMES = {name for names in RELATIONS.values() for name in names}
 
 
@@ -56,8 +58,9 @@ def create_annotations(
         Voxel size of the volume that they belong to; by default that of the source, or else 1 nm. Precomputed
         annotations have positions of 32 bits in this unit, so that those of voxels are exact.
     dtypes : mapping of str to dtype, optional
-        Data types to convert properties to, such as ``{"score": "float32"}``. Neuroglancer shows properties of at most
-        32 bits; others are kept in a table beside the collection.
+        Data types to convert properties to, such as ``{"score": "float32"}``, which must hold their values; floats
+        may be rounded to smaller floats. Neuroglancer shows properties of at most 32 bits; others are kept in a table
+        beside the collection.
     labels : str, path, Volume or array, optional
         Labels to whose segments annotations are related by position: ``segment``, or ``pre_segment`` and
         ``post_segment`` of lines. `Points.relation_versions` says of which version; see `relate_annotations`.
@@ -78,8 +81,8 @@ def create_annotations(
     ReadOnly
         If nothing can be written there; this is found before annotations are read.
     InvalidInput
-        If an id occurs twice, a position is not finite, or the annotations of one geometry differ in their properties
-        or relations.
+        If an id occurs twice, a position is not finite, a value does not fit its data type in `dtypes`, or the
+        annotations of one geometry differ in their properties or relations.
     UnsupportedFormat
         If the store cannot hold them.
 
@@ -89,13 +92,14 @@ def create_annotations(
     >>> found = voxome.Annotations("point", [1, 2], [[[5, 5, 5]], [[9, 9, 9]]], {"score": [0.5, 0.75]})
     >>> points, = voxome.create_annotations("precomputed://points", found, voxel_size_nm=(8, 8, 8))  # doctest: +SKIP
     """
-    target = absolute(Uri.parse(with_scheme(uri)))
+    target = Uri.parse(with_scheme(uri))
     remote = get_remote(target.scheme) if target.scheme else None
     if not isinstance(remote, SupportsWritePoints):
         raise UnsupportedFormat(
             f"{target} cannot hold annotations; write to precomputed://FOLDER, dvid://HOST/UUID/INSTANCE, FILE.parquet "
             "or FILE.csv"
         )
+    target = absolute(target)
     require_mapping("dtypes", dtypes or {}, "{'score': 'float32'}")
     converted = {name: np.dtype(one) for name, one in (dtypes or {}).items()}
     found = open_annotations(source)
@@ -151,13 +155,35 @@ def _convert(batch: Annotations, dtypes: Mapping[str, np.dtype[Any]]) -> Annotat
 
 
 def _cast(name: str, values: Any, dtype: np.dtype[Any]) -> Any:
-    """Return a property with another dtype; whole numbers that it cannot hold are refused."""
+    """Return a property with another dtype; values that it cannot hold are refused, but that floats are rounded."""
     try:
         with np.errstate(over="raise", invalid="raise"):
             cast = values.astype(dtype)
-    except (TypeError, ValueError, FloatingPointError) as error:
+    except (TypeError, ValueError, ArithmeticError) as error:
         raise InvalidInput(f"the property {name!r} cannot be converted to {dtype}: {error}") from error
-    if dtype.kind in "iu" and values.dtype.kind in "iufb" and not (cast == values).all():
-        lost = values[cast != values][0]
-        raise InvalidInput(f"the property {name!r} has values that {dtype} cannot hold, such as {lost}")
+    kept = _are_kept(values, cast)
+    if not kept.all():
+        lost = values[~kept][0]
+        raise InvalidInput(f"the property {name!r} has values that {dtype} cannot hold, such as {describe_value(lost)}")
     return cast
+
+
+def _are_kept(values: NDArray[Any], cast: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return which values are the same after they were cast; floats that become floats may be rounded."""
+    before, after = values.dtype.kind in _TEXTS, cast.dtype.kind in _TEXTS
+    if values.dtype.kind == cast.dtype.kind == "f":
+        return np.ones(values.shape, np.bool_)
+    if after:
+        missing = [np.asarray(one.astype(object) == np.array(None), np.bool_) for one in (values, cast)]
+        return np.asarray((cast.astype(str) == values.astype(str)) & (missing[0] == missing[1]), np.bool_)
+    if before:
+        return np.array([_is_number(*pair) for pair in zip(values.tolist(), cast.tolist(), strict=True)], np.bool_)
+    return np.asarray(cast.astype(object) == values.astype(object), np.bool_)
+
+
+def _is_number(text: Any, number: float) -> bool:
+    """Return whether a text says this number; decimals may be rounded."""
+    if isinstance(number, bool):
+        return str(text) == str(number)
+    digits = str(text).strip()
+    return int(digits) == number if digits.lstrip("+-").isdecimal() else True
