@@ -127,7 +127,7 @@ class LocalSkeletons:
 
         if id not in self._pieces:
             raise self._missing(id)
-        return self._recorded(id, build_skeleton(self._pieces[id], self._size, self._teasar))
+        return self._recorded(id, build_skeleton(self._pieces[id], self._size, self._teasar, box=self._region))
 
     def trace(
         self, id: int, root_nm: Sequence[float] | None = None, targets_nm: Sequence[Sequence[float]] = ()
@@ -152,7 +152,7 @@ class LocalSkeletons:
             raise self._missing(id)
         root = None if root_nm is None else points[0]
         targets = points if root_nm is None else points[1:]
-        found = build_skeleton(pieces[id], self._size, self._teasar, root, targets)
+        found = build_skeleton(pieces[id], self._size, self._teasar, root, targets, self._region)
         return self._recorded(id, found, root_nm, targets_nm)
 
     @cached_property

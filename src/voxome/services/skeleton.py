@@ -59,7 +59,7 @@ def skeleton(
         A segment that is as thick as this has a soma: its middle is the root, which branches leave straight.
     cross_sections : bool
         Whether nodes have the attribute ``cross_section_nm2``: the area of the segment's cross-section there, in nm²,
-        perpendicular to the skeleton; NaN where it leaves the volume or is too wide to be one.
+        perpendicular to the skeleton; NaN where it leaves the volume, is too wide to be one, or is at the very end.
     root_nm : (z, y, x), optional
         Position in the segment, in nm in the corner frame, that is the root.
     targets_nm : sequence of (z, y, x)

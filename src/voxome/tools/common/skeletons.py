@@ -72,7 +72,8 @@ def skeletons(
 
     def results() -> Iterator[tuple[Rows, int, Skeleton | None]]:
         for id in pieces.ids().tolist():
-            one = trace_object(pieces_of(pieces.rows(id)), group.frame.scale_nm, teasar, min_volume_nm3)
+            parts = pieces_of(pieces.rows(id))
+            one = trace_object(parts, group.frame.scale_nm, teasar, min_volume_nm3, group.frame.box)
             if cross_sections and labels is not None and one.skeleton is not None:
                 one = replace(one, skeleton=add_cross_sections(labels, id, one.skeleton, group.frame.scale_nm))
             yield table_rows([one]), id, one.skeleton

@@ -56,7 +56,7 @@ def skeletonize(
     """Return the skeleton of every object."""
     teasar = teasar or Teasar()
     pieces = pieces_by_id(labels, size_nm, block, teasar)
-    return {id: build_skeleton(parts, size_nm, teasar) for id, parts in pieces.items()}
+    return {id: build_skeleton(parts, size_nm, teasar, box=Box.of_shape(labels.shape)) for id, parts in pieces.items()}
 
 
 @dataclass(frozen=True)

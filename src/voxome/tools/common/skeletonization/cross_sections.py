@@ -11,6 +11,10 @@ from numpy.typing import NDArray
 
 from voxome.contracts.shapes import Skeleton
 
+_NEAR = 1.5
+"""Radii from an end that are near it."""
+_ALONG = 0.9
+"""Cosine of the angle up to which two directions are the same."""
 _LEAST = 1e-4
 """Smallest component of a normal: the exact area has these as divisors."""
 
@@ -54,6 +58,40 @@ def _follow(
         while following[node] >= 0 and math.dist(nodes[node], nodes[start]) < reach[start]:
             node = int(following[node])
         found[start] = nodes[node]
+    return found
+
+
+def doubtful(skeleton: Skeleton, directions: NDArray[np.float64], size_nm: Sequence[float]) -> NDArray[np.bool_]:
+    """Return at which nodes near an end (n,) the section is not that of the neurite.
+
+    These are the nodes within a voxel of the end, where the plane may cut the surface there, and those within one and a
+    half radii at which the direction is not that behind them, as where a skeleton turns to a rim.
+
+    Parameters
+    ----------
+    skeleton : Skeleton
+        Trees; each node comes after its parent.
+    directions : (n, 3) float64
+        What `tangents` returns.
+    size_nm : (z, y, x)
+        Voxel size.
+    """
+    neighbours: list[list[int]] = [[] for _ in skeleton.nodes_nm]
+    for a, b in skeleton.edges.tolist():
+        neighbours[a].append(b)
+        neighbours[b].append(a)
+    found, voxel = np.zeros(len(neighbours), np.bool_), max(size_nm)
+    for end in [node for node, near in enumerate(neighbours) if len(near) == 1]:
+        chain, lengths, widest = [end], [0.0], float(skeleton.radii_nm[end])
+        while lengths[-1] <= _NEAR * widest + voxel:
+            following = [node for node in neighbours[chain[-1]] if node not in chain[-2:]]
+            if len(following) != 1:
+                break
+            lengths.append(lengths[-1] + math.dist(skeleton.nodes_nm[chain[-1]], skeleton.nodes_nm[following[0]]))
+            chain.append(following[0])
+            widest = max(widest, float(skeleton.radii_nm[following[0]]))
+        turned = np.abs(directions[chain] @ directions[chain[-1]]) < _ALONG
+        found[chain] |= turned | (np.array(lengths) < voxel)
     return found
 
 

@@ -13,7 +13,7 @@ from voxome.contracts.source import VolumeView
 from voxome.errors import InvalidInput
 from voxome.geometry import Box
 from voxome.tools.common.skeletonization.cells import CELL
-from voxome.tools.common.skeletonization.cross_sections import section_areas, tangents
+from voxome.tools.common.skeletonization.cross_sections import doubtful, section_areas, tangents
 from voxome.tools.common.skeletonization.objects import CROSS_SECTION
 
 _RADII, _MARGIN_NM = 4.0, 1000.0
@@ -23,6 +23,7 @@ _MOST_VOXELS = 96
 def add_cross_sections(labels: VolumeView, id: int, skeleton: Skeleton, size_nm: Sequence[float]) -> Skeleton:
     """Return a skeleton with the area of the cross-section of its segment at each node, as `CROSS_SECTION`.
 
+    It is NaN where it is not that of the neurite: within a voxel of an end, and where a skeleton turns before its end.
     A section is seen within four radii and 1 µm of its node, at most 96 voxels along each axis; voxels are read for
     the nodes of a cell at once.
 
@@ -44,6 +45,7 @@ def add_cross_sections(labels: VolumeView, id: int, skeleton: Skeleton, size_nm:
     """
     size = np.asarray(size_nm, np.float64)
     normals = tangents(skeleton, size_nm)
+    normals[doubtful(skeleton, normals, size_nm)] = np.nan
     nodes = np.floor(skeleton.nodes_nm / size).astype(np.int64)
     reach = np.ceil((_RADII * skeleton.radii_nm[:, None] + _MARGIN_NM) / size).astype(np.int64)
     reach = np.minimum(reach, _MOST_VOXELS)

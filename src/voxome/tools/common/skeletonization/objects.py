@@ -13,7 +13,9 @@ from scipy.sparse.csgraph import connected_components
 
 from voxome.contracts.kinds import Rows
 from voxome.contracts.shapes import Skeleton
+from voxome.geometry import Box
 from voxome.tools.common.skeletonization.axes import inverse, tracing_order
+from voxome.tools.common.skeletonization.ends import BETWEEN, Bounds, Path, straighten_ends
 from voxome.tools.common.skeletonization.join import join_pieces
 from voxome.tools.common.skeletonization.parameters import Teasar
 from voxome.tools.common.skeletonization.pieces import Piece
@@ -59,7 +61,11 @@ class TracedObject:
 
 
 def trace_object(
-    pieces: Sequence[Piece], size_nm: Sequence[float], teasar: Teasar, min_volume_nm3: float = 0.0
+    pieces: Sequence[Piece],
+    size_nm: Sequence[float],
+    teasar: Teasar,
+    min_volume_nm3: float = 0.0,
+    box: Box | None = None,
 ) -> TracedObject:
     """Return the skeleton of an object from all of its pieces.
 
@@ -73,10 +79,12 @@ def trace_object(
         Which branches it has.
     min_volume_nm3 : float
         Objects with less volume get no skeleton.
+    box : Box, optional
+        As of `build_skeleton`.
     """
     voxels = sum(piece.voxels for piece in pieces)
     volume = voxels * math.prod(size_nm)
-    skeleton = build_skeleton(pieces, size_nm, teasar) if volume >= min_volume_nm3 else None
+    skeleton = build_skeleton(pieces, size_nm, teasar, box=box) if volume >= min_volume_nm3 else None
     return TracedObject(pieces[0].id, voxels, volume, skeleton)
 
 
@@ -86,6 +94,7 @@ def build_skeleton(
     teasar: Teasar,
     root: Sequence[int] | NDArray[np.int64] | None = None,
     targets: Sequence[Sequence[int]] | NDArray[np.int64] = (),
+    box: Box | None = None,
 ) -> Skeleton:
     """Return the skeleton of an object: nodes in nm in the corner frame, edges from child to parent.
 
@@ -101,17 +110,22 @@ def build_skeleton(
         Voxel that is the root.
     targets : sequence of (z, y, x)
         Voxels that have a node.
+    box : Box, optional
+        What was traced; no node is outside. It matters for objects that are cut at its border.
     """
     points = np.concatenate([piece.points for piece in pieces])
     axes = tracing_order(size_nm, np.ptp(points, axis=0).tolist())
     back = inverse(axes)
     turned = [replace(one, points=one.points[:, axes], surface=one.surface[:, axes]) for one in pieces]
+    size = np.array([size_nm[axis] for axis in axes], np.float64)
+    bounds = None if box is None else (np.array(box.start)[list(axes)] * size, np.array(box.stop)[list(axes)] * size)
     found = _build(
         turned,
-        [size_nm[axis] for axis in axes],
+        size.tolist(),
         teasar,
         None if root is None else [root[axis] for axis in axes],
         [[target[axis] for axis in axes] for target in targets],
+        bounds,
     )
     return replace(found, nodes_nm=found.nodes_nm[:, back])
 
@@ -122,6 +136,7 @@ def _build(
     teasar: Teasar,
     root: Sequence[int] | None,
     targets: Sequence[Sequence[int]],
+    bounds: Bounds | None,
 ) -> Skeleton:
     """Return the skeleton of an object whose axes are in the order of tracing."""
     joined = join_pieces(pieces)
@@ -129,11 +144,14 @@ def _build(
     graph, soma = add_soma(joined, surface, size_nm, teasar)
     wanted = [graph.find(point) for point in targets]
     tree = extract_tree(graph, size_nm, teasar, None if root is None else graph.find(root), wanted, soma)
-    depth = graph.depth_nm[tree.nodes]
-    fixed = np.isin(tree.nodes, wanted) | (tree.parents < 0)
-    nodes = smooth_nodes(graph.points[tree.nodes], depth, tree.parents, size_nm, fixed)
-    child = np.flatnonzero(tree.parents >= 0)
-    return Skeleton(nodes, np.stack([child, tree.parents[child]], axis=1), depth)
+    places = np.asarray((graph.points[tree.nodes] + 0.5) * np.asarray(size_nm), np.float64)
+    traced = Path(tree.nodes, places, graph.depth_nm[tree.nodes], tree.parents)
+    given = [*wanted, *([] if root is None else [graph.find(root)]), *([] if soma is None else [soma])]
+    path = straighten_ends(traced, size_nm, np.isin(tree.nodes, given), bounds)
+    fixed = np.isin(path.rows, [*wanted, BETWEEN]) | (path.parents < 0)
+    nodes = smooth_nodes(path.places, path.depth_nm, path.parents, size_nm, fixed)
+    child = np.flatnonzero(path.parents >= 0)
+    return Skeleton(nodes, np.stack([child, path.parents[child]], axis=1), path.depth_nm)
 
 
 def table_rows(objects: Sequence[TracedObject]) -> Rows:

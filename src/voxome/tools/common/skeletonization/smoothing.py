@@ -13,7 +13,7 @@ ROUNDS = 12
 
 
 def smooth_nodes(
-    points: NDArray[np.int64],
+    places_nm: NDArray[np.float64],
     depth_nm: NDArray[np.float64],
     parents: NDArray[np.int64],
     size_nm: Sequence[float],
@@ -25,10 +25,10 @@ def smooth_nodes(
 
     Parameters
     ----------
-    points : (n, 3) int64
-        Voxels of the nodes.
+    places_nm : (n, 3) float64
+        Nodes: the centres of their voxels.
     depth_nm : (n,) float64
-        Distance of the centre of each voxel from the surface.
+        Distance of each from the surface.
     parents : (n,) int64
         Row of the parent of each node, -1 for roots.
     size_nm : (z, y, x)
@@ -41,8 +41,8 @@ def smooth_nodes(
     (n, 3) float64
     """
     size = np.asarray(size_nm, np.float64)
-    centre = (points + 0.5) * size
-    count = len(points)
+    centre = places_nm
+    count = len(centre)
     child = np.flatnonzero(parents >= 0)
     if not len(child):
         return centre
