@@ -137,6 +137,19 @@ def require_id(name: str, value: int) -> int:
     return int(value)
 
 
+def require_ids(name: str, value: Iterable[int]) -> list[int]:
+    """Return ids of segments.
+
+    Raises
+    ------
+    InvalidInput
+        If it is not a list, or one is not a whole number from 0 to 2^64 - 1.
+    """
+    if not isinstance(value, Iterable) or isinstance(value, str | bytes):
+        raise _wrong(name, value, "a list of ids, such as [7]")
+    return [require_id(name, one) for one in value]
+
+
 def require_whole(name: str, value: int) -> int:
     """Return a whole number.
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from voxome.calls import explain_construction
 from voxome.contracts.arguments import (
+    is_whole,
     require_count,
     require_counts,
     require_id,
@@ -21,12 +22,13 @@ from voxome.contracts.points import PointsSummary, SupportsBatches, SupportsEdit
 from voxome.contracts.provenance import Provenance
 from voxome.contracts.shapes import Annotations, AnnotationShape, Mesh, Skeleton
 from voxome.contracts.source import MeshSource, PointsSource, SkeletonSource
-from voxome.errors import InvalidInput, UnsupportedFormat, describe_value
+from voxome.errors import InvalidInput, NotFound, UnsupportedFormat, describe_value
 from voxome.resources.provenance import read_provenance
 
 _BATCH = 1 << 16
 """Annotations that are read at once."""
 
+Shape = TypeVar("Shape")
 S = TypeVar("S", bound=MeshSource | SkeletonSource | PointsSource)
 
 
@@ -53,7 +55,7 @@ class _Stored(Generic[S]):
         self.source, self.uri = source, uri
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.uri}>"
+        return f"<{type(self).__name__} {self.uri or 'of an array'}>"
 
     @property
     def provenance(self) -> Provenance | None:
@@ -65,8 +67,31 @@ class _Stored(Generic[S]):
         return self.source.ids()
 
 
-class Meshes(_Stored[MeshSource]):
-    """The meshes of a segmentation: ``meshes[id]``."""
+class _ById(_Stored[S], Mapping[int, Shape], Generic[S, Shape]):
+    """Shapes by segment id, a mapping: each is read when it is wanted."""
+
+    __hash__ = object.__hash__
+    __eq__ = object.__eq__
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.ids().tolist())
+
+    def __len__(self) -> int:
+        return len(self.ids())
+
+    def __contains__(self, id: object) -> bool:
+        return is_whole(id) and int(id) in self.ids().tolist()
+
+    def get(self, id: int, default: Any = None) -> Any:
+        """Return the shape of a segment, or `default` if it has none."""
+        try:
+            return self[id]
+        except NotFound:
+            return default
+
+
+class Meshes(_ById[MeshSource, Mesh]):
+    """The meshes of a segmentation, by id: ``meshes[id]``, ``len(meshes)``, ``meshes.items()``."""
 
     def __getitem__(self, id: int) -> Mesh:
         return self.mesh(id)
@@ -76,8 +101,8 @@ class Meshes(_Stored[MeshSource]):
         return self.source.mesh(require_id("id", id), require_count("lod", lod, 0))
 
 
-class Skeletons(_Stored[SkeletonSource]):
-    """The skeletons of a segmentation: ``skeletons[id]``."""
+class Skeletons(_ById[SkeletonSource, Skeleton]):
+    """The skeletons of a segmentation, by id: ``skeletons[id]``, ``len(skeletons)``, ``skeletons.items()``."""
 
     def __getitem__(self, id: int) -> Skeleton:
         return self.skeleton(id)

@@ -113,7 +113,18 @@ class LocalSkeletons:
 
     def ids(self) -> NDArray[np.uint64]:
         """Return the ids of the segments, sorted."""
-        return np.array(sorted(self._pieces), np.uint64)
+        return self._ids if self._ids is not None else np.array(sorted(self._pieces), np.uint64)
+
+    def require_ids(self) -> None:
+        """Check that the segments that were chosen exist, before any is traced.
+
+        Raises
+        ------
+        NotFound
+        """
+        if self._ids is not None:
+            for id in np.setdiff1d(self._ids, self._labels.ids(self._region)).tolist():
+                raise self._missing(id)
 
     def skeleton(self, id: int) -> Skeleton:
         """Return the skeleton of a segment.

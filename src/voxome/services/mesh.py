@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from voxome.contracts.arguments import require_count, require_id, require_number, require_voxels
+from voxome.contracts.arguments import require_count, require_id, require_ids, require_number, require_voxels
 from voxome.contracts.provenance import OWN
 from voxome.contracts.service import Requirement
 from voxome.contracts.service import service as as_service
@@ -163,7 +163,7 @@ def meshes(
     ([1, 2, 3, 4, 5, 6, 7], 8)
     """
     opened = as_volume(volume, voxel_size_nm=voxel_size_nm)
-    chosen = None if ids is None else tuple(require_id("ids", one) for one in ids)
+    chosen = None if ids is None else tuple(require_ids("ids", ids))
     options: dict[str, Any] = {"max_error_nm": max_error_nm, "box": box, "level": level, "block": block}
     way = choose(service, opened, "meshes", _STORED, {"ids": chosen, **options})
     if way == OWN:

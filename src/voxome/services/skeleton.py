@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import cast
 
-from voxome.contracts.arguments import require_flags, require_id, require_position
+from voxome.contracts.arguments import require_flags, require_id, require_ids, require_position
 from voxome.contracts.provenance import LOCAL, OWN
 from voxome.contracts.service import Requirement
 from voxome.contracts.service import service as as_service
@@ -157,7 +157,7 @@ def skeletons(
     """
     whole = as_volume(volume, voxel_size_nm=voxel_size_nm)
     opened = as_volume(whole, level=level)
-    wanted = None if ids is None else [require_id("ids", one) for one in ids]
+    wanted = None if ids is None else require_ids("ids", ids)
     require_flags(cross_sections=cross_sections)
     changed = chosen_options(
         skeletons, scale=scale, const_nm=const_nm, soma_radius_nm=soma_radius_nm, cross_sections=cross_sections
@@ -171,4 +171,6 @@ def skeletons(
         return cast("Skeletons", call_service(way, opened, wanted, **changed, box=box))
     origin = corner_of_level(whole, level)
     source = LocalSkeletons(require_labels(opened), options, wanted, box, origin, cross_sections)
+    if wanted is not None:
+        source.require_ids()
     return Skeletons(source, opened.uri)

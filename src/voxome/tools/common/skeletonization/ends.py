@@ -23,6 +23,8 @@ _LOW = 0.9
 """Part of the depth on the axis below which a path has left it."""
 _AXIS = (0.4, 1.5)
 """Radii of axis that are needed, and that are regarded."""
+_THICK = 1.5
+"""Voxels of radius from which on an end has a rim."""
 _INSIDE = 0.99
 """Part of what lies in the object for certain that is used, so that no node is on the surface itself."""
 
@@ -122,7 +124,7 @@ def _line(
     places, radius = path.places[chain], float(path.depth_nm[chain[turn]])
     along = places[turn:][np.logical_and.accumulate(path.depth_nm[chain[turn:]] >= _LOW * radius)]
     length = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(along, axis=0), axis=1))])
-    if length[-1] < _AXIS[0] * radius:
+    if length[-1] < _AXIS[0] * radius or radius < _THICK * size.max():
         return None
     along, length = along[length <= _AXIS[1] * radius], length[length <= _AXIS[1] * radius]
     axis = (length.mean() - length) @ (along - along.mean(axis=0))
