@@ -76,3 +76,8 @@ def test_masked_arrays_are_refused() -> None:
 
 def test_an_array_in_which_nothing_is_masked_is_an_array() -> None:
     assert voxome.ids(np.ma.array(LABELS)).tolist() == [3, 2**63 + 5]
+
+
+def test_the_background_has_no_bounding_box() -> None:
+    with pytest.raises(NotFound, match="background"):
+        voxome.bounding_box(LABELS, 0)

@@ -16,13 +16,14 @@ from voxome.errors import InvalidInput, UnknownName
 from voxome.extras import require
 from voxome.plot.figures import interactive_figure, plotly_objects, static_figure
 from voxome.reports.colours import neuron_colour
+from voxome.resources.columns import Table
 
 _STYLES = ("matrix", "network")
 
 
 @explain_calls
 def connections(
-    table: Mapping[str, ArrayLike],
+    table: Mapping[str, ArrayLike] | Table,
     style: str = "matrix",
     *,
     weight: str = "synapses",
@@ -34,7 +35,7 @@ def connections(
 
     Parameters
     ----------
-    table : mapping of str to array
+    table : Table or mapping of str to array
         Columns ``pre_id``, ``post_id`` and `weight`, as in ``connectome.parquet``; rows of the same pair are added.
     style : {"matrix", "network"}
         A matrix has a row for each presynaptic and a column for each postsynaptic neuron; a network has discs and
@@ -75,11 +76,12 @@ def connections(
 
 
 def _columns(
-    table: Mapping[str, ArrayLike], weight: str
+    table: Mapping[str, ArrayLike] | Table, weight: str
 ) -> tuple[NDArray[np.uint64], NDArray[np.uint64], NDArray[np.float64]]:
-    missing = [name for name in ("pre_id", "post_id", weight) if name not in table]
+    columns = table.columns if isinstance(table, Table) else tuple(table)
+    missing = [name for name in ("pre_id", "post_id", weight) if name not in columns]
     if missing:
-        raise InvalidInput(f"the table has no column {', '.join(missing)}; its columns: {', '.join(table)}")
+        raise InvalidInput(f"the table has no column {', '.join(missing)}; its columns: {', '.join(columns)}")
     pre, post = (as_labels(name, table[name]) for name in ("pre_id", "post_id"))
     strength = np.asarray(table[weight], np.float64)
     if not len(pre) == len(post) == len(strength) or not len(pre):
@@ -144,7 +146,7 @@ def _layout(ids: Any, rows: Any, columns: Any, strength: Any) -> NDArray[np.floa
 def _draw_network(ids: Any, rows: Any, columns: Any, strength: Any, weight: str, title: str) -> Any:
     places = _layout(ids, rows, columns, strength)
     figure, axes = static_figure(7, 7)
-    widths = 0.5 + 3 * strength / strength.max()
+    widths = 0.5 + 3 * strength / max(strength.max(initial=0.0), 1e-9)
     for a, b, width in zip(rows, columns, widths, strict=True):
         if a != b:
             arrow = {"arrowstyle": "-|>", "lw": width, "color": "0.55", "shrinkA": 6, "shrinkB": 6}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,10 @@ from voxome.contracts.shapes import Annotations, Mesh, Skeleton
 from voxome.errors import InvalidInput, describe_value
 from voxome.plot.figures import interactive_figure, plotly_objects, scene_axes
 from voxome.reports.colours import neuron_colour
+from voxome.resources.shapes import Points
 
+MAX_POINTS = 500_000
+"""Annotations that are read of a collection; one with more is refused."""
 _UM = 1e-3
 
 
@@ -22,7 +25,7 @@ def scene(
     *,
     meshes: Mapping[int, Mesh] | None = None,
     skeletons: Mapping[int, Skeleton] | None = None,
-    points: Mapping[str, Annotations | ArrayLike] | None = None,
+    points: Mapping[str, Points | Annotations | ArrayLike] | None = None,
     opacity: float = 1.0,
     title: str | None = None,
 ) -> Any:
@@ -33,8 +36,9 @@ def scene(
     meshes, skeletons : mapping of int to Mesh, Skeleton
         By id of the neuron, as ``volume.meshes(ids)`` and ``volume.skeletons(ids)`` return them; a neuron has the same
         colour as in reports.
-    points : mapping of str to Annotations or (n, 3) array
-        By name: annotations (lines are drawn as lines), or positions z, y, x in nm.
+    points : mapping of str to Points, Annotations or (n, 3) array
+        By name: annotations (lines are drawn as lines), all of a collection, at most 500,000, or positions z, y, x in
+        nm.
     opacity : float
         Of the meshes, from 0 to 1.
     title : str, optional
@@ -53,12 +57,21 @@ def scene(
         If plotly is not installed.
     """
     objects = plotly_objects()
-    traces = [_mesh(objects, int(one), mesh, opacity) for one, mesh in (meshes or {}).items()]
-    traces += [_skeleton(objects, int(one), skeleton) for one, skeleton in (skeletons or {}).items()]
-    traces += [_points(objects, name, given) for name, given in (points or {}).items()]
+    traces = [_mesh(objects, int(one), mesh, opacity) for one, mesh in _items("meshes", meshes)]
+    traces += [_skeleton(objects, int(one), skeleton) for one, skeleton in _items("skeletons", skeletons)]
+    traces += [_points(objects, name, given) for name, given in _items("points", points)]
     if not traces:
         raise InvalidInput("there is nothing to draw; give meshes, skeletons or points")
     return interactive_figure(traces, title, **scene_axes("µm"))
+
+
+def _items(name: str, given: Any) -> Iterable[tuple[Any, Any]]:
+    if given is None:
+        return ()
+    if not isinstance(given, Mapping):
+        example = '{"synapses": …}' if name == "points" else "{7: …}"
+        raise InvalidInput(f"{name} is {describe_value(given)}; expected a mapping, such as {example}")
+    return given.items()
 
 
 def _mesh(objects: Any, neuron: int, mesh: Mesh, opacity: float) -> Any:
@@ -80,7 +93,9 @@ def _skeleton(objects: Any, neuron: int, skeleton: Skeleton) -> Any:
     return _lines(objects, str(neuron), skeleton.nodes_nm[skeleton.edges], _colour(neuron))
 
 
-def _points(objects: Any, name: str, given: Annotations | ArrayLike) -> Any:
+def _points(objects: Any, name: str, given: Points | Annotations | ArrayLike) -> Any:
+    if isinstance(given, Points):
+        given = _all(name, given)
     if isinstance(given, Annotations):
         if given.shape == "line":
             return _lines(objects, name, given.positions_nm, None)
@@ -91,6 +106,19 @@ def _points(objects: Any, name: str, given: Annotations | ArrayLike) -> Any:
     if places.ndim != 2 or places.shape[1] != 3:
         raise InvalidInput(f"the points {name!r} are {describe_value(given)}; expected an array of shape (n, 3)")
     return _marks(objects, name, places, None)
+
+
+def _all(name: str, points: Points) -> Annotations:
+    """Return all annotations of a collection, which is refused if it has more than can be drawn."""
+    parts: list[Annotations] = []
+    for part in points.batches():
+        parts.append(part)
+        if sum(map(len, parts)) > MAX_POINTS:
+            raise InvalidInput(
+                f"the points {name!r} are more than {MAX_POINTS:,}; draw a part: points.within(start_nm, stop_nm)"
+            )
+    ids, places = (np.concatenate([getattr(part, name) for part in parts]) for name in ("ids", "positions_nm"))
+    return Annotations(parts[0].shape, ids, places)
 
 
 def _lines(objects: Any, name: str, ends_nm: NDArray[np.float64], colour: str | None) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,13 +10,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from voxome.calls import explain_calls
 from voxome.contracts.arguments import require_flags, require_whole
-from voxome.contracts.placement import placement_problem
+from voxome.contracts.placement import are_placed, placement_problem
 from voxome.contracts.spec import VolumeSpec
 from voxome.errors import InvalidBox, InvalidInput, UnknownName, describe_value
 from voxome.geometry import Box
 from voxome.plot.figures import interactive_figure, plotly_objects, static_figure
 from voxome.reports.colours import distinct_colours
 from voxome.reports.marks import bar_length_nm, length_text
+from voxome.resources.volume import Volume
 from voxome.resources.volume_like import VolumeLike, as_volume
 
 MAX_PIXELS = 4096
@@ -34,6 +36,7 @@ def section(
     labels: VolumeLike | None = None,
     box: Box | str | None = None,
     points_nm: ArrayLike | None = None,
+    voxel_size_nm: Sequence[float] | None = None,
     title: str | None = None,
     interactive: bool = False,
 ) -> Any:
@@ -48,11 +51,14 @@ def section(
     axis : {"z", "y", "x"}
         Axis that is perpendicular to the plane.
     labels : str, path, Volume or array, optional
-        Labels of the same voxels, drawn over the image; neighbours get different colours.
+        Labels, or a mask, of the same voxels, drawn over the image; neighbours get different colours. Where a voxel
+        size is unknown, the labels need the shape of the image and its first index.
     box : Box or str, optional
         Part of the volume; by default all. At most 4,096 voxels along each side of the plane.
     points_nm : (n, 3) array, optional
         z, y, x in nm from the corner of voxel 0, as of synapses; those in the plane are drawn as rings.
+    voxel_size_nm : (z, y, x), optional
+        Voxel size of what is an array.
     title : str, optional
         Title; by default the position of the plane.
     interactive : bool
@@ -73,11 +79,14 @@ def section(
         If matplotlib or plotly is not installed.
     """
     require_flags(interactive=interactive)
-    volume, plane, at = _plane(image, index, axis, box)
+    only_labels = isinstance(labels, np.ndarray) and not isinstance(image, np.ndarray)
+    opened = as_volume(image, voxel_size_nm=None if only_labels else voxel_size_nm)
+    over = None if labels is None else _opened_labels(labels, voxel_size_nm)
+    volume, plane, at = _plane(opened, index, axis, box)
     along = _AXES.index(axis)
     sides = [one for one in range(3) if one != along]
     pixels = _grey(volume.cutout(plane).take(0, axis=along))
-    painted = None if labels is None else _painted(labels, volume.spec, plane, along)
+    painted = None if over is None else _painted(over, volume, plane, along)
     places = _places(points_nm, volume.spec, plane, along)
     size = volume.spec.voxel_size_nm
     pixel_nm = None if size is None else (size[sides[0]], size[sides[1]])
@@ -87,11 +96,14 @@ def section(
     return draw(pixels, painted, places, pixel_nm, origin, names, title or f"{axis} = {at}")
 
 
-def _plane(image: VolumeLike, index: int | None, axis: str, box: Box | str | None) -> tuple[Any, Box, int]:
+def _opened_labels(labels: VolumeLike, voxel_size_nm: Sequence[float] | None) -> Volume:
+    return as_volume(labels, voxel_size_nm=voxel_size_nm if isinstance(labels, np.ndarray) else None)
+
+
+def _plane(volume: Volume, index: int | None, axis: str, box: Box | str | None) -> tuple[Volume, Box, int]:
     """Return the volume, the box of the plane, and its index."""
     if axis not in _AXES:
         raise UnknownName.of("axis", axis, _AXES)
-    volume = as_volume(image)
     if volume.spec.axes != ("z", "y", "x"):
         raise InvalidInput(f"the volume has the axes {', '.join(volume.spec.axes)}; expected z, y, x: fix one channel")
     region = volume.domain if box is None else Box.of(box, volume.domain)
@@ -114,21 +126,28 @@ def _plane(image: VolumeLike, index: int | None, axis: str, box: Box | str | Non
 
 
 def _grey(plane: NDArray[Any]) -> NDArray[np.uint8]:
-    low, high = np.nanpercentile(plane, [0.5, 99.5])
-    scaled = (plane.astype(np.float64) - low) / (high - low if high > low else 1.0)
+    values = plane.astype(np.float64)
+    known = values[np.isfinite(values)]
+    low, high = np.percentile(known, [0.5, 99.5]) if len(known) else (0.0, 1.0)
+    scaled = (values - low) / (high - low if high > low else 1.0)
     return np.asarray(np.rint(255 * np.clip(np.nan_to_num(scaled), 0, 1)), np.uint8)
 
 
-def _painted(labels: VolumeLike, spec: VolumeSpec, plane: Box, along: int) -> NDArray[np.uint8]:
+def _painted(volume: Volume, image: Volume, plane: Box, along: int) -> NDArray[np.uint8]:
     """Return the colours (height, width, 4) of labels; the background is transparent."""
-    volume = as_volume(labels)
-    if volume.spec.dtype.kind not in "ui":
-        raise InvalidInput(f"the labels are {volume.spec.dtype}; expected integers")
-    if problem := placement_problem("the image", spec, "the labels", volume.spec):
+    if volume.spec.dtype.kind not in "uib":
+        raise InvalidInput(f"the labels are {volume.spec.dtype}; expected integers, or a mask")
+    if problem := placement_problem("the image", image.spec, "the labels", volume.spec):
         raise InvalidInput(problem)
+    if not are_placed(image.spec, volume.spec) and volume.domain != image.domain:
+        raise InvalidInput(
+            f"the labels span {volume.domain}, the image {image.domain}, and a voxel size is unknown, so that their "
+            "places are, too; give labels of the same voxels"
+        )
     if plane not in volume.domain:
         raise InvalidInput(f"the labels span {volume.domain}, not the plane {plane}; give labels of the same voxels")
     values = volume.cutout(plane).take(0, axis=along)
+    values = values.astype(np.uint8) if values.dtype == np.bool_ else values
     colours = distinct_colours([values])
     ids, inverse = np.unique(values, return_inverse=True)
     palette = np.array([(*colours[one], 255) if one else (0, 0, 0, 0) for one in ids.tolist()], np.uint8)

@@ -12,7 +12,7 @@ from voxome.contracts.arguments import require_count, require_flags
 from voxome.contracts.provenance import LOCAL, OWN
 from voxome.contracts.service import Requirement
 from voxome.contracts.service import service as as_service
-from voxome.errors import InvalidInput
+from voxome.errors import InvalidInput, NotFound
 from voxome.geometry import Box
 from voxome.resources.local_ids import find_bounding_box, find_ids
 from voxome.resources.volume import Volume
@@ -72,7 +72,7 @@ def bounding_box(volume: VolumeLike, label: int, *, exact: bool = True, service:
     volume : str, path, Volume or array
         Labels of any integer type.
     label : int
-        The label.
+        The label; 0 is background, which has none.
     exact : bool
         Whether to return the smallest box; otherwise it may be larger, where the store finds that faster.
     service : str, optional
@@ -100,6 +100,8 @@ def bounding_box(volume: VolumeLike, label: int, *, exact: bool = True, service:
     opened = as_volume(volume)
     require_flags(exact=exact)
     number = require_count("label", label, 0)
+    if number == 0:
+        raise NotFound("0 is background, of which there is no bounding box; expected the id of an object")
     way = choose(service, opened, "bounding_box", _INDEX)
     if way not in (OWN, LOCAL):
         return cast("Box", call_service(way, opened, number, exact=None if exact else False))

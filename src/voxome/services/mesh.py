@@ -62,8 +62,10 @@ def mesh(
         Level of detail; 0 is the finest.
     max_error_nm : float, optional
         Largest distance in nm of any point of the mesh from the surface of the voxels, and of any point of that surface
-        from the mesh; every level of detail doubles it. If it is 0 or None, the finest level is that surface itself,
-        and the next one is a voxel away at most.
+        from the mesh; every level of detail doubles it. If it is 0 or None, the finest level is the surface of
+        marching cubes as it is, and the next one is a voxel away at most. Marching cubes cuts corners and edges of
+        voxels, by up to half a voxel, so the volume of the mesh is smaller than that of the voxels: for thin objects
+        by much, for a single voxel by 5/6.
     box : Box or str, optional
         Part of the volume, in the store's coordinates; the mesh is closed at its faces.
     level : int, optional
