@@ -351,7 +351,7 @@ def test_fills_of_zarr_python(tmp_path: Path, layout: str, dtype: str) -> None:
 @pytest.mark.filterwarnings("ignore::zarr.errors.UnstableSpecificationWarning")
 def test_values_that_are_not_numbers_are_refused(tmp_path: Path, format: int, dtype: str) -> None:
     zarr.create_array(tmp_path, shape=(4, 4), dtype=np.dtype(dtype), zarr_format=format)
-    with pytest.raises(UnsupportedFormat, match=r"has values of type .+; numbers"):
+    with pytest.raises(UnsupportedFormat, match=r"has values of type .+; voxome reads"):
         read("zarr", tmp_path)
 
 

@@ -11,7 +11,7 @@ import voxome
 from voxome.contracts.abilities import ability
 from voxome.contracts.shapes import Mesh
 from voxome.contracts.source import MeshSource, SkeletonSource
-from voxome.errors import InvalidInput, NotFound, UnknownName, UnsupportedFormat
+from voxome.errors import InvalidBox, InvalidInput, NotFound, UnknownName, UnsupportedFormat
 from voxome.remotes.dvid.annotations import AnnotationInstance
 from voxome.remotes.dvid.elements import Element
 from voxome.remotes.dvid.keyvalue import KeyValue
@@ -96,7 +96,8 @@ def test_annotations(uri: str, node, create_instance) -> None:
     assert points.within((0, 0, 0), (700, 1e9, 1e9)).ids.tolist() == ids[:1].tolist()
     assert points.within((140, 20, 12), (700.1, 165, 245)).ids.tolist() == ids[:2].tolist()
     assert points.within((-1e12, -1e12, -1e12), (1e12, 1e12, 1e12)).ids.tolist() == ids.tolist()
-    assert len(points.within((5, 5, 5), (1, 1, 1))) == 0
+    with pytest.raises(InvalidBox, match="is reversed"):
+        points.within((5, 5, 5), (1, 1, 1))
     assert points.related("body", 3).ids.tolist() == [ids[1]]
     assert len(points.related("body", 9)) == 0
     with pytest.raises(UnknownName, match="body"):
