@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from voxome.relay.catalogue.sql import SqlCatalogue
 
 app = Verbs(help="Manage a relay.", no_args_is_help=True)
-token = Verbs(help="Make, list and revoke tokens; a relay that runs sees it at once.", no_args_is_help=True)
+token = Verbs(help="Create, list and revoke tokens; a running relay sees the change at once.", no_args_is_help=True)
 app.add_typer(token, name="token")
-key = Verbs(help="Make, list and revoke key pairs of the S3 API.", no_args_is_help=True)
+key = Verbs(help="Create, list and revoke key pairs of the S3 API.", no_args_is_help=True)
 app.add_typer(key, name="key")
 
 _SECONDS = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}

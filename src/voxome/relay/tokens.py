@@ -1,4 +1,4 @@
-"""Tokens of users in a catalogue: made, listed and revoked."""
+"""Create, list and revoke the tokens of users in a catalogue."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ _GAPS = (1, 3, 7)
 """Pixels between voxels that are compared: neurons are neighbours across a thin membrane too."""
 _VARIANTS = 12
 _ENOUGH = 150.0
-"""Distance of colours that are easily told apart; black and white differ by 765."""
+"""Distance of colours that are easy to distinguish; black and white differ by 765."""
 
 
 def neuron_colour(neuron_id: int, variant: int = 0) -> Colour:

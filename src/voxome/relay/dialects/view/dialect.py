@@ -11,7 +11,7 @@
 ``PUT /view/annotations/NAME``         all of them, and the version that they were edited from: the new version
 =====================================  =====================================================================
 
-The page tells its own address (`base`), so that the viewer works behind proxies with any prefix.
+The page sends its own address (`base`), so that the viewer works behind proxies with any prefix.
 """
 
 from __future__ import annotations
