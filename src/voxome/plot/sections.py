@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -93,7 +94,7 @@ def section(
     draw = _draw_interactive if interactive else _draw_static
     names = (_AXES[sides[0]], _AXES[sides[1]])
     origin = (plane.start[sides[0]], plane.start[sides[1]])
-    return draw(pixels, painted, places, pixel_nm, origin, names, title or f"{axis} = {at}")
+    return draw(_Plane(pixels, painted, places, pixel_nm, origin, names, title or f"{axis} = {at}"))
 
 
 def _opened_labels(labels: VolumeLike, voxel_size_nm: Sequence[float] | None) -> Volume:
@@ -168,25 +169,31 @@ def _places(points_nm: ArrayLike | None, spec: VolumeSpec, plane: Box, along: in
     return np.asarray(np.delete(at[inside], along, axis=1) - 0.5)
 
 
-def _draw_static(
-    pixels: NDArray[np.uint8],
-    painted: NDArray[np.uint8] | None,
-    places: NDArray[np.float64],
-    pixel_nm: tuple[float, float] | None,
-    origin: tuple[int, int],
-    names: tuple[str, str],
-    title: str,
-) -> Any:
+@dataclass(frozen=True)
+class _Plane:
+    """What is drawn: grey values, colours of labels, rows and columns of points, and the place of all of it."""
+
+    pixels: NDArray[np.uint8]
+    painted: NDArray[np.uint8] | None
+    places: NDArray[np.float64]
+    pixel_nm: tuple[float, float] | None
+    origin: tuple[int, int]
+    names: tuple[str, str]
+    title: str
+
+
+def _draw_static(drawn: _Plane) -> Any:
+    pixels, painted, places, pixel_nm = drawn.pixels, drawn.painted, drawn.places, drawn.pixel_nm
     height, width = pixels.shape
     ratio = 1.0 if pixel_nm is None else pixel_nm[0] / pixel_nm[1]
     figure, axes = static_figure(_INCHES, max(_INCHES * height * ratio / width, 1.5))
-    (top, left), (rows, columns) = origin, names
+    (top, left), (rows, columns) = drawn.origin, drawn.names
     extent = (left - 0.5, left + width - 0.5, top + height - 0.5, top - 0.5)
     axes.imshow(pixels, cmap="gray", vmin=0, vmax=255, extent=extent, interpolation="nearest")
     if painted is not None:
         axes.imshow(painted, extent=extent, alpha=_OPACITY, interpolation="nearest")
     axes.scatter(places[:, 1], places[:, 0], s=60, facecolors="none", edgecolors="#ffd60a", linewidths=1.5)
-    axes.set(aspect=ratio, title=title, xlabel=columns, ylabel=rows, xlim=extent[:2], ylim=extent[2:])
+    axes.set(aspect=ratio, title=drawn.title, xlabel=columns, ylabel=rows, xlim=extent[:2], ylim=extent[2:])
     if pixel_nm is not None:
         _add_bar(axes, width, height, pixel_nm[1], left, top)
     return figure
@@ -201,17 +208,10 @@ def _add_bar(axes: Any, width: int, height: int, nm: float, left: int, top: int)
     )
 
 
-def _draw_interactive(
-    pixels: NDArray[np.uint8],
-    painted: NDArray[np.uint8] | None,
-    places: NDArray[np.float64],
-    pixel_nm: tuple[float, float] | None,
-    origin: tuple[int, int],
-    names: tuple[str, str],
-    title: str,
-) -> Any:
+def _draw_interactive(drawn: _Plane) -> Any:
+    pixels, painted, places, pixel_nm = drawn.pixels, drawn.painted, drawn.places, drawn.pixel_nm
     objects = plotly_objects()
-    (top, left), (rows, columns) = origin, names
+    (top, left), (rows, columns) = drawn.origin, drawn.names
     place = {"x0": left, "y0": top}
     grey = np.repeat(pixels[..., None], 3, axis=2)
     if painted is not None:
@@ -224,7 +224,7 @@ def _draw_interactive(
     ratio = 1.0 if pixel_nm is None else pixel_nm[0] / pixel_nm[1]
     figure = interactive_figure(
         traces,
-        title,
+        drawn.title,
         xaxis={"title": {"text": columns}, "constrain": "domain"},
         yaxis={"title": {"text": rows}, "scaleanchor": "x", "scaleratio": ratio, "constrain": "domain"},
     )

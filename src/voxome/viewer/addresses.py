@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
 
 from voxome.contracts.uri import Uri
 from voxome.errors import InvalidInput, UnsupportedFormat
@@ -14,35 +13,17 @@ _LOGIN = re.compile(r"\bmiddleauth\+(?=https?://)")
 _TLS = "https://"
 
 
-def _dvid(rest: str) -> str:
-    scheme = "dvids" if rest.startswith(_TLS) else "dvid"
-    return f"{scheme}://{re.sub('^https?://', '', rest)}"
-
-
-_URIS: Mapping[str, Callable[[str], str]] = {
-    "boss": lambda rest: f"bossdb://{rest}",
-    "dvid": _dvid,
-    "graphene": lambda rest: f"graphene://{rest}",
-    "n5": lambda rest: f"n5://{rest}",
-    "nifti": lambda rest: f"nifti://{rest}",
-    "precomputed": lambda rest: f"precomputed://{rest}",
-    "zarr": lambda rest: f"zarr://{rest}",
-    "zarr2": lambda rest: f"zarr://{rest}",
-    "zarr3": lambda rest: f"zarr://{rest}",
+_SAME = ("graphene", "n5", "nifti", "precomputed", "zarr")
+"""Schemes that voxome and Neuroglancer have in common."""
+_URIS = {**{name: f"{name}://" for name in _SAME}, "boss": "bossdb://", "zarr2": "zarr://", "zarr3": "zarr://"}
+"""Scheme of a source of Neuroglancer → beginning of the URI; that of DVID depends on the protocol."""
+_SOURCES = {
+    **{name: f"{name}://" for name in _SAME},
+    "bossdb": "boss://",
+    "dvid": "dvid://http://",
+    "dvids": "dvid://https://",
 }
-"""Scheme of a source of Neuroglancer → URI from what follows it."""
-
-_SOURCES: Mapping[str, Callable[[str], str]] = {
-    "bossdb": lambda path: f"boss://{path}",
-    "dvid": lambda path: f"dvid://http://{path}",
-    "dvids": lambda path: f"dvid://https://{path}",
-    "graphene": lambda path: f"graphene://{path}",
-    "n5": lambda path: f"n5://{path}",
-    "nifti": lambda path: f"nifti://{path}",
-    "precomputed": lambda path: f"precomputed://{path}",
-    "zarr": lambda path: f"zarr://{path}",
-}
-"""Scheme of a URI → source of Neuroglancer from its path."""
+"""Scheme of a URI → beginning of the source of Neuroglancer."""
 
 
 def parse_source(source: str) -> str:
@@ -71,12 +52,15 @@ def parse_source(source: str) -> str:
     if matched is None:
         raise UnsupportedFormat(f"{source!r} is not a data source of Neuroglancer; expected SCHEME://ADDRESS")
     scheme, rest = matched.groups()
+    if scheme == "dvid":
+        return f"{'dvids' if rest.startswith(_TLS) else 'dvid'}://{re.sub('^https?://', '', rest)}"
     if scheme in _URIS:
-        return _URIS[scheme](rest)
+        return _URIS[scheme] + rest
     if scheme in ("gs", "http", "https", "s3"):
         return address
     raise UnsupportedFormat(
-        f"{redact(source)}: voxome does not read {scheme}:// of Neuroglancer; it reads {', '.join(sorted(_URIS))}"
+        f"{redact(source)}: voxome does not read {scheme}:// of Neuroglancer; "
+        f"it reads {', '.join(sorted([*_URIS, 'dvid']))}"
     )
 
 
@@ -97,7 +81,7 @@ def build_source(uri: Uri) -> str:
         )
     if uri.has_secrets:
         raise InvalidInput(f"{uri}: a link would contain the credentials in this address; leave them out")
-    source = _SOURCES[uri.scheme](uri.path)
+    source = _SOURCES[uri.scheme] + uri.path
     if source.count("://") < 2 and uri.scheme == "bossdb":
         raise InvalidInput(f"{uri} names no server; open it as bossdb://https://HOST/COLLECTION/EXPERIMENT/CHANNEL")
     if source.count("://") < 2:
