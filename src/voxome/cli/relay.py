@@ -38,14 +38,19 @@ def parse_lifetime(text: Any) -> int:
     return int(matched[1]) * _SECONDS[matched[2]]
 
 
+UserName = Annotated[str, typer.Argument(help="Name of the user, who is created if necessary.")]
+Lifetime = Annotated[
+    Any, typer.Option(parser=parse_lifetime, metavar="30d", help="Lifetime; by default it does not expire.")
+]
+GroupNames = Annotated[list[str] | None, typer.Option(help="Group to which the user is added. Repeatable.")]
+
+
 @token.command("create")
 def create(
-    user: Annotated[str, typer.Argument(help="Name of the user, who is created if necessary.")],
+    user: UserName,
     catalogue: CatalogueFile,
-    expires: Annotated[
-        Any, typer.Option(parser=parse_lifetime, metavar="30d", help="Lifetime; by default it does not expire.")
-    ] = None,
-    group: Annotated[list[str] | None, typer.Option(help="Group to which the user is added. Repeatable.")] = None,
+    expires: Lifetime = None,
+    group: GroupNames = None,
     json: Json = False,
 ) -> None:
     """Print a new token of a user; it is stored only as a hash, and cannot be shown again."""
@@ -95,12 +100,10 @@ def revoke(
 
 @key.command("create")
 def create_key(
-    user: Annotated[str, typer.Argument(help="Name of the user, who is created if necessary.")],
+    user: UserName,
     catalogue: CatalogueFile,
-    expires: Annotated[
-        Any, typer.Option(parser=parse_lifetime, metavar="30d", help="Lifetime; by default it does not expire.")
-    ] = None,
-    group: Annotated[list[str] | None, typer.Option(help="Group to which the user is added. Repeatable.")] = None,
+    expires: Lifetime = None,
+    group: GroupNames = None,
     json: Json = False,
 ) -> None:
     """Print a new key pair of a user, as environment variables that clients of S3 read."""
