@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -49,6 +51,27 @@ def test_processes_share_the_file_and_it_outlives_them(tmp_path: Path) -> None:
     third = Generations(tmp_path / "g")
     assert third.process == 0
     assert third.of("source", "0/1") == written
+
+
+def test_a_file_that_another_process_is_making_is_waited_for(tmp_path: Path) -> None:
+    size = _made(tmp_path / "a").stat().st_size
+    with (tmp_path / "g").open("wb") as file, ThreadPoolExecutor(1) as pool:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.write(b"\x07" * (size // 2))
+        file.flush()
+        opening = pool.submit(_made, tmp_path / "g")
+        with pytest.raises(TimeoutError):
+            opening.result(timeout=0.2)
+        file.write(bytes(size - size // 2))
+        file.flush()
+        fcntl.flock(file, fcntl.LOCK_UN)
+        opening.result(timeout=10)
+    assert (tmp_path / "g").read_bytes()[:8] == b"\x07" * 8
+
+
+def _made(file: Path) -> Path:
+    Generations(file).close()
+    return file
 
 
 WRITER = """

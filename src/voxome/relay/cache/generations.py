@@ -120,11 +120,15 @@ class Generations:
             return mmap.mmap(-1, _BYTES)
         try:
             with file.open("a+b") as opened:
-                if os.fstat(opened.fileno()).st_size != _BYTES:
-                    opened.truncate(0)
-                    opened.write(bytes(_BYTES))  # a sparse file would end the process when the disk is full
-                    opened.flush()
-                return mmap.mmap(opened.fileno(), _BYTES)
+                fcntl.flock(opened, fcntl.LOCK_EX)  # one process fills a new file; the others find it whole
+                try:
+                    if os.fstat(opened.fileno()).st_size != _BYTES:
+                        opened.truncate(0)
+                        opened.write(bytes(_BYTES))  # a sparse file would end the process when the disk is full
+                        opened.flush()
+                    return mmap.mmap(opened.fileno(), _BYTES)
+                finally:
+                    fcntl.flock(opened, fcntl.LOCK_UN)  # the map has the same file, and would keep the lock
         except OSError as error:
             raise StoreError(f"cannot open {file}, which the processes of a relay share: {error.strerror}") from error
 
