@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -77,6 +78,17 @@ def test_levels_of_a_pyramid_are_read(tmp_path: Path) -> None:
     assert sources.spec("a", level=1).domain == coarse
     assert (sources.read("a", coarse, level=1) == 7).all()
     assert not sources.read("a", Box.of_shape((8, 8, 8))).any()
+
+
+def test_writes_of_some_voxels_keep_the_others(uri: str) -> None:
+    sources = Sources()
+    sources.add("em", uri, Rights(writers=frozenset({"lab"})))
+    whole, before = Box.of_shape(SHAPE), noise(SHAPE, "uint8")
+    parts = [np.arange(whole.size).reshape(SHAPE) % 6 == n for n in range(5)]
+    values = np.full(SHAPE, 7, "uint8")
+    with ThreadPoolExecutor(5) as threads:
+        list(threads.map(lambda where: sources.write("em", whole, values, where=where), parts))
+    assert_array_equal(sources.read("em", whole), np.where(np.any(parts, axis=0), 7, before))
 
 
 def test_a_writable_source_is_written(uri: str) -> None:

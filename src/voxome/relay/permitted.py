@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
+import numpy as np
 from numpy.typing import NDArray
 
 from voxome.contracts.abilities import Ability
@@ -94,8 +95,10 @@ class PermittedSources:
         self.rights(name)
         return self._sources.version(name)
 
-    def write(self, name: str, box: Box, data: NDArray[Any], *, level: int = 0) -> None:
-        """Write the voxels of `box`, in the coordinates of the level.
+    def write(
+        self, name: str, box: Box, data: NDArray[Any], *, level: int = 0, where: NDArray[np.bool_] | None = None
+    ) -> None:
+        """Write the voxels of `box`, in the coordinates of the level; only those of `where`, if it is given.
 
         Raises
         ------
@@ -105,7 +108,7 @@ class PermittedSources:
             If the caller may not write it.
         """
         self.require_write(name)
-        self._sources.write(name, box, data, level=level)
+        self._sources.write(name, box, data, level=level, where=where)
 
     def require_write(self, name: str) -> None:
         """Check that the caller may write a source.

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+import numpy as np
 from numpy.typing import NDArray
 
 from voxome.contracts.abilities import Ability, ability
@@ -175,11 +176,26 @@ class Sources:
         entry.counters.add("read_bytes", voxels.nbytes)
         return voxels
 
-    def write(self, name: str, box: Box, data: NDArray[Any], *, level: int = 0) -> None:
+    def write(
+        self, name: str, box: Box, data: NDArray[Any], *, level: int = 0, where: NDArray[np.bool_] | None = None
+    ) -> None:
         """Write the voxels of `box`, in the coordinates of the level.
 
         Voxels that were cached or are being fetched are never served afterwards; writes to one chunk wait for each
         other.
+
+        Parameters
+        ----------
+        name : str
+            Name of the source.
+        box : Box
+            Where the voxels are.
+        data : array
+            Voxels of `box`, of the source's dtype.
+        level : int
+            Level of the pyramid.
+        where : array of bool, optional
+            Voxels of `box` that are written; the others keep what the store has when these are written.
 
         Raises
         ------
@@ -209,7 +225,7 @@ class Sources:
                 self._locks.hold((entry.identity, level), written_box(source, box)),
                 self._generations.writing(entry.identity, chunks),
             ):
-                source.write(box, data)
+                source.write(box, data if where is None or where.all() else np.where(where, data, source.read(box)))
         entry.counters.add("written_bytes", data.nbytes)
 
     def version(self, name: str) -> str:
