@@ -155,6 +155,18 @@ def test_the_levels_of_a_box_that_is_written_later_are_those_of_the_whole(tmp_pa
         assert np.array_equal(one[...], other[...])
 
 
+def test_levels_that_there_are_follow_a_box_that_is_written_without_naming_them(tmp_path: Path) -> None:
+    source = make(f"zarr://{tmp_path}/a.zarr", shape=(40, 40, 40), voxel_size_nm=CUBE)
+    voxome.transfer(source, f"zarr://{tmp_path}/b.zarr", levels=4, chunk=(8, 8, 8))
+    box = Box((3, 5, 0), (30, 22, 17))
+    source[box.within(source.domain)] = 255 - source.cutout(box)
+    voxome.transfer(source, f"zarr://{tmp_path}/b.zarr", box=box, existing=True)
+    voxome.transfer(source, f"zarr://{tmp_path}/c.zarr", levels=4, chunk=(8, 8, 8))
+    for number in range(4):
+        one, other = (voxome.open(f"zarr://{tmp_path}/{name}.zarr", level=number) for name in "bc")
+        assert np.array_equal(one[...], other[...])
+
+
 def test_levels_stop_where_one_would_be_a_voxel(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     source = make(f"zarr://{tmp_path}/a.zarr", shape=(5, 6, 7), voxel_size_nm=(4, 4, 4))
     for store in ("zarr", "n5", "precomputed"):

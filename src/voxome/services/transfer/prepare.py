@@ -8,12 +8,19 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from voxome.config.settings import settings
-from voxome.contracts.abilities import SupportsFixedScales, SupportsLevels, ability, most_detailed_version
+from voxome.contracts.abilities import (
+    SupportsFixedScales,
+    SupportsLevels,
+    SupportsOwnDownsampling,
+    ability,
+    most_detailed_version,
+)
 from voxome.contracts.levels import require_scale
 from voxome.contracts.source import VolumeSource
 from voxome.contracts.spec import Scale, VolumeSpec
 from voxome.contracts.uri import Uri
 from voxome.errors import AlreadyExists, NotFound, PlanError, UnsupportedFormat, VoxomeError
+from voxome.extras import require
 from voxome.geometry import Box
 from voxome.resources.coarsening import METHODS, halving
 from voxome.resources.open import adapt_spec, create_source
@@ -200,12 +207,18 @@ def _add_levels(state: State, target: VolumeSource, request: TransferRequest) ->
             break
         state.keep(target=None)
         pyramid.create_level(scale)
-    known_scales(request.target.uri, pyramid, 1 + len(_coarser(pyramid, request)))
+    known_scales(request.target.uri, pyramid, 1 + len(_coarser(target, pyramid, request)))
 
 
-def _coarser(pyramid: SupportsLevels | None, request: TransferRequest) -> range:
-    """Return the numbers of the coarser levels that are filled: all requested that the target has."""
-    return range(1, min(request.levels, 1 if pyramid is None else len(pyramid.levels)))
+def _coarser(target: VolumeSource, pyramid: SupportsLevels | None, request: TransferRequest) -> range:
+    """Return the numbers of the coarser levels that are filled: all that the target has, lest one shows what was there.
+
+    Of a store that computes levels itself, only those requested.
+    """
+    if pyramid is None or "level" in Uri.parse(request.target.text).query:
+        return range(1, 1)
+    count = len(pyramid.levels)
+    return range(1, count if ability(target, SupportsOwnDownsampling) is None else min(request.levels, count))
 
 
 def _next_scale(name: str, target: VolumeSource, pyramid: SupportsLevels) -> Scale:
@@ -251,9 +264,10 @@ def plan_levels(target: VolumeSource, request: TransferRequest, scratch: str) ->
         Address of the folder for pieces.
     """
     pyramid = ability(target, SupportsLevels)
-    levels = {} if pyramid is None else {n: pyramid.level(n).spec for n in _coarser(pyramid, request)}
+    levels = {} if pyramid is None else {n: pyramid.level(n).spec for n in _coarser(target, pyramid, request)}
     if pyramid is None or not levels:
         return []
+    require("services", "numba")
     uri, spec = request.target.uri, target.spec
     scales = known_scales(uri, pyramid, 1 + len(levels))
     cell = dict(zip("zyx", scales[-1], strict=True))

@@ -104,7 +104,8 @@ def transfer(
     force : bool
         Whether to copy what an interrupted run has not finished.
     existing : bool
-        Whether to write into an existing array.
+        Whether to write into an existing array. Its coarser levels, however many, are computed again where it is
+        written, unless its store computes levels itself.
     chunk, shard : (z, y, x), optional
         Chunk and shard shape of a new destination; the format's default if None.
     encoding : mapping, optional
