@@ -23,6 +23,11 @@ def table() -> Table:
     return Table(rows, ("id",), Provenance.now("regions", LOCAL, "common.regions", "1"))
 
 
+def test_a_pair_is_found_in_either_order() -> None:
+    pairs = Table({"a": np.array([3], np.uint64), "b": np.array([5], np.uint64)}, ("a", "b"), pairs=True)
+    assert pairs.row(5, 3) == pairs.row(3, 5) == {"a": 3, "b": 5}
+
+
 def test_a_row_is_found_by_its_exact_id(table: Table) -> None:
     assert [table.row(one)["voxels"] for one in BIG] == [0, 1, 2, 3]
     assert table.row(BIG[1])["id"] == BIG[1]

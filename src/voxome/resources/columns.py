@@ -32,15 +32,22 @@ class Table:
         One array a column, all of one length.
     key : sequence of str
         Columns that identify a row.
+    pairs : bool
+        Whether these are two ids in either order, the smaller one first.
     provenance : Provenance, optional
         What made it.
     """
 
     def __init__(
-        self, rows: Mapping[str, NDArray[Any]], key: Sequence[str], provenance: Provenance | None = None
+        self,
+        rows: Mapping[str, NDArray[Any]],
+        key: Sequence[str],
+        provenance: Provenance | None = None,
+        *,
+        pairs: bool = False,
     ) -> None:
         self.rows: Rows = dict(rows)
-        self.key, self.provenance = tuple(key), provenance
+        self.key, self.provenance, self._pairs = tuple(key), provenance, pairs
 
     def __repr__(self) -> str:
         return f"<Table of {len(self):,} rows: {', '.join(self.columns)}>"
@@ -69,6 +76,8 @@ class Table:
     def row(self, *key: int) -> dict[str, Any]:
         """Return the row with the given values of the columns that identify it, as Python numbers by column.
 
+        A pair of ids, as of `contacts`, may be given in either order.
+
         Raises
         ------
         InvalidInput
@@ -78,14 +87,15 @@ class Table:
         """
         if len(key) != len(self.key):
             raise InvalidInput(f"a row is identified by {', '.join(self.key)}; {len(key)} values were given")
+        values = [require_id(name, value) for name, value in zip(self.key, key, strict=True)]
         found = np.ones(len(self), np.bool_)
-        for name, value in zip(self.key, key, strict=True):
-            found &= self.rows[name] == np.uint64(require_id(name, value))
+        for name, value in zip(self.key, sorted(values) if self._pairs else values, strict=True):
+            found &= self.rows[name] == np.uint64(value)
         if not found.any():
             wanted = ", ".join(f"{name} {value}" for name, value in zip(self.key, key, strict=True))
             raise NotFound(f"the table has no row with {wanted}")
         at = int(found.argmax())
-        return {name: values[at].item() for name, values in self.rows.items()}
+        return {name: column[at].item() for name, column in self.rows.items()}
 
     @explain_calls
     def write(self, path: Location, *, overwrite: bool = False) -> None:

@@ -29,7 +29,7 @@ def ids(volume: VolumeLike, box: Box | str | None = None, *, service: str | None
     Parameters
     ----------
     volume : str, path, Volume or array
-        Labels of any integer type.
+        Labels of any integer type, or booleans, along any axes.
     box : Box or str, optional
         In the store's coordinates.
     service : str, optional
@@ -70,7 +70,7 @@ def bounding_box(volume: VolumeLike, label: int, *, exact: bool = True, service:
     Parameters
     ----------
     volume : str, path, Volume or array
-        Labels of any integer type.
+        Labels of any integer type, or booleans, along any axes.
     label : int
         The label; 0 is background, which has none.
     exact : bool

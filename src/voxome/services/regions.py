@@ -165,7 +165,7 @@ def contacts(
     --------
     >>> import numpy as np, voxome
     >>> labels = np.array([[[3, 5, 5], [5, 5, 5]]], np.uint64)
-    >>> voxome.contacts(labels, voxel_size_nm=(40, 4, 8)).row(3, 5)["area_nm2"]
+    >>> voxome.contacts(labels, voxel_size_nm=(40, 4, 8)).row(5, 3)["area_nm2"]
     480.0
     """
     labels = require_labels(as_volume(volume, voxel_size_nm=voxel_size_nm))
@@ -178,7 +178,7 @@ def contacts(
     region = measured_region(labels, box)
     sums = _sums(labels, None, region, contacts=True)
     rows = measure_contacts(sums.contacts, labels.domain.start, labels.voxel_size_nm)
-    return Table(rows, ("a", "b"), _provenance("contacts", {"labels": labels}, region))
+    return Table(rows, ("a", "b"), _provenance("contacts", {"labels": labels}, region), pairs=True)
 
 
 def measured_region(labels: Volume, box: Box | str | None) -> Box:

@@ -39,7 +39,7 @@ def skeletons() -> dict[int, Skeleton]:
             random.uniform(10, 90, count),
             {
                 "swc_type": random.integers(0, 5, count).astype(np.uint8),
-                "cross_section_area_nm2": random.uniform(100, 900, count),
+                "cross_section_nm2": random.uniform(100, 900, count),
                 "direction": random.uniform(-1, 1, (count, 3)).astype(np.float32),
                 "strahler": random.integers(1, 300, count),
             },
@@ -94,7 +94,7 @@ def test_cloud_volume_reads_the_skeletons(tmp_path: Path, sharded: bool) -> None
         assert_array_equal(theirs.edges, skeleton.edges)
         assert_allclose(theirs.radii, skeleton.radii_nm, rtol=1e-6)
         assert_array_equal(theirs.vertex_types, skeleton.attributes["swc_type"])
-        assert_allclose(theirs.cross_sectional_area, skeleton.attributes["cross_section_area_nm2"], rtol=1e-6)
+        assert_allclose(theirs.cross_sectional_area, skeleton.attributes["cross_section_nm2"], rtol=1e-6)
 
 
 def test_metadata_are_in_nm_and_linked(tmp_path: Path) -> None:

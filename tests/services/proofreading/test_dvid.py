@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import httpx
@@ -65,6 +66,15 @@ def test_merge_and_cleave_have_the_same_results_as_in_a_store(session: DvidSessi
     history = session.history()
     assert [(one.action, one.author) for one in history] == [("merge", "ann"), ("cleave", "ann")]
     assert history[0].number < history[1].number
+
+
+def test_an_edit_knows_its_author_and_time_without_reading_the_whole_history(
+    session: DvidSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(session.labels), "mutations", None)
+    made = session.merge([5, 6])
+    assert made.author == "ann"
+    assert abs(made.time_s - time.time()) < 60
 
 
 def test_arguments_are_checked_as_in_a_store(session: DvidSession) -> None:

@@ -19,7 +19,7 @@ from voxome.remotes.precomputed.transforms import Transform
 
 RADIUS = "radius"
 """Attribute of the format with the radii."""
-FILE_NAMES = {"swc_type": "vertex_types", "cross_section_area_nm2": "cross_sectional_area"}
+FILE_NAMES = {"swc_type": "vertex_types", "cross_section_nm2": "cross_sectional_area"}
 """Our name of an attribute → that in the files of cloud-volume and kimimaro."""
 _OWN_NAMES = {name: own for own, name in FILE_NAMES.items()}
 

@@ -336,9 +336,9 @@ class DvidSession:
 
     def _record(self, mutation: int, action: Any, segments: list[int]) -> Operation:
         self._own.add(mutation)
-        entries = [one for one in self.labels.mutations() if one.mutation_id == mutation]
-        user = entries[-1].user if entries else ""
-        time_s = _seconds(entries[-1].time) if entries else math.nan
+        last = self.labels.last_edit(segments[0])
+        is_ours = last.mutation_id == mutation  # and not one that came after it
+        user, time_s = (last.user, _seconds(last.time)) if is_ours else ("", math.nan)
         details = {"segments": segments}
         return Operation(mutation, self.node.info.branch, action, user, time_s, "", None, details, Changes.of([]))
 
