@@ -32,10 +32,10 @@ class Table:
         One array a column, all of one length.
     key : sequence of str
         Columns that identify a row.
-    pairs : bool
-        Whether these are two ids in either order, the smaller one first.
     provenance : Provenance, optional
         What made it.
+    pairs : bool
+        Whether the key is two ids in either order, the smaller one first.
     """
 
     def __init__(
