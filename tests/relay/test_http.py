@@ -8,7 +8,6 @@ import time
 from typing import Any
 
 import pytest
-from anyio import CapacityLimiter
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -18,6 +17,7 @@ from voxome.relay.catalogue.memory import MemoryCatalogue
 from voxome.relay.http import LongResponse, TooLarge, endpoint, error_response, read_body
 from voxome.relay.relay import Relay
 from voxome.relay.sources import SourceUnavailable
+from voxome.relay.threads import RequestThreads
 
 
 def request(*parts: bytes, length: str | None = None) -> Request:
@@ -102,7 +102,7 @@ def test_handlers_of_all_endpoints_share_the_threads_of_the_relay() -> None:
         return Response()
 
     async def call_all() -> None:
-        relay = Relay(catalogue, Accounts(catalogue), "memory://unused", threads=CapacityLimiter(1))
+        relay = Relay(catalogue, Accounts(catalogue), "memory://unused", threads=RequestThreads(1))
         await asyncio.gather(*(endpoint(relay, 0, handler)(request()) for _ in range(3)))
 
     asyncio.run(call_all())

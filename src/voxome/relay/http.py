@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 
-import anyio
-import anyio.to_thread
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
@@ -57,9 +55,9 @@ def endpoint(relay: Relay, limit: int, handler: Handler) -> Callable[[Request], 
         try:
             authorization = request.headers.get("authorization", "")
             if authorization:
-                caller = await anyio.to_thread.run_sync(relay.accounts.caller, authorization, limiter=relay.threads)
+                caller = await relay.threads.run(relay.accounts.caller, authorization)
             body = await read_body(request, limit)
-            return await anyio.to_thread.run_sync(handler, request, caller, body, limiter=relay.threads)
+            return await relay.threads.run(handler, request, caller, body)
         except Exception as error:
             return error_response(error, request, caller)
 

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
-
-from anyio import CapacityLimiter
 
 from voxome.geometry.box_locks import BoxLocks
 from voxome.relay.accounts import Accounts
 from voxome.relay.box_locks import SupportsHold
 from voxome.relay.catalogue.contract import Catalogue
 from voxome.relay.sources import Sources
-
-
-def _handler_threads() -> CapacityLimiter:
-    return CapacityLimiter(max(8, 2 * (os.cpu_count() or 1)))
+from voxome.relay.threads import RequestThreads
 
 
 @dataclass(frozen=True)
@@ -34,8 +28,8 @@ class Relay:
         Volumes that are served.
     largest_cutout_bytes : int
         Limit of one request's voxels, uncompressed.
-    threads : CapacityLimiter
-        Limit of the threads in which the handlers of all dialects run.
+    threads : RequestThreads
+        Threads in which the handlers of all dialects run.
     locks : SupportsHold
         Locks on boxes that dialects write under their data URI, shared with the other processes of the relay.
     """
@@ -45,5 +39,5 @@ class Relay:
     data: str
     sources: Sources = field(default_factory=Sources)
     largest_cutout_bytes: int = 520 * 2**20
-    threads: CapacityLimiter = field(default_factory=_handler_threads, repr=False)
+    threads: RequestThreads = field(default_factory=RequestThreads, repr=False)
     locks: SupportsHold = field(default_factory=BoxLocks, repr=False)

@@ -224,6 +224,7 @@ class Sources:
             with (
                 self._locks.hold((entry.identity, level), written_box(source, box)),
                 self._generations.writing(entry.identity, chunks),
+                entry.waiting(),
             ):
                 source.write(box, data if where is None or where.all() else np.where(where, data, source.read(box)))
         entry.counters.add("written_bytes", data.nbytes)
@@ -262,7 +263,10 @@ class Sources:
         try:
             with _store_errors(name, "read"):
                 provided = ability(source, protocol)
-                return None if provided is None else action(provided)
+                if provided is None:
+                    return None
+                with self._entry(name).waiting():
+                    return action(provided)
         except SourceUnavailable as error:
             if isinstance(error.__cause__, NotFound):
                 raise NotFound(f"the source {name} has nothing of this id") from error
@@ -279,7 +283,8 @@ class Sources:
         if source is None:
             raise StoreError(f"level {level} no longer exists")
         record("bypass")
-        return source.read(box)
+        with entry.waiting():
+            return source.read(box)
 
     def _entry(self, name: str) -> Upstream:
         if name not in self._entries:

@@ -8,7 +8,7 @@ import math
 import secrets
 import time
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -27,6 +27,7 @@ from voxome.relay.cache.counters import SourceCounters
 from voxome.relay.cache.grid import chunk_grid
 from voxome.relay.cache.states import SourceState, SourceStates
 from voxome.relay.rights import Rights
+from voxome.relay.threads import waiting
 from voxome.resources.open import canonical, locate, open_source
 from voxome.resources.recognition import get_remote
 from voxome.storage.hops import hops
@@ -155,9 +156,18 @@ class Upstream:
         return hashlib.sha256(canonical(locate(self._uri).reveal()).reveal().encode()).hexdigest()[:32]
 
     @cached_property
+    def is_remote(self) -> bool:
+        """Whether its store is behind a network, and its voxels change only by writes to them."""
+        return _is_remote(self._uri)
+
+    @cached_property
     def is_cached(self) -> bool:
         """Whether it is cached, if the relay has a cache."""
-        return _is_remote(self._uri) if self.caching.enabled is None else self.caching.enabled
+        return self.is_remote if self.caching.enabled is None else self.caching.enabled
+
+    def waiting(self) -> AbstractContextManager[None]:
+        """Return the context in which a request reads or writes the store, and lets others work if that is remote."""
+        return waiting(self.identity) if self.is_remote else nullcontext()
 
     def open(self) -> ReadableSource:
         """Return the source, as it was when it was last checked.
@@ -172,7 +182,9 @@ class Upstream:
     def open_level(self, number: int) -> ReadableSource | None:
         """Return a level; None if it does not exist."""
         opened, _ = self._current()
-        with self._lock:
+        if number == 0 or number in opened.levels:
+            return opened.level(number)
+        with self.waiting(), self._lock:
             return opened.level(number)
 
     def level_count(self) -> int:
@@ -182,7 +194,10 @@ class Upstream:
     def array(self, number: int) -> CachedArray | None:
         """Return a level as it is cached; None if it does not exist."""
         opened, state = self._current()
-        with self._lock:
+        array = opened.arrays.get(number)
+        if array is not None and array.epoch == state.epoch:
+            return array
+        with self.waiting(), self._lock:
             array = opened.arrays.get(number)
             if array is None or array.epoch != state.epoch:
                 source = opened.level(number)
@@ -261,8 +276,12 @@ class Upstream:
         """Return the handles and the state of the source, which is checked before if that is due."""
         state = self._states.get(self.identity)
         if self._opened is None or state is None or self._is_due(state):
-            state = self._checked(state)
-        with self._lock:
+            with self.waiting():
+                state = self._checked(state)
+        current = self._opened
+        if current is not None and current.incarnation == state.incarnation:
+            return current, state
+        with self.waiting(), self._lock:
             current = self._opened
             if current is None or current.incarnation != state.incarnation:
                 current = self._opened = _Opened(state.incarnation, self._open_source())

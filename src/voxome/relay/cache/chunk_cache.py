@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import copy_context
 from dataclasses import dataclass
@@ -24,6 +24,7 @@ from voxome.relay.cache.generations import Generations
 from voxome.relay.cache.leases import Leases
 from voxome.relay.cache.memory import MemoryTier
 from voxome.relay.cache.status import record
+from voxome.relay.threads import waiting
 
 _THREADS = 16
 """Chunks that are fetched from one source at the same time."""
@@ -127,6 +128,9 @@ class ChunkCache:
                     yield index, found.fresh.chunk
                 else:
                     flights.append((index, *self._join(array, index, found)))
+            if any(not flight.done() for _, flight, _ in flights):
+                with waiting(array.source):
+                    wait([flight for _, flight, _ in flights], return_when=FIRST_EXCEPTION)
             for index, flight, joined in flights:
                 try:
                     found_or_fetched = flight.result()

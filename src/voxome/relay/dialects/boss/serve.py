@@ -7,7 +7,6 @@ import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from anyio import CapacityLimiter, to_thread
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -23,6 +22,7 @@ from voxome.relay.dialects.boss.routes import ROUTES, Handler
 from voxome.relay.dialects.boss.state import BossState
 from voxome.relay.http import RETRY, TooLarge, read_body
 from voxome.relay.sources import SourceLoop, SourceUnavailable
+from voxome.relay.threads import RequestThreads
 
 _LARGEST_DOCUMENT_BYTES = 2**20
 _CUTOUTS = "/v1/cutout/"
@@ -30,7 +30,7 @@ _SLASHES = re.compile("/+")
 _LOG = logging.getLogger(__name__)
 
 
-def boss_app(boss: BossState, downsampler: Downsampler, threads: CapacityLimiter) -> Starlette:
+def boss_app(boss: BossState, downsampler: Downsampler, threads: RequestThreads) -> Starlette:
     """Return BossDB's API as an ASGI application, whose handlers run in `threads`."""
     server = _Server(boss, downsampler, threads)
     routes = [Route("/ping", _ping)]
@@ -50,13 +50,13 @@ def boss_app(boss: BossState, downsampler: Downsampler, threads: CapacityLimiter
 class _Server:
     boss: BossState
     downsampler: Downsampler
-    threads: CapacityLimiter
+    threads: RequestThreads
 
     def endpoint(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         async def respond(request: Request) -> Response:
             try:
                 call = await self._call(request)
-                return await to_thread.run_sync(handler, call, limiter=self.threads)
+                return await self.threads.run(handler, call)
             except AccessDenied as denied:
                 return JSONResponse({"detail": str(denied)}, 401, {"WWW-Authenticate": "Token"})
             except Exception as error:
@@ -67,7 +67,7 @@ class _Server:
 
     async def _call(self, request: Request) -> Call:
         headers, authorization = request.headers, request.headers.get("authorization", "")
-        caller = await to_thread.run_sync(self.boss.accounts.caller, authorization, limiter=self.threads)
+        caller = await self.threads.run(self.boss.accounts.caller, authorization)
         if not caller.name and request.method not in ("GET", "HEAD"):
             raise AccessDenied("Authentication credentials were not provided.")
         has_voxels = request.url.path.startswith(_CUTOUTS)

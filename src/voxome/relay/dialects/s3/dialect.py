@@ -19,7 +19,6 @@ import secrets
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
-import anyio.to_thread
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -80,7 +79,7 @@ class S3Dialect:
 
     async def _respond(self, request: Request) -> Response:
         try:
-            response = await anyio.to_thread.run_sync(self._answer, request, limiter=self._relay.threads)
+            response = await self._relay.threads.run(self._answer, request)
         except Exception as error:
             response = _error(error, request)
         response.headers["x-amz-request-id"] = secrets.token_hex(8).upper()
