@@ -91,7 +91,7 @@ def file_response(request: Request, file: FileAnswer, *, public: bool) -> Respon
 def _cache_headers(file: FileAnswer, *, public: bool) -> dict[str, str]:
     reach = "public" if public else "private"
     lifetime = f"max-age={_YEAR_S}, immutable" if file.immutable else "no-cache"
-    vary = {} if public else {"Vary": "Authorization"}
+    vary = {} if public else {"Vary": "Authorization, Cookie"}
     return {"ETag": file.etag, "Cache-Control": f"{reach}, {lifetime}", **vary}
 
 

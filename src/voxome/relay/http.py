@@ -10,9 +10,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from voxome.errors import AccessDenied, InvalidInput, NotFound, ReadOnly
-from voxome.relay.accounts import Caller
+from voxome.relay.accounts import Accounts, Caller
 from voxome.relay.relay import Relay
+from voxome.relay.sessions import session_caller, session_cookie
 from voxome.relay.sources import SourceLoop, SourceUnavailable
+from voxome.relay.threads import RequestThreads
 
 _SLICE_BYTES = 2**20
 _LOG = logging.getLogger(__name__)
@@ -53,15 +55,30 @@ def endpoint(relay: Relay, limit: int, handler: Handler) -> Callable[[Request], 
     async def respond(request: Request) -> Response:
         caller = Caller()
         try:
-            authorization = request.headers.get("authorization", "")
-            if authorization:
-                caller = await relay.threads.run(relay.accounts.caller, authorization)
+            caller = await identify(request, relay.accounts, relay.threads)
             body = await read_body(request, limit)
             return await relay.threads.run(handler, request, caller, body)
         except Exception as error:
             return error_response(error, request, caller)
 
     return respond
+
+
+async def identify(request: Request, accounts: Accounts, threads: RequestThreads) -> Caller:
+    """Return the sender of a request: by the header ``Authorization``, or else by the session of a browser.
+
+    Raises
+    ------
+    AccessDenied
+        If the header is malformed, or its token unknown or expired.
+    """
+    authorization = request.headers.get("authorization", "")
+    if authorization:
+        return await threads.run(accounts.caller, authorization)
+    cookie = session_cookie(request)
+    if cookie:
+        return await threads.run(session_caller, accounts, cookie)
+    return Caller()
 
 
 def error_response(error: Exception, request: Request, caller: Caller) -> Response:

@@ -137,7 +137,11 @@ def view(
             {} if annotate is None else {_DRAWN: KeptAnnotations.at(location_text(annotate), _voxel_size(contents))}
         )
         first = _FirstState(contents, urls, edited)
-        dialects = [*open_dialects(relay, ["precomputed"]), ViewDialect(relay, first, edited), _Files(scratch)]
+        dialects = [
+            *open_dialects(relay, ["precomputed"]),
+            ViewDialect(relay, first, edited, accounts=False),
+            _Files(scratch),
+        ]
         address = stack.enter_context(in_thread(_for_hosts(create_app(dialects), hosts), port=port))
     except BaseException:
         stack.close()

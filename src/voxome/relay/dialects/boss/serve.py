@@ -20,7 +20,7 @@ from voxome.relay.dialects.boss.downsample import Downsampler
 from voxome.relay.dialects.boss.errors import Code, Refused
 from voxome.relay.dialects.boss.routes import ROUTES, Handler
 from voxome.relay.dialects.boss.state import BossState
-from voxome.relay.http import RETRY, TooLarge, read_body
+from voxome.relay.http import RETRY, TooLarge, identify, read_body
 from voxome.relay.sources import SourceLoop, SourceUnavailable
 from voxome.relay.threads import RequestThreads
 
@@ -66,8 +66,8 @@ class _Server:
         return respond
 
     async def _call(self, request: Request) -> Call:
-        headers, authorization = request.headers, request.headers.get("authorization", "")
-        caller = await self.threads.run(self.boss.accounts.caller, authorization)
+        headers = request.headers
+        caller = await identify(request, self.boss.accounts, self.threads)
         if not caller.name and request.method not in ("GET", "HEAD"):
             raise AccessDenied("Authentication credentials were not provided.")
         has_voxels = request.url.path.startswith(_CUTOUTS)

@@ -55,20 +55,25 @@ def client_file(name: str) -> FileAnswer:
     return FileAnswer(path.read_bytes(), _TYPES[matched[1]])
 
 
-def start_page(title: str, edited: Sequence[str] = ()) -> FileAnswer:
-    """Return the page that loads the viewer; `start.js` runs before it.
+def start_page(edited: Sequence[str] = (), *, login: bool = False) -> FileAnswer:
+    """Return the page that loads the viewer; the scripts of this folder run before it.
 
     All of its addresses are relative, so that it works behind any prefix.
 
     Parameters
     ----------
-    title : str
-        Title of the page.
     edited : sequence of str
         Names of the layers whose annotations are kept.
+    login : bool
+        Whether people log in on it.
     """
     page = (client_folder() / "index.html").read_text(encoding="utf-8")
-    script = (Path(__file__).parent / "start.js").read_text(encoding="utf-8")
     names = html.escape(json.dumps(list(edited)))
-    head = f'<head><title>{title}</title><meta name="voxome-edited" content="{names}"><script>{script}</script>'
+    scripts = "".join(f"<script>{_script(name)}</script>" for name in ("start", *(["session"] if login else ())))
+    head = f'<head><title>voxome</title><meta name="voxome-edited" content="{names}">{scripts}'
     return FileAnswer(_HEAD.sub(lambda _: head, page, count=1).encode(), "text/html; charset=utf-8")
+
+
+@cache
+def _script(name: str) -> str:
+    return (Path(__file__).parent / f"{name}.js").read_text(encoding="utf-8")

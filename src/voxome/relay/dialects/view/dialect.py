@@ -7,6 +7,9 @@
 ``GET /view/state?base=…``             the first state, as JSON
 ``POST /view/states?base=…``           keep a state: its id, as JSON
 ``GET /view/states/ID?base=…``         a kept state, without the layers that the caller may not see
+``GET /view/session``                  user of the session of this browser, and whether it has expired, as JSON
+``POST /view/login?base=…``            begin a session with the token in the body: a cookie
+``POST /view/logout?base=…``           end it
 ``GET /view/annotations/NAME``         annotations that are edited in the viewer, and their version, as JSON
 ``PUT /view/annotations/NAME``         all of them, and the version that they were edited from: the new version
 =====================================  =====================================================================
@@ -17,7 +20,6 @@ The page sends its own address (`base`), so that the viewer works behind proxies
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
@@ -31,8 +33,10 @@ from starlette.routing import BaseRoute, Route
 
 from voxome.errors import InvalidInput, NotFound
 from voxome.relay.accounts import Caller
+from voxome.relay.dialects.view.bodies import base_of, json_object
 from voxome.relay.dialects.view.client import client_file, client_folder, start_page
 from voxome.relay.dialects.view.kept_states import LARGEST_BYTES, find_state, keep_state
+from voxome.relay.dialects.view.login import Login
 from voxome.relay.files import FileAnswer, file_response
 from voxome.relay.http import endpoint
 from voxome.relay.permitted import PermittedSources
@@ -51,7 +55,6 @@ _ANNOTATIONS = "/view/annotations/{name}"
 _ALIVE_S = 10.0
 """Proxies close connections that are silent for longer."""
 
-_BASE = re.compile(r"https?://[^\s\"'<>\\{}]+/")
 _FORMAT = "precomputed"
 
 FirstState = Callable[[PermittedSources, Sequence[str], str], State]
@@ -69,6 +72,8 @@ class ViewDialect:
         Returns the state that the viewer begins with; by default all sources as layers.
     edited : mapping of str to KeptAnnotations, optional
         Layers whose annotations everybody who reaches the relay may edit: it has to be one for this machine only.
+    accounts : bool
+        Whether people log in on the page.
 
     Raises
     ------
@@ -81,8 +86,11 @@ class ViewDialect:
         relay: Relay,
         first_state: FirstState | None = None,
         edited: Mapping[str, KeptAnnotations] = MappingProxyType({}),
+        *,
+        accounts: bool = True,
     ) -> None:
         client_folder()
+        self._login = Login(relay) if accounts else None
         self._relay, self._first_state, self._edited = relay, first_state or show_sources, edited
 
     def routes(self) -> Sequence[BaseRoute]:
@@ -98,6 +106,7 @@ class ViewDialect:
             Route("/view/state", serve(self._first), methods=["GET"]),
             Route("/view/states", keep, methods=["POST"]),
             Route("/view/states/{id}", serve(self._kept), methods=["GET"]),
+            *([] if self._login is None else self._login.routes()),
             Route(_ANNOTATIONS, serve(self._annotations), methods=["GET"]),
             Route(_ANNOTATIONS, endpoint(self._relay, LARGEST_BYTES, self._edit), methods=["PUT"]),
         ]
@@ -106,25 +115,25 @@ class ViewDialect:
         """Do nothing: no work is left in the background."""
 
     def _page(self, request: Request, caller: Caller, body: bytearray) -> Response:
-        return file_response(request, start_page("voxome", list(self._edited)), public=True)
+        return file_response(request, start_page(list(self._edited), login=self._login is not None), public=True)
 
     def _file(self, request: Request, caller: Caller, body: bytearray) -> Response:
         return file_response(request, client_file(request.path_params["file"]), public=True)
 
     def _first(self, request: Request, caller: Caller, body: bytearray) -> Response:
         sources = PermittedSources(self._relay.sources, caller)
-        return _json(request, self._first_state(sources, request.query_params.getlist("layer"), _base(request)))
+        return _json(request, self._first_state(sources, request.query_params.getlist("layer"), base_of(request)))
 
     def _keep(self, request: Request, caller: Caller, body: bytearray) -> Response:
-        state = _object(body)
-        return JSONResponse({"id": keep_state(self._relay.catalogue, state, _base(request), caller.name)})
+        state = json_object(body)
+        return JSONResponse({"id": keep_state(self._relay.catalogue, state, base_of(request), caller.name)})
 
     def _annotations(self, request: Request, caller: Caller, body: bytearray) -> Response:
         entries = self._edited_layer(request).read()
         return _json(request, {"annotations": entries, "version": digest(entries)})
 
     def _edit(self, request: Request, caller: Caller, body: bytearray) -> Response:
-        kept, given = self._edited_layer(request), _object(body)
+        kept, given = self._edited_layer(request), json_object(body)
         entries, seen = given.get("annotations"), given.get("version")
         if not isinstance(entries, list) or not isinstance(seen, str):
             raise InvalidInput("the body should have annotations, a list, and the version that they were edited from")
@@ -140,7 +149,7 @@ class ViewDialect:
         return self._edited[name]
 
     def _kept(self, request: Request, caller: Caller, body: bytearray) -> Response:
-        sources, base = PermittedSources(self._relay.sources, caller), _base(request)
+        sources, base = PermittedSources(self._relay.sources, caller), base_of(request)
         id = request.path_params["id"]
         try:
             return _json(request, find_state(self._relay.catalogue, id, base, lambda url: _may_see(sources, url, base)))
@@ -183,23 +192,6 @@ def _may_see(sources: PermittedSources, url: str, base: str) -> bool:
 def _beginnings(path: str) -> Iterable[str]:
     parts = path.split("/")
     return ("/".join(parts[:count]) for count in range(len(parts), 0, -1))
-
-
-def _object(body: bytearray) -> dict[str, Any]:
-    try:
-        value = json.loads(bytes(body))
-    except (ValueError, RecursionError) as error:
-        raise InvalidInput(f"the body is not valid JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise InvalidInput("the body is not a JSON object")
-    return value
-
-
-def _base(request: Request) -> str:
-    base = request.query_params.get("base") or str(request.base_url)
-    if _BASE.fullmatch(base) is None:
-        raise InvalidInput("base is not the address of a server; expected http(s)://HOST/ with a slash at the end")
-    return base
 
 
 def _json(request: Request, state: Any) -> Response:

@@ -8,7 +8,8 @@
   for (const one of query.getAll("layer")) parameters.append("layer", one);
   const shared = query.get("s");
   const path = shared ? `states/${encodeURIComponent(shared)}` : "state";
-  if (!location.hash.startsWith("#!")) location.hash = `#!${view}${path}?${parameters}`;
+  window.voxomeFirstState = `${view}${path}?${parameters}`;
+  if (!location.hash.startsWith("#!")) location.hash = `#!${window.voxomeFirstState}`;
 
   const show = (text) => {
     const note = document.createElement("div");

@@ -1,0 +1,99 @@
+"""Sessions of browsers: a cookie in place of a token, which a page cannot send with the requests of a viewer."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from starlette.requests import Request
+
+from voxome.errors import AccessDenied, NotFound
+from voxome.relay.accounts import Accounts, Caller, Token
+from voxome.relay.catalogue.contract import Catalogue, Record
+from voxome.relay.secrets import digest, new_token
+
+COOKIE = "voxome_session"
+LIFETIME_S = 12 * 3600.0
+
+_SAFE = frozenset({"GET", "HEAD"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class BrowserSession(Record):
+    """The SHA-256 of a cookie, and of the token with which it was made; it ends at `expires`, or with the token."""
+
+    KEY = ("digest",)
+
+    digest: str = field(repr=False)
+    token: str = field(repr=False)
+    user: str
+    expires: float
+
+
+def begin_session(accounts: Accounts, token: str) -> tuple[str, BrowserSession]:
+    """Return the cookie of a new session, which is stored nowhere, and its record; old sessions of the user end.
+
+    Raises
+    ------
+    AccessDenied
+        If the token is unknown or expired, or that of an anonymous caller.
+    """
+    caller = accounts.caller(f"Token {token}") if token.strip() else Caller()
+    if not caller.name:
+        raise AccessDenied("this token is that of nobody; give your own")
+    catalogue, value, hashed, now = accounts.catalogue, new_token(), digest(token.strip()), time.time()
+    ends = now + LIFETIME_S
+    if hashed not in accounts.admins and (expires := catalogue.get(Token, hashed).expires):
+        ends = min(ends, expires)
+    session = BrowserSession(digest=digest(value), token=hashed, user=caller.name, expires=ends)
+    for one in catalogue.find(BrowserSession, user=caller.name):
+        if one.expires <= now:
+            _remove(catalogue, one)
+    catalogue.write(add=[session])
+    return value, session
+
+
+def end_session(accounts: Accounts, cookie: str) -> None:
+    """Remove the session of a cookie, if there is one."""
+    for one in accounts.catalogue.find(BrowserSession, digest=digest(cookie)):
+        _remove(accounts.catalogue, one)
+
+
+def session_caller(accounts: Accounts, cookie: str) -> Caller:
+    """Return the user of a session; after its end an anonymous caller, to whom all that is private is refused."""
+    try:
+        session = accounts.catalogue.get(BrowserSession, digest(cookie))
+        if session.expires <= time.time():
+            return Caller()
+        if session.token in accounts.admins:
+            return accounts.admin(session.token)
+        accounts.catalogue.get(Token, session.token)
+    except NotFound:
+        return Caller()
+    return accounts.user(session.user)
+
+
+def _remove(catalogue: Catalogue, session: BrowserSession) -> None:
+    with suppress(NotFound):  # removed by another request, at the same time
+        catalogue.write(remove=[session])
+
+
+def session_cookie(request: Request) -> str:
+    """Return the cookie of a session, empty if there is none, or a page of another origin may have sent it."""
+    return request.cookies.get(COOKIE, "") if is_same_origin(request) else ""
+
+
+def is_same_origin(request: Request) -> bool:
+    """Return whether no page of another origin has caused a request.
+
+    Browsers say so in ``Sec-Fetch-Site``, which pages cannot set, or where that is missing, by the ``Origin`` of what
+    is not GET or HEAD.
+    """
+    headers, safe = request.headers, request.method in _SAFE
+    site = headers.get("sec-fetch-site")
+    if site is not None:
+        return site == "same-origin" or (site == "none" and safe)
+    origin = headers.get("origin")
+    return safe if origin is None else urlsplit(origin).netloc == headers.get("host")
