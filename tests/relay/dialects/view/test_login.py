@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import logging
+import time
 from collections.abc import Iterator
 
 import httpx
@@ -11,8 +12,8 @@ from peers.chromium import Visit
 from peers.pictures import share_of
 from relay.serving import as_user, serving, stored
 
-import voxome.relay.sessions
 from voxome.relay.rights import Rights
+from voxome.relay.sessions import LIFETIME_S
 from voxome.relay.sources import Sources
 
 PAGE = {"Sec-Fetch-Site": "same-origin"}
@@ -94,9 +95,9 @@ def test_a_write_needs_proof_of_its_origin(url: str) -> None:
 def test_after_its_end_a_session_is_refused_and_public_data_stays(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     cookie = {**cookie_of(log_in(url)), **PAGE}
     assert httpx.get(f"{url}/view/session", headers=cookie).json() == {"user": "ann", "expired": False}
-    real = voxome.relay.sessions.time.time
+    real = time.time
     with monkeypatch.context() as later:
-        later.setattr(voxome.relay.sessions.time, "time", lambda: real() + voxome.relay.sessions.LIFETIME_S + 1)
+        later.setattr(time, "time", lambda: real() + LIFETIME_S + 1)
         assert httpx.get(f"{url}/{CHUNK}", headers=cookie).status_code == 401
         assert httpx.get(f"{url}/{CHUNK.replace('secret', 'open')}", headers=cookie).status_code == 200
         assert httpx.get(f"{url}/view/session", headers=cookie).json() == {"user": "", "expired": True}
@@ -133,8 +134,8 @@ def test_a_private_layer_shows_after_a_login_and_its_end_is_an_error(
     texts += [record.getMessage() for record in caplog.records]
     for secret in ("ann-token", cookie["value"]):
         assert not [text for text in texts if secret in text]
-    real = voxome.relay.sessions.time.time
-    later = voxome.relay.sessions.LIFETIME_S + 1
-    monkeypatch.setattr(voxome.relay.sessions.time, "time", lambda: real() + later)
+    real = time.time
+    later = LIFETIME_S + 1
+    monkeypatch.setattr(time, "time", lambda: real() + later)
     page.wait_for_selector("#voxome-login >> text=Your session has ended", timeout=10_000)
     assert share_of(page.screenshot(), lambda red, green, blue: red + green + blue < 30) < 0.01
