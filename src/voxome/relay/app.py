@@ -12,15 +12,21 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Mount
 from starlette.types import ASGIApp
 
+from voxome.relay.bodies import BoundedRequests
 from voxome.relay.cache.status import CacheStatusHeader
 from voxome.relay.cors import Cors
 from voxome.relay.dialect import Dialect
+from voxome.relay.limits import DEFAULT_LIMITS, Limits
 from voxome.relay.loops import RefuseLoops
 from voxome.relay.raw_paths import RawPaths
 
 
 def create_app(
-    dialects: Sequence[Dialect], *, allow_origins: Sequence[str] = (), instance: str | None = None
+    dialects: Sequence[Dialect],
+    *,
+    allow_origins: Sequence[str] = (),
+    instance: str | None = None,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> Starlette:
     """Return the ASGI application that answers in `dialects`, and closes them on shutdown.
 
@@ -32,6 +38,8 @@ def create_app(
         Web pages that browsers may let read it (``*`` for all), for viewers.
     instance : str, optional
         Id of the relay, the same in all its processes; a new one if None.
+    limits : Limits
+        Limits of requests.
     """
 
     @asynccontextmanager
@@ -44,20 +52,25 @@ def create_app(
 
     routes = [route for dialect in dialects for route in dialect.routes()]
     return _Application(
-        allow_origins, instance or secrets.token_hex(8), routes=sorted(routes, key=_is_at_root), lifespan=lifespan
+        allow_origins,
+        instance or secrets.token_hex(8),
+        limits,
+        routes=sorted(routes, key=_is_at_root),
+        lifespan=lifespan,
     )
 
 
 class _Application(Starlette):
     """An application with layers outside that of Starlette's which answers 500."""
 
-    def __init__(self, allow_origins: Sequence[str], instance: str, **options: Any) -> None:
+    def __init__(self, allow_origins: Sequence[str], instance: str, limits: Limits, **options: Any) -> None:
         super().__init__(**options)
-        self._allow_origins, self._instance = allow_origins, instance
+        self._allow_origins, self._instance, self._limits = allow_origins, instance, limits
 
     def build_middleware_stack(self) -> ASGIApp:
         inner = CacheStatusHeader(super().build_middleware_stack())
-        return Cors(RawPaths(RefuseLoops(inner, self._instance)), self._allow_origins)
+        bounded = BoundedRequests(RawPaths(RefuseLoops(inner, self._instance)), self._limits)
+        return Cors(bounded, self._allow_origins)
 
 
 def _is_at_root(route: BaseRoute) -> bool:

@@ -11,6 +11,10 @@
     memory_mib = 1024
     disk_mib = 102400
 
+    [limits]
+    header_s = 10
+    requests_per_s = 200
+
     [sources."lab/brain/em"]
     uri = "precomputed://https://store.example/em"
     readers = ["lab"]                                  # groups; by default everybody
@@ -29,6 +33,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from voxome.contracts.validation import describe_problem
 from voxome.errors import InvalidInput, UnknownName
 from voxome.relay.accounts import PUBLIC
+from voxome.relay.limits import DEFAULT_LIMITS, Limits
 from voxome.relay.rights import Rights
 from voxome.relay.upstream import CACHE_REMOTE, Caching
 
@@ -120,6 +125,8 @@ class RelayConfig(_Model):
         Limit of one request's voxels, uncompressed.
     cache : CacheConfig
         Cache of the sources.
+    limits : Limits
+        Limits of clients and connections.
     tls : TlsConfig or None
         Certificate, without which HTTP is served.
     """
@@ -135,6 +142,7 @@ class RelayConfig(_Model):
     allow_origins: tuple[str, ...] = ()
     largest_cutout_mib: Positive = 520
     cache: CacheConfig = CacheConfig()
+    limits: Limits = DEFAULT_LIMITS
     tls: TlsConfig | None = None
 
 
@@ -177,7 +185,12 @@ def _problem(values: dict[str, Any], error: Any) -> str:
 
 
 def _known(path: tuple[int | str, ...]) -> list[str]:
-    models: dict[str, type[_Model]] = {"sources": SourceConfig, "cache": CacheConfig, "tls": TlsConfig}
+    models: dict[str, type[BaseModel]] = {
+        "sources": SourceConfig,
+        "cache": CacheConfig,
+        "limits": Limits,
+        "tls": TlsConfig,
+    }
     model = models.get(str(path[0]), RelayConfig) if len(path) > 1 else RelayConfig
     prefix = ".".join(map(str, path[:-1]))
     return [f"{prefix}.{name}".lstrip(".") for name in model.model_fields]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
@@ -24,6 +24,10 @@ class TooLarge(InvalidInput):
     """A request, or the response to it, is over its limit."""
 
 
+class UnfinishedBody(InvalidInput):
+    """The client has left, or is too slow, before its body was read."""
+
+
 _STATUS: dict[type[Exception], int] = {
     TooLarge: 413, InvalidInput: 400, NotFound: 404, ReadOnly: 403, AccessDenied: 403,
     SourceLoop: 508, SourceUnavailable: 503,
@@ -39,8 +43,16 @@ Handler = Callable[[Request, Caller, bytearray], Response]
 """Answers a request of a caller, with its body, in a thread."""
 
 
-def endpoint(relay: Relay, limit: int, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+Permit = Callable[[Request, Caller], int]
+"""Returns how many bytes the body of a request may have, or refuses it."""
+
+
+def endpoint(
+    relay: Relay, limit: int, handler: Handler, permit: Permit | None = None
+) -> Callable[[Request], Awaitable[Response]]:
     """Return an endpoint that runs `handler` in a thread, and sends errors as JSON.
+
+    The body is read once the caller is known and `permit` has returned.
 
     Parameters
     ----------
@@ -50,13 +62,18 @@ def endpoint(relay: Relay, limit: int, handler: Handler) -> Callable[[Request], 
         Bytes of the longest body.
     handler : function
         Answers the request.
+    permit : function, optional
+        Refuses a request, or returns the limit of its body where that is less; it runs in a thread.
     """
 
     async def respond(request: Request) -> Response:
         caller = Caller()
         try:
             caller = await identify(request, relay.accounts, relay.threads)
-            body = await read_body(request, limit)
+            most = limit
+            if permit is not None:
+                most = min(limit, await relay.threads.run(permit, request, caller))
+            body = await read_body(request, most)
             return await relay.threads.run(handler, request, caller, body)
         except Exception as error:
             return error_response(error, request, caller)
@@ -103,15 +120,20 @@ async def read_body(request: Request, limit: int) -> bytearray:
     ------
     TooLarge
         If it is longer, or its announced length is; the rest is not read.
+    UnfinishedBody
+        If the client leaves before its end.
     """
     announced = request.headers.get("content-length", "0")
     body = bytearray()
     if not (announced.isascii() and announced.isdecimal()) or int(announced) > limit:
         raise TooLarge(f"a body of {announced} bytes is more than {limit}")
-    async for part in request.stream():
-        body += part
-        if len(body) > limit:
-            raise TooLarge(f"the body is over {limit} bytes")
+    try:
+        async for part in request.stream():
+            body += part
+            if len(body) > limit:
+                raise TooLarge(f"the body is over {limit} bytes")
+    except ClientDisconnect as error:
+        raise UnfinishedBody("the request ended before its body was complete; send it again") from error
     return body
 
 

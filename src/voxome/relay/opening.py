@@ -120,7 +120,10 @@ def opened(shared: SharedConfig) -> Iterator[Starlette]:
         with _one_at_a_time(folder):
             dialects = open_dialects(relay, config.dialects)
         operation = Operation(relay, cache)
-        yield create_app([operation, *dialects], allow_origins=config.allow_origins, instance=shared.instance)
+        yield create_app(
+            [operation, *dialects],
+            allow_origins=config.allow_origins, instance=shared.instance, limits=config.limits,
+        )  # fmt: skip
 
 
 def admins(variable: str | None) -> dict[str, str]:

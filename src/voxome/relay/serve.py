@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from threading import Thread
+from typing import Any, cast
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from voxome.relay.config import TlsConfig
+from voxome.relay.connections import Guard
 
 _STOP_TIMEOUT_S = 20.0
 
 
-def create_server(app: ASGIApp, tls: TlsConfig | None = None) -> uvicorn.Server:
-    """Return a server of `app` that logs errors, not requests."""
+def create_server(app: ASGIApp, tls: TlsConfig | None = None, guard: Guard | None = None) -> uvicorn.Server:
+    """Return a server of `app` that logs errors, not requests, and whose connections are limited by `guard`."""
+    guard = guard or Guard()
     settings = uvicorn.Config(
         app, access_log=False, log_level="warning", lifespan="on", timeout_graceful_shutdown=5,
+        http=cast(Any, guard), ws="none", timeout_keep_alive=math.ceil(guard.limits.idle_s) + 1,
         ssl_certfile=None if tls is None else tls.certificate, ssl_keyfile=None if tls is None else tls.key,
     )  # fmt: skip
     return uvicorn.Server(settings)
@@ -60,7 +65,7 @@ def run(app: ASGIApp, *, host: str, port: int, started: Callable[[str], None]) -
 
 
 @contextmanager
-def in_thread(app: ASGIApp, *, host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
+def in_thread(app: ASGIApp, *, host: str = "127.0.0.1", port: int = 0, guard: Guard | None = None) -> Iterator[str]:
     """Serve `app` from a thread of this process inside the context.
 
     Parameters
@@ -71,6 +76,8 @@ def in_thread(app: ASGIApp, *, host: str = "127.0.0.1", port: int = 0) -> Iterat
         Address to listen on.
     port : int
         Port to listen on; any free one if 0.
+    guard : Guard, optional
+        Limits of its connections.
 
     Yields
     ------
@@ -78,7 +85,7 @@ def in_thread(app: ASGIApp, *, host: str = "127.0.0.1", port: int = 0) -> Iterat
         ``http://HOST:PORT``.
     """
     listener = listening(host, port)
-    server = create_server(app)
+    server = create_server(app, guard=guard)
     thread = Thread(target=server.run, kwargs={"sockets": [listener]}, name="voxome-relay", daemon=True)
     thread.start()
     try:

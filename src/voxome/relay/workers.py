@@ -15,6 +15,7 @@ from socket import socket
 
 from voxome.errors import StoreError, VoxomeError
 from voxome.relay.config import RelayConfig
+from voxome.relay.connections import Guard
 from voxome.relay.opening import SharedConfig, opened, prepared
 from voxome.relay.serve import address_of, create_server, listening, serve_until_stopped
 
@@ -68,7 +69,7 @@ def serve(config: RelayConfig, *, started: Callable[[str], None]) -> None:
             return
         with opened(shared) as app:
             started(address)
-            serve_until_stopped(create_server(app, config.tls), listener)
+            serve_until_stopped(create_server(app, config.tls, _guard(config)), listener)
 
 
 def run_workers(shared: SharedConfig, listener: socket, started: Callable[[], None]) -> None:
@@ -109,6 +110,10 @@ def run_workers(shared: SharedConfig, listener: socket, started: Callable[[], No
         _stop(workers)
 
 
+def _guard(config: RelayConfig) -> Guard:
+    return Guard(config.limits, config.allow_origins, config.workers)
+
+
 def _stop(workers: list[_Worker]) -> None:
     for worker in workers:
         worker.process.terminate()
@@ -125,7 +130,7 @@ def _serve(shared: SharedConfig, listener: socket, parent: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all processes; the parent stops this one
     try:
         with opened(shared) as app:
-            server = create_server(app, shared.config.tls)
+            server = create_server(app, shared.config.tls, _guard(shared.config))
 
             def watch() -> None:
                 while not server.started and not server.should_exit:

@@ -54,7 +54,7 @@ class RawDialect:
             Route("/raw", serve(self._list), methods=["GET"]),
             Route(info, serve(self._info), methods=["GET"]),
             Route(cutout, serve(self._read), methods=["GET"]),
-            Route(cutout, serve(self._write), methods=["PUT"]),
+            Route(cutout, serve(self._write, permit=self._permit_write), methods=["PUT"]),
         ]
 
     def close(self) -> None:
@@ -75,9 +75,14 @@ class RawDialect:
         np.save(stream, sources.read(name, box, level=level), allow_pickle=False)
         return LongResponse(stream.getvalue(), media_type="application/x-npy")
 
-    def _write(self, request: Request, caller: Caller, body: bytearray) -> Response:
+    def _permit_write(self, request: Request, caller: Caller) -> int:
         name, sources = request.path_params["name"], self._permitted(caller)
         sources.require_write(name)
+        spec = sources.spec(name)
+        return self._box(request, spec).size * spec.dtype.itemsize + _HEADER_BYTES
+
+    def _write(self, request: Request, caller: Caller, body: bytearray) -> Response:
+        name, sources = request.path_params["name"], self._permitted(caller)
         spec = sources.spec(name)
         box = self._box(request, spec)
         sources.write(name, box, _decode(body, box.shape, spec.dtype))
