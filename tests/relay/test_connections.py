@@ -23,15 +23,7 @@ from voxome.relay.http import LongResponse, TooLarge, error_response, read_body
 from voxome.relay.limits import Limits
 from voxome.relay.serve import in_thread
 
-LIMITS = Limits(
-    header_s=0.5,
-    body_s=0.4,
-    write_s=0.5,
-    idle_s=0.6,
-    least_bytes_per_s=10_000,
-    connections=12,
-    connections_per_address=9,
-)
+LIMITS = Limits(header_s=0.3, body_s=0.3, write_s=0.4, idle_s=0.3, least_bytes_per_s=10_000, connections_per_address=9)
 LATE = 0.6
 """Time in s after which a limit must have acted."""
 ORIGIN = "https://x.test"
@@ -136,11 +128,11 @@ def test_bodies_that_do_not_arrive_in_time_get_408(url: str, length: bytes, drip
 
 def test_a_slow_but_steady_body_is_taken(url: str) -> None:
     def parts() -> Iterator[bytes]:
-        for _ in range(12):
+        for _ in range(6):
             time.sleep(0.1)
             yield bytes(4000)
 
-    assert httpx.put(f"{url}/up", content=parts()).json() == {"bytes": 48_000}
+    assert httpx.put(f"{url}/up", content=parts()).json() == {"bytes": 24_000}
 
 
 def test_idle_connections_are_closed_without_an_answer(url: str) -> None:
@@ -165,7 +157,7 @@ def test_an_answer_that_is_read_slowly_is_sent_to_its_end(url: str) -> None:
         size = 0
         while part := connection.recv(2**20):
             size += len(part)
-            time.sleep(0.02)
+            time.sleep(0.005)
     assert size > 50_000_000
 
 
@@ -229,3 +221,25 @@ def test_a_request_behind_an_unread_body_is_not_answered(url: str) -> None:
     with closing(connect(url, head + smuggled)) as connection:
         answer = rest(connection)
     assert answer.count(b"HTTP/1.1 ") == 1
+
+
+@pytest.mark.slow
+def test_300_slow_connections_do_not_slow_down_the_others() -> None:
+    slow = Limits(header_s=60, body_s=60)
+    with serving(slow) as url, ExitStack() as stack:
+        quiet = median_s(url)
+        for number in range(300):
+            sent = (b"GET /long HTTP/1.1\r\nX: ", b"PUT /up HTTP/1.1\r\nContent-Length: 9999\r\n\r\n")[number % 2]
+            drip(stack.enter_context(closing(connect(url, sent))), b"a", 1.0)
+        assert median_s(url) <= 2 * quiet + 0.005
+
+
+def median_s(url: str) -> float:
+    """Time in s in which a plain request is answered."""
+    times = []
+    with closing(httpx.Client(base_url=url)) as client:
+        for _ in range(50):
+            start = time.perf_counter()
+            assert client.get("/refused").status_code == 403
+            times.append(time.perf_counter() - start)
+    return sorted(times)[len(times) // 2]

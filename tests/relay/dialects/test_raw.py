@@ -146,3 +146,20 @@ def test_fortran_order_is_read_too(client: httpx.Client) -> None:
     client.put("/raw/shared/cutout?box=2:4,10:13,10:14", content=encode(data), headers=as_user("bob"))
     read = client.get("/raw/shared/cutout?box=2:4,10:13,10:14")
     assert_array_equal(np.load(io.BytesIO(read.content)), data)
+
+
+def test_who_may_not_write_is_refused_before_the_body_is_read(client: httpx.Client) -> None:
+    sent = []
+
+    def parts() -> Iterator[bytes]:
+        for _ in range(1000):
+            sent.append(1)
+            yield bytes(2**16)
+
+    path = "/raw/shared/cutout?box=1:2,2:3,3:4"
+    headers = {"Content-Length": str(1000 * 2**16)}
+    assert client.put(path, content=parts(), headers=headers).status_code == 401
+    assert client.put(path, content=parts(), headers=headers | as_user("eve")).status_code == 403
+    assert client.put(path, content=parts(), headers=headers | as_user("bob")).status_code == 413
+    assert client.put(path, content=parts(), headers=as_user("bob")).status_code == 413
+    assert len(sent) < 2000
