@@ -24,7 +24,7 @@ DRAINED_BYTES = 2**20
 _DRAIN_S = 2.0
 """Time in s for which they are."""
 _REFUSED_PER_OPEN = 2
-"""At so many connections for each that is allowed, others are not even told why they are closed."""
+"""At so many connections for each that is allowed, others are closed without an answer."""
 
 
 @dataclass
@@ -177,7 +177,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     @property
     def is_closing(self) -> bool:
-        """Whether no more requests are taken."""
+        """Whether further requests are ignored."""
         return self._drained is not None or self._stream.is_closing()
 
     @property
