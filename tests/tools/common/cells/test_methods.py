@@ -102,6 +102,17 @@ def test_memory_order_does_not_matter(method: str, dtype: str) -> None:
 
 
 @pytest.mark.parametrize("method", sorted(METHODS))
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_cells_cut_off_at_both_faces_are_those_of_their_voxels(method: str, axis: int) -> None:
+    for start, length, factor in product(range(4), range(1, 13), (2, 3, 4)):
+        shape, starts, factors = [2, 2, 2], [0, 0, 0], [2, 2, 2]
+        shape[axis], starts[axis], factors[axis] = length, start, factor
+        data, box = _random(tuple(shape), "uint8"), Box.of_shape(shape, starts)
+        expected = _reference(data, box, tuple(factors), method, None)
+        assert np.array_equal(cells_of(data, box, tuple(factors), method).values, expected), (start, length, factor)
+
+
+@pytest.mark.parametrize("method", sorted(METHODS))
 def test_a_constant_array_stays_constant_to_the_last_voxel(method: str) -> None:
     for shape in product((1, 2, 3, 5, 17), repeat=3):
         data = np.full(shape, 100, np.uint8)
