@@ -18,8 +18,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.lib import format as npy
-from numpy.typing import NDArray
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -29,10 +27,9 @@ from voxome.errors import InvalidInput
 from voxome.geometry import Box
 from voxome.relay.accounts import Caller
 from voxome.relay.http import LongResponse, TooLarge, endpoint
+from voxome.relay.npy import HEADER_BYTES, read_npy
 from voxome.relay.permitted import PermittedSources
 from voxome.relay.relay import Relay
-
-_HEADER_BYTES = 4096
 
 
 class RawDialect:
@@ -48,7 +45,7 @@ class RawDialect:
         self._relay = relay
 
     def routes(self) -> Sequence[BaseRoute]:
-        serve = partial(endpoint, self._relay, self._relay.largest_cutout_bytes + _HEADER_BYTES)
+        serve = partial(endpoint, self._relay, self._relay.largest_cutout_bytes + HEADER_BYTES)
         info, cutout = "/raw/{name:path}/info", "/raw/{name:path}/cutout"
         return [
             Route("/raw", serve(self._list), methods=["GET"]),
@@ -85,7 +82,7 @@ class RawDialect:
         name, sources = request.path_params["name"], self._permitted(caller)
         spec = sources.spec(name)
         box = self._box(request, spec)
-        sources.write(name, box, _decode(body, box.shape, spec.dtype))
+        sources.write(name, box, read_npy(body, box.shape, spec.dtype))
         return Response(status_code=204)
 
     def _permitted(self, caller: Caller) -> PermittedSources:
@@ -112,18 +109,3 @@ def _to_json(spec: VolumeSpec) -> dict[str, Any]:
         "axes": spec.axes, "start": spec.domain.start, "stop": spec.domain.stop, "dtype": spec.dtype.name,
         "kind": spec.kind, "voxel_size_nm": spec.voxel_size_nm, "offset_nm": spec.offset_nm,
     }  # fmt: skip
-
-
-def _decode(body: bytearray, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Return the npy array in `body`, whose header is checked before anything is allocated."""
-    stream = io.BytesIO(body)
-    try:
-        read_header = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}[npy.read_magic(stream)]
-        found_shape, fortran_order, found_dtype = read_header(stream)
-    except (ValueError, KeyError, EOFError) as error:
-        raise InvalidInput(f"the body is not an npy array: {error}") from error
-    voxels = memoryview(body)[stream.tell() :]
-    if (found_shape, found_dtype) != (shape, dtype) or voxels.nbytes != int(np.prod(shape)) * dtype.itemsize:
-        seen = f"{found_dtype} {found_shape} in {voxels.nbytes} bytes"
-        raise InvalidInput(f"the body has {seen}; {dtype} {shape} was expected")
-    return np.frombuffer(voxels, dtype).reshape(shape, order="F" if fortran_order else "C")

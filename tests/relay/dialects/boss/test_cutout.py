@@ -11,6 +11,7 @@ from itertools import count
 
 import numpy as np
 import pytest
+import tifffile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numcodecs import blosc
@@ -247,3 +248,34 @@ def test_a_write_outdates_the_coarser_levels(fresh: Boss, client: Client) -> Non
     old = ["DOWNSAMPLED", "NOT_DOWNSAMPLED"]
     assert statuses(lambda: client.write("raw/0/0:1/0:1/0:1", np.ones((1, 1, 1), "uint8"))) == old
     assert statuses(lambda: client.request("PUT", "/v1/cutout/to_black/col/exp/raw/0/0:1/0:1/0:1")) == old
+
+
+def test_a_window_makes_grey_values_of_any_channel(admin: Client) -> None:
+    name = next(NAMES)
+    admin.channel(name, "uint16")
+    values = np.repeat(np.array([1, 100, 2050, 4000, 65535], "uint16"), 16)
+    admin.write(f"{name}/0/0:80/0:16/0:1", np.broadcast_to(values, (1, 16, 80)).copy())
+    path = f"/v1/cutout/col/exp/{name}/0/0:80/0:16/0:1/"
+    headers = {"Accept": "image/jpeg"}
+    answer = admin.request("GET", f"{path}?window=100,4000", headers=headers)
+    strip = np.asarray(Image.open(io.BytesIO(answer.content)))
+    assert strip.dtype == np.uint8
+    assert np.abs(strip[8, 8::16].astype(int) - [0, 0, 128, 255, 255]).max() <= 3
+    for query in ("window=4000,100", "window=1", "window=a,b", "window=1,2,3"):
+        admin.request("GET", f"{path}?{query}", headers=headers, status=400, code=1001)
+    admin.request("GET", f"{path}?window=100,4000", status=400, code=1001)
+    admin.request("GET", path, headers=headers, status=400, code=2003)
+
+
+@pytest.mark.parametrize("shape", [(3, 4, 5), (2, 3, 3, 3), (1, 1, 1)])
+def test_tiff_has_all_slices(client: Client, shape: tuple[int, ...]) -> None:
+    client.project(num_time_samples=2)
+    client.channel("raw", "uint64")
+    data = noise(shape, "uint64")
+    path = "raw/0/" + "/".join(f"0:{n}" for n in (*shape[:-4:-1], *shape[:-3]))
+    client.write(path, data)
+    answer = client.request("GET", f"/v1/cutout/col/exp/{path}", headers={"Accept": "image/tiff"})
+    assert answer.headers["content-type"] == "image/tiff"
+    found = tifffile.imread(io.BytesIO(answer.content))
+    assert found.dtype == np.uint64
+    assert_array_equal(found.reshape(shape), data)

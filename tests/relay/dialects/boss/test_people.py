@@ -48,19 +48,20 @@ def test_keywords_of_the_authorization_header(fresh: Boss, client: Client) -> No
 
 def test_anonymous_callers_read_public_resources_only(caller: Connect, client: Client, bob: Client) -> None:
     everybody = [caller(None), caller("public")]
-    for one in (*everybody, bob):
-        one.request("GET", f"{CHANNEL}/raw", status=403, code=3001)
-        one.request("GET", f"/v1/cutout/col/exp/{VOXEL}", status=403, code=3001)
+    statuses = dict.fromkeys(everybody, 401) | {bob: 403}
+    for one, status in statuses.items():
+        one.request("GET", f"{CHANNEL}/raw", status=status, code=3001)
+        one.request("GET", f"/v1/cutout/col/exp/{VOXEL}", status=status, code=3001)
         assert one.get("/v1/collection") == {"collections": []}
     for path in ("/v1/collection/col", "/v1/collection/col/experiment/exp", f"{CHANNEL}/raw"):
         client.request("PUT", path, json={"public": True})
-    for one in (*everybody, bob):
+    for one, status in statuses.items():
         assert one.get("/v1/collection/col")["experiments"] == ["exp"]
         assert one.get("/v1/collection/col/experiment/exp")["channels"] == ["raw"]
         assert one.get(CHANNEL) == {"channels": ["raw"]}
         assert one.read(VOXEL, "uint8", (1, 1, 1)) == 0
         assert one.get("/v1/meta/col/exp/raw") == {"keys": []}
-        one.request("GET", f"{CHANNEL}/seg", status=403, code=3001)
+        one.request("GET", f"{CHANNEL}/seg", status=status, code=3001)
     for one in everybody:
         one.write(VOXEL, ONES, status=401)
         one.request("DELETE", f"{CHANNEL}/raw", status=401)

@@ -85,7 +85,7 @@ def check_iso(call: Call, pyramid: Pyramid) -> None:
 
 def parse_level(pyramid: Pyramid, text: str) -> int:
     """Return the level that a URL names."""
-    if not text.isascii() or not text.isdigit() or int(text[:9]) not in pyramid.levels:
+    if len(text) != 1 or text not in "0123456789" or int(text) not in pyramid.levels:
         first, last = pyramid.levels[0], pyramid.levels[-1]
         raise Refused(Code.TYPE_ERROR, f"Invalid resolution {text}: this channel has {first} to {last}")
     return int(text)

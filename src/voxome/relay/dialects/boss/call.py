@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from threading import Event
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from voxome.contracts.validation import describe_problem
-from voxome.errors import NotFound
+from voxome.errors import AccessDenied, NotFound
 from voxome.relay.accounts import Caller
 from voxome.relay.dialects.boss.downsample import Downsampler
 from voxome.relay.dialects.boss.errors import Code, Refused
@@ -31,6 +32,8 @@ class Call:
         Parts of the URL's path by name; its query; headers in lower case.
     body : bytearray
         As it was received.
+    gone : Event
+        Set when the client of a look-up leaves.
     """
 
     boss: BossState
@@ -39,7 +42,8 @@ class Call:
     path: Mapping[str, str]
     query: Mapping[str, str]
     headers: Mapping[str, str]
-    body: bytearray = field(repr=False)
+    body: bytearray = field(default_factory=bytearray, repr=False)
+    gone: Event = field(default_factory=Event, repr=False)
 
     def parse_body(self, schema: type[Schema]) -> Schema:
         """Return the JSON body, checked; an empty one is ``{}``.
@@ -50,18 +54,24 @@ class Call:
             If it is not a JSON object, or a field is wrong; all problems are named.
         """
         try:
-            return schema.model_validate(json.loads(bytes(self.body) or b"{}"))
+            value = json.loads(bytes(self.body) or b"{}")
+            for text in _texts(value):
+                _check_text(text)
+            return schema.model_validate(value)
         except ValidationError as error:
             problems = "; ".join(f"{'.'.join(map(str, one['loc']))}: {describe_problem(one)}" for one in error.errors())
             raise Refused(Code.INVALID_POST_ARGUMENT, problems) from error
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise Refused(Code.INVALID_POST_ARGUMENT, f"the body is not valid JSON: {error}") from error
 
     def argument(self, name: str) -> str:
         """Return the required argument `name` of the query."""
         if name not in self.query:
             raise Refused(Code.INVALID_POST_ARGUMENT, f"Missing argument {name} in the request")
-        return self.query[name]
+        try:
+            return _check_text(self.query[name])
+        except ValueError as error:
+            raise Refused(Code.INVALID_POST_ARGUMENT, f"{name}: {error}") from error
 
     def flag(self, name: str) -> bool:
         """Return whether the query has ``name=true``; false if it has no `name`."""
@@ -76,10 +86,10 @@ class Call:
             raise Refused(Code.MISSING_ROLE, f"User does not have the role {role}")
 
     def require_permission(self, permission: str, resource: Resource) -> None:
-        """Refuse a caller without `permission` on `resource`."""
+        """Refuse a caller without `permission` on `resource`; one without a token may try again with one."""
         if not self.boss.access.allows(self.caller, permission, resource):
             message = f"Missing {permission} permissions on the resource {resource.name}"
-            raise Refused(Code.MISSING_PERMISSION, message)
+            raise Refused(Code.MISSING_PERMISSION, message) if self.caller.name else AccessDenied(message)
 
     def channel(self, *permissions: str) -> Channel:
         """Return the channel that the path names, if the caller has all `permissions` on it."""
@@ -91,15 +101,17 @@ class Call:
 
 
 def find_resource(
-    boss: BossState, collection: str, experiment: str = "", channel: str = ""
+    boss: BossState, collection: str = "", experiment: str = "", channel: str = ""
 ) -> Collection | Experiment | Channel:
     """Return the channel, experiment or collection of these names.
 
     Raises
     ------
     Refused
-        If it does not exist.
+        If it does not exist, or a name is missing before another.
     """
+    if not collection or (channel and not experiment):
+        raise Refused(Code.INVALID_URL, f"Missing {'experiment' if collection else 'collection'} in the request")
     types: tuple[Any, ...] = (Collection, Experiment, Channel)
     names = [name for name in (collection, experiment, channel) if name]
     try:
@@ -107,3 +119,23 @@ def find_resource(
     except NotFound as error:
         raise Refused(Code.RESOURCE_NOT_FOUND, f"{names[-1]} does not exist.") from error
     return found
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Yield all texts in a JSON value."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        for one in value:
+            yield from _texts(one)
+    elif isinstance(value, dict):
+        for name, one in value.items():
+            yield name
+            yield from _texts(one)
+
+
+def _check_text(text: str) -> str:
+    """Return `text`, if every catalogue can store it."""
+    if "\0" in text or any("\ud800" <= one <= "\udfff" for one in text):
+        raise ValueError("text must not contain NUL or half of a surrogate pair")
+    return text

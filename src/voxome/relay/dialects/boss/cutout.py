@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +13,13 @@ from voxome.relay.dialects.boss import formats
 from voxome.relay.dialects.boss.boxes import Region, parse_region
 from voxome.relay.dialects.boss.call import Call
 from voxome.relay.dialects.boss.errors import Code, Refused
+from voxome.relay.dialects.boss.handlers import Expected
 from voxome.relay.http import LongResponse
 
 _MODES = ("cache", "no-cache", "raw")
+_FRAMING_BYTES = 2**20
+_OTHER_DTYPE_BYTES = 2**26
+"""Bytes beyond those of the box that are read, so that a body of another data type is refused as such."""
 
 
 def get(call: Call) -> Response:
@@ -23,30 +27,39 @@ def get(call: Call) -> Response:
     target = parse_region(call, "read_volumetric_data")
     _check_access_mode(call)
     check_size(call, target)
-    ids = _filter(call, target)
+    ids, media_type = _filter(call, target), formats.media_type(call.headers.get("accept", ""))
+    window = _window(call, media_type)
     data = call.boss.reader(target.pyramid.channel).read(target.pyramid, target.level, target.box).reshape(target.shape)
     if ids is not None:
         data = np.where(np.isin(data, ids), data, 0).astype(data.dtype, copy=False)
-    content, media_type = formats.encode(data, call.headers.get("accept", ""))
-    return LongResponse(content, media_type=media_type)
+    if window is not None:
+        data = formats.to_grey(data, window)
+    return LongResponse(formats.encode(data, media_type), media_type=media_type)
 
 
-def post(call: Call) -> Response:
+def post(call: Call) -> Expected:
     """Write a box; zeros do not overwrite."""
     target = parse_region(call, "add_volumetric_data")
     check_size(call, target)
-    data: NDArray[Any] = formats.decode(call.body, call.headers.get("content-type", ""), target.dtype, target.shape)
-    try:
-        call.boss.voxels.merge(target.pyramid, target.level, target.box, data.reshape(target.box.shape))
-    except InvalidBox as error:
-        raise Refused(Code.INVALID_CUTOUT_ARGS, str(error)) from error
-    _mark_levels_outdated(call, target)
-    return Response(status_code=201)
+    content_type = formats.check_content_type(call.headers.get("content-type", ""))
+
+    def receive(body: bytearray) -> Response:
+        data = formats.decode(body, content_type, target.dtype, target.shape)
+        try:
+            call.boss.voxels.merge(target.pyramid, target.level, target.box, data.reshape(target.box.shape))
+        except InvalidBox as error:
+            raise Refused(Code.INVALID_CUTOUT_ARGS, str(error)) from error
+        _mark_levels_outdated(call, target)
+        return Response(status_code=201)
+
+    size = target.box.size * target.dtype.itemsize
+    return Expected(size + size // 64 + min(7 * size, _OTHER_DTYPE_BYTES) + _FRAMING_BYTES, receive)
 
 
 def to_black(call: Call) -> Response:
     """Set the voxels of a box to 0."""
     target = parse_region(call, "delete_volumetric_data")
+    check_size(call, target)
     call.boss.voxels.erase(target.pyramid, target.level, target.box)
     _mark_levels_outdated(call, target)
     return Response(status_code=200)
@@ -85,5 +98,22 @@ def _filter(call: Call, target: Region) -> NDArray[np.uint64] | None:
         return np.array([int(one) for one in call.query["filter"].split(",") if one], np.uint64)
     except (ValueError, OverflowError) as error:
         raise Refused(
-            Code.INVALID_CUTOUT_ARGS, f"filter={call.query['filter']}: ids must be whole numbers, separated by commas"
+            Code.INVALID_CUTOUT_ARGS,
+            f"filter={call.query['filter'][:80]}: ids must be whole numbers, separated by commas",
         ) from error
+
+
+def _window(call: Call, media_type: str) -> tuple[float, float] | None:
+    """Return the values that are black and white in a JPEG; None without ``?window=LOW,HIGH``."""
+    if "window" not in call.query:
+        return None
+    if media_type != formats.JPEG:
+        raise Refused(Code.INVALID_CUTOUT_ARGS, f"window is for {formats.JPEG} only, not {media_type}")
+    try:
+        low, high = map(float, call.query["window"].split(","))
+    except ValueError:
+        low, high = math.nan, math.nan
+    if not -(2.0**64) <= low < high <= 2.0**64:
+        message = f"window={call.query['window'][:80]}: two numbers are expected, LOW,HIGH"
+        raise Refused(Code.INVALID_CUTOUT_ARGS, message)
+    return low, high

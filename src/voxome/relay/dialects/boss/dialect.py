@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
+from anyio import CapacityLimiter
 from starlette.routing import BaseRoute, Mount
 
 from voxome.relay.dialects.boss.downsample import Downsampler
 from voxome.relay.dialects.boss.publish import publish
-from voxome.relay.dialects.boss.serve import boss_app
+from voxome.relay.dialects.boss.serve import Threads, boss_app
 from voxome.relay.dialects.boss.state import BossState
 from voxome.relay.relay import Relay
 
@@ -32,7 +34,7 @@ class BossDialect:
         publish(relay.catalogue, relay.sources)
         self.state = BossState(relay)
         self._downsampler = Downsampler(self.state)
-        self._threads = relay.threads
+        self._threads = Threads(relay.threads, CapacityLimiter(max(1, (os.cpu_count() or 1) // 2)))
 
     def routes(self) -> Sequence[BaseRoute]:
         return [Mount("/", app=boss_app(self.state, self._downsampler, self._threads))]

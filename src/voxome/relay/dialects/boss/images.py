@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from voxome.relay.dialects.boss.errors import Code, Refused
 _SLICE_AXES = {"xy": "z", "xz": "y", "yz": "x"}
 _PNG, _JPEG = "image/png", "image/jpeg"
 _LARGEST_TILE = 8192
+_INDEX = re.compile("[0-9]{1,12}")
 
 
 def image(call: Call) -> Response:
@@ -67,9 +69,9 @@ def _slice_axis(call: Call) -> str:
 
 
 def _index(text: str) -> int:
-    if not text.isascii() or not text.isdigit():
-        raise Refused(Code.INVALID_CUTOUT_ARGS, f"invalid index {text}: a whole number is expected")
-    return int(text[:18])
+    if _INDEX.fullmatch(text) is None:
+        raise Refused(Code.INVALID_CUTOUT_ARGS, f"invalid index {text[:40]}: a whole number is expected")
+    return int(text)
 
 
 def _single(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -16,17 +17,27 @@ from voxome.relay.dialects.boss.voxels import VoxelReader
 _BLOCK = (1, 32, 512, 512)
 
 
-def ids_in(voxels: VoxelReader, pyramid: Pyramid, level: int, box: Box) -> NDArray[Any]:
-    """Return the ids in `box`, ascending, without 0."""
+class Abandoned(Exception):
+    """Nobody waits for the result any longer."""
+
+
+def ids_in(voxels: VoxelReader, pyramid: Pyramid, level: int, box: Box, gone: Event) -> NDArray[Any]:
+    """Return the ids in `box`, ascending, without 0.
+
+    Raises
+    ------
+    Abandoned
+        As soon as `gone` is set.
+    """
     ids = np.empty(0, pyramid.channel.datatype)
-    for _, data in _blocks(voxels, pyramid, level, box):
+    for _, data in _blocks(voxels, pyramid, level, box, gone):
         flat = data.ravel()
         starts = np.flatnonzero(flat[1:] != flat[:-1]) + 1
         ids = np.union1d(ids, flat[np.r_[0, starts]])
     return ids[ids != 0]
 
 
-def bounding_box(voxels: VoxelReader, pyramid: Pyramid, level: int, label: int, *, tight: bool) -> Box:
+def bounding_box(voxels: VoxelReader, pyramid: Pyramid, level: int, label: int, gone: Event, *, tight: bool) -> Box:
     """Return the smallest box (t, z, y, x) that contains all voxels of `label` at `level`.
 
     Parameters
@@ -39,6 +50,8 @@ def bounding_box(voxels: VoxelReader, pyramid: Pyramid, level: int, label: int, 
         Level that is searched; 0 is the finest.
     label : int
         Id of the label.
+    gone : Event
+        Set when nobody waits for the result any longer.
     tight : bool
         If false, the box is enlarged to whole cuboids of 16, 512, 512 voxels, and may leave the volume.
 
@@ -46,9 +59,11 @@ def bounding_box(voxels: VoxelReader, pyramid: Pyramid, level: int, label: int, 
     ------
     NotFound
         If `label` does not occur at `level`.
+    Abandoned
+        As soon as `gone` is set.
     """
     spans: list[list[tuple[int, int]]] = []
-    for box, data in _blocks(voxels, pyramid, level, pyramid.domain(level)):
+    for box, data in _blocks(voxels, pyramid, level, pyramid.domain(level), gone):
         inside = data == label
         if inside.any():
             spans.append([_span(inside, axis, start) for axis, start in enumerate(box.start)])
@@ -60,10 +75,14 @@ def bounding_box(voxels: VoxelReader, pyramid: Pyramid, level: int, label: int, 
     return box if tight else box.snap((1, *CUBOID))
 
 
-def _blocks(voxels: VoxelReader, pyramid: Pyramid, level: int, box: Box) -> Iterator[tuple[Box, NDArray[Any]]]:
+def _blocks(
+    voxels: VoxelReader, pyramid: Pyramid, level: int, box: Box, gone: Event
+) -> Iterator[tuple[Box, NDArray[Any]]]:
     inside = box & pyramid.domain(level)
     if not inside.empty:
         for block in BlockGrid(pyramid.domain(level), _BLOCK, inside):
+            if gone.is_set():
+                raise Abandoned
             yield block.write, voxels.read(pyramid, level, block.write)
 
 

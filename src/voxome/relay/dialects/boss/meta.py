@@ -11,6 +11,8 @@ from voxome.relay.dialects.boss.call import Call, find_resource
 from voxome.relay.dialects.boss.errors import Code, Refused
 from voxome.relay.dialects.boss.records import PARTS, Metadatum, names_of
 
+_LONGEST_KEY = 255
+
 
 def get(call: Call) -> Response:
     """Send the value of ``?key=``, or all keys."""
@@ -25,6 +27,8 @@ def post(call: Call) -> Response:
     """Store ``?value=`` under a new ``?key=``."""
     where = _where(call, "update")
     label, value = call.argument("key"), call.argument("value")
+    if len(label) > _LONGEST_KEY:
+        raise Refused(Code.INVALID_POST_ARGUMENT, f"the key has {len(label)} characters; at most {_LONGEST_KEY}")
     try:
         call.boss.catalogue.write(add=[Metadatum(**where, label=label, value=value)])
     except AlreadyExists as error:

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-
-from starlette.responses import Response
+from collections.abc import Mapping
 
 from voxome.relay.dialects.boss import cutout, groups, ids, images, levels, meta, permissions, projects, users
-from voxome.relay.dialects.boss.call import Call
+from voxome.relay.dialects.boss.handlers import Handler, LookUp, Upload
 
-Handler = Callable[[Call], Response]
+Methods = Mapping[str, Handler | LookUp | Upload]
 
 _EXPERIMENTS = "/v1/collection/{collection}/experiment"
 _CHANNELS = _EXPERIMENTS + "/{experiment}/channel"
 _CHANNEL = "{collection}/{experiment}/{channel}"
 _RANGES = "/{resolution}/{x}/{y}/{z}"
 _BOX = _CHANNEL + _RANGES
-_META: Mapping[str, Handler] = {"GET": meta.get, "POST": meta.post, "PUT": meta.put, "DELETE": meta.delete}
+_META: Methods = {"GET": meta.get, "POST": meta.post, "PUT": meta.put, "DELETE": meta.delete}
 
 
-def _timed(path: str, methods: Mapping[str, Handler]) -> dict[str, Mapping[str, Handler]]:
+def _timed(path: str, methods: Methods) -> dict[str, Methods]:
     """Return the path with and without a time range at the end."""
     return {path: methods, path + "/{t}": methods}
 
@@ -29,13 +27,13 @@ def _methods(resource_type: projects.ResourceType) -> dict[str, Handler]:
     return {method: factory(resource_type) for method, factory in factories.items()}
 
 
-def _ranked(rank: str) -> dict[str, Mapping[str, Handler]]:
+def _ranked(rank: str) -> dict[str, Methods]:
     one = {"GET": groups.has_rank(rank), "POST": groups.add_rank(rank), "DELETE": groups.remove_rank(rank)}
     path = f"/v1/groups/{{group}}/{rank}s"
     return {path: {"GET": groups.list_ranked(rank)}, path + "/{user}": one}
 
 
-ROUTES: dict[str, Mapping[str, Handler]] = {
+ROUTES: dict[str, Methods] = {
     "/v1/collection": {"GET": projects.index(projects.COLLECTION)},
     "/v1/collection/{collection}": _methods(projects.COLLECTION),
     _EXPERIMENTS: {"GET": projects.index(projects.EXPERIMENT)},
@@ -59,9 +57,9 @@ ROUTES: dict[str, Mapping[str, Handler]] = {
     "/v1/sso/user-role/{user}": {"GET": users.roles},
     "/v1/sso/user-role/{user}/{role}": {"GET": users.roles, "POST": users.add_role, "DELETE": users.remove_role},
     **_timed("/v1/cutout/to_black/" + _BOX, {"PUT": cutout.to_black}),
-    **_timed("/v1/cutout/" + _BOX, {"GET": cutout.get, "POST": cutout.post}),
-    **_timed("/v1/ids/" + _BOX, {"GET": ids.in_box}),
-    "/v1/boundingbox/" + _CHANNEL + "/{resolution}/{id}": {"GET": ids.bounding_box},
+    **_timed("/v1/cutout/" + _BOX, {"GET": cutout.get, "POST": Upload(cutout.post)}),
+    **_timed("/v1/ids/" + _BOX, {"GET": LookUp(ids.in_box)}),
+    "/v1/boundingbox/" + _CHANNEL + "/{resolution}/{id}": {"GET": LookUp(ids.bounding_box)},
     "/v1/reserve/" + _CHANNEL + "/{count}": {"GET": ids.reserve},
     "/v1/downsample/" + _CHANNEL: {"GET": levels.get, "POST": levels.post, "DELETE": levels.delete},
     **_timed("/v1/image/" + _CHANNEL + "/{orientation}" + _RANGES, {"GET": images.image}),

@@ -11,7 +11,7 @@ _Levels = Annotated[int, Field(ge=1, le=10)]
 _Method = Annotated[Literal["anisotropic", "isotropic"], _lower]
 _TimeUnit = Annotated[Literal["", "nanoseconds", "microseconds", "milliseconds", "seconds"], _lower]
 _Unit = Annotated[Literal["nanometers", "micrometers", "millimeters", "centimeters"], _lower]
-_Length = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+_Length = Annotated[float, Field(gt=0, le=1e12, allow_inf_nan=False)]
 _Index = Annotated[int, Field(ge=0, lt=2**40)]
 
 

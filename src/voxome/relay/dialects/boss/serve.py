@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import anyio
+from anyio import CapacityLimiter, to_thread
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -14,23 +16,44 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from voxome.errors import AccessDenied, NotFound
+from voxome.errors import AccessDenied, InvalidInput, NotFound, ReadOnly
 from voxome.relay.dialects.boss.call import Call
 from voxome.relay.dialects.boss.downsample import Downsampler
 from voxome.relay.dialects.boss.errors import Code, Refused
-from voxome.relay.dialects.boss.routes import ROUTES, Handler
+from voxome.relay.dialects.boss.handlers import Handler, LookUp, Upload
+from voxome.relay.dialects.boss.labels import Abandoned
+from voxome.relay.dialects.boss.routes import ROUTES
 from voxome.relay.dialects.boss.state import BossState
-from voxome.relay.http import RETRY, TooLarge, identify, read_body
+from voxome.relay.http import NOT_KEPT, RETRY, TooLarge, identify, read_body
 from voxome.relay.sources import SourceLoop, SourceUnavailable
 from voxome.relay.threads import RequestThreads
 
 _LARGEST_DOCUMENT_BYTES = 2**20
-_CUTOUTS = "/v1/cutout/"
+_MOST_WAITING = 64
+"""Look-ups that wait for a thread; further ones are to be repeated."""
+_PRIVATE = {"Cache-Control": "private, no-cache", "Vary": "Authorization"}
+"""Headers of answers, which may be another caller's refusal."""
 _SLASHES = re.compile("/+")
 _LOG = logging.getLogger(__name__)
 
 
-def boss_app(boss: BossState, downsampler: Downsampler, threads: RequestThreads) -> Starlette:
+@dataclass(frozen=True)
+class Threads:
+    """Threads in which handlers run.
+
+    Attributes
+    ----------
+    handlers : RequestThreads
+        Those of all dialects.
+    look_ups : CapacityLimiter
+        Limit of those of look-ups, which may take minutes: others never wait for them.
+    """
+
+    handlers: RequestThreads
+    look_ups: CapacityLimiter
+
+
+def boss_app(boss: BossState, downsampler: Downsampler, threads: Threads) -> Starlette:
     """Return BossDB's API as an ASGI application, whose handlers run in `threads`."""
     server = _Server(boss, downsampler, threads)
     routes = [Route("/ping", _ping)]
@@ -50,45 +73,100 @@ def boss_app(boss: BossState, downsampler: Downsampler, threads: RequestThreads)
 class _Server:
     boss: BossState
     downsampler: Downsampler
-    threads: RequestThreads
+    threads: Threads
 
-    def endpoint(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+    def endpoint(self, handler: Handler | LookUp | Upload) -> Callable[[Request], Awaitable[Response]]:
         async def respond(request: Request) -> Response:
             try:
-                call = await self._call(request)
-                return await self.threads.run(handler, call)
-            except AccessDenied as denied:
-                return JSONResponse({"detail": str(denied)}, 401, {"WWW-Authenticate": "Token"})
+                response = await self._answer(request, handler)
             except Exception as error:
-                refused = _refusal(error, request)
-                return JSONResponse(refused.to_json(), refused.status, RETRY if refused.status == 503 else None)
+                return error_response(error, request)
+            for name, value in _PRIVATE.items():
+                response.headers.setdefault(name, value)
+            return response
 
         return respond
 
-    async def _call(self, request: Request) -> Call:
-        headers = request.headers
-        caller = await identify(request, self.boss.accounts, self.threads)
+    async def _answer(self, request: Request, handler: Handler | LookUp | Upload) -> Response:
+        run, headers = self.threads.handlers.run, request.headers
+        caller = await identify(request, self.boss.accounts, self.threads.handlers)
         if not caller.name and request.method not in ("GET", "HEAD"):
             raise AccessDenied("Authentication credentials were not provided.")
-        has_voxels = request.url.path.startswith(_CUTOUTS)
-        limit = self.boss.largest_cutout_bytes * 4 if has_voxels else _LARGEST_DOCUMENT_BYTES
-        body = await read_body(request, limit)
-        return Call(self.boss, self.downsampler, caller, request.path_params, request.query_params, headers, body)
+        call = Call(self.boss, self.downsampler, caller, request.path_params, request.query_params, headers)
+        if isinstance(handler, Upload):
+            expected = await run(handler.expect, call)
+            return await run(expected.receive, await read_body(request, expected.most_bytes))
+        call = replace(call, body=await read_body(request, _LARGEST_DOCUMENT_BYTES))
+        return await (
+            self._look_up(request, handler, call) if isinstance(handler, LookUp) else self._run(handler, call)
+        )
+
+    async def _run(self, function: Callable[[A], R], argument: A) -> R:
+        return await to_thread.run_sync(function, argument, limiter=self.threads.handlers)
+
+    async def _look_up(self, request: Request, handler: LookUp, call: Call) -> Response:
+        """Run a look-up in a pool of its own, and end it when the client leaves."""
+        if self.threads.look_ups.statistics().tasks_waiting >= _MOST_WAITING:
+            raise SourceUnavailable("too many look-ups are under way; repeat the request later")
+        response = Response(status_code=499)  # for the log: the client has left
+
+        def answer() -> Response:
+            try:
+                return handler.handle(call)
+            except Abandoned:
+                return response
+            except Exception as error:
+                return error_response(error, request)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_watch, request, call, tasks.cancel_scope)
+            response = await to_thread.run_sync(answer, limiter=self.threads.look_ups)
+            tasks.cancel_scope.cancel()
+        return response
+
+
+async def _watch(request: Request, call: Call, scope: anyio.CancelScope) -> None:
+    """Cancel a look-up when its client leaves."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+    call.gone.set()
+    scope.cancel()
+
+
+def error_response(error: Exception, request: Request) -> Response:
+    """Return the JSON of an error as BossDB sends it; no cache keeps it."""
+    refused = _refusal(error, request)
+    headers = _PRIVATE | NOT_KEPT
+    if refused.status == 401:
+        headers |= {"WWW-Authenticate": "Token"}
+    if refused.status == 503:
+        headers |= RETRY
+    return JSONResponse(refused.to_json(), refused.status, headers)
+
+
+_REFUSALS: tuple[tuple[type[Exception], Code, int | None], ...] = (
+    (TooLarge, Code.REQUEST_TOO_LARGE, None),
+    (InvalidInput, Code.INVALID_CUTOUT_ARGS, None),
+    (ReadOnly, Code.MISSING_PERMISSION, None),
+    (AccessDenied, Code.MISSING_PERMISSION, 401),
+    (NotFound, Code.RESOURCE_NOT_FOUND, None),
+    (SourceLoop, Code.UNHANDLED_EXCEPTION, 508),
+    (SourceUnavailable, Code.UNHANDLED_EXCEPTION, 503),
+)
+"""The first type that fits decides; any other error is the server's."""
 
 
 def _refusal(error: Exception, request: Request) -> Refused:
     if isinstance(error, Refused):
         return error
-    if isinstance(error, TooLarge):
-        return Refused(Code.REQUEST_TOO_LARGE, str(error))
-    if isinstance(error, NotFound):
-        return Refused(Code.RESOURCE_NOT_FOUND, str(error))
-    _LOG.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    if isinstance(error, SourceLoop):
-        return Refused(Code.UNHANDLED_EXCEPTION, str(error), 508)
-    if isinstance(error, SourceUnavailable):
-        return Refused(Code.UNHANDLED_EXCEPTION, str(error), 503)
-    return Refused(Code.UNHANDLED_EXCEPTION, "internal error; see the log of the server")
+    code, status = next(
+        ((code, status) for kind, code, status in _REFUSALS if isinstance(error, kind)),
+        (Code.UNHANDLED_EXCEPTION, 500),
+    )
+    refused = Refused(code, str(error) if status != 500 else "internal error; see the log of the server", status)
+    if refused.status >= 500:
+        _LOG.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return refused
 
 
 class _NormalizePath:
