@@ -76,7 +76,7 @@ class RawDialect:
         name, sources = request.path_params["name"], self._permitted(caller)
         sources.require_write(name)
         spec = sources.spec(name)
-        return self._box(request, spec).size * spec.dtype.itemsize + _HEADER_BYTES
+        return self._box(request, spec).size * spec.dtype.itemsize + HEADER_BYTES
 
     def _write(self, request: Request, caller: Caller, body: bytearray) -> Response:
         name, sources = request.path_params["name"], self._permitted(caller)

@@ -97,12 +97,9 @@ class _Server:
             expected = await run(handler.expect, call)
             return await run(expected.receive, await read_body(request, expected.most_bytes))
         call = replace(call, body=await read_body(request, _LARGEST_DOCUMENT_BYTES))
-        return await (
-            self._look_up(request, handler, call) if isinstance(handler, LookUp) else self._run(handler, call)
-        )
-
-    async def _run(self, function: Callable[[A], R], argument: A) -> R:
-        return await to_thread.run_sync(function, argument, limiter=self.threads.handlers)
+        if isinstance(handler, LookUp):
+            return await self._look_up(request, handler, call)
+        return await run(handler, call)
 
     async def _look_up(self, request: Request, handler: LookUp, call: Call) -> Response:
         """Run a look-up in a pool of its own, and end it when the client leaves."""
