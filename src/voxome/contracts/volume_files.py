@@ -71,6 +71,20 @@ class VolumeFiles(Protocol):
             The voxels of its box.
         """
 
+    def decode(self, chunk: ChunkFile, content: bytes | memoryview) -> NDArray[Any]:
+        """Return the voxels, in the data type of the level, of the box of a chunk whose file has this content.
+
+        What a file has beyond the volume is left out.
+
+        Raises
+        ------
+        InvalidInput
+            If the content is not a file of this chunk.
+        """
+
+    def most_bytes(self, chunk: ChunkFile) -> int:
+        """Return the bytes of the longest content that a file of a chunk can have."""
+
     def chunk_names(self) -> Sequence[ChunkNames]:
         """Return the paths of all chunks, level by level."""
 

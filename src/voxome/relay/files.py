@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from voxome.relay.http import NOT_KEPT, LongResponse
+from voxome.errors import NotFound
+from voxome.relay.http import NOT_KEPT, LongResponse, PreconditionFailed
 
 _RANGE = re.compile(r"\s*bytes\s*=\s*(\d*)\s*-\s*(\d*)\s*", re.IGNORECASE | re.ASCII)
 _ETAG = re.compile(r'\s*(W/)?("[^"]*"|[^",\s]+)\s*')
@@ -41,8 +44,11 @@ class FileAnswer:
 
     @cached_property
     def etag(self) -> str:
-        """Strong validator: a digest of the content, so the same in every worker, on every host, after a restart."""
-        return f'"{hashlib.sha256(self.content).hexdigest()[:32]}"'
+        """Strong validator: the MD5 of the content, so the same in every worker, on every host, after a restart.
+
+        Clients of S3, cloud-files among them, compare it with that of what they have received.
+        """
+        return f'"{hashlib.md5(self.content, usedforsecurity=False).hexdigest()}"'
 
 
 def file_response(request: Request, file: FileAnswer, *, public: bool) -> Response:
@@ -86,6 +92,36 @@ def file_response(request: Request, file: FileAnswer, *, public: bool) -> Respon
     }
     part = memoryview(file.content).cast("B")[selected.start : selected.stop]
     return LongResponse(part, 206, headers, file.media_type)
+
+
+def check_write(headers: Headers, current: Callable[[], str | None]) -> None:
+    """Check the conditions ``If-Match`` and ``If-None-Match`` of a write.
+
+    Parameters
+    ----------
+    headers : Headers
+        Those of the request.
+    current : function
+        Returns the ETag of the file, None if it does not exist; called only if there is a condition.
+
+    Raises
+    ------
+    PreconditionFailed
+        If the file is another version.
+    NotFound
+        If ``If-Match`` names a version of a file that does not exist.
+    """
+    match, none_match = headers.get("if-match"), headers.get("if-none-match")
+    if match is None and none_match is None:
+        return
+    etag = current()
+    if match is not None:
+        if etag is None:
+            raise NotFound("the file that is to be replaced does not exist")
+        if not _matches(match, etag, weak=False):
+            raise PreconditionFailed(f"the file is another version: its ETag is {etag}")
+    if none_match is not None and etag is not None and _matches(none_match, etag, weak=True):
+        raise PreconditionFailed(f"the file exists already, with the ETag {etag}")
 
 
 def _cache_headers(file: FileAnswer, *, public: bool) -> dict[str, str]:

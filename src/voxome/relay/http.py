@@ -9,7 +9,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from voxome.errors import AccessDenied, InvalidInput, NotFound, ReadOnly
+from voxome.errors import AccessDenied, AlreadyExists, InvalidInput, NotFound, ReadOnly, VoxomeError
 from voxome.relay.accounts import Accounts, Caller
 from voxome.relay.relay import Relay
 from voxome.relay.sessions import session_caller, session_cookie
@@ -28,9 +28,13 @@ class UnfinishedBody(InvalidInput):
     """The client has left, or is too slow, before its body was read."""
 
 
+class PreconditionFailed(VoxomeError):
+    """A file that is to be written is another version than the client expects."""
+
+
 _STATUS: dict[type[Exception], int] = {
     TooLarge: 413, InvalidInput: 400, NotFound: 404, ReadOnly: 403, AccessDenied: 403,
-    SourceLoop: 508, SourceUnavailable: 503,
+    AlreadyExists: 409, PreconditionFailed: 412, SourceLoop: 508, SourceUnavailable: 503,
 }  # fmt: skip
 """The first type that fits decides; any other error is the server's."""
 
@@ -41,7 +45,6 @@ RETRY = {"Retry-After": "1"}
 
 Handler = Callable[[Request, Caller, bytearray], Response]
 """Answers a request of a caller, with its body, in a thread."""
-
 
 Permit = Callable[[Request, Caller], int]
 """Returns how many bytes the body of a request may have, or refuses it."""

@@ -96,9 +96,18 @@ class PermittedSources:
         return self._sources.version(name)
 
     def write(
-        self, name: str, box: Box, data: NDArray[Any], *, level: int = 0, where: NDArray[np.bool_] | None = None
+        self,
+        name: str,
+        box: Box,
+        data: NDArray[Any],
+        *,
+        level: int = 0,
+        where: NDArray[np.bool_] | None = None,
+        check: Callable[[], None] | None = None,
     ) -> None:
         """Write the voxels of `box`, in the coordinates of the level; only those of `where`, if it is given.
+
+        Nothing is written if `check`, which is called while nobody else writes the box, raises.
 
         Raises
         ------
@@ -108,7 +117,7 @@ class PermittedSources:
             If the caller may not write it.
         """
         self.require_write(name)
-        self._sources.write(name, box, data, level=level, where=where)
+        self._sources.write(name, box, data, level=level, where=where, check=check)
 
     def require_write(self, name: str) -> None:
         """Check that the caller may write a source.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, TypeVar
 
 import numpy as np
@@ -177,7 +177,14 @@ class Sources:
         return voxels
 
     def write(
-        self, name: str, box: Box, data: NDArray[Any], *, level: int = 0, where: NDArray[np.bool_] | None = None
+        self,
+        name: str,
+        box: Box,
+        data: NDArray[Any],
+        *,
+        level: int = 0,
+        where: NDArray[np.bool_] | None = None,
+        check: Callable[[], None] | None = None,
     ) -> None:
         """Write the voxels of `box`, in the coordinates of the level.
 
@@ -196,6 +203,8 @@ class Sources:
             Level of the pyramid.
         where : array of bool, optional
             Voxels of `box` that are written; the others keep what the store has when these are written.
+        check : function, optional
+            Called while nobody else writes the box; nothing is written if it raises.
 
         Raises
         ------
@@ -219,13 +228,14 @@ class Sources:
             )
         if box.empty:
             return
-        with _store_errors(name, "written"):
-            chunks = entry.chunks_under(box, level)
-            with (
-                self._locks.hold((entry.identity, level), written_box(source, box)),
-                self._generations.writing(entry.identity, chunks),
-                entry.waiting(),
-            ):
+        with ExitStack() as stack:
+            with _store_errors(name, "written"):
+                chunks = entry.chunks_under(box, level)
+                stack.enter_context(entry.waiting())  # whoever holds a lock waits for no slot, which others may have
+                stack.enter_context(self._locks.hold((entry.identity, level), written_box(source, box)))
+            if check is not None:
+                check()
+            with _store_errors(name, "written"), self._generations.writing(entry.identity, chunks):
                 source.write(box, data if where is None or where.all() else np.where(where, data, source.read(box)))
         entry.counters.add("written_bytes", data.nbytes)
 

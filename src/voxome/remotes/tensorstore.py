@@ -45,15 +45,47 @@ def encode_array(spec: Mapping[str, Any], voxels: NDArray[Any], name: str) -> by
     name : str
         What is encoded, for messages.
     """
+    with map_errors(name, invalid=UnsupportedFormat):
+        _, files, chunk = _one_chunk(spec, voxels)
+        return bytes(files[chunk])
+
+
+def decode_array(spec: Mapping[str, Any], content: bytes, shape: Sequence[int], name: str) -> NDArray[Any]:
+    """Return the voxels in the file of an array of one chunk, decoded in memory.
+
+    Parameters
+    ----------
+    spec : mapping
+        Driver and metadata of an array whose only chunk has this shape.
+    content : bytes
+        The file.
+    shape : sequence of int
+        Shape of the array, with the axes of the driver.
+    name : str
+        What is decoded, for messages.
+
+    Raises
+    ------
+    CorruptData, UnsupportedFormat
+        If it is not such a file.
+    """
+    with map_errors(name, invalid=CorruptData):
+        store, files, chunk = _one_chunk(spec, np.zeros(shape, np.uint8))
+        files[chunk] = content
+        voxels: NDArray[Any] = store.read(order="F").result()
+        return voxels
+
+
+def _one_chunk(spec: Mapping[str, Any], voxels: NDArray[Any]) -> tuple[ts.TensorStore, ts.KvStore, bytes]:
+    """Return an array in memory with these voxels, its files, and the name of that of its only chunk."""
     memory: dict[str, Any] = {"kvstore": {"driver": "memory"}, "store_data_equal_to_fill_value": True}
     own = ts.Context()
-    with map_errors(name, invalid=UnsupportedFormat):
-        store = ts.open({**spec, **memory}, context=own, create=True).result()
-        files = ts.KvStore.open(memory["kvstore"], context=own).result()
-        metadata = set(files.list().result())
-        store.write(voxels).result()
-        (chunk,) = set(files.list().result()) - metadata
-        return bytes(files[chunk])
+    store = ts.open({**spec, **memory}, context=own, create=True).result()
+    files = ts.KvStore.open(memory["kvstore"], context=own).result()
+    metadata = set(files.list().result())
+    store.write(voxels).result()
+    (chunk,) = set(files.list().result()) - metadata
+    return store, files, chunk
 
 
 class TensorStoreSource:

@@ -16,8 +16,9 @@ from voxome.errors import InvalidInput, NotFound, UnsupportedFormat
 from voxome.registry import load
 from voxome.relay.accounts import PUBLIC, Caller
 from voxome.relay.dialects.chunks import MOST_BYTES, served_chunk
+from voxome.relay.dialects.file_writes import WritableFile
 from voxome.relay.files import FileAnswer, file_response
-from voxome.relay.http import endpoint
+from voxome.relay.http import NOT_KEPT, endpoint
 from voxome.relay.permitted import PermittedSources
 from voxome.relay.relay import Relay
 from voxome.relay.sources import SourceUnavailable
@@ -53,7 +54,7 @@ class _Levels(Sequence[VolumeSpec]):
 
 
 class VolumeFilesDialect:
-    """Sources as the files of a format, read-only.
+    """Sources as the files of a format; chunks can be written and deleted where the caller may write the source.
 
     Which files a volume has is known to the remote of the format. Nothing but those files has a URL: all others, those
     of other versions of the format too, get status 404.
@@ -88,8 +89,13 @@ class VolumeFilesDialect:
         self._format = format
 
     def routes(self) -> Sequence[BaseRoute]:
-        """Return the only route: every file below the prefix."""
-        return [Route(f"{self._prefix}/{{path:path}}", endpoint(self._relay, 0, self._answer), methods=["GET"])]
+        """Return the routes: every file below the prefix."""
+        path, largest = f"{self._prefix}/{{path:path}}", 2 * self._relay.largest_cutout_bytes
+        return [
+            Route(path, endpoint(self._relay, 0, self._answer), methods=["GET"]),
+            Route(path, endpoint(self._relay, largest, self._put, self._permit), methods=["PUT"]),
+            Route(path, endpoint(self._relay, 0, self._delete, self._permit), methods=["DELETE"]),
+        ]
 
     def close(self) -> None:
         """Do nothing: no work is left in the background."""
@@ -98,6 +104,41 @@ class VolumeFilesDialect:
         sources = PermittedSources(self._relay.sources, caller)
         name, file = self.find(sources, request.path_params["path"])
         return file_response(request, file, public=PUBLIC in sources.rights(name).readers)
+
+    def _permit(self, request: Request, caller: Caller) -> int:
+        return self._requested(request, caller).most_body_bytes
+
+    def _put(self, request: Request, caller: Caller, body: bytearray) -> Response:
+        file = self._requested(request, caller).put(body, request.headers)
+        return Response(status_code=204, headers={"ETag": file.etag, **NOT_KEPT})
+
+    def _delete(self, request: Request, caller: Caller, body: bytearray) -> Response:
+        self._requested(request, caller).delete(request.headers)
+        return Response(status_code=204, headers=NOT_KEPT)
+
+    def _requested(self, request: Request, caller: Caller) -> WritableFile:
+        return self.writable(PermittedSources(self._relay.sources, caller), request.path_params["path"])
+
+    def writable(self, sources: PermittedSources, path: str) -> WritableFile:
+        """Return the file ``NAME/PATH``, to write it.
+
+        Raises
+        ------
+        NotFound
+            If there is no such file, and could not be one.
+        ReadOnly, AccessDenied
+            If the source cannot be written, or not by this caller.
+        SourceUnavailable
+            If the store behind it fails.
+        """
+        for name, rest in self._names(path):
+            sources.require_write(name)
+            files = self.files(sources, name)
+            chunk = files.find(rest)
+            description = b"" if chunk is not None else self._description(sources, name, rest)
+            if description is not None:
+                return WritableFile(sources, name, rest, files, chunk, description)
+        raise NotFound(f"there is no {self._prefix}/{path}: only chunks of volumes and their metadata can be written")
 
     def find(self, sources: PermittedSources, path: str) -> tuple[str, FileAnswer]:
         """Return the file ``NAME/PATH``, with the name of its source.
@@ -136,17 +177,21 @@ class VolumeFilesDialect:
         SourceUnavailable
             If the store behind it fails.
         """
+        files = self.files(sources, name)
+        chunk = files.find(path)
+        if chunk is not None:
+            return FileAnswer(self._encode(files, chunk, sources, name))
+        content = self._description(sources, name, path)
+        return None if content is None else FileAnswer(content, JSON)
+
+    def _description(self, sources: PermittedSources, name: str, path: str) -> bytes | None:
+        """Return the file `path` of the metadata of a source; None if it has none."""
         levels = self._levels(sources, name)
+        described = levels[0].replace(attributes=self.attributes(sources, name))
         try:
-            files = self._format.volume_files(levels, name)
-            chunk = files.find(path)
-            if chunk is None:
-                described = levels[0].replace(attributes=self.attributes(sources, name))
-                content = self._format.volume_files([described, *levels[1:]], name).metadata().get(path)
-                return None if content is None else FileAnswer(content, JSON)
+            return self._format.volume_files([described, *levels[1:]], name).metadata().get(path)
         except (UnsupportedFormat, InvalidInput) as error:
             raise NotFound(str(error)) from error
-        return FileAnswer(self._encode(files, chunk, sources, name))
 
     def files(self, sources: PermittedSources, name: str) -> VolumeFiles:
         """Return all files of a source.

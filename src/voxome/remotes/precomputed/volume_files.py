@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.volume_files import ChunkFile, ChunkNames, scale_by_shape
-from voxome.errors import UnsupportedFormat
+from voxome.errors import CorruptData, InvalidInput, UnsupportedFormat, VoxomeError
 from voxome.geometry import Box
 from voxome.remotes.precomputed.create import codec_of, new_info, new_scale
 from voxome.remotes.precomputed.folders import INFO
 from voxome.remotes.precomputed.info import DATA_TYPES, Json
-from voxome.remotes.tensorstore import encode_array
+from voxome.remotes.tensorstore import decode_array, encode_array
 from voxome.storage.json_store import to_json
 
 _AXES = (("z", "y", "x"), ("c", "z", "y", "x"))
@@ -74,18 +74,58 @@ class PrecomputedFiles:
 
     def encode(self, chunk: ChunkFile, voxels: NDArray[Any]) -> bytes | memoryview:
         exact = np.ascontiguousarray(voxels, self._dtype.newbyteorder("<"))
-        codec = codec_of(self._levels[0])
-        if codec["encoding"] == "raw":
+        if codec_of(self._levels[0])["encoding"] == "raw":
             return exact.reshape(-1).view(np.uint8).data  # C order of (c, z, y, x): x changes fastest, channels slowest
         x_first = exact[None].T if exact.ndim == 3 else exact.T
-        shape = list(x_first.shape[:3])
+        return encode_array(self._one_chunk(x_first.shape), x_first, self._name)
+
+    def decode(self, chunk: ChunkFile, content: bytes | memoryview) -> NDArray[Any]:
+        shape, size = chunk.box.shape, memoryview(content).nbytes
+        if codec_of(self._levels[0])["encoding"] == "raw":
+            if size != chunk.box.size * self._dtype.itemsize:
+                raise InvalidInput(
+                    f"{size} bytes are not this chunk of {self._name}, which is {'x'.join(map(str, shape[::-1]))} raw "
+                    f"{self._dtype}, {chunk.box.size * self._dtype.itemsize} bytes"
+                )
+            voxels: NDArray[Any] = np.frombuffer(content, self._dtype.newbyteorder("<")).reshape(shape)
+        else:
+            x_first = (shape if len(shape) == 4 else (1, *shape))[::-1]
+            encoding = codec_of(self._levels[0])["encoding"]
+            try:
+                if encoding == "compressed_segmentation":
+                    _check_labels(bytes(content[:4]), x_first[-1])
+                found = decode_array(self._one_chunk(x_first), bytes(content), x_first, self._name)
+            except VoxomeError as error:
+                raise InvalidInput(f"{size} bytes are not a chunk of {self._name} with encoding {encoding}") from error
+            voxels = found.T.reshape(shape)
+        return self._narrow(voxels)
+
+    def most_bytes(self, chunk: ChunkFile) -> int:
+        # labels without structure need a table entry and an index for each voxel
+        factor = 1 if codec_of(self._levels[0])["encoding"] == "raw" else 2
+        return factor * chunk.box.size * self._dtype.itemsize + (factor - 1) * 2**16
+
+    def _narrow(self, voxels: NDArray[Any]) -> NDArray[Any]:
+        """Return voxels in the data type of the volume, which precomputed may not have."""
+        with np.errstate(over="ignore"):  # infinite then, and so not equal
+            exact = np.ascontiguousarray(voxels, self._levels[0].dtype)
+        if exact.dtype != self._dtype and not np.array_equal(
+            exact.astype(self._dtype), voxels, equal_nan=exact.dtype.kind == "f"
+        ):
+            raise InvalidInput(f"the chunk has values that {self._name}, which is {exact.dtype}, cannot store")
+        return exact
+
+    def _one_chunk(self, x_first: Sequence[int]) -> Json:
+        """Return the tensorstore spec of a volume of one chunk of the shape (x, y, z, c)."""
+        *shape, channels = x_first
         kind = "segmentation" if self._levels[0].kind == "labels" else "image"
-        spec: Json = {
+        return {
             "driver": "neuroglancer_precomputed",
-            "multiscale_metadata": {"type": kind, "data_type": self._dtype.name, "num_channels": x_first.shape[3]},
-            "scale_metadata": {"size": shape, "chunk_size": shape, "resolution": [1, 1, 1], "key": "0", **codec},
-        }
-        return encode_array(spec, x_first, self._name)
+            "multiscale_metadata": {"type": kind, "data_type": self._dtype.name, "num_channels": channels},
+            "scale_metadata": {
+                "size": shape, "chunk_size": shape, "resolution": [1, 1, 1], "key": "0", **codec_of(self._levels[0]),
+            },
+        }  # fmt: skip
 
     def chunk_names(self) -> Sequence[ChunkNames]:
         return [ChunkNames(f"{level}/", _parts(spec)) for level, spec in enumerate(self._levels)]
@@ -107,6 +147,12 @@ class PrecomputedFiles:
             domain=domain, dtype=self._dtype, voxel_size_nm=size, fill=0, encoding=encoding,
             read_chunk=chunk, write_chunk=chunk,
         )  # fmt: skip
+
+
+def _check_labels(start: bytes, channels: int) -> None:
+    """Raise if the first channel of a compressed segmentation does not follow the offsets of all (a file of zeros)."""
+    if int.from_bytes(start, "little") != channels:
+        raise CorruptData("its first channel begins elsewhere than behind the offsets")
 
 
 def _chunk_at(spec: VolumeSpec, start: Sequence[int]) -> Box | None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.volume_files import ChunkFile, ChunkNames, scale_by_shape
-from voxome.errors import UnsupportedFormat
+from voxome.errors import InvalidInput, UnsupportedFormat
 from voxome.geometry import Box
 from voxome.remotes.tensorstore import encode_array
 from voxome.remotes.zarr import ome
@@ -94,6 +94,26 @@ class ZarrFiles:
         )
         return encode_array({"driver": self._options["format"], "metadata": file}, whole, self._name)
 
+    def decode(self, chunk: ChunkFile, content: bytes | memoryview) -> NDArray[Any]:
+        spec = self._level(chunk.level)
+        if self._options["codec"] != "raw":
+            raise UnsupportedFormat(f"{self._name}: only uncompressed chunks can be written")
+        expected = self.most_bytes(chunk)
+        if memoryview(content).nbytes != expected:
+            shape = "x".join(map(str, spec.read_chunk or spec.domain.shape))
+            raise InvalidInput(
+                f"{memoryview(content).nbytes} bytes are not a chunk of {self._name}, which is {shape} uncompressed "
+                f"{spec.dtype}, {expected} bytes"
+            )
+        whole = np.frombuffer(content, spec.dtype.newbyteorder("<")).reshape(spec.read_chunk or spec.domain.shape)
+        if spec.dtype == bool and (whole.view(np.uint8) > 1).any():
+            raise InvalidInput(f"a chunk of {self._name} has bytes that are no booleans; write 0 and 1")
+        return np.ascontiguousarray(whole[tuple(slice(n) for n in chunk.box.shape)], spec.dtype)
+
+    def most_bytes(self, chunk: ChunkFile) -> int:
+        spec = self._level(chunk.level)
+        return math.prod(spec.read_chunk or spec.domain.shape) * spec.dtype.itemsize
+
     def chunk_names(self) -> Sequence[ChunkNames]:
         return [
             ChunkNames(f"{level}/" * self._options["ome"] + "c/" * (self._options["format"] == "zarr3"), _parts(spec))
@@ -101,9 +121,7 @@ class ZarrFiles:
         ]
 
     def size(self, chunk: ChunkFile) -> int | None:
-        spec = self._level(chunk.level)
-        shape = spec.read_chunk or spec.domain.shape
-        return math.prod(shape) * spec.dtype.itemsize if self._options["codec"] == "raw" else None
+        return self.most_bytes(chunk) if self._options["codec"] == "raw" else None
 
     def _level(self, number: int) -> VolumeSpec:
         """Return the spec of a level as the metadata describe it."""
