@@ -21,6 +21,7 @@ _log = logging.getLogger(__name__)
 
 BUILT_IN: dict[str, dict[str, str]] = {
     "voxome.dialects": {
+        "api": "voxome.relay.dialects.api.dialect:ApiDialect",
         "boss": "voxome.relay.dialects.boss.dialect:BossDialect",
         "precomputed": "voxome.relay.dialects.precomputed.dialect:PrecomputedDialect",
         "raw": "voxome.relay.dialects.raw:RawDialect",

@@ -51,13 +51,15 @@ def create_app(
             await to_thread.run_sync(stack.close)
 
     routes = [route for dialect in dialects for route in dialect.routes()]
-    return _Application(
+    app = _Application(
         allow_origins,
         instance or secrets.token_hex(8),
         limits,
         routes=sorted(routes, key=_is_at_root),
         lifespan=lifespan,
     )
+    app.state.dialects = dialects
+    return app
 
 
 class _Application(Starlette):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Protocol, runtime_checkable
 
+from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 
 from voxome.registry import load, load_all
@@ -22,6 +23,21 @@ class Dialect(Protocol):
 
     def close(self) -> None:
         """Stop work in the background, and wait until it has ended."""
+
+
+@runtime_checkable
+class SupportsAddresses(Protocol):
+    """A dialect in which a source has an address."""
+
+    def addresses(self, name: str) -> Mapping[str, str]:
+        """Return name of the API → address of a source in it, below that of the relay; nothing if it has none."""
+
+
+def addresses_of(app: Starlette, name: str) -> dict[str, str]:
+    """Return the addresses of a source in all dialects of an application, by the names of the APIs."""
+    dialects: Sequence[Dialect] = app.state.dialects
+    found = [one.addresses(name) for one in dialects if isinstance(one, SupportsAddresses)]
+    return {api: address for addresses in found for api, address in addresses.items()}
 
 
 def open_dialects(relay: Relay, names: Iterable[str] = ()) -> list[Dialect]:

@@ -13,7 +13,7 @@ A box is written ``Z0:Z1,Y0:Y1,X0:X1``, in the axes and coordinates of the level
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -56,6 +56,10 @@ class RawDialect:
 
     def close(self) -> None:
         """Do nothing: no work is left in the background."""
+
+    def addresses(self, name: str) -> Mapping[str, str]:
+        """Return the address of a source."""
+        return {"raw": f"raw/{name}"}
 
     def _list(self, request: Request, caller: Caller, body: bytearray) -> Response:
         return JSONResponse({"sources": list(self._permitted(caller))})

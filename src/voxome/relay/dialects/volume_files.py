@@ -100,6 +100,10 @@ class VolumeFilesDialect:
     def close(self) -> None:
         """Do nothing: no work is left in the background."""
 
+    def addresses(self, name: str) -> Mapping[str, str]:
+        """Return the address of a source."""
+        return {self._prefix.strip("/"): f"{self._prefix.strip('/')}/{name}"}
+
     def _answer(self, request: Request, caller: Caller, body: bytearray) -> Response:
         sources = PermittedSources(self._relay.sources, caller)
         name, file = self.find(sources, request.path_params["path"])

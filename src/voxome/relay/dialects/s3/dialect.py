@@ -77,6 +77,10 @@ class S3Dialect:
     def close(self) -> None:
         """Do nothing: no work is left in the background."""
 
+    def addresses(self, name: str) -> Mapping[str, str]:
+        """Return the address of a source in each bucket."""
+        return {f"s3/{bucket}": f"s3/{bucket}/{name}" for bucket in self._buckets}
+
     async def _respond(self, request: Request) -> Response:
         try:
             response = await self._relay.threads.run(self._answer, request)

@@ -114,6 +114,10 @@ class ViewDialect:
     def close(self) -> None:
         """Do nothing: no work is left in the background."""
 
+    def addresses(self, name: str) -> Mapping[str, str]:
+        """Return the address of the viewer with a source."""
+        return {"view": f"view?layer={quote(name, safe='')}"}
+
     def _page(self, request: Request, caller: Caller, body: bytearray) -> Response:
         return file_response(request, start_page(list(self._edited), login=self._login is not None), public=True)
 

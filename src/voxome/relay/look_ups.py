@@ -1,0 +1,88 @@
+"""Look-ups that search many voxels: in threads of their own, and ended when the client leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import Event
+from typing import Any, TypeVar
+
+import anyio
+from anyio import CapacityLimiter, to_thread
+from numpy.typing import NDArray
+from starlette.requests import Request
+
+from voxome.contracts.spec import VolumeSpec
+from voxome.geometry import Box
+from voxome.relay.permitted import PermittedSources
+from voxome.relay.sources import SourceUnavailable
+
+MOST_WAITING = 64
+"""Look-ups that wait for a thread; further ones are to be repeated."""
+
+T = TypeVar("T")
+
+
+class Abandoned(Exception):
+    """Nobody waits for the result any longer."""
+
+
+class SearchedLevel:
+    """A level of a source, whose reads raise `Abandoned` as soon as nobody waits for the result.
+
+    Parameters
+    ----------
+    sources : PermittedSources
+        Sources of the caller.
+    name : str
+        Name of the source.
+    level : int
+        Number of the level.
+    gone : Event
+        Set when the client has left.
+    """
+
+    def __init__(self, sources: PermittedSources, name: str, level: int, gone: Event) -> None:
+        self._sources, self._name, self._number, self._gone = sources, name, level, gone
+        self.spec: VolumeSpec = sources.spec(name, level=level)
+
+    def read(self, box: Box) -> NDArray[Any]:
+        """Return the voxels of a box."""
+        if self._gone.is_set():
+            raise Abandoned
+        return self._sources.read(self._name, box, level=self._number)
+
+
+async def look_up(request: Request, threads: CapacityLimiter, search: Callable[[Event], T]) -> T:
+    """Return what `search` finds in one of `threads`; the event that it is given is set when the client leaves.
+
+    Raises
+    ------
+    Abandoned
+        If the client leaves.
+    SourceUnavailable
+        If too many wait for a thread.
+    """
+    if threads.statistics().tasks_waiting >= MOST_WAITING:
+        raise SourceUnavailable("too many look-ups are under way; repeat the request later")
+    gone = Event()
+    result: list[T] = []
+    failures: list[Exception] = []
+
+    async def watch(scope: anyio.CancelScope) -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        gone.set()
+        scope.cancel()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(watch, tasks.cancel_scope)
+        try:
+            result.append(await to_thread.run_sync(search, gone, limiter=threads))
+        except Exception as error:
+            failures.append(error)
+        tasks.cancel_scope.cancel()
+    if failures:
+        raise failures[0]
+    if not result:
+        raise Abandoned
+    return result[0]
