@@ -25,6 +25,9 @@ def view(
         str | None,
         typer.Option(metavar="FOLDER", help="Keep annotations that are drawn in the viewer in this folder."),
     ] = None,
+    proofread: Annotated[
+        bool, typer.Option("--proofread", help="Edit the segments of proofread://STORE in the viewer.")
+    ] = False,
     port: Annotated[
         Any, typer.Option(parser=parse_whole, metavar="N", help="Port of the page; by default any free one.")
     ] = 0,
@@ -37,7 +40,7 @@ def view(
 
     named = [_split(text) for text in targets]
     names = [name or layer_name(uri) for name, uri in named]
-    with show(*(uri for _, uri in named), names=names, annotate=annotate, port=port) as shown:
+    with show(*(uri for _, uri in named), names=names, annotate=annotate, proofread=proofread, port=port) as shown:
         if json:
             show_json({"url": shown.url})
             sys.stdout.flush()

@@ -140,6 +140,23 @@ class SupportsWriteCheck(Protocol):
 
 
 @runtime_checkable
+class SupportsPinnedVersions(Protocol):
+    """A source whose voxels change by edits, and whose earlier versions can be read."""
+
+    def current_version(self) -> str:
+        """Return the name of the version now: letters, digits and ``.``, never those of other voxels."""
+
+    def at_version(self, version: str) -> VolumeSource:
+        """Return a version, which never changes.
+
+        Raises
+        ------
+        NotFound
+            If there is no such version.
+        """
+
+
+@runtime_checkable
 class SupportsLevels(Protocol):
     """A source with a pyramid; each level is opened separately."""
 

@@ -15,17 +15,19 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from voxome.calls import explain_calls
+from voxome.contracts.abilities import SupportsPinnedVersions, ability
 from voxome.contracts.shapes import Annotations
 from voxome.contracts.uri import Location, location_text
 from voxome.errors import InvalidInput
 from voxome.extras import require
-from voxome.relay.accounts import Accounts
+from voxome.relay.accounts import PUBLIC, Accounts
 from voxome.relay.app import create_app
 from voxome.relay.catalogue.memory import MemoryCatalogue
 from voxome.relay.dialect import open_dialects
-from voxome.relay.dialects.view.dialect import ViewDialect, source_url
+from voxome.relay.dialects.view.dialect import ViewDialect, source_url, versioned
 from voxome.relay.permitted import PermittedSources
 from voxome.relay.relay import Relay
+from voxome.relay.rights import PUBLIC_READ, Rights
 from voxome.relay.serve import in_thread
 from voxome.relay.sources import Sources
 from voxome.resources.shapes import Points
@@ -39,6 +41,7 @@ from voxome.viewer.state_text import State
 from voxome.viewer.states import Layer, build_state
 
 _FILES = "files"
+_EDITABLE = Rights(writers=frozenset({PUBLIC}))
 _DRAWN = "annotations"
 """Layer of the annotations that are drawn in the viewer."""
 
@@ -83,6 +86,7 @@ def view(
     *targets: VolumeLike | Points | Annotations,
     names: Sequence[str] = (),
     annotate: Location | None = None,
+    proofread: bool = False,
     port: int = 0,
     hosts: Sequence[str] = (),
 ) -> LocalView:
@@ -99,6 +103,8 @@ def view(
     annotate : str or path, optional
         Folder in which annotations that are drawn in the viewer are kept, by anybody who reaches the page on this
         machine: as precomputed collections ``point``, ``line``, ``box`` and ``ellipsoid``.
+    proofread : bool
+        Whether segments of ``proofread://STORE`` are edited on the page, by anybody who reaches it on this machine.
     port : int
         Port of the page; any free one if 0.
     hosts : sequence of str
@@ -130,13 +136,13 @@ def view(
     try:
         scratch = Path(stack.enter_context(TemporaryDirectory(prefix="voxome-view-")))
         sources = Sources()
-        urls = {one.name: _serve(one, sources, scratch) for one in contents}
+        paths = {one.name: _serve(one, sources, scratch, proofread=proofread) for one in contents}
         catalogue = MemoryCatalogue()
         relay = Relay(catalogue, Accounts(catalogue), "memory://view", sources)
         edited = (
             {} if annotate is None else {_DRAWN: KeptAnnotations.at(location_text(annotate), _voxel_size(contents))}
         )
-        first = _FirstState(contents, urls, edited)
+        first = _FirstState(contents, paths, edited)
         dialects = [
             *open_dialects(relay, ["precomputed"]),
             ViewDialect(relay, first, edited, accounts=False),
@@ -175,16 +181,17 @@ def _contents(
     return contents
 
 
-def _serve(content: Content, sources: Sources, scratch: Path) -> str:
-    """Make a content available; return its data source, with ``{base}`` for the address of the relay."""
+def _serve(content: Content, sources: Sources, scratch: Path, *, proofread: bool) -> str | None:
+    """Make a content available; return its path if it is no source of the relay."""
     if isinstance(content.resource, Volume):
-        sources.add(content.name, with_meshes(content.resource))
-        return source_url("{base}", content.name)
+        edited = proofread and ability(content.resource.source, SupportsPinnedVersions) is not None
+        sources.add(content.name, with_meshes(content.resource), _EDITABLE if edited else PUBLIC_READ)
+        return None
     folder = scratch / content.name
     points = create_annotations(f"precomputed://{folder}", content.resource)
     if len(points) != 1:
         raise InvalidInput(f"{content.name} has annotations of {len(points)} shapes; view those of one shape")
-    return f"precomputed://{{base}}{_FILES}/{content.name}"
+    return f"{_FILES}/{content.name}"
 
 
 def _voxel_size(contents: Sequence[Content]) -> tuple[float, float, float] | None:
@@ -198,15 +205,15 @@ class _FirstState:
     """The state that the page begins with: all contents, images at the bottom."""
 
     contents: Sequence[Content]
-    urls: Mapping[str, str]
+    paths: Mapping[str, str | None]
     edited: Mapping[str, KeptAnnotations]
 
     def __call__(self, sources: PermittedSources, names: Sequence[str], base: str) -> State:
         order = {"image": 0, "segmentation": 1, "annotation": 2}
         layers = [
             Layer(
-                one.name, one.type, self.urls[one.name].replace("{base}", base), tuple(one.segments), one.colours,
-                one.visible, one.linked,
+                one.name, one.type, self._url(one.name, sources, base), tuple(one.segments), one.colours, one.visible,
+                one.linked,
             )
             for one in sorted(self.contents, key=lambda one: order[one.type])
         ]  # fmt: skip
@@ -215,6 +222,10 @@ class _FirstState:
             linked = {} if labels is None else {"segments": labels}
             layers.append(Layer(name, "annotation", "", linked=linked, annotations=kept.read()))
         return build_state(layers, _voxel_size(self.contents))
+
+    def _url(self, name: str, sources: PermittedSources, base: str) -> str:
+        path = self.paths[name]
+        return source_url(base, versioned(sources, name)) if path is None else f"precomputed://{base}{path}"
 
 
 @dataclass(frozen=True)

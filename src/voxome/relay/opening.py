@@ -36,6 +36,7 @@ from voxome.relay.operation import Operation
 from voxome.relay.relay import Relay
 from voxome.relay.secrets import digest
 from voxome.relay.sources import Sources
+from voxome.relay.upstream import is_edited
 from voxome.resources.open import bare_address, locate, open_source
 from voxome.resources.recognition import get_remote
 
@@ -149,7 +150,7 @@ def _check_source(name: str, source: SourceConfig, workers: int) -> None:
         get_remote(uri.scheme)
     if not uri.scheme and ":" not in uri.path:
         uri = locate(source.uri)
-    alone = workers > 1 and source.writers and ":" not in uri.path
+    alone = workers > 1 and source.writers and ":" not in uri.path and not is_edited(source.uri)
     if alone and not open_source(source.uri).concurrent_writers:
         raise InvalidInput(
             f"{name} can be written by one process only; use workers = 1, no writers, or another format, as zarr"

@@ -90,6 +90,11 @@ class PermittedSources:
             raise AccessDenied(f"no permission to read {name}")
         return self._sources.use(name, protocol, action)
 
+    def current_version(self, name: str) -> str | None:
+        """Return the name of the version now of a source that is edited; None if it is no such source."""
+        self.rights(name)
+        return self._sources.current_version(name)
+
     def version(self, name: str) -> str:
         """Return a text that changes whenever voxels of a source may have changed."""
         self.rights(name)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from threading import Lock
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from voxome.contracts.abilities import Ability, ability
+from voxome.contracts.abilities import Ability, SupportsPinnedVersions, ability
 from voxome.contracts.read_cost import chunk_origin
 from voxome.contracts.source import VolumeSource
 from voxome.contracts.spec import VolumeSpec
@@ -37,6 +38,10 @@ from voxome.relay.rights import PUBLIC_READ, Rights
 from voxome.relay.upstream import CACHE_REMOTE, Caching, ReadableSource, Upstream
 
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*")
+
+_VERSION = re.compile(r"([^@]+)@([A-Za-z0-9.]+)")
+_MOST_VERSIONS = 32
+"""Versions of sources that are open at the same time."""
 
 T = TypeVar("T")
 
@@ -80,6 +85,8 @@ class Sources:
         )
         self._entries: dict[str, Upstream] = {}
         self._locks: SupportsHold = BoxLocks() if locks is None else locks
+        self._versions: dict[tuple[str, str], Upstream] = {}
+        self._versions_lock = Lock()
 
     def add(
         self,
@@ -115,16 +122,23 @@ class Sources:
             raise InvalidInput(f"invalid source name {name!r}: use letters, digits, _, - and ., separated by /")
         if name in self._entries:
             raise AlreadyExists(f"a source {name} is already served; choose another name")
-        if rights.writers and not isinstance(source, str | VolumeSource):
+        if rights.writers and not (isinstance(source, str) or ability(source, VolumeSource) is not None):
             raise InvalidInput(f"the source {name} cannot be written; leave out its writers")
         self._entries[name] = Upstream(source, rights, caching, self._states, counters or SourceCounters())
+
+    def current_version(self, name: str) -> str | None:
+        """Return the name of the version now of a source whose voxels change by edits; None if it is no such source.
+
+        ``NAME@VERSION`` is a source that never changes, with the readers of `name`.
+        """
+        return self.use(name, SupportsPinnedVersions, lambda source: source.current_version())
 
     def __iter__(self) -> Iterator[str]:
         """Iterate over the names of all sources, in order."""
         return iter(sorted(self._entries))
 
     def __contains__(self, name: object) -> bool:
-        return name in self._entries
+        return isinstance(name, str) and split_version(name)[0] in self._entries
 
     def rights(self, name: str) -> Rights:
         """Return who may read and write a source.
@@ -134,7 +148,9 @@ class Sources:
         NotFound
             If no source has this name.
         """
-        return self._entry(name).rights
+        base, version = split_version(name)
+        rights = self._entry(base).rights
+        return rights if version is None else Rights(rights.readers)
 
     def level_count(self, name: str) -> int:
         """Return the number of levels of a source: 1 without a pyramid."""
@@ -297,9 +313,26 @@ class Sources:
             return source.read(box)
 
     def _entry(self, name: str) -> Upstream:
-        if name not in self._entries:
+        base, version = split_version(name)
+        if base not in self._entries:
             raise NotFound(f"no source {name} is served")
-        return self._entries[name]
+        return self._entries[base] if version is None else self._version_entry(base, version)
+
+    def _version_entry(self, name: str, version: str) -> Upstream:
+        """Return a version of a source; the last ones are kept open."""
+        with self._versions_lock:
+            if (name, version) in self._versions:
+                self._versions[name, version] = entry = self._versions.pop((name, version))
+                return entry
+        pinned = self.use(name, SupportsPinnedVersions, lambda source: source.at_version(version))
+        if pinned is None:
+            raise NotFound(f"the source {name} has no versions")
+        base = self._entries[name]
+        entry = Upstream(pinned, Rights(base.rights.readers), base.caching, self._states, base.counters)
+        with self._versions_lock:
+            while len(self._versions) >= _MOST_VERSIONS:
+                del self._versions[next(iter(self._versions))]
+            return self._versions.setdefault((name, version), entry)
 
     def _open(self, name: str) -> ReadableSource:
         entry = self._entry(name)
@@ -313,6 +346,12 @@ class Sources:
         if source is None:
             raise NotFound(f"{name} has no level {level}: its levels are 0 to {self.level_count(name) - 1}")
         return source
+
+
+def split_version(name: str) -> tuple[str, str | None]:
+    """Return the name of a source, and its version if it is ``NAME@VERSION``."""
+    match = _VERSION.fullmatch(name)
+    return (name, None) if match is None else (match[1], match[2])
 
 
 def written_box(source: VolumeSource, box: Box) -> Box:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from voxome.contracts.abilities import SupportsLevels, SupportsRecognise, ability, most_detailed_version
 from voxome.contracts.source import Version, VolumeSource
 from voxome.contracts.spec import Scale, VolumeSpec
+from voxome.contracts.uri import Uri
 from voxome.errors import InvalidInput, NotFound, StoreError, VoxomeError
 from voxome.geometry import Box
 from voxome.relay.cache.array import CachedArray
@@ -42,6 +43,8 @@ _MOST_HANDLES = 8
 """Ways, through other relays, by which requests come and for which a source is open at the same time."""
 _LIVE = frozenset({"memory", "proofread"})
 """Schemes of sources whose voxels change by more than writes to them."""
+_EDITED = frozenset({"proofread"})
+"""Schemes of sources that are edited, not written."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -341,7 +344,7 @@ class Upstream:
     def _open_source(self) -> ReadableSource:
         if self._given is not None:
             return self._given
-        return open_source(self._uri, mode="r+" if self.rights.writers else "r")
+        return open_source(self._uri, mode="r+" if self.rights.writers and not is_edited(self._uri) else "r")
 
     def _check(self, state: SourceState | None) -> None:
         """Find out whether the source is still what it was; not to be able to is no reason to drop what is cached."""
@@ -370,6 +373,11 @@ class Upstream:
             self._states.put(self.identity, state.expired())
         with self._lock:
             self._opened = _Opened(state.incarnation, source)  # with the levels that the store has now
+
+
+def is_edited(uri: str) -> bool:
+    """Return whether the voxels of a URI change by edits of segments, for which it is not opened for writing."""
+    return Uri.parse(uri).scheme in _EDITED
 
 
 def _may_change(given: ReadableSource | None) -> bool:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from numpy.typing import NDArray
 
-from voxome.contracts.abilities import ability
+from voxome.contracts.abilities import SupportsPinnedVersions, ability
 from voxome.contracts.source import MeshSource, VolumeSource
 from voxome.contracts.spec import VolumeSpec
 from voxome.errors import VoxomeError
@@ -44,8 +44,24 @@ class MeshedLabels:
         return self.labels.read(box)
 
     def ability(self, protocol: type[Any]) -> Any:
-        """Return the meshes, or what the labels can do."""
-        return self.meshes if protocol is MeshSource else ability(self.labels, protocol)
+        """Return the meshes, or what the labels can do; their earlier versions have meshes too."""
+        if protocol is MeshSource:
+            return self.meshes
+        found = ability(self.labels, protocol)
+        return _MeshedVersions(found) if protocol is SupportsPinnedVersions and found is not None else found
+
+
+@dataclass(frozen=True)
+class _MeshedVersions:
+    """Versions of labels, with the meshes of each."""
+
+    versions: SupportsPinnedVersions
+
+    def current_version(self) -> str:
+        return self.versions.current_version()
+
+    def at_version(self, version: str) -> VolumeSource:
+        return cast("VolumeSource", with_meshes(Volume(self.versions.at_version(version), "")))
 
 
 def with_meshes(volume: Volume) -> VolumeSource | MeshedLabels:

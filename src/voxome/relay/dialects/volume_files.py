@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, overload
 
 from starlette.requests import Request
@@ -21,7 +22,7 @@ from voxome.relay.files import FileAnswer, file_response
 from voxome.relay.http import NOT_KEPT, endpoint
 from voxome.relay.permitted import PermittedSources
 from voxome.relay.relay import Relay
-from voxome.relay.sources import SourceUnavailable
+from voxome.relay.sources import SourceUnavailable, split_version
 
 JSON = "application/json"
 """Media type of metadata."""
@@ -107,7 +108,9 @@ class VolumeFilesDialect:
     def _answer(self, request: Request, caller: Caller, body: bytearray) -> Response:
         sources = PermittedSources(self._relay.sources, caller)
         name, file = self.find(sources, request.path_params["path"])
-        return file_response(request, file, public=PUBLIC in sources.rights(name).readers)
+        pinned = split_version(name)[1] is not None
+        served = replace(file, immutable=True) if pinned else file
+        return file_response(request, served, public=PUBLIC in sources.rights(name).readers)
 
     def _permit(self, request: Request, caller: Caller) -> int:
         return self._requested(request, caller).most_body_bytes

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -14,7 +16,7 @@ from voxome.contracts.levels import Level, require_level
 from voxome.contracts.provenance import Provenance
 from voxome.contracts.source import Version, VolumeSource
 from voxome.contracts.spec import Scale, VolumeSpec
-from voxome.errors import InvalidInput, ReadOnly
+from voxome.errors import InvalidInput, NotFound, ReadOnly
 from voxome.geometry import Box
 from voxome.resources.provenance import history_of
 from voxome.services.proofreading.lookup import UnknownId
@@ -53,6 +55,41 @@ class SegmentsSource:
         self._lookup, self._known = store.lookup(branch, version), -1
         with self._lookup.lock, store.database.reading() as connection:
             self._follow(connection)
+
+    @property
+    def store(self) -> ProofreadingStore:
+        """Where the mapping is."""
+        return self._store
+
+    @property
+    def branch(self) -> str:
+        """Branch that is followed."""
+        return self._branch
+
+    def current_version(self) -> str:
+        """Return the number of the last operation of the branch, and a digest of the store and the branch."""
+        return f"{self._refresh()}.{self._lineage_digest}"
+
+    def at_version(self, version: str) -> SegmentsSource:
+        """Return the segments at a version, which `current_version` has named.
+
+        Raises
+        ------
+        NotFound
+            If it is that of another store or branch, or of the future.
+        """
+        number, _, lineage = version.partition(".")
+        if (
+            lineage != self._lineage_digest
+            or not number.isdecimal()
+            or int(number) > self._store.database.last_operation()
+        ):
+            raise NotFound(f"{self._store.database.name} has no version {version} on the branch {self._branch!r}")
+        return SegmentsSource(self._store, self._branch, int(number), self._voxels.level)
+
+    @cached_property
+    def _lineage_digest(self) -> str:
+        return hashlib.sha256(f"{self._store.token} {self._branch}".encode()).hexdigest()[:12]
 
     def read(self, box: Box, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
         voxels = self._voxels.read_start(box)

@@ -106,6 +106,11 @@ class ProofreadingStore:
         self._contents = contents_of(database, self._description["token"], last)
 
     @property
+    def token(self) -> str:
+        """Random text that no other store has."""
+        return str(self._description["token"])
+
+    @property
     def uri(self) -> str:
         """Address of the supervoxels; empty for an array."""
         return str(self._description["uri"])

@@ -10,6 +10,10 @@
 ``GET /view/session``                  user of the session of this browser, and whether it has expired, as JSON
 ``POST /view/login?base=…``            begin a session with the token in the body: a cookie
 ``POST /view/logout?base=…``           end it
+``GET /view/edits?layer=NAME&…``       versions of sources that are proofread, and whether the caller may edit, as JSON
+``GET /view/edits/events?layer=NAME``  the same versions, as events, whenever one has changed
+``GET /view/edits/NAME?since=V``       the version now, and what has become of segments that have changed since
+``POST /view/edits/NAME``              an edit, and the version on which it is based: the version now, or 409
 ``GET /view/annotations/NAME``         annotations that are edited in the viewer, and their version, as JSON
 ``PUT /view/annotations/NAME``         all of them, and the version that they were edited from: the new version
 =====================================  =====================================================================
@@ -35,12 +39,14 @@ from voxome.errors import InvalidInput, NotFound
 from voxome.relay.accounts import Caller
 from voxome.relay.dialects.view.bodies import base_of, json_object
 from voxome.relay.dialects.view.client import client_file, client_folder, start_page
+from voxome.relay.dialects.view.edits import Edits
 from voxome.relay.dialects.view.kept_states import LARGEST_BYTES, find_state, keep_state
 from voxome.relay.dialects.view.login import Login
 from voxome.relay.files import FileAnswer, file_response
 from voxome.relay.http import endpoint
 from voxome.relay.permitted import PermittedSources
 from voxome.relay.relay import Relay
+from voxome.relay.sources import split_version
 from voxome.viewer.kept_annotations import ChangedElsewhere, KeptAnnotations, digest
 from voxome.viewer.state_text import State
 from voxome.viewer.states import Layer, build_state
@@ -90,7 +96,7 @@ class ViewDialect:
         accounts: bool = True,
     ) -> None:
         client_folder()
-        self._login = Login(relay) if accounts else None
+        self._login, self._edits = Login(relay) if accounts else None, Edits(relay)
         self._relay, self._first_state, self._edited = relay, first_state or show_sources, edited
 
     def routes(self) -> Sequence[BaseRoute]:
@@ -107,6 +113,7 @@ class ViewDialect:
             Route("/view/states", keep, methods=["POST"]),
             Route("/view/states/{id}", serve(self._kept), methods=["GET"]),
             *([] if self._login is None else self._login.routes()),
+            *self._edits.routes(),
             Route(_ANNOTATIONS, serve(self._annotations), methods=["GET"]),
             Route(_ANNOTATIONS, endpoint(self._relay, LARGEST_BYTES, self._edit), methods=["PUT"]),
         ]
@@ -174,14 +181,20 @@ def show_sources(sources: PermittedSources, names: Sequence[str], base: str) -> 
     images = [name for name in chosen if specs[name].kind != "labels"]
     labels = [name for name in chosen if specs[name].kind == "labels"]
     layers = [Layer(name, "image", source_url(base, name)) for name in images]
-    layers += [Layer(name, "segmentation", source_url(base, name)) for name in labels]
+    layers += [Layer(name, "segmentation", source_url(base, versioned(sources, name))) for name in labels]
     sizes = (specs[layer.name].voxel_size_nm for layer in layers)
     return build_state(layers, next((size for size in sizes if size is not None), None))
 
 
+def versioned(sources: PermittedSources, name: str) -> str:
+    """Return the name of a source, with its version now if it is edited: nothing of another version is shown for it."""
+    version = sources.current_version(name)
+    return name if version is None else f"{name}@{version}"
+
+
 def source_url(base: str, name: str) -> str:
     """Return the data source of Neuroglancer for a source of the relay at `base`."""
-    return f"{_FORMAT}://{base}{_FORMAT}/{quote(name)}"
+    return f"{_FORMAT}://{base}{_FORMAT}/{quote(name, safe='/@')}"
 
 
 def _may_see(sources: PermittedSources, url: str, base: str) -> bool:
@@ -190,7 +203,7 @@ def _may_see(sources: PermittedSources, url: str, base: str) -> bool:
     if start < 0:
         return True
     path = unquote(url[start + len(base) :]).partition("/")[2]
-    return any(name in set(sources) for name in _beginnings(path))
+    return any(split_version(name)[0] in set(sources) for name in _beginnings(path))
 
 
 def _beginnings(path: str) -> Iterable[str]:

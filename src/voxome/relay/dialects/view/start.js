@@ -8,8 +8,8 @@
   for (const one of query.getAll("layer")) parameters.append("layer", one);
   const shared = query.get("s");
   const path = shared ? `states/${encodeURIComponent(shared)}` : "state";
-  window.voxomeFirstState = `${view}${path}?${parameters}`;
-  if (!location.hash.startsWith("#!")) location.hash = `#!${window.voxomeFirstState}`;
+  const firstState = `${view}${path}?${parameters}`;
+  if (!location.hash.startsWith("#!")) location.hash = `#!${firstState}`;
 
   const show = (text) => {
     const note = document.createElement("div");
@@ -20,6 +20,7 @@
     document.body.append(note);
     setTimeout(() => note.remove(), 15000);
   };
+  window.voxome = { base, firstState, here, show, view };
 
   const share = async () => {
     const controller = AbortSignal.timeout(2000);

@@ -1,0 +1,249 @@
+"""Proofreading on the page: edits of sources ``proofread://STORE``, by those who may write them.
+
+An edit says on which version it is based. It is refused, with status 409 and the reason, if one of its segments has
+changed since, whoever has changed it. Ids are texts, which keep all of their bits; points are nm in Neuroglancer's
+coordinates (z, y, x).
+"""
+
+from __future__ import annotations
+
+import getpass
+import json
+import uuid
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from threading import Lock
+from typing import Any
+
+import anyio
+import numpy as np
+from numpy.typing import NDArray
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import BaseRoute, Route
+
+from voxome.contracts.spec import VolumeSpec
+from voxome.errors import AccessDenied, EditConflict, InvalidInput, NotFound, UnknownName, VoxomeError
+from voxome.relay.accounts import Caller
+from voxome.relay.dialects.view.bodies import json_object
+from voxome.relay.http import NOT_KEPT, endpoint, identify
+from voxome.relay.permitted import PermittedSources
+from voxome.relay.relay import Relay
+from voxome.relay.sessions import is_same_origin
+from voxome.services.proofreading.operations import Operation
+from voxome.services.proofreading.session import Session
+from voxome.services.proofreading.source import SegmentsSource
+
+_EDIT = "/view/edits/{name:path}"
+_LARGEST_BYTES = 2**20
+_LOOK_S = 1.0
+"""Time between two looks for edits of others."""
+
+Values = Mapping[str, Any]
+
+
+class Edits:
+    """Routes by which the page edits segments, and learns of the edits of others.
+
+    Parameters
+    ----------
+    relay : Relay
+        Its sources are edited.
+    """
+
+    def __init__(self, relay: Relay) -> None:
+        self._relay = relay
+        self._sessions: dict[str, tuple[Session, Lock]] = {}
+        self._lock = Lock()
+
+    def routes(self) -> Sequence[BaseRoute]:
+        """Return the routes ``/view/edits`` and below."""
+        serve = partial(endpoint, self._relay, 0)
+        return [
+            Route("/view/edits", serve(self._list), methods=["GET"]),
+            Route("/view/edits/events", self._events, methods=["GET"]),
+            Route(_EDIT, serve(self._since), methods=["GET"]),
+            Route(_EDIT, endpoint(self._relay, _LARGEST_BYTES, self._edit), methods=["POST"]),
+        ]
+
+    def _list(self, request: Request, caller: Caller, body: bytearray) -> Response:
+        sources = PermittedSources(self._relay.sources, caller)
+        versions = self._versions(sources, request.query_params.getlist("layer"))
+        listed = {
+            name: {"version": version, "writable": sources.rights(name).may_write(caller)}
+            for name, version in versions.items()
+        }
+        return JSONResponse(listed, headers=NOT_KEPT)
+
+    def _since(self, request: Request, caller: Caller, body: bytearray) -> Response:
+        """Answer what has become of the segments that have changed since a version."""
+        name, seen = request.path_params["name"], request.query_params.get("since", "")
+        sources = PermittedSources(self._relay.sources, caller)
+        source = _segments(sources, name)
+        since = _number(source, seen)
+        session, _ = self._session(name, source)
+        version = source.current_version()
+        until = _number(source, version)
+        return JSONResponse({"version": version, "replaced": _replaced(session, since, until)}, headers=NOT_KEPT)
+
+    def _edit(self, request: Request, caller: Caller, body: bytearray) -> Response:
+        name, values = request.path_params["name"], json_object(body)
+        if "authorization" not in request.headers and not is_same_origin(request):
+            raise AccessDenied("an edit comes from the page of this server, /view, or has a token in its header")
+        sources = PermittedSources(self._relay.sources, caller)
+        sources.require_write(name)
+        source = _segments(sources, name)
+        action = str(values.get("action"))
+        if action not in _ACTIONS:
+            raise UnknownName.of("action", action, _ACTIONS)
+        version = _number(source, str(values.get("version", "")))
+        session, lock = self._session(name, source)
+        try:
+            with lock:
+                session.token, session.author = uuid.uuid4().hex, caller.name or _user()
+                operation = _ACTIONS[action](session, values, version, sources.spec(name))
+        except EditConflict as conflict:
+            return JSONResponse({"message": str(conflict)}, 409, NOT_KEPT)
+        edited = operation.number if operation.target is None else operation.target
+        answer = {"version": source.current_version(), "operation": edited, "segments": _texts(operation.segments)}
+        return JSONResponse(answer, headers=NOT_KEPT)
+
+    async def _events(self, request: Request) -> Response:
+        """Send the versions of layers, whenever one has changed, until the caller may not read them."""
+        headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+        names = request.query_params.getlist("layer")
+        return StreamingResponse(self._changes(request, names), headers=headers, media_type="text/event-stream")
+
+    async def _changes(self, request: Request, names: Sequence[str]) -> AsyncIterator[str]:
+        sent: Mapping[str, str] | None = None
+        while not await request.is_disconnected():
+            versions = sent
+            with suppress(VoxomeError):  # of a store that is away for a moment
+                caller = await identify(request, self._relay.accounts, self._relay.threads)
+                sources = PermittedSources(self._relay.sources, caller)
+                versions = await self._relay.threads.run(self._versions, sources, names)
+            yield ":\n\n" if versions == sent else f"data: {json.dumps(versions)}\n\n"
+            sent = versions
+            await anyio.sleep(_LOOK_S)
+
+    def _versions(self, sources: PermittedSources, names: Sequence[str]) -> dict[str, str]:
+        readable = set(sources)
+        found = {name: sources.current_version(name) for name in names if name in readable}
+        return {name: version for name, version in found.items() if version is not None}
+
+    def _session(self, name: str, source: SegmentsSource) -> tuple[Session, Lock]:
+        """Return the session on a source that all requests share, each with a token of its own."""
+        with self._lock:
+            session, lock = self._sessions.get(name, (None, None))
+            if session is None or lock is None or session.store is not source.store:
+                session, lock = Session(source.store, _user(), source.branch), Lock()
+                self._sessions[name] = session, lock
+            return session, lock
+
+
+def _segments(sources: PermittedSources, name: str) -> SegmentsSource:
+    source = sources.use(name, SegmentsSource, lambda source: source)
+    if source is None:
+        raise NotFound(f"the source {name} is not proofread")
+    return source
+
+
+def _number(source: SegmentsSource, version: str) -> int:
+    """Return the number of a version of a source.
+
+    Raises
+    ------
+    InvalidInput
+        If it is none of its versions.
+    """
+    number, _, lineage = version.partition(".")
+    now, _, own = source.current_version().partition(".")
+    if lineage != own or not number.isdecimal() or int(number) > int(now):
+        raise InvalidInput(f"there is no version {version!r}; reload the page to see the version now")
+    return int(number)
+
+
+def _replaced(session: Session, since: int, until: int) -> dict[str, list[str]]:
+    """Return the segments that have changed, each with those that have its supervoxels now."""
+    rows = session.changes(since, until)
+    before, after = rows["before"], rows["after"]
+    replaced: dict[str, list[str]] = {}
+    for old in np.unique(before[before != 0]).tolist():
+        new = set(after[(before == old) & (after != 0)].tolist())
+        with suppress(NotFound):
+            if len(session.supervoxels(old, until)):
+                new.add(old)
+        replaced[str(old)] = _texts(sorted(new))
+    return replaced
+
+
+def _merge(session: Session, values: Values, version: int, spec: VolumeSpec) -> Operation:
+    return session.merge(_ids(values, "ids"), version=version)
+
+
+def _cleave(session: Session, values: Values, version: int, spec: VolumeSpec) -> Operation:
+    return session.cleave(_id(values.get("id")), _ids(values, "supervoxels"), version=version)
+
+
+def _split(session: Session, values: Values, version: int, spec: VolumeSpec) -> Operation:
+    sides = [_points(values, name, spec) for name in ("points_a_nm", "points_b_nm")]
+    return session.split(_id(values.get("id")), *sides, version=version)
+
+
+def _undo(session: Session, values: Values, version: int, spec: VolumeSpec) -> Operation:
+    return session.undo(_operation(values))
+
+
+def _redo(session: Session, values: Values, version: int, spec: VolumeSpec) -> Operation:
+    return session.redo(_operation(values))
+
+
+_ACTIONS: Mapping[str, Callable[[Session, Values, int, VolumeSpec], Operation]] = {
+    "merge": _merge,
+    "cleave": _cleave,
+    "split": _split,
+    "undo": _undo,
+    "redo": _redo,
+}
+
+
+def _operation(values: Values) -> int:
+    number = values.get("operation")
+    if not isinstance(number, int) or isinstance(number, bool):
+        raise InvalidInput("operation should be the number of an edit, as its answer has it")
+    return number
+
+
+def _ids(values: Values, name: str) -> list[int]:
+    given = values.get(name)
+    if not isinstance(given, list):
+        raise InvalidInput(f"{name} should be a list of ids, as texts")
+    return [_id(one) for one in given]
+
+
+def _id(value: Any) -> int:
+    if not isinstance(value, str) or not (value.isascii() and value.isdecimal()) or int(value) >= 2**64:
+        raise InvalidInput("an id should be a text of digits, as that of a segment")
+    return int(value)
+
+
+def _points(values: Values, name: str, spec: VolumeSpec) -> NDArray[np.int64]:
+    """Return points as voxels (z, y, x) in the coordinates of the store."""
+    try:
+        places = np.array(values.get(name), np.float64).reshape(-1, 3)
+    except (TypeError, ValueError):
+        places = np.empty((0, 3))
+    if not len(places) or not np.isfinite(places).all() or np.abs(places).max() > 1e15:
+        raise InvalidInput(f"{name} should be a list of one or more points: nm along z, y and x")
+    return np.floor(places / (spec.voxel_size_nm or (1.0, 1.0, 1.0))).astype(np.int64)
+
+
+def _texts(ids: Sequence[int]) -> list[str]:
+    return [str(one) for one in ids]
+
+
+def _user() -> str:
+    with suppress(KeyError, OSError):
+        return getpass.getuser()
+    return "viewer"
