@@ -105,6 +105,16 @@ def command_line(arguments: Sequence[str]) -> str:
     return shlex.join(shown)
 
 
+class RedactedFormatter(logging.Formatter):
+    """Formats records without secrets, whichever library logs them."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+    def format(self, record: logging.LogRecord) -> str:
+        return redact(super().format(record))
+
+
 class _Redacting(logging.Filter):
     """Redacts the records of a logger."""
 

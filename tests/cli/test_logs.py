@@ -66,7 +66,7 @@ def test_warnings_are_printed_once_and_only_they_are_remembered() -> None:
 )
 def test_warnings_have_one_style(name: str, level: int, start: str) -> None:
     record = logging.LogRecord(name, level, __file__, 1, "%s", ("text",), None)
-    assert logs._RedactedFormatter(logs._FORMAT).format(record).startswith(start)
+    assert logs._Formatter().format(record).startswith(start)
 
 
 def test_verbose_prints_the_traceback(command: Command, capsys: pytest.CaptureFixture[str]) -> None:

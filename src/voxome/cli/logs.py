@@ -19,10 +19,9 @@ import typer
 from voxome.cli.native_logs import hidden_native_logs
 from voxome.cli.values import parse_as
 from voxome.errors import InvalidInput
-from voxome.redaction import redact
+from voxome.redaction import RedactedFormatter, redact
 
 _LOG = logging.getLogger("voxome")
-_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 class _Once(logging.Filter):
@@ -41,13 +40,13 @@ class _Once(logging.Filter):
         return first
 
 
-class _RedactedFormatter(logging.Formatter):
-    """Prints no secrets, whichever library logs them; warnings of voxome as the verbs print theirs, on one line."""
+class _Formatter(RedactedFormatter):
+    """Prints no secrets, and warnings of voxome as the verbs print theirs, on one line."""
 
     def format(self, record: logging.LogRecord) -> str:
         if record.levelno == logging.WARNING and record.name.partition(".")[0] == _LOG.name and not record.exc_info:
             return redact(f"warning: {record.getMessage()}")
-        return redact(super().format(record))
+        return super().format(record)
 
 
 class LogLevel(StrEnum):
@@ -145,7 +144,7 @@ def _set_level(verbose: bool, log_level: LogLevel | None) -> None:
     level = log_level or (LogLevel.info if verbose else LogLevel.warning)
     logging.basicConfig(stream=sys.stderr, level=level.upper(), force=True)
     for handler in logging.getLogger().handlers:
-        handler.setFormatter(_RedactedFormatter(_FORMAT))
+        handler.setFormatter(_Formatter())
         handler.addFilter(_Once())
     _LOG.setLevel(logging.DEBUG if verbose and log_level is None else level.upper())
 

@@ -62,6 +62,9 @@ def serve(
     cache_disk_mib: Annotated[
         Any, typer.Option(parser=parse_whole, metavar="N", help="Size of the cache on disk; by default 10240.")
     ] = None,
+    access_log: Annotated[
+        str | None, typer.Option(metavar="FILE|-", help="Log of all requests; - is standard output. By default none.")
+    ] = None,
     tls_certificate: Annotated[Path | None, typer.Option(metavar="FILE", help="Certificate, in PEM format.")] = None,
     tls_key: Annotated[Path | None, typer.Option(metavar="FILE", help="Key of the certificate.")] = None,
     json: Json = False,
@@ -73,6 +76,7 @@ def serve(
         "host": host, "port": port, "workers": workers, "dialects": dialect, "catalogue": catalogue, "data": data,
         "admin_token_env": admin_token_env, "allow_origins": allow_origin, "largest_cutout_mib": largest_cutout_mib,
         "cache": {"folder": cache, "memory_mib": cache_memory_mib, "disk_mib": cache_disk_mib},
+        "log": {"access": access_log},
         "tls": {"certificate": tls_certificate, "key": tls_key},
     }  # fmt: skip
     config = build_config(sources or [], writable or [], options)

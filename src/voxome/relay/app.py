@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Mount
 from starlette.types import ASGIApp
 
+from voxome.relay.access_log import AccessLog, Write
 from voxome.relay.bodies import BoundedRequests
 from voxome.relay.cache.status import CacheStatusHeader
 from voxome.relay.cors import Cors
@@ -27,6 +28,7 @@ def create_app(
     allow_origins: Sequence[str] = (),
     instance: str | None = None,
     limits: Limits = DEFAULT_LIMITS,
+    log: Write | None = None,
 ) -> Starlette:
     """Return the ASGI application that answers in `dialects`, and closes them on shutdown.
 
@@ -40,6 +42,8 @@ def create_app(
         Id of the relay, the same in all its processes; a new one if None.
     limits : Limits
         Limits of requests.
+    log : function, optional
+        Writes the access log.
     """
 
     @asynccontextmanager
@@ -55,6 +59,7 @@ def create_app(
         allow_origins,
         instance or secrets.token_hex(8),
         limits,
+        log,
         routes=sorted(routes, key=_is_at_root),
         lifespan=lifespan,
     )
@@ -65,14 +70,17 @@ def create_app(
 class _Application(Starlette):
     """An application with layers outside that of Starlette's which answers 500."""
 
-    def __init__(self, allow_origins: Sequence[str], instance: str, limits: Limits, **options: Any) -> None:
+    def __init__(
+        self, allow_origins: Sequence[str], instance: str, limits: Limits, log: Write | None, **options: Any
+    ) -> None:
         super().__init__(**options)
-        self._allow_origins, self._instance, self._limits = allow_origins, instance, limits
+        self._allow_origins, self._instance, self._limits, self._log = allow_origins, instance, limits, log
 
     def build_middleware_stack(self) -> ASGIApp:
         inner = CacheStatusHeader(super().build_middleware_stack())
         bounded = BoundedRequests(RawPaths(RefuseLoops(inner, self._instance)), self._limits)
-        return Cors(bounded, self._allow_origins)
+        answering = Cors(bounded, self._allow_origins)
+        return answering if self._log is None else AccessLog(answering, self._log)
 
 
 def _is_at_root(route: BaseRoute) -> bool:

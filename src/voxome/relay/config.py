@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -93,6 +93,21 @@ class CacheConfig(_Model):
     disk_mib: Annotated[int, Field(ge=0)] = 10240
 
 
+class LogConfig(_Model):
+    """The access log.
+
+    Attributes
+    ----------
+    access : str or None
+        File of the log, opened again when it was moved away; ``-`` is standard output, and None is no log.
+    format : str
+        ``json`` or ``text``.
+    """
+
+    access: Annotated[str, Field(min_length=1)] | None = None
+    format: Literal["json", "text"] = "json"
+
+
 class TlsConfig(_Model):
     """Files of a certificate, in PEM format."""
 
@@ -127,6 +142,8 @@ class RelayConfig(_Model):
         Cache of the sources.
     limits : Limits
         Limits of clients and connections.
+    log : LogConfig
+        Access log.
     tls : TlsConfig or None
         Certificate, without which HTTP is served.
     """
@@ -143,6 +160,7 @@ class RelayConfig(_Model):
     largest_cutout_mib: Positive = 520
     cache: CacheConfig = CacheConfig()
     limits: Limits = DEFAULT_LIMITS
+    log: LogConfig = LogConfig()
     tls: TlsConfig | None = None
 
 
@@ -189,6 +207,7 @@ def _known(path: tuple[int | str, ...]) -> list[str]:
         "sources": SourceConfig,
         "cache": CacheConfig,
         "limits": Limits,
+        "log": LogConfig,
         "tls": TlsConfig,
     }
     model = models.get(str(path[0]), RelayConfig) if len(path) > 1 else RelayConfig

@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from voxome.errors import AccessDenied, AlreadyExists, InvalidInput, NotFound, ReadOnly, VoxomeError
+from voxome.relay.access_log import logged_path, note
 from voxome.relay.accounts import Accounts, Caller
 from voxome.relay.relay import Relay
 from voxome.relay.sessions import session_caller, session_cookie
@@ -92,13 +93,13 @@ async def identify(request: Request, accounts: Accounts, threads: RequestThreads
     AccessDenied
         If the header is malformed, or its token unknown or expired.
     """
-    authorization = request.headers.get("authorization", "")
+    caller, authorization = Caller(), request.headers.get("authorization", "")
     if authorization:
-        return await threads.run(accounts.caller, authorization)
-    cookie = session_cookie(request)
-    if cookie:
-        return await threads.run(session_caller, accounts, cookie)
-    return Caller()
+        caller = await threads.run(accounts.caller, authorization)
+    elif cookie := session_cookie(request):
+        caller = await threads.run(session_caller, accounts, cookie)
+    note(caller=caller.name)
+    return caller
 
 
 def error_response(error: Exception, request: Request, caller: Caller) -> Response:
@@ -108,7 +109,7 @@ def error_response(error: Exception, request: Request, caller: Caller) -> Respon
     """
     status = next((status for raised, status in _STATUS.items() if isinstance(error, raised)), 500)
     if status >= 500:
-        _LOG.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        _LOG.error("%s %s failed", request.method, logged_path(request.scope), exc_info=error)
     if status == 500:
         return JSONResponse({"message": "internal error; see the log of the server"}, status, NOT_KEPT)
     if isinstance(error, AccessDenied) and not caller.name:

@@ -17,6 +17,7 @@ from starlette.applications import Starlette
 from voxome.contracts.uri import Uri
 from voxome.errors import InvalidInput, RunLocked
 from voxome.geometry.box_locks import BoxLocks
+from voxome.relay.access_log import open_log
 from voxome.relay.accounts import Accounts
 from voxome.relay.app import create_app
 from voxome.relay.box_locks import SharedBoxLocks
@@ -121,9 +122,11 @@ def opened(shared: SharedConfig) -> Iterator[Starlette]:
         with _one_at_a_time(folder):
             dialects = open_dialects(relay, config.dialects)
         operation = Operation(relay, cache)
+        access, format = config.log.access, config.log.format
+        log = None if access is None else stack.enter_context(open_log(access, format))
         yield create_app(
             [operation, *dialects],
-            allow_origins=config.allow_origins, instance=shared.instance, limits=config.limits,
+            allow_origins=config.allow_origins, instance=shared.instance, limits=config.limits, log=log,
         )  # fmt: skip
 
 

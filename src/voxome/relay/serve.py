@@ -23,7 +23,7 @@ def create_server(app: ASGIApp, tls: TlsConfig | None = None, guard: Guard | Non
     """Return a server of `app` that logs errors, not requests, and whose connections are limited by `guard`."""
     guard = guard or Guard()
     settings = uvicorn.Config(
-        app, access_log=False, log_level="warning", lifespan="on", timeout_graceful_shutdown=5,
+        app, access_log=False, log_level="warning", log_config=None, lifespan="on", timeout_graceful_shutdown=5,
         http=cast(Any, guard), ws="none", timeout_keep_alive=math.ceil(guard.limits.idle_s) + 1,
         ssl_certfile=None if tls is None else tls.certificate, ssl_keyfile=None if tls is None else tls.key,
     )  # fmt: skip

@@ -28,6 +28,7 @@ from voxome.errors import (
 )
 from voxome.geometry import Box
 from voxome.geometry.box_locks import BoxLocks
+from voxome.relay.access_log import note
 from voxome.relay.box_locks import SupportsHold
 from voxome.relay.cache.chunk_cache import ChunkCache
 from voxome.relay.cache.counters import SourceCounters, exposition
@@ -285,6 +286,7 @@ class Sources:
         SourceUnavailable
             If the store behind the source fails.
         """
+        note(source=name)
         source = self._open(name)
         try:
             with _store_errors(name, "read"):
@@ -341,6 +343,7 @@ class Sources:
 
     def _level(self, name: str, level: int) -> ReadableSource:
         entry = self._entry(name)
+        note(source=name)
         with _open_errors(name):
             source = entry.open_level(level)
         if source is None:

@@ -14,6 +14,7 @@ from multiprocessing.context import SpawnProcess
 from socket import socket
 
 from voxome.errors import StoreError, VoxomeError
+from voxome.redaction import RedactedFormatter
 from voxome.relay.config import RelayConfig
 from voxome.relay.connections import Guard
 from voxome.relay.opening import SharedConfig, opened, prepared
@@ -33,7 +34,8 @@ class _Worker:
     def __init__(self, config: SharedConfig, listener: socket) -> None:
         context = multiprocessing.get_context("spawn")
         self.pipe, child = context.Pipe()
-        self.process: SpawnProcess = context.Process(target=_serve, args=(config, listener, child), daemon=True)
+        arguments = (config, listener, child, logging.getLogger().level)
+        self.process: SpawnProcess = context.Process(target=_serve, args=arguments, daemon=True)
         self.started = time.monotonic()
         self.process.start()
         child.close()
@@ -125,8 +127,11 @@ def _stop(workers: list[_Worker]) -> None:
             worker.process.join()
 
 
-def _serve(shared: SharedConfig, listener: socket, parent: Connection) -> None:
+def _serve(shared: SharedConfig, listener: socket, parent: Connection, log_level: int) -> None:
     """Serve in a worker until it is terminated, or its parent is gone."""
+    logging.basicConfig(stream=sys.stderr, level=log_level)
+    for handler in logging.getLogger().handlers:
+        handler.setFormatter(RedactedFormatter())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all processes; the parent stops this one
     try:
         with opened(shared) as app:

@@ -17,6 +17,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from voxome.errors import AccessDenied, InvalidInput, NotFound, ReadOnly
+from voxome.relay.access_log import logged_path
 from voxome.relay.dialects.boss.call import Call
 from voxome.relay.dialects.boss.downsample import Downsampler
 from voxome.relay.dialects.boss.errors import Code, Refused
@@ -162,7 +163,7 @@ def _refusal(error: Exception, request: Request) -> Refused:
     )
     refused = Refused(code, str(error) if status != 500 else "internal error; see the log of the server", status)
     if refused.status >= 500:
-        _LOG.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        _LOG.error("%s %s failed", request.method, logged_path(request.scope), exc_info=error)
     return refused
 
 

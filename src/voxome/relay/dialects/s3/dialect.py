@@ -25,6 +25,7 @@ from starlette.routing import BaseRoute, Route
 
 from voxome.contracts.volume_files import VolumeFiles
 from voxome.errors import AccessDenied, InvalidInput, NotFound
+from voxome.relay.access_log import logged_path, note
 from voxome.relay.accounts import PUBLIC, Caller
 from voxome.relay.dialects.s3.documents import MODIFIED, MODIFIED_HTTP, Element, document, error_document
 from voxome.relay.dialects.s3.keys import Keys
@@ -91,7 +92,9 @@ class S3Dialect:
 
     def _answer(self, request: Request) -> Response:
         access_key = verify(request, self._keys.secret)
-        sources = PermittedSources(self._relay.sources, self._keys.caller(access_key) if access_key else Caller())
+        caller = self._keys.caller(access_key) if access_key else Caller()
+        note(caller=caller.name)
+        sources = PermittedSources(self._relay.sources, caller)
         if request.method not in ("GET", "HEAD"):
             unread = {"Connection": "close"}  # its body stays in the connection
             return error_document("NotImplemented", "this store is read-only", 501, unread)
@@ -206,6 +209,6 @@ def _first_of(token: str) -> str:
 def _error(error: Exception, request: Request) -> Response:
     code, status = next((one for kind, one in _ERRORS.items() if isinstance(error, kind)), ("InternalError", 500))
     if status >= 500:
-        _LOG.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        _LOG.error("%s %s failed", request.method, logged_path(request.scope), exc_info=error)
     message = "internal error; see the log of the server" if status == 500 else str(error)
     return error_document(code, message, status, RETRY if status == 503 else {})
