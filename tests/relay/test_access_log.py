@@ -14,7 +14,7 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import boto3
+import boto3  # type: ignore[import-untyped]
 import httpx
 import pytest
 from botocore.config import Config
@@ -61,7 +61,8 @@ class Logged:
 
 @contextmanager
 def logged(uri: str = "", rights: Rights | None = None) -> Iterator[Logged]:
-    catalogue, records = MemoryCatalogue(), []
+    catalogue = MemoryCatalogue()
+    records: list[dict[str, Any]] = []
     catalogue.write(add=[User(name="ann"), Token(digest=digest("ann-token"), user="ann")])
     catalogue.write(add=[Membership(group="lab", user="ann", rank="member")])
     with closing(open_cache()) as cache:
