@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 
 from voxome.contracts.kinds import Rows
 from voxome.errors import CorruptData
+from voxome.remotes.decompression import decompress_lz4, require_lz4_size
 from voxome.remotes.dvid.messages import parse_message
 
 _RECORD = struct.Struct("<QQ")
@@ -98,12 +98,10 @@ def _decompress(record: bytes, what: str) -> bytes:
         raise CorruptData(f"{what}: expected an LZ4 block of DVID, found {record[:5].hex(' ')}")
     size = _HEADER.unpack_from(record)[1]
     try:
-        data = bytes(imagecodecs.lz4_decode(record[_HEADER.size :], header=False, out=size))
-    except (imagecodecs.Lz4Error, ValueError) as error:
+        require_lz4_size(size, len(record))
+        return decompress_lz4(record[_HEADER.size :], size)
+    except ValueError as error:
         raise CorruptData(f"{what}: cannot decompress a record: {error}") from error
-    if len(data) != size:
-        raise CorruptData(f"{what}: expected a record of {size} bytes, found {len(data)}")
-    return data
 
 
 def _index(message: Any) -> LabelIndex:

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxome.errors import CorruptData, InvalidInput
+from voxome.remotes.decompression import inflate
 from voxome.remotes.dvid.types import SUB_BLOCK, Triple
-from voxome.remotes.inflate import inflate
 
 GZIP_LEVEL = 1
 """Measured in ``benchmarks/dvid_label_blocks.py``: higher levels cost more time than their smaller size is worth."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxome.errors import CorruptData, UnsupportedFormat
+from voxome.remotes.decompression import decode_snappy
 from voxome.storage.atomic import replacing, storing
 
 EDGE = 128
 CUBE = (EDGE, EDGE, EDGE)
 _IMAGES = {".png": imagecodecs.png_decode, ".jpg": imagecodecs.jpeg8_decode, ".j2k": imagecodecs.jpeg2k_decode}
 _OVERLAY = ".seg.sz.zip"
+_OVERLAY_BYTES = 8 * EDGE**3
 
 
 def store(stem: Path, voxels: NDArray[Any]) -> None:
@@ -62,8 +65,11 @@ def overlay(stem: Path) -> NDArray[np.uint64] | None:
         return None
     try:
         with zipfile.ZipFile(path) as packed:
-            data = imagecodecs.snappy_decode(packed.read(packed.namelist()[0]))
-    except (zipfile.BadZipFile, IndexError, ValueError, RuntimeError) as error:
+            entry = packed.infolist()[0]
+            if entry.file_size > 2 * _OVERLAY_BYTES:
+                raise ValueError(f"its entry has {entry.file_size:,} bytes; a cube has {_OVERLAY_BYTES:,}")
+            data = decode_snappy(packed.read(entry), _OVERLAY_BYTES)
+    except (zipfile.BadZipFile, IndexError, ValueError, RuntimeError, NotImplementedError, zlib.error) as error:
         raise CorruptData(f"{path} cannot be decoded: {error}") from error
     return _reshape(str(path), np.frombuffer(data, "<u8"))
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from voxome.config.settings import in_worker
-from voxome.remotes.inflate import SUFFIXES
+from voxome.remotes.decompression import SUFFIXES
 from voxome.storage.path import StoragePath
 
 _LOG = logging.getLogger(__name__)

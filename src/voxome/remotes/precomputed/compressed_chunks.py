@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from voxome.errors import UnsupportedFormat
 from voxome.geometry import Box
-from voxome.remotes.inflate import SUFFIXES
+from voxome.remotes.decompression import SUFFIXES
 from voxome.remotes.precomputed.folders import NETWORK_SUFFIXES, decompress
 from voxome.storage.path import StoragePath
 from voxome.storage.tensorstore import map_errors, result_of

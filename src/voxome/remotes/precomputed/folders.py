@@ -11,7 +11,7 @@ from typing import Any
 
 from voxome.contracts.source import Mode
 from voxome.errors import CorruptData
-from voxome.remotes.inflate import SUFFIXES, decompress_file
+from voxome.remotes.decompression import SUFFIXES, decompress_file
 from voxome.storage.path import StoragePath
 
 INFO = "info"

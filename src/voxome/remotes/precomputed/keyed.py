@@ -13,7 +13,7 @@ import tensorstore as ts
 from numpy.typing import NDArray
 
 from voxome.errors import InvalidInput, UnsupportedFormat
-from voxome.remotes.inflate import SUFFIXES
+from voxome.remotes.decompression import SUFFIXES
 from voxome.remotes.precomputed.folders import read_files
 from voxome.storage.path import StoragePath
 from voxome.storage.tensorstore import context, map_errors, result_of

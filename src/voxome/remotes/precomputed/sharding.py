@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from voxome.contracts.id_groups import HASH, MINISHARD_BITS, hash_ids
 from voxome.errors import CorruptData, InvalidInput, UnsupportedFormat
-from voxome.remotes.inflate import inflate
+from voxome.remotes.decompression import inflate
 from voxome.storage.path import StoragePath
 
 ENTRY_BYTES = 16

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numcodecs
@@ -12,6 +12,7 @@ from numcodecs.errors import UnknownCodecError
 from numpy.typing import NDArray
 
 from voxome.errors import UnsupportedFormat
+from voxome.remotes.decompression import CODECS, decompress
 
 Decode = Callable[[bytes], NDArray[Any]]
 """Returns the voxels of a chunk."""
@@ -41,14 +42,16 @@ def decoder_v2(document: Mapping[str, Any], dtype: np.dtype[Any]) -> Decode:
     UnsupportedFormat
         If a filter or the compressor is unknown; the message names it.
     """
-    steps = [_codec(dict(one)) for one in document.get("filters") or ()]
-    if document.get("compressor"):
-        steps.append(_codec(dict(document["compressor"])))
     shape, order = tuple(document["chunks"]), document.get("order", "C")
+    codecs = [dict(one) for one in document.get("filters") or ()]
+    if document.get("compressor"):
+        codecs.append(dict(document["compressor"]))
+    limit = _most_bytes(codecs, dtype, shape)
+    steps = [_decoder(one, limit) for one in codecs]
 
-    def decode(data: bytes) -> NDArray[Any]:
+    def decode(data: Any) -> NDArray[Any]:
         for step in reversed(steps):
-            data = step.decode(data)
+            data = step(data)
         flat = np.frombuffer(np.ascontiguousarray(data), dtype)
         return flat.reshape(shape, order=order)
 
@@ -81,7 +84,8 @@ def decoder_v3(codecs: Sequence[Codec], dtype: np.dtype[Any], shape: tuple[int, 
         names = ", ".join(codec["name"] for codec in codecs)
         raise UnsupportedFormat(f"the codecs {names} are not read in this order")
     steps.append(_bytes_step(rest.pop(0), dtype, shape))
-    steps += [_codec(_options(codec, dtype)).decode for codec in rest]
+    limit = _most_bytes((), dtype, shape)
+    steps += [_decoder(_options(codec, dtype), limit) for codec in rest]
 
     def decode(data: Any) -> NDArray[Any]:
         for step in reversed(steps):
@@ -140,6 +144,24 @@ def _options(codec: Codec, dtype: np.dtype[Any]) -> dict[str, Any]:
     if name == "shuffle":
         options.setdefault("elementsize", dtype.itemsize)
     return {"id": name, **options}
+
+
+def _most_bytes(codecs: Iterable[Codec], dtype: np.dtype[Any], shape: tuple[int, ...]) -> int:
+    """Return how many bytes a chunk may have behind any of its codecs; a little more than voxels, for checksums."""
+    stored = [
+        dtype,
+        *(np.dtype(one[_STORED_TYPE[one["id"]]]) for one in codecs if one.get(_STORED_TYPE.get(one["id"]))),
+    ]
+    plain = math.prod(shape) * max(one.itemsize for one in stored)
+    return plain + plain // 64 + (1 << 12)
+
+
+def _decoder(options: dict[str, Any], limit: int) -> Callable[[Any], Any]:
+    """Return what decodes bytes; never to more than `limit` of them, where a codec can make more of them."""
+    decode: Callable[[Any], Any] = _codec(options).decode
+    if options["id"] in CODECS:
+        return lambda data: decompress(options["id"], data, limit, options)
+    return decode
 
 
 def _codec(options: dict[str, Any]) -> Any:

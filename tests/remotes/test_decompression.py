@@ -9,10 +9,11 @@ import zlib
 from collections.abc import Callable
 
 import imagecodecs
+import numcodecs
 import numpy as np
 import pytest
 
-from voxome.remotes.inflate import SUFFIXES, decompress_file, inflate
+from voxome.remotes.decompression import SUFFIXES, decode_snappy, decompress, decompress_file, inflate
 
 GZIP = 31
 
@@ -61,7 +62,7 @@ def test_files_of_several_streams_come_back(suffix: str) -> None:
 def test_files_of_every_suffix_that_would_fill_the_memory_are_refused(
     suffix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("voxome.remotes.inflate._LEAST", 1 << 16)
+    monkeypatch.setattr("voxome.remotes.decompression._LEAST", 1 << 16)
     large = COMPRESS[suffix](bytes(1 << 25))
     assert decompress_file(suffix, large, known=1 << 25) == bytes(1 << 25)
     with pytest.raises(ValueError, match=r"are more than [\d,]+ bytes when decompressed"):
@@ -75,3 +76,40 @@ def test_files_of_every_suffix_that_end_early_are_refused(suffix: str) -> None:
         decompress_file(suffix, data[:-5])
     with pytest.raises((ValueError, OSError, zlib.error, lzma.LZMAError)):
         decompress_file(suffix, b"no stream at all")
+
+
+KNOWN: dict[str, Callable[[bytes], bytes]] = {
+    name: numcodecs.get_codec({"id": name}).encode for name in ("blosc", "bz2", "gzip", "lz4", "lzma", "zlib", "zstd")
+}
+
+
+@pytest.mark.parametrize("codec", KNOWN)
+def test_a_codec_never_makes_more_bytes_than_the_metadata_say(codec: str) -> None:
+    plain = bytes(1 << 20)
+    packed = bytes(KNOWN[codec](plain))
+    assert decompress(codec, packed, len(plain)) == plain
+    with pytest.raises((ValueError, zlib.error)):
+        decompress(codec, packed, len(plain) - 1)
+    with pytest.raises((ValueError, zlib.error, OSError, lzma.LZMAError)):
+        decompress(codec, packed[:-9], len(plain))
+
+
+def test_raw_lzma_is_read_with_its_filters_unless_they_take_much_memory() -> None:
+    filters = [{"id": lzma.FILTER_LZMA2, "preset": 6}]
+    packed = lzma.compress(bytes(1000), lzma.FORMAT_RAW, filters=filters)
+    options = {"format": lzma.FORMAT_RAW, "filters": filters}
+    assert decompress("lzma", packed, 1000, options) == bytes(1000)
+    with pytest.raises(ValueError, match="dictionary"):
+        decompress("lzma", packed, 1000, {**options, "filters": [{**filters[0], "dict_size": 1 << 30}]})
+
+
+def test_a_size_that_a_block_of_lz4_cannot_have_is_refused_before_it_takes_memory() -> None:
+    with pytest.raises(ValueError, match="expected at most"):
+        decompress("lz4", b"\xff\xff\xff\x7f" + bytes(40), 1 << 40)
+
+
+def test_a_block_of_snappy_has_the_size_that_is_expected() -> None:
+    packed = bytes(imagecodecs.snappy_encode(bytes(1000)))
+    assert decode_snappy(packed, 1000) == bytes(1000)
+    with pytest.raises(ValueError, match="1,000 bytes by its header; expected 999"):
+        decode_snappy(packed, 999)
