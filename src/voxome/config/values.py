@@ -29,6 +29,7 @@ class Settings:
     bossdb_request_mib: Annotated[int, Interval(ge=1, le=512), "Size of such a request in MiB"] = 8
     dvid_workers: Annotated[Positive, "Concurrent requests for voxels of a DVID; 1 with `?throttle=true`"] = 8
     dvid_request_voxels: Annotated[Positive, "Voxels of such a request"] = 1 << 22
+    largest_chunk_bytes: Annotated[Positive, "Largest chunk that is read, in bytes, decompressed"] = 1 << 32
     transfer_block_bytes: Annotated[Positive, "Size of a block of a transfer, if chunks are smaller"] = 1 << 25
     threads: Annotated[Positive, "Threads of a neural network on the CPU"] = 1
     state: Annotated[Path | None, "Folder for transfer progress; default: the user's cache folder"] = None

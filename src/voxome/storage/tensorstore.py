@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from threading import Lock
 from typing import Any
 
+import numpy as np
 import tensorstore as ts
 
 from voxome.config.settings import settings
@@ -120,10 +122,28 @@ def open_store(spec: Mapping[str, Any], name: str, **options: Any) -> ts.TensorS
     Raises
     ------
     NotFound, AlreadyExists, UnsupportedFormat, StoreError
-        As reported by tensorstore; an array with metadata that it rejects is unsupported.
+        As reported by tensorstore; an array with metadata that it rejects is unsupported,
+        and one whose chunks are larger than ``largest_chunk_bytes``: reading one would end the process.
     """
     with map_errors(name, invalid=UnsupportedFormat):
-        return result_of(ts.open(dict(spec), context=context(), **options))
+        opened = result_of(ts.open(dict(spec), context=context(), **options))
+    require_chunk(name, opened.chunk_layout.read_chunk.shape or opened.shape, opened.dtype.numpy_dtype)
+    return opened
+
+
+def require_chunk(name: str, shape: Sequence[int], dtype: np.dtype[Any]) -> None:
+    """Refuse chunks that are larger than the memory that one may take.
+
+    Raises
+    ------
+    UnsupportedFormat
+    """
+    size, limit = math.prod(shape) * dtype.itemsize, settings().largest_chunk_bytes
+    if size > limit:
+        raise UnsupportedFormat(
+            f"{name}: a chunk of {tuple(shape)} {dtype} voxels has {size:,} bytes, more than {limit:,}, the largest "
+            "that is read; if this is no mistake, allow more (VOXOME_LARGEST_CHUNK_BYTES)"
+        )
 
 
 @contextmanager

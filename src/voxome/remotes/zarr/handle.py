@@ -17,7 +17,7 @@ from voxome.remotes.zarr.fill_values import decode_fill
 from voxome.remotes.zarr.metadata import Node
 from voxome.remotes.zarr.normalize_metadata import codecs_without_tensorstore
 from voxome.remotes.zarr.shards import Shards
-from voxome.storage.tensorstore import context, open_store
+from voxome.storage.tensorstore import context, open_store, require_chunk
 
 
 class Reader(NamedTuple):
@@ -74,6 +74,7 @@ def _open_with_numcodecs(node: Node, document: Mapping[str, Any], codecs: str) -
         raise UnsupportedFormat(f"{node.folder}: {error}") from error
     except (KeyError, TypeError, ValueError) as error:
         raise UnsupportedFormat(f"{node.folder}: {codecs} cannot be read as configured: {error}") from error
+    require_chunk(str(node.folder), reader.chunk, reader.dtype)
     chunk, fill = reader.chunk, decode_fill(document.get("fill_value"), reader.dtype)
 
     def read(domain: ts.IndexDomain, array: NDArray[Any], parameters: Any) -> None:
