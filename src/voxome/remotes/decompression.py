@@ -139,7 +139,7 @@ def _decode_lz4(data: bytes, limit: int) -> bytes:
     return decompress_lz4(data[4:], size)
 
 
-def decompress_lz4(block: bytes | memoryview, size: int) -> bytes:
+def decompress_lz4(block: bytes, size: int) -> bytes:
     """Decompress a block of LZ4 of a size that `require_lz4_size` has accepted.
 
     Raises
