@@ -148,10 +148,11 @@ def _options(codec: Codec, dtype: np.dtype[Any]) -> dict[str, Any]:
 
 def _most_bytes(codecs: Iterable[Codec], dtype: np.dtype[Any], shape: tuple[int, ...]) -> int:
     """Return how many bytes a chunk may have behind any of its codecs; a little more than voxels, for checksums."""
-    stored = [
-        dtype,
-        *(np.dtype(one[_STORED_TYPE[one["id"]]]) for one in codecs if one.get(_STORED_TYPE.get(one["id"]))),
-    ]
+    stored = [dtype]
+    for one in codecs:
+        option = _STORED_TYPE.get(one["id"])
+        if option in one:
+            stored.append(np.dtype(one[option]))
     plain = math.prod(shape) * max(one.itemsize for one in stored)
     return plain + plain // 64 + (1 << 12)
 
