@@ -150,7 +150,7 @@ def _most_bytes(codecs: Iterable[Codec], dtype: np.dtype[Any], shape: tuple[int,
     """Return how many bytes a chunk may have behind any of its codecs; a little more than voxels, for checksums."""
     stored = [dtype]
     for one in codecs:
-        option = _STORED_TYPE.get(one["id"])
+        option = _STORED_TYPE.get(one["id"], "")
         if option in one:
             stored.append(np.dtype(one[option]))
     plain = math.prod(shape) * max(one.itemsize for one in stored)
