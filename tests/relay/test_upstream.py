@@ -320,3 +320,29 @@ def test_a_time_of_0_is_refused() -> None:
         Caching(ttl_s=0)
     with pytest.raises(InvalidInput, match="stale_s"):
         Caching(stale_s=-1)
+        Caching(ttl_s=0)
+    with pytest.raises(InvalidInput, match="stale_s"):
+        Caching(stale_s=-1)
+
+
+def test_merges_of_the_same_voxels_at_the_same_time_lose_nothing(cache: ChunkCache) -> None:
+    class Slow(Store):
+        """A store in which another write could come between a read and the write that depends on it."""
+
+        def write(self, box: Box, data: np.ndarray) -> None:
+            Event().wait(0.01)
+            super().write(box, data)
+
+    store = Slow(np.zeros(SHAPE, "uint8"))
+    sources = served(cache, store)
+
+    def write(number: int) -> None:
+        data = np.zeros(ONE.shape, "uint8")
+        data[number % 5, number // 5] = number + 1
+        sources.write("em", ONE, data, where=data != 0)
+
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(write, range(30)))
+    expected = np.arange(1, 31).reshape(6, 5).T[..., np.newaxis]
+    assert (sources.read("em", ONE) == expected).all()
+    assert (store.voxels[ONE.within(WHOLE)] == expected).all()
