@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from threading import Lock
 from typing import Any, TypeVar
@@ -12,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxome.contracts.abilities import Ability, SupportsPinnedVersions, ability
-from voxome.contracts.read_cost import chunk_origin
 from voxome.contracts.source import VolumeSource
 from voxome.contracts.spec import VolumeSpec
 from voxome.errors import (
@@ -37,6 +37,11 @@ from voxome.relay.cache.states import SourceStates
 from voxome.relay.cache.status import record
 from voxome.relay.rights import PUBLIC_READ, Rights
 from voxome.relay.upstream import CACHE_REMOTE, Caching, ReadableSource, Upstream
+from voxome.relay.writes.frame import Voxels
+from voxome.relay.writes.index import Backlog
+from voxome.relay.writes.journal import Journal, JournalFull
+from voxome.relay.writes.replay import Replay, written_box
+from voxome.relay.writes.write_back import WriteBack
 
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*")
 
@@ -45,10 +50,15 @@ _MOST_VERSIONS = 32
 """Versions of sources that are open at the same time."""
 
 T = TypeVar("T")
+_LOG = logging.getLogger(__name__)
 
 
 class SourceUnavailable(StoreError):
     """The store behind a source fails."""
+
+
+class StorageFull(SourceUnavailable):
+    """A write cannot be made durable: the journal of writes is full, or its disk fails."""
 
 
 class SourceLoop(SourceUnavailable):
@@ -67,6 +77,10 @@ class Sources:
         Cache of the sources behind a network, and of others whose `Caching` wants it.
     locks : SupportsHold, optional
         Locks on boxes that are written, shared with the other processes of the relay; None if there are none.
+    journal : Journal, optional
+        Where writes are until the stores of sources with `write_back` have them; `replay` is for its flusher.
+    entering : SupportsHold, optional
+        Locks on boxes of writes that are put into the journal, shared like `locks`.
 
     Examples
     --------
@@ -78,16 +92,24 @@ class Sources:
     [[[0, 0], [0, 0]]]
     """
 
-    def __init__(self, cache: ChunkCache | None = None, locks: SupportsHold | None = None) -> None:
+    def __init__(
+        self,
+        cache: ChunkCache | None = None,
+        locks: SupportsHold | None = None,
+        journal: Journal | None = None,
+        entering: SupportsHold | None = None,
+    ) -> None:
         self._cache = cache
         self._generations = Generations() if cache is None else cache.generations
         self._states = SourceStates(
             self._generations, None if cache is None or cache.disk is None else cache.disk.index
         )
         self._entries: dict[str, Upstream] = {}
+        self._written_back: set[str] = set()
         self._locks: SupportsHold = BoxLocks() if locks is None else locks
         self._versions: dict[tuple[str, str], Upstream] = {}
         self._versions_lock = Lock()
+        self._writes = None if journal is None else WriteBack(journal, self._generations, entering)
 
     def add(
         self,
@@ -96,6 +118,8 @@ class Sources:
         rights: Rights = PUBLIC_READ,
         caching: Caching = CACHE_REMOTE,
         counters: SourceCounters | None = None,
+        *,
+        write_back: bool = False,
     ) -> None:
         """Serve `source` as `name`.
 
@@ -111,11 +135,14 @@ class Sources:
             How it is cached, if there is a cache.
         counters : SourceCounters, optional
             Counters of its reads.
+        write_back : bool
+            Whether writes are confirmed when they are in the journal, before the store has them.
 
         Raises
         ------
         InvalidInput
-            If the name is invalid, or an object that cannot be written has writers.
+            If the name is invalid, an object that cannot be written has writers, or there is no journal to write back
+            from.
         AlreadyExists
             If another source has this name.
         """
@@ -125,7 +152,12 @@ class Sources:
             raise AlreadyExists(f"a source {name} is already served; choose another name")
         if rights.writers and not (isinstance(source, str) or ability(source, VolumeSource) is not None):
             raise InvalidInput(f"the source {name} cannot be written; leave out its writers")
-        self._entries[name] = Upstream(source, rights, caching, self._states, counters or SourceCounters())
+        if write_back and self._writes is None:
+            raise InvalidInput(f"writes to {name} need a journal, which is in the cache folder; set cache.folder")
+        entry = self._entries[name] = Upstream(source, rights, caching, self._states, counters or SourceCounters())
+        if write_back and self._writes is not None:
+            self._writes.watch(entry.identity)
+            self._written_back.add(name)
 
     def current_version(self, name: str) -> str | None:
         """Return the name of the version now of a source whose voxels change by edits; None if it is no such source.
@@ -206,7 +238,8 @@ class Sources:
         """Write the voxels of `box`, in the coordinates of the level.
 
         Voxels that were cached or are being fetched are never served afterwards; writes to one chunk wait for each
-        other.
+        other. With `write_back` the write is on the disk of the relay afterwards, and its store gets it later; so it
+        is while earlier writes to the same volume wait for that.
 
         Parameters
         ----------
@@ -232,7 +265,7 @@ class Sources:
         ReadOnly
             If the source has no writers.
         SourceUnavailable
-            If the store behind it fails.
+            If the store behind it fails; `StorageFull` if the write cannot be made durable here.
         """
         entry, source = self._entry(name), self._level(name, level)
         if not entry.rights.writers or not isinstance(source, VolumeSource):
@@ -243,7 +276,11 @@ class Sources:
                 f"{name} cannot store {data.dtype} voxels of shape {data.shape} in box {box}: "
                 f"send {source.spec.dtype} voxels of shape {box.shape}"
             )
-        if box.empty:
+        if box.empty or (where is not None and check is None and not where.any()):
+            return
+        if self._writes is not None and self._is_entered(self._writes, name):
+            with _journal_errors(name):
+                self._writes.write(entry.identity, name, level, source.spec, box, Voxels(data, where), check)
             return
         with ExitStack() as stack:
             with _store_errors(name, "written"):
@@ -300,7 +337,56 @@ class Sources:
                 raise NotFound(f"the source {name} has nothing of this id") from error
             raise
 
+    def replay(self) -> Replay:
+        """Return what replays the journal into the stores of these sources."""
+        if self._writes is None:
+            raise InvalidInput("these sources have no journal")
+        return Replay(self._writes.journal, self._writable, self._locks, self._generations)
+
+    def backlogs(self) -> Mapping[str, Backlog]:
+        """Return the writes that stores do not have yet, by the identity of their source.
+
+        Raises
+        ------
+        StoreError
+            If the journal cannot be read.
+        """
+        return {} if self._writes is None else self._writes.backlogs()
+
+    def identity(self, name: str) -> str:
+        """Return the identity of a source, which is the same for all names of a volume.
+
+        Raises
+        ------
+        NotFound
+            If no source has this name.
+        """
+        return self._entry(name).identity
+
+    def _is_entered(self, writes: WriteBack, name: str) -> bool:
+        if name in self._written_back:
+            return True
+        with _journal_errors(name):
+            return writes.has_writes(self._entries[name].identity)  # which must be replayed before
+
+    def _writable(self, identity: str) -> Upstream:
+        for entry in self._entries.values():
+            if entry.rights.writers and entry.identity == identity:
+                return entry
+        raise NotFound("no writable source of the relay has this address any more; serve it again to replay the write")
+
     def _read(self, entry: Upstream, box: Box, level: int) -> NDArray[Any]:
+        if self._writes is None or box.empty or not self._writes.has_writes(entry.identity):
+            return self._read_store(entry, box, level)
+        source = entry.open_level(level)
+        if source is None:
+            raise StoreError(f"level {level} no longer exists")
+        record("hit")  # by the journal; what the store has to add is recorded too
+        return self._writes.read(
+            entry.identity, level, source.spec, box, lambda part: self._read_store(entry, part, level)
+        )
+
+    def _read_store(self, entry: Upstream, box: Box, level: int) -> NDArray[Any]:
         array = entry.array(level) if self._cache is not None and entry.is_cached and not box.empty else None
         if self._cache is not None and array is not None:
             voxels = self._cache.read(array, box)
@@ -357,15 +443,6 @@ def split_version(name: str) -> tuple[str, str | None]:
     return (name, None) if match is None else (match[1], match[2])
 
 
-def written_box(source: VolumeSource, box: Box) -> Box:
-    """Return all voxels that a store may write again when `box` is written: whole chunks or shards."""
-    spec = source.spec
-    if spec.write_chunk is None:
-        return spec.domain
-    first = chunk_origin(source)
-    return box.shift([-n for n in first]).snap(spec.write_chunk).shift(first)
-
-
 def _check_box(name: str, box: Box, spec: VolumeSpec) -> None:
     if box.ndim != spec.domain.ndim or box not in spec.domain:
         raise InvalidBox(f"box {box} is not inside {name}, which is {spec.domain} ({', '.join(spec.axes)})")
@@ -389,6 +466,19 @@ def _store_errors(name: str, action: str) -> Iterator[None]:
         raise InvalidInput(f"the source {name} cannot be {action} in this box; request another box") from error
     except (VoxomeError, OSError) as error:
         raise _failure(name, action, error) from error
+
+
+@contextmanager
+def _journal_errors(name: str) -> Iterator[None]:
+    try:
+        yield
+    except JournalFull as error:
+        _LOG.warning("a write to %s was refused: %s", name, error)
+        raise StorageFull(f"the relay has no room for another write to {name}; repeat it later") from error
+    except StoreError as error:
+        if isinstance(error, SourceUnavailable):
+            raise
+        raise _failure(name, "written", error) from error
 
 
 def _failure(name: str, action: str, error: Exception) -> SourceUnavailable:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from threading import RLock
-from typing import Any, cast
+
+from voxome.relay.cache.database import Database
 
 _VERSION = 1
-_WAIT_S = 10.0
 _USES = 256
 """Uses of entries that are collected in memory before they are recorded."""
 _EVICTED_AT_ONCE = 64
@@ -61,7 +58,7 @@ class IndexEntry:
     epoch: int
 
 
-class DiskIndex:
+class DiskIndex(Database):
     """An SQLite database with one row for each file, ready at once however many there are.
 
     Parameters
@@ -76,42 +73,14 @@ class DiskIndex:
     """
 
     def __init__(self, file: Path) -> None:
-        self._connection = sqlite3.connect(file, timeout=_WAIT_S, isolation_level=None, check_same_thread=False)
-        self._lock = RLock()
+        super().__init__(file, _TABLES, _VERSION, "NORMAL")
         self._uses: dict[bytes, float] = {}
-        self._connection.execute("PRAGMA journal_mode = WAL")
-        self._connection.execute("PRAGMA synchronous = NORMAL")
-        with self.transaction() as connection:
-            (version,) = connection.execute("PRAGMA user_version").fetchone()
-            if version not in (0, _VERSION):
-                raise sqlite3.DatabaseError(f"version {version} of the index is not {_VERSION}")
-            if version == 0:
-                for statement in _statements(_TABLES):
-                    connection.execute(statement)
-                connection.execute(f"PRAGMA user_version = {_VERSION}")
-
-    @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Yield the connection in a transaction that no other process or thread writes beside."""
-        with self._lock:
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._connection
-            except BaseException:
-                self._connection.execute("ROLLBACK")
-                raise
-            self._connection.execute("COMMIT")
 
     @property
     def nbytes(self) -> int:
         """Bytes of all files, unfinished ones among them."""
         with self._lock:
             return self._total(self._connection)
-
-    def fetch_one(self, query: str, parameters: tuple[Any, ...]) -> tuple[Any, ...] | None:
-        """Return the first row of a query."""
-        with self._lock:
-            return cast("tuple[Any, ...] | None", self._connection.execute(query, parameters).fetchone())
 
     def get(self, key: bytes) -> IndexEntry | None:
         """Return the entry of `key`, and note its use."""
@@ -182,7 +151,7 @@ class DiskIndex:
         with self._lock:
             with self.transaction() as connection:
                 self._record_uses(connection)
-            self._connection.close()
+            super().close()
 
     def _evict(self, connection: sqlite3.Connection, budget: int) -> list[str]:
         """Remove the least recently used entries until the others fit into `budget`; return their files."""
@@ -204,13 +173,3 @@ class DiskIndex:
     def _record_uses(self, connection: sqlite3.Connection) -> None:
         uses, self._uses = self._uses, {}
         connection.executemany("UPDATE entries SET used = ? WHERE key = ?", [(at, key) for key, at in uses.items()])
-
-
-def _statements(script: str) -> Iterator[str]:
-    """Yield the statements of a script; those of triggers contain a semicolon."""
-    statement = ""
-    for line in script.splitlines():
-        statement += line + "\n"
-        if sqlite3.complete_statement(statement):
-            yield statement
-            statement = ""

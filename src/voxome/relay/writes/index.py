@@ -1,0 +1,224 @@
+"""The index of the journal: which writes there are, in order, and the budget, for all processes of a relay."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from voxome.geometry import Box
+from voxome.relay.cache.database import Database
+from voxome.relay.writes.entry import WriteEntry
+
+_VERSION = 1
+_HIGHEST = 2**63 - 1
+_AXES = 3
+"""The last axes by which writes to a box are found; others are compared one by one."""
+_TABLES = """
+CREATE TABLE reserved (number INTEGER PRIMARY KEY AUTOINCREMENT, bytes INTEGER NOT NULL, process INTEGER NOT NULL);
+CREATE TABLE writes (
+    number INTEGER PRIMARY KEY, source TEXT NOT NULL, level INTEGER NOT NULL, bytes INTEGER NOT NULL,
+    low0 INTEGER, high0 INTEGER, low1 INTEGER, high1 INTEGER, low2 INTEGER, high2 INTEGER,
+    entry TEXT NOT NULL, problem TEXT NOT NULL DEFAULT '', refused INTEGER NOT NULL DEFAULT 0,
+    retries INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX writes_of_source ON writes (source, level);
+CREATE TABLE total (bytes INTEGER NOT NULL);
+INSERT INTO total VALUES (0);
+CREATE TRIGGER reservation_added AFTER INSERT ON reserved BEGIN UPDATE total SET bytes = bytes + NEW.bytes; END;
+CREATE TRIGGER reservation_removed AFTER DELETE ON reserved BEGIN UPDATE total SET bytes = bytes - OLD.bytes; END;
+CREATE TRIGGER write_added AFTER INSERT ON writes BEGIN UPDATE total SET bytes = bytes + NEW.bytes; END;
+CREATE TRIGGER write_removed AFTER DELETE ON writes BEGIN UPDATE total SET bytes = bytes - OLD.bytes; END;
+"""
+
+
+@dataclass(frozen=True)
+class QueuedWrite:
+    """A write in the journal, and what became of its replay so far.
+
+    Attributes
+    ----------
+    entry : WriteEntry
+        The write.
+    problem : str
+        Why it could not be replayed, for operators; empty if that was not tried.
+    refused : bool
+        Whether the store has refused it, so that repeating it alone will not help.
+    retries : int
+        Number of times that an operator wanted it to be repeated.
+    """
+
+    entry: WriteEntry
+    problem: str
+    refused: bool
+    retries: int
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """The writes of one source that its store does not have yet.
+
+    Attributes
+    ----------
+    source : str
+        Identity of the source.
+    count, nbytes : int
+        Number of writes, and bytes of their files.
+    failing, refused : int
+        Number of those that the store could not take, and of those that it has refused.
+    oldest : WriteEntry
+        The first of them.
+    """
+
+    source: str
+    count: int
+    nbytes: int
+    failing: int
+    refused: int
+    oldest: WriteEntry
+
+
+class WriteIndex(Database):
+    """An SQLite database with one row for each write; what is committed survives a failure of power.
+
+    Parameters
+    ----------
+    file : Path
+        The database, created if it does not exist.
+
+    Raises
+    ------
+    sqlite3.Error
+        By every method, if the database cannot be read or written.
+    """
+
+    def __init__(self, file: Path) -> None:
+        super().__init__(file, _TABLES, _VERSION, "FULL")
+        self._changes = 0
+        self._sources: tuple[tuple[int, int], frozenset[str]] | None = None
+
+    def reserve(self, nbytes: int, process: int, budget: int) -> int | None:
+        """Return the number of a new write for which bytes are reserved; None if they do not fit into the budget."""
+        with self.transaction() as connection:
+            (total,) = connection.execute("SELECT bytes FROM total").fetchone()
+            if total + nbytes > budget:
+                return None
+            cursor = connection.execute("INSERT INTO reserved (bytes, process) VALUES (?, ?)", (nbytes, process))
+            return cursor.lastrowid
+
+    def release(self, number: int) -> None:
+        """Free the bytes of a write that will not be confirmed."""
+        with self.transaction() as connection:
+            connection.execute("DELETE FROM reserved WHERE number = ?", (number,))
+
+    def add(self, entry: WriteEntry, nbytes: int) -> None:
+        """Enter a write whose file of `nbytes` is on the disk."""
+        start, stop = entry.box.start[-_AXES:], entry.box.stop[-_AXES:]
+        ranges: list[int | None] = [bound for pair in zip(start, stop, strict=True) for bound in pair]
+        ranges += [None] * (2 * _AXES - len(ranges))
+        row = (entry.number, entry.source, entry.level, nbytes, *ranges, entry.to_json())
+        with self.transaction() as connection:
+            connection.execute("DELETE FROM reserved WHERE number = ?", (entry.number,))
+            connection.execute(
+                "INSERT INTO writes (number, source, level, bytes, low0, high0, low1, high1, low2, high2, entry) "
+                f"VALUES ({', '.join('?' * len(row))})", row,
+            )  # fmt: skip
+            # numbers go on after the highest, also in an index that was lost
+            connection.execute("UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = 'reserved'", (entry.number,))
+            connection.execute(
+                "INSERT INTO sqlite_sequence SELECT 'reserved', ? "
+                "WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'reserved')", (entry.number,),
+            )  # fmt: skip
+            self._changes += 1
+
+    def remove(self, numbers: Iterable[int]) -> None:
+        """Remove writes."""
+        with self.transaction() as connection:
+            connection.executemany("DELETE FROM writes WHERE number = ?", [(number,) for number in numbers])
+            self._changes += 1
+
+    def note(self, number: int, problem: str, *, refused: bool) -> None:
+        """Record why a write could not be replayed."""
+        with self.transaction() as connection:
+            connection.execute(
+                "UPDATE writes SET problem = ?, refused = ? WHERE number = ?", (problem, refused, number)
+            )
+
+    def retry(self) -> int:
+        """Let all writes that could not be replayed be repeated now; return their number."""
+        with self.transaction() as connection:
+            return connection.execute("UPDATE writes SET retries = retries + 1 WHERE problem != ''").rowcount
+
+    def retries(self, source: str) -> int:
+        """Return how often an operator wanted writes of a source to be repeated."""
+        row = self.fetch_one("SELECT max(retries) FROM writes WHERE source = ?", (source,))
+        return 0 if row is None else row[0] or 0
+
+    def sources(self) -> frozenset[str]:
+        """Return the identities of all sources that have writes, of any process."""
+        with self._lock:
+            (version,) = self._connection.execute("PRAGMA data_version").fetchone()
+            state = (version, self._changes)
+            if self._sources is None or self._sources[0] != state:
+                found = frozenset(row[0] for row in self.fetch("SELECT DISTINCT source FROM writes"))
+                self._sources = (state, found)
+            return self._sources[1]
+
+    def overlapping(self, source: str, level: int, box: Box) -> list[QueuedWrite]:
+        """Return the writes to voxels of `box`, in order."""
+        conditions, bounds = "", []
+        for axis, (low, high) in enumerate(zip(box.start[-_AXES:], box.stop[-_AXES:], strict=True)):
+            conditions += f" AND low{axis} < ? AND high{axis} > ?"
+            bounds += [high, low]
+        query = f"{_SELECT} WHERE source = ? AND level = ?{conditions} ORDER BY number"
+        queued = map(_queued, self.fetch(query, (source, level, *bounds)))
+        return [one for one in queued if one.entry.box.ndim == box.ndim and not (one.entry.box & box).empty]
+
+    def last(self) -> int:
+        """Return the number of the last write; 0 if there is none."""
+        row = self.fetch_one("SELECT max(number) FROM writes")
+        return 0 if row is None else row[0] or 0
+
+    def queue(
+        self, source: str | None = None, after: int = 0, last: int = _HIGHEST, limit: int = -1
+    ) -> list[QueuedWrite]:
+        """Return the first writes of a source, or of all if None, of those after a number up to another, in order."""
+        of_source, parameters = ("", ()) if source is None else ("AND source = ? ", (source,))
+        query = f"{_SELECT} WHERE number > ? AND number <= ? {of_source}ORDER BY number LIMIT {limit}"
+        return [_queued(row) for row in self.fetch(query, (after, last, *parameters))]
+
+    def backlogs(self) -> list[Backlog]:
+        """Return what there is of each source."""
+        query = (  # with min(), SQLite takes other columns from the row that has the least
+            "SELECT source, count(*), sum(bytes), sum(problem != ''), sum(refused), entry, min(number) "
+            "FROM writes GROUP BY source"
+        )
+        return [
+            Backlog(source, count, nbytes, failing - refused, refused, WriteEntry.from_json(oldest))
+            for source, count, nbytes, failing, refused, oldest, _ in self.fetch(query)
+        ]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all files, those of writes under way among them."""
+        row = self.fetch_one("SELECT bytes FROM total")
+        return 0 if row is None else int(row[0])
+
+    def numbers(self) -> set[int]:
+        """Return the numbers of all writes."""
+        return {row[0] for row in self.fetch("SELECT number FROM writes")}
+
+    def take_reserved(self, process: int | None = None) -> list[int]:
+        """Free what a process with this number, or all if None, has reserved; return the numbers of the writes."""
+        condition, parameters = ("", ()) if process is None else (" WHERE process = ?", (process,))
+        with self.transaction() as connection:
+            rows = connection.execute(f"SELECT number FROM reserved{condition}", parameters).fetchall()
+            connection.execute(f"DELETE FROM reserved{condition}", parameters)
+        return [row[0] for row in rows]
+
+
+_SELECT = "SELECT entry, problem, refused, retries FROM writes"
+
+
+def _queued(row: tuple[str, str, int, int]) -> QueuedWrite:
+    return QueuedWrite(WriteEntry.from_json(row[0]), row[1], bool(row[2]), row[3])

@@ -1,0 +1,260 @@
+"""The journal: writes on the disk of the relay, in order, until their stores have them."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from voxome.errors import CorruptData, InvalidInput, StoreError
+from voxome.relay.cache.entry import CachedChunk
+from voxome.relay.cache.memory import MemoryTier
+from voxome.relay.writes.entry import WriteEntry
+from voxome.relay.writes.frame import Voxels, decode_payload, encode_head, encode_payload, parse_file, with_payload
+from voxome.relay.writes.index import QueuedWrite, WriteIndex
+
+INDEX_FILE = "index.sqlite"
+"""Name of the index in the folder of the journal."""
+_SUFFIX = ".write"
+_MEMORY_BYTES = 2**26
+"""Bytes of writes that each process keeps in memory, so that not every read opens their files."""
+_LOG = logging.getLogger(__name__)
+
+
+class JournalFull(StoreError):
+    """The journal has no room for another write."""
+
+
+class TooLargeForJournal(InvalidInput):
+    """A write is larger than the whole journal may be."""
+
+
+class Journal:
+    """Writes in files of one folder, found by an index that the processes of a relay share.
+
+    A write is confirmed when its file, the folder and the index are on the disk. Nothing removes it but its replay and
+    an operator. Files have all that the index has, so that one that is lost can be made again.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of the journal, created if it does not exist.
+    budget : int
+        Bytes of all files.
+    process : int
+        Number of this process among those that share the folder; writes that an earlier one with this number has not
+        confirmed are removed.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be opened.
+    """
+
+    def __init__(self, folder: Path, budget: int, process: int = 0) -> None:
+        self.folder, self.budget, self._process = folder, budget, process
+        self._files = folder / "entries"
+        self._memory = MemoryTier(_MEMORY_BYTES)
+        try:
+            self._files.mkdir(parents=True, exist_ok=True)
+            self.index = WriteIndex(folder / INDEX_FILE)
+            for number in self.index.take_reserved(process):
+                self._path(number).unlink(missing_ok=True)
+        except (OSError, sqlite3.Error) as error:
+            raise StoreError(f"cannot open the journal of writes in {folder}: {error}") from error
+
+    def append(self, entry: WriteEntry, voxels: Voxels) -> WriteEntry:
+        """Put a write on the disk, behind all others; return it with its number.
+
+        Raises
+        ------
+        TooLargeForJournal
+            If it exceeds the whole budget.
+        JournalFull
+            If the budget does not have so many bytes left.
+        StoreError
+            If the disk fails.
+        """
+        payload = encode_payload(voxels)
+        entry = with_payload(entry, payload)
+        size = len(encode_head(replace(entry, number=2**63 - 1))) + len(payload)
+        if size > self.budget:
+            raise TooLargeForJournal(
+                f"the write has {size} bytes, more than the journal of {self.budget}; send smaller boxes"
+            )
+        with self._storing():
+            number = self.index.reserve(size, self._process, self.budget)
+            if number is None:
+                raise JournalFull(f"the journal in {self.folder} has no room for {size} bytes until others are written")
+            entry = replace(entry, number=number)
+            try:
+                self._write(entry, payload)
+            except BaseException:
+                with suppress(OSError, sqlite3.Error):
+                    self._path(number).unlink(missing_ok=True)
+                    self.index.release(number)
+                raise
+            self.index.add(entry, size)  # if this fails, whether it is entered is for the next start to find out
+        return entry
+
+    def load(self, entry: WriteEntry) -> Voxels:
+        """Return what a write writes.
+
+        Raises
+        ------
+        CorruptData
+            If its file is damaged or missing.
+        StoreError
+            If the disk fails.
+        """
+        key = entry.number.to_bytes(8, "big")
+        known = self._memory.get(key)
+        if known is not None:
+            return decode_payload(entry, known.voxels.data)
+        try:
+            found, payload = parse_file(self._path(entry.number).read_bytes())
+        except FileNotFoundError as error:
+            raise CorruptData(f"the file of write {entry.number} in {self.folder} is missing") from error
+        except CorruptData as error:
+            raise CorruptData(f"the file of write {entry.number} in {self.folder} is damaged: {error}") from error
+        except OSError as error:
+            raise StoreError(f"cannot read write {entry.number} in {self.folder}: {error.strerror}") from error
+        if found != entry:
+            raise CorruptData(f"the file of write {entry.number} in {self.folder} is that of another write")
+        self._memory.put(key, CachedChunk(np.frombuffer(payload, np.uint8), 0, 0))
+        return decode_payload(entry, payload)
+
+    def remove(self, entries: Iterable[WriteEntry]) -> None:
+        """Remove writes that their stores have, or that an operator gives up.
+
+        Raises
+        ------
+        StoreError
+            If the disk fails.
+        """
+        numbers = [entry.number for entry in entries]
+        with self._storing():
+            self.index.remove(numbers)
+        for number in numbers:
+            self._memory.drop(number.to_bytes(8, "big"))
+            with suppress(OSError):  # the next start removes it
+                self._path(number).unlink(missing_ok=True)
+
+    def find(self, number: int) -> QueuedWrite | None:
+        """Return a write by its number."""
+        found = self.index.queue(after=number - 1, last=number)
+        return found[0] if found else None
+
+    def close(self) -> None:
+        """Close the index."""
+        with suppress(sqlite3.Error):
+            self.index.close()
+
+    def _write(self, entry: WriteEntry, payload: bytes) -> None:
+        """Write a file, and wait until it and its name are on the disk."""
+        file = os.open(self._path(entry.number), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            for part in (encode_head(entry), payload):
+                view = memoryview(part)
+                while view:
+                    view = view[os.write(file, view) :]
+            os.fsync(file)
+        finally:
+            os.close(file)
+        folder = os.open(self._files, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    def _path(self, number: int) -> Path:
+        return self._files / f"{number:016x}{_SUFFIX}"
+
+    @contextmanager
+    def _storing(self) -> Iterator[None]:
+        try:
+            yield
+        except StoreError:
+            raise
+        except (OSError, sqlite3.Error) as error:
+            raise JournalFull(f"the journal of writes in {self.folder} cannot be written: {error}") from error
+
+
+def recover(folder: Path) -> None:
+    """Make a journal that no process uses fit for the next ones.
+
+    What was not confirmed is removed. An index that is damaged or lost is made again from the files; a file that is
+    damaged then is kept in the folder ``damaged``, and the log names it.
+
+    Raises
+    ------
+    StoreError
+        If the disk fails.
+    """
+    files = folder / "entries"
+    if not files.is_dir():
+        return
+    try:
+        index = _open_index(folder)
+    except (OSError, sqlite3.Error) as error:
+        raise StoreError(f"cannot open the journal of writes in {folder}: {error}") from error
+    try:
+        index.take_reserved()
+        known = index.numbers()
+        for path in files.glob(f"*{_SUFFIX}"):
+            if int(path.stem, 16) not in known:
+                path.unlink(missing_ok=True)
+    except (OSError, sqlite3.Error) as error:
+        raise StoreError(f"cannot clean the journal of writes in {folder}: {error}") from error
+    finally:
+        index.close()
+
+
+def _open_index(folder: Path) -> WriteIndex:
+    file = folder / INDEX_FILE
+    lost = not file.exists()
+    if not lost:
+        try:
+            index = WriteIndex(file)
+            (result,) = index.fetch_one("PRAGMA quick_check(1)") or ("",)
+            if result == "ok":
+                return index
+            index.close()
+            problem = str(result)
+        except sqlite3.OperationalError:  # locked, no space, no permission: the content may be right
+            raise
+        except sqlite3.DatabaseError as error:
+            problem = str(error)
+        _LOG.warning(
+            "the index of the writes in %s is damaged, and is made again from their files: %s", folder, problem
+        )
+        for suffix in ("", "-wal", "-shm"):
+            broken = file.with_name(file.name + suffix)
+            if broken.exists():
+                broken.rename(file.with_name(f"damaged-{time.time_ns()}-{broken.name}"))
+    # made under another name, so that a start that is interrupted does not find an index of some writes
+    part = folder / f"{INDEX_FILE}.part"
+    part.unlink(missing_ok=True)
+    index = WriteIndex(part)
+    for path in sorted((folder / "entries").glob(f"*{_SUFFIX}")):
+        try:
+            entry, _ = parse_file(path.read_bytes())
+        except CorruptData as error:
+            _LOG.error("the write in %s is damaged, and kept in the folder damaged: %s", path, error)
+            (folder / "damaged").mkdir(exist_ok=True)
+            path.rename(folder / "damaged" / path.name)
+        else:
+            index.add(entry, path.stat().st_size)
+    index.fetch_one("PRAGMA wal_checkpoint(TRUNCATE)")
+    index.close()
+    for suffix in ("-wal", "-shm"):
+        part.with_name(part.name + suffix).unlink(missing_ok=True)
+    part.rename(file)
+    return WriteIndex(file)
