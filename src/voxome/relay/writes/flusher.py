@@ -32,7 +32,7 @@ _MOST_FAILURES = 3
 """Failures in a row after which a source is left alone for a while."""
 _PAGE = 256
 _MOST_HELD = 4096
-"""Writes that wait for others, beyond which no more are looked at."""
+"""Writes that wait for others, beyond which the rest is left for later."""
 _RUN_BYTES = 2**26
 """Bytes of the largest box that is written at once for several writes."""
 _STOP_S = 15.0
@@ -61,7 +61,7 @@ class _Failed:
 class Flusher:
     """Replays the writes of each source in order.
 
-    One process has the lease, a locked file, which the system frees when it dies; another then goes on. A write that
+    One process has the lease, a locked file, which the system frees when it dies; another then continues. A write that
     fails stays in the journal and is repeated, after waits that grow. Until then no write to the same chunks is
     replayed, or to the same voxels, if the store has refused it; others are, so that one bad write holds up no other.
     Replaying a write again does no harm, as long as those after it are still to come.
