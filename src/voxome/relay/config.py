@@ -144,6 +144,9 @@ class RelayConfig(_Model):
         Limits of clients and connections.
     log : LogConfig
         Access log.
+    drain_s, shutdown_s : float
+        Time in s for which the relay, told to stop, still takes requests while it is not ready, so that a load balancer
+        sees it; and time in s after that in which requests under way must end.
     tls : TlsConfig or None
         Certificate, without which HTTP is served.
     """
@@ -161,6 +164,8 @@ class RelayConfig(_Model):
     cache: CacheConfig = CacheConfig()
     limits: Limits = DEFAULT_LIMITS
     log: LogConfig = LogConfig()
+    drain_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0
+    shutdown_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 20
     tls: TlsConfig | None = None
 
 

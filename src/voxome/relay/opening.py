@@ -124,10 +124,12 @@ def opened(shared: SharedConfig) -> Iterator[Starlette]:
         operation = Operation(relay, cache)
         access, format = config.log.access, config.log.format
         log = None if access is None else stack.enter_context(open_log(access, format))
-        yield create_app(
+        app = create_app(
             [operation, *dialects],
             allow_origins=config.allow_origins, instance=shared.instance, limits=config.limits, log=log,
         )  # fmt: skip
+        app.state.stopping = relay.stopping
+        yield app
 
 
 def admins(variable: str | None) -> dict[str, str]:

@@ -38,7 +38,6 @@ class Operation:
 
     def __init__(self, relay: Relay, cache: ChunkCache) -> None:
         self._relay, self._cache = relay, cache
-        self._closed = False
 
     def routes(self) -> Sequence[BaseRoute]:
         serve = partial(endpoint, self._relay, 0)
@@ -49,11 +48,10 @@ class Operation:
         ]
 
     def close(self) -> None:
-        """Be ready no longer."""
-        self._closed = True
+        """Do nothing: no work is left in the background."""
 
     def _ready(self, request: Request, caller: Caller, body: bytearray) -> Response:
-        problems = ["the server is stopping"] if self._closed else []
+        problems = ["the server is stopping"] if self._relay.stopping.has_begun else []
         try:
             self._relay.catalogue.find(User, name="")
         except Exception:  # of any database; the log of the server has it when a request fails

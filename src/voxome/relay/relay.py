@@ -9,6 +9,7 @@ from voxome.relay.accounts import Accounts
 from voxome.relay.box_locks import SupportsHold
 from voxome.relay.catalogue.contract import Catalogue
 from voxome.relay.sources import Sources
+from voxome.relay.stopping import Stopping
 from voxome.relay.threads import RequestThreads
 
 
@@ -32,6 +33,8 @@ class Relay:
         Threads in which the handlers of all dialects run.
     locks : SupportsHold
         Locks on boxes that dialects write under their data URI, shared with the other processes of the relay.
+    stopping : Stopping
+        Whether the server is stopping.
     """
 
     catalogue: Catalogue
@@ -41,3 +44,4 @@ class Relay:
     largest_cutout_bytes: int = 520 * 2**20
     threads: RequestThreads = field(default_factory=RequestThreads, repr=False)
     locks: SupportsHold = field(default_factory=BoxLocks, repr=False)
+    stopping: Stopping = field(default_factory=Stopping, repr=False)

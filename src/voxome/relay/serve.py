@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import math
+import os
 import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from threading import Thread
+from dataclasses import dataclass, field
+from threading import Thread, Timer
+from types import FrameType
 from typing import Any, cast
 
 import uvicorn
@@ -15,19 +19,77 @@ from starlette.types import ASGIApp
 
 from voxome.relay.config import TlsConfig
 from voxome.relay.connections import Guard
+from voxome.relay.stopping import Stopping
 
 _STOP_TIMEOUT_S = 20.0
 
 
-def create_server(app: ASGIApp, tls: TlsConfig | None = None, guard: Guard | None = None) -> uvicorn.Server:
+_CLOSING_S = 5.0
+"""Time in which a server closes after its requests have ended."""
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Stop:
+    """How a server stops.
+
+    Attributes
+    ----------
+    stopping : Stopping
+        Begins when the server is told to stop.
+    drain_s : float
+        Time in s for which it still takes requests.
+    shutdown_s : float
+        Time in s in which requests under way must end.
+    """
+
+    stopping: Stopping = field(default_factory=Stopping)
+    drain_s: float = 0.0
+    shutdown_s: float = 5.0
+
+
+class _Server(uvicorn.Server):
+    """A server that is not ready before it stops, and whose process ends in time, whatever its threads wait for."""
+
+    def __init__(self, settings: uvicorn.Config, stop: Stop) -> None:
+        super().__init__(settings)
+        self._stop = stop
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop because of a signal; a second one ends what the first one waits for."""
+        is_first, stop = not self._stop.stopping.has_begun, self._stop
+        self._stop.stopping.begin()
+        if is_first:
+            _after(stop.drain_s + stop.shutdown_s + _CLOSING_S, _end_process)
+        if is_first and stop.drain_s:
+            _after(stop.drain_s, super().handle_exit, sig, frame)
+        else:
+            super().handle_exit(sig, frame)
+
+
+def _after(seconds: float, action: Callable[..., None], *arguments: object) -> None:
+    timer = Timer(seconds, action, arguments)
+    timer.daemon = True
+    timer.start()
+
+
+def _end_process() -> None:
+    _LOG.warning("requests did not end in time; the process ends nevertheless")
+    os._exit(0)
+
+
+def create_server(
+    app: ASGIApp, tls: TlsConfig | None = None, guard: Guard | None = None, stop: Stop | None = None
+) -> uvicorn.Server:
     """Return a server of `app` that logs errors, not requests, and whose connections are limited by `guard`."""
-    guard = guard or Guard()
+    guard, stop = guard or Guard(), stop or Stop()
     settings = uvicorn.Config(
-        app, access_log=False, log_level="warning", log_config=None, lifespan="on", timeout_graceful_shutdown=5,
+        app, access_log=False, log_level="warning", log_config=None, lifespan="on",
+        timeout_graceful_shutdown=math.ceil(stop.shutdown_s),
         http=cast(Any, guard), ws="none", timeout_keep_alive=math.ceil(guard.limits.idle_s) + 1,
         ssl_certfile=None if tls is None else tls.certificate, ssl_keyfile=None if tls is None else tls.key,
     )  # fmt: skip
-    return uvicorn.Server(settings)
+    return _Server(settings, stop)
 
 
 def serve_until_stopped(server: uvicorn.Server, listener: socket.socket) -> None:

@@ -13,14 +13,18 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from socket import socket
 
+from starlette.applications import Starlette
+from uvicorn import Server
+
 from voxome.errors import StoreError, VoxomeError
 from voxome.redaction import RedactedFormatter
 from voxome.relay.config import RelayConfig
 from voxome.relay.connections import Guard
 from voxome.relay.opening import SharedConfig, opened, prepared
-from voxome.relay.serve import address_of, create_server, listening, serve_until_stopped
+from voxome.relay.serve import Stop, address_of, create_server, listening, serve_until_stopped
 
-_STOP_TIMEOUT_S = 20.0
+_CLOSING_S = 10.0
+"""Time in which a process closes after its requests have ended."""
 _LOOK_S = 0.2
 """Time between two looks at the workers."""
 _RESTART_S = 1.0
@@ -71,7 +75,7 @@ def serve(config: RelayConfig, *, started: Callable[[str], None]) -> None:
             return
         with opened(shared) as app:
             started(address)
-            serve_until_stopped(create_server(app, config.tls, _guard(config)), listener)
+            serve_until_stopped(_server(app, config), listener)
 
 
 def run_workers(shared: SharedConfig, listener: socket, started: Callable[[], None]) -> None:
@@ -109,17 +113,18 @@ def run_workers(shared: SharedConfig, listener: socket, started: Callable[[], No
                     _LOG.error("process %s of the relay ended with status %s; it is replaced", worker.process.pid, code)
                     workers[number] = _Worker(shared, listener)
     finally:
-        _stop(workers)
+        _stop(workers, shared.config.drain_s + shared.config.shutdown_s + _CLOSING_S)
 
 
-def _guard(config: RelayConfig) -> Guard:
-    return Guard(config.limits, config.allow_origins, config.workers)
+def _server(app: Starlette, config: RelayConfig) -> Server:
+    guard = Guard(config.limits, config.allow_origins, config.workers)
+    return create_server(app, config.tls, guard, Stop(app.state.stopping, config.drain_s, config.shutdown_s))
 
 
-def _stop(workers: list[_Worker]) -> None:
+def _stop(workers: list[_Worker], timeout_s: float) -> None:
     for worker in workers:
         worker.process.terminate()
-    deadline = time.monotonic() + _STOP_TIMEOUT_S
+    deadline = time.monotonic() + timeout_s
     for worker in workers:
         worker.process.join(max(0.0, deadline - time.monotonic()))
         if worker.process.is_alive():
@@ -135,7 +140,7 @@ def _serve(shared: SharedConfig, listener: socket, parent: Connection, log_level
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all processes; the parent stops this one
     try:
         with opened(shared) as app:
-            server = create_server(app, shared.config.tls, _guard(shared.config))
+            server = _server(app, shared.config)
 
             def watch() -> None:
                 while not server.started and not server.should_exit:

@@ -32,7 +32,7 @@ from urllib.parse import quote, unquote
 
 import anyio
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from voxome.errors import InvalidInput, NotFound
@@ -47,6 +47,7 @@ from voxome.relay.http import endpoint
 from voxome.relay.permitted import PermittedSources
 from voxome.relay.relay import Relay
 from voxome.relay.sources import split_version
+from voxome.relay.stopping import EventStream
 from voxome.viewer.kept_annotations import ChangedElsewhere, KeptAnnotations, digest
 from voxome.viewer.state_text import State
 from voxome.viewer.states import Layer, build_state
@@ -108,7 +109,7 @@ class ViewDialect:
             Route("/view/", _to_page, methods=["GET"]),
             Route(_PAGE, serve(self._page), methods=["GET"]),
             Route(f"{_PAGE}{{file}}", serve(self._file), methods=["GET"]),
-            Route(f"/view/events/{_TOKEN}", _events, methods=["GET"]),
+            Route(f"/view/events/{_TOKEN}", self._events, methods=["GET"]),
             Route("/view/state", serve(self._first), methods=["GET"]),
             Route("/view/states", keep, methods=["POST"]),
             Route("/view/states/{id}", serve(self._kept), methods=["GET"]),
@@ -124,6 +125,10 @@ class ViewDialect:
     def addresses(self, name: str) -> Mapping[str, str]:
         """Return the address of the viewer with a source."""
         return {"view": f"view?layer={quote(name, safe='')}"}
+
+    async def _events(self, request: Request) -> Response:
+        """Keep the connection that the viewer holds; nothing is sent over it, since the address has the state."""
+        return EventStream(self._relay.stopping, _silence(request))
 
     def _page(self, request: Request, caller: Caller, body: bytearray) -> Response:
         return file_response(request, start_page(list(self._edited), login=self._login is not None), public=True)
@@ -219,12 +224,6 @@ async def _to_page(request: Request) -> Response:
     """Lead to the page by a relative address, which holds behind any prefix."""
     query = f"?{request.url.query}" if request.url.query else ""
     return RedirectResponse(f"{'' if request.url.path.endswith('/') else 'view/'}v/{_TOKEN}/{query}", 307)
-
-
-async def _events(request: Request) -> Response:
-    """Keep the connection that the viewer holds; nothing is sent over it, since the address has the state."""
-    headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-    return StreamingResponse(_silence(request), headers=headers, media_type="text/event-stream")
 
 
 async def _silence(request: Request) -> AsyncIterator[str]:

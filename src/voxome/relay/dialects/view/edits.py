@@ -20,7 +20,7 @@ import anyio
 import numpy as np
 from numpy.typing import NDArray
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from voxome.contracts.spec import VolumeSpec
@@ -31,6 +31,7 @@ from voxome.relay.http import NOT_KEPT, endpoint, identify
 from voxome.relay.permitted import PermittedSources
 from voxome.relay.relay import Relay
 from voxome.relay.sessions import is_same_origin
+from voxome.relay.stopping import EventStream
 from voxome.services.proofreading.operations import Operation
 from voxome.services.proofreading.session import Session
 from voxome.services.proofreading.source import SegmentsSource
@@ -111,9 +112,7 @@ class Edits:
 
     async def _events(self, request: Request) -> Response:
         """Send the versions of layers, whenever one has changed, until the caller may not read them."""
-        headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-        names = request.query_params.getlist("layer")
-        return StreamingResponse(self._changes(request, names), headers=headers, media_type="text/event-stream")
+        return EventStream(self._relay.stopping, self._changes(request, request.query_params.getlist("layer")))
 
     async def _changes(self, request: Request, names: Sequence[str]) -> AsyncIterator[str]:
         sent: Mapping[str, str] | None = None
