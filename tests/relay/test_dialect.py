@@ -14,7 +14,7 @@ import pytest
 from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
 
-from voxome.errors import UnknownName
+from voxome.errors import MissingExtra, UnknownName
 from voxome.relay.accounts import Accounts
 from voxome.relay.app import create_app
 from voxome.relay.catalogue.memory import MemoryCatalogue
@@ -134,3 +134,18 @@ def test_a_dialect_of_another_package_is_served_by_its_name(tmp_path: Path) -> N
         process.send_signal(signal.SIGTERM)
         output, _ = process.communicate(timeout=30)
     assert "closed" in output
+
+
+def test_a_dialect_whose_package_is_missing_is_left_out_with_a_warning_unless_it_is_named(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail() -> None:
+        raise MissingExtra("The package neuroglancer is not installed")
+
+    monkeypatch.setattr("voxome.relay.dialects.view.dialect.client_folder", fail)
+    catalogue = MemoryCatalogue()
+    relay = Relay(catalogue, Accounts(catalogue), "memory://unused")
+    assert len(open_dialects(relay)) > 5
+    assert "The dialect view is left out: The package neuroglancer is not installed" in caplog.text
+    with pytest.raises(MissingExtra):
+        open_dialects(relay, ["view"])

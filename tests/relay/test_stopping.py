@@ -1,4 +1,4 @@
-"""A relay that is told to stop: not ready at once, what is under way is answered, streams end, and it exits with 0."""
+"""After SIGTERM a relay is not ready at once, answers what is under way, ends streams, and exits with 0."""
 
 from __future__ import annotations
 

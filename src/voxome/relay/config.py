@@ -145,7 +145,7 @@ class RelayConfig(_Model):
     log : LogConfig
         Access log.
     drain_s, shutdown_s : float
-        Time in s for which the relay, told to stop, still takes requests while it is not ready, so that a load balancer
+        Time in s after SIGTERM for which the relay still takes requests while it is not ready, so that a load balancer
         sees it; and time in s after that in which requests under way must end.
     tls : TlsConfig or None
         Certificate, without which HTTP is served.

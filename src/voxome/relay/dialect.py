@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 
+from voxome.errors import MissingExtra
 from voxome.registry import load, load_all
 from voxome.relay.relay import Relay
 
+_LOG = logging.getLogger(__name__)
 GROUP = "voxome.dialects"
 """Group of the registry and of entry points: functions of a `Relay` that return a `Dialect`."""
 
@@ -41,13 +44,20 @@ def addresses_of(app: Starlette, name: str) -> dict[str, str]:
 
 
 def open_dialects(relay: Relay, names: Iterable[str] = ()) -> list[Dialect]:
-    """Return the dialects of these names for `relay`; by default all.
+    """Return the dialects of these names for `relay`; by default all whose packages are installed, others with a warning.
 
     Raises
     ------
     UnknownName
         If a name is unknown.
     """
-    dialects = [load(GROUP, name) for name in names]
-    factories: list[Callable[[Relay], Dialect]] = dialects or [one for _, one in load_all(GROUP)]
-    return [factory(relay) for factory in factories]
+    factories: list[Callable[[Relay], Dialect]] = [load(GROUP, name) for name in names]
+    if factories:
+        return [factory(relay) for factory in factories]
+    dialects = []
+    for name, factory in load_all(GROUP):
+        try:
+            dialects.append(factory(relay))
+        except MissingExtra as error:
+            _LOG.warning("The dialect %s is left out: %s", name, error)
+    return dialects

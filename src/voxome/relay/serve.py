@@ -36,7 +36,7 @@ class Stop:
     Attributes
     ----------
     stopping : Stopping
-        Begins when the server is told to stop.
+        Begins with the first signal.
     drain_s : float
         Time in s for which it still takes requests.
     shutdown_s : float
