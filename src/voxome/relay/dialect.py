@@ -44,7 +44,9 @@ def addresses_of(app: Starlette, name: str) -> dict[str, str]:
 
 
 def open_dialects(relay: Relay, names: Iterable[str] = ()) -> list[Dialect]:
-    """Return the dialects of these names for `relay`; by default all whose packages are installed, others with a warning.
+    """Return the dialects of these names for `relay`; by default all whose packages are installed.
+
+    A warning names those that are left out.
 
     Raises
     ------
