@@ -13,9 +13,10 @@ Examples
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from uuid import uuid4
 
 from voxome.relay.accounts import Accounts, Token, User
@@ -63,7 +64,12 @@ class Boss:
 
 
 @contextmanager
-def serving(*, sources: Sources | None = None, largest_cutout_bytes: int = LARGEST_CUTOUT_BYTES) -> Iterator[Boss]:
+def serving(
+    *,
+    sources: Sources | None = None,
+    largest_cutout_bytes: int = LARGEST_CUTOUT_BYTES,
+    names: Mapping[str, str] | None = None,
+) -> Iterator[Boss]:
     """Serve BossDB's API from a thread of this process, on a free port of 127.0.0.1, with everything in memory.
 
     What the real server refuses is refused: an annotation channel needs an existing source channel, zeros that are
@@ -75,18 +81,25 @@ def serving(*, sources: Sources | None = None, largest_cutout_bytes: int = LARGE
         Volumes served as channels, besides those that are created over the API.
     largest_cutout_bytes : int
         Limit of one request, uncompressed.
+    names : mapping, optional
+        Source → ``COLLECTION/EXPERIMENT/CHANNEL``, where that is not derived from its name.
     """
     token = new_token()
-    dialect = _create_dialect(token, sources or Sources(), largest_cutout_bytes)
+    dialect = _create_dialect(token, sources or Sources(), largest_cutout_bytes, names or {})
     with in_thread(create_app([dialect])) as url:
         yield Boss(url, token, dialect.state)
 
 
-def _create_dialect(token: str, sources: Sources, largest_cutout_bytes: int = LARGEST_CUTOUT_BYTES) -> BossDialect:
+def _create_dialect(
+    token: str,
+    sources: Sources,
+    largest_cutout_bytes: int = LARGEST_CUTOUT_BYTES,
+    names: Mapping[str, str] = MappingProxyType({}),
+) -> BossDialect:
     catalogue = MemoryCatalogue()
     accounts = Accounts(catalogue, {digest(token): "admin"})
     data = f"memory://boss-{uuid4().hex}"
-    return BossDialect(Relay(catalogue, accounts, data, sources, largest_cutout_bytes))
+    return BossDialect(Relay(catalogue, accounts, data, sources, largest_cutout_bytes, dialect_names={"boss": names}))
 
 
 def main() -> None:

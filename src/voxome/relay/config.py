@@ -57,6 +57,8 @@ class SourceConfig(_Model):
         Whether it is cached; if None, unless it is on this machine.
     ttl_s, stale_s : float
         See `Caching`.
+    boss : str or None
+        ``COLLECTION/EXPERIMENT/CHANNEL`` in BossDB's API; by default derived from its name.
     """
 
     uri: str = Field(min_length=1)
@@ -65,6 +67,7 @@ class SourceConfig(_Model):
     cache: bool | None = None
     ttl_s: Annotated[float, Field(gt=0)] = CACHE_REMOTE.ttl_s
     stale_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = CACHE_REMOTE.stale_s
+    boss: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,255}(/[A-Za-z0-9_-]{1,255}){2}$")] | None = None
 
     @property
     def rights(self) -> Rights:

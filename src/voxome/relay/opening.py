@@ -118,7 +118,8 @@ def opened(shared: SharedConfig) -> Iterator[Starlette]:
             sources.add(name, source.uri, source.rights, source.caching, counters)
         root = "memory://relay" if config.data is None else f"zarr://{config.data.absolute()}"
         accounts, largest = Accounts(records, admins(config.admin_token_env)), config.largest_cutout_mib * _MIB
-        relay = Relay(records, accounts, root, sources, largest, locks=locks)
+        names = {name: source.boss for name, source in config.sources.items() if source.boss is not None}
+        relay = Relay(records, accounts, root, sources, largest, dialect_names={"boss": names}, locks=locks)
         with _one_at_a_time(folder):
             dialects = open_dialects(relay, config.dialects)
         operation = Operation(relay, cache)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from voxome.geometry.box_locks import BoxLocks
@@ -31,6 +32,8 @@ class Relay:
         Limit of one request's voxels, uncompressed.
     threads : RequestThreads
         Threads in which the handlers of all dialects run.
+    dialect_names : mapping
+        Dialect → source → its name there, where that is not derived from that of the source.
     locks : SupportsHold
         Locks on boxes that dialects write under their data URI, shared with the other processes of the relay.
     stopping : Stopping
@@ -43,5 +46,6 @@ class Relay:
     sources: Sources = field(default_factory=Sources)
     largest_cutout_bytes: int = 520 * 2**20
     threads: RequestThreads = field(default_factory=RequestThreads, repr=False)
+    dialect_names: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     locks: SupportsHold = field(default_factory=BoxLocks, repr=False)
     stopping: Stopping = field(default_factory=Stopping, repr=False)

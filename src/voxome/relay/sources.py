@@ -110,6 +110,7 @@ class Sources:
         self._versions: dict[tuple[str, str], Upstream] = {}
         self._versions_lock = Lock()
         self._writes = None if journal is None else WriteBack(journal, self._generations, entering)
+        self._listeners: list[Callable[[str, int], None]] = []
 
     def add(
         self,
@@ -165,6 +166,10 @@ class Sources:
         ``NAME@VERSION`` is a source that never changes, with the readers of `name`.
         """
         return self.use(name, SupportsPinnedVersions, lambda source: source.current_version())
+
+    def on_write(self, listener: Callable[[str, int], None]) -> None:
+        """Call `listener` after each write, with the names of all sources that it has changed, and the level."""
+        self._listeners.append(listener)
 
     def __iter__(self) -> Iterator[str]:
         """Iterate over the names of all sources, in order."""
@@ -281,6 +286,7 @@ class Sources:
         if self._writes is not None and self._is_entered(self._writes, name):
             with _journal_errors(name):
                 self._writes.write(entry.identity, name, level, source.spec, box, Voxels(data, where), check)
+            self._notify(entry, level)
             return
         with ExitStack() as stack:
             with _store_errors(name, "written"):
@@ -292,6 +298,12 @@ class Sources:
             with _store_errors(name, "written"), self._generations.writing(entry.identity, chunks):
                 source.write(box, data if where is None or where.all() else np.where(where, data, source.read(box)))
         entry.counters.add("written_bytes", data.nbytes)
+        self._notify(entry, level)
+
+    def _notify(self, entry: Upstream, level: int) -> None:
+        for name in [one for one, its in self._entries.items() if its.identity == entry.identity]:
+            for listener in self._listeners:
+                listener(name, level)
 
     def version(self, name: str) -> str:
         """Return a text that changes with each write, and when the source is replaced or may have changed.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import logging
+import shutil
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import replace
@@ -17,12 +18,14 @@ from standins.boss import Boss, serving
 
 import voxome
 from voxome.contracts.abilities import SupportsLevels, ability
+from voxome.errors import NotFound
 from voxome.geometry import Box
 from voxome.relay.catalogue.memory import MemoryCatalogue
-from voxome.relay.dialects.boss.publish import publish
-from voxome.relay.dialects.boss.records import Channel, Collection, CoordinateFrame, Experiment
+from voxome.relay.dialects.boss.publication import Indescribable, Publication, PublishedCatalogue
+from voxome.relay.dialects.boss.records import Channel, Collection, CoordinateFrame, Experiment, Grant, Metadatum
 from voxome.relay.rights import PUBLIC_READ, Rights
 from voxome.relay.sources import Sources
+from voxome.relay.upstream import Caching
 from voxome.resources.open import create_source
 from voxome.testing.strategies import noise
 
@@ -137,8 +140,8 @@ def test_levels_that_halve_are_served_and_others_are_not(server, tmp_path: Path)
     assert beyond.sum() == 2 * 8 * 8 * 8
 
 
-def test_a_served_channel_is_read_only(server, memory: str) -> None:
-    boss = server(one(memory, Rights(writers=frozenset({"admin"}))))
+def test_a_channel_without_writers_is_read_only(server, memory: str) -> None:
+    boss = server(one(memory))
     with closing(Client(boss.url, boss.token)) as admin:
         ones = np.ones((1, 1, 1), "uint8")
         admin.write_at("lab/exp/em/0/8:9/6:7/4:5", ones, status=403, code=3001)
@@ -201,48 +204,168 @@ def test_a_failing_store_is_a_server_error(server, tmp_path: Path, caplog: pytes
         ({"axes": ("c", "y", "x")}, "axes are c/y/x"),
     ],
 )
-def test_sources_that_bossdb_cannot_describe_are_left_out(
-    changes: dict[str, object], reason: str, caplog: pytest.LogCaptureFixture
+def test_what_bossdb_lacks_is_refused_with_the_other_addresses(
+    server, changes: dict[str, object], reason: str, memory: str
 ) -> None:
     uri, fields = f"memory://{uuid4().hex}", {"dtype": "uint8", "voxel_size_nm": (1, 1, 1), **changes}
     voxome.create(uri, voxome.VolumeSpec.of((2, 3, 4), **fields))
-    catalogue = MemoryCatalogue()
-    with caplog.at_level(logging.WARNING):
-        publish(catalogue, one(uri))
-    assert catalogue.find(Channel) == []
-    assert f"{NAME} is not served" in caplog.text
-    assert reason in caplog.text
+    sources = one(uri, Rights(readers=frozenset({"lab"})))
+    sources.add("lab/exp/good", memory)
+    boss = server(sources)
+    with closing(Client(boss.url, boss.token)) as admin, closing(Client(boss.url, None)) as nobody:
+        for path in (PATH, f"/v1/cutout/{NAME}/0/0:1/0:1/0:1", f"/v1/downsample/{NAME}", f"/v1/meta/{NAME}"):
+            message = admin.request("GET", path, status=400, code=2003).json()["message"]
+            assert reason in message
+            assert f"/zarr/{NAME}" in message
+            assert reason not in nobody.request("GET", path, status=401, code=3001).text
+        assert admin.get("/v1/collection/lab/experiment/exp/channel") == {"channels": ["good"]}
+        body = {"type": "image", "datatype": "uint8"}
+        admin.request("POST", PATH, json=body, status=400, code=1003)
 
 
-def test_sources_that_fail_or_do_not_fit_hide_no_others(memory: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_sources_that_fail_or_do_not_fit_hide_no_others(server, memory: str, caplog: pytest.LogCaptureFixture) -> None:
     sources = one(memory)
-    sources.add("lab/exp/missing", "memory://none")
+    sources.add("lab/exp/missing", "memory://later")
     other = f"memory://{uuid4().hex}"
     voxome.create(other, voxome.VolumeSpec.of((2, 3, 4), "uint8", voxel_size_nm=(1, 1, 1)))
     sources.add("lab/exp/small", other)
-    sources.add("two/parts", memory)
-    catalogue = MemoryCatalogue()
-    publish(catalogue, sources)
-    assert [channel.served for channel in catalogue.find(Channel)] == [NAME]
-    for text in ("lab/exp/missing is not served", "lab/exp/small is not served as a channel of BossDB: extent"):
-        assert text in caplog.text
+    boss = server(sources)
+    channels = "/v1/collection/lab/experiment/exp/channel"
+    with closing(Client(boss.url, boss.token)) as client:
+        assert client.get(f"{channels}/em")["name"] == "em"
+        assert client.get(channels) == {"channels": ["em", "missing"]}
+        for path in (f"{channels}/missing", "/v1/cutout/lab/exp/missing/0/0:1/0:1/0:1"):
+            assert client.request("GET", path, status=503, code=9002).headers["retry-after"] == "1"
+        refusal = client.request("GET", f"{channels}/small", status=400, code=2003).json()["message"]
+        assert "differ from those of lab/exp/em" in refusal
+        create("memory://later")
+        time.sleep(1.1)  # a failure is kept for a second
+        assert client.get(f"{channels}/missing")["datatype"] == "uint8"
+    assert "lab/exp/missing cannot be opened" in caplog.text
+
+
+def test_a_store_that_is_replaced_is_described_again(server, tmp_path: Path) -> None:
+    uri = create(f"zarr://{tmp_path}/a.zarr")
+    sources = Sources()
+    sources.add(NAME, uri, caching=Caching(ttl_s=0.1))
+    boss = server(sources)
+    with closing(Client(boss.url, boss.token)) as client:
+        assert client.get(PATH)["datatype"] == "uint8"
+        client.request("PUT", PATH, json={"description": "mine"})
+        shutil.rmtree(tmp_path / "a.zarr")
+        create(uri, "uint16", start=(0, 0, 0))
+        time.sleep(1.2)
+        found = client.get(PATH)
+        assert (found["datatype"], found["description"]) == ("uint16", "mine")
+        assert client.get("/v1/coord/CF_lab_exp")["x_stop"] == SHAPE[2]
+        assert_array_equal(client.read_at(f"{NAME}/0/0:40/0:30/0:9", "uint16", SHAPE), noise(SHAPE, "uint16"))
 
 
 def test_edited_records_survive_a_restart(memory: str) -> None:
-    catalogue, sources = MemoryCatalogue(), one(memory)
-    publish(catalogue, sources)
-    channel = catalogue.get(Channel, "lab", "exp", "em")
-    catalogue.change(channel, lambda record: replace(record, description="mine", datatype="uint16"))
-    publish(catalogue, sources)
-    assert catalogue.get(Channel, "lab", "exp", "em") == replace(channel, description="mine")
+    catalogue = MemoryCatalogue()
+
+    def channel() -> Channel:
+        return PublishedCatalogue(catalogue, Publication(catalogue, one(memory), {})).get(Channel, *NAME.split("/"))
+
+    before = channel()
+    catalogue.change(before, lambda record: replace(record, description="mine", datatype="uint16"))
+    assert channel() == replace(before, description="mine")
     counts = [len(catalogue.find(record)) for record in (Collection, Experiment, CoordinateFrame, Channel)]
     assert counts == [1, 1, 1, 1]
 
 
-def test_a_channel_of_the_api_keeps_its_name(memory: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_channel_of_the_api_keeps_its_name(memory: str) -> None:
     catalogue = MemoryCatalogue()
     own = Channel(collection="lab", experiment="exp", name="em")
     catalogue.write(add=[own])
-    publish(catalogue, one(memory))
+    with pytest.raises(Indescribable, match="choose another name"):
+        PublishedCatalogue(catalogue, Publication(catalogue, one(memory), {})).get(Channel, *own.key)
     assert catalogue.find(Channel) == [own]
-    assert "choose another name" in caplog.text
+
+
+def test_a_source_that_is_no_longer_served_leaves_nothing_to_a_new_channel(memory: str) -> None:
+    catalogue = MemoryCatalogue()
+    key = dict(zip(("collection", "experiment", "channel"), NAME.split("/"), strict=True))
+    PublishedCatalogue(catalogue, Publication(catalogue, one(memory), {})).get(Channel, *NAME.split("/"))
+    grant = Grant(group="lab", **key, permissions=("read",))
+    catalogue.write(add=[grant, Metadatum(**key, label="k", value="v")])
+    later = Publication(catalogue, Sources(), {})
+    published = PublishedCatalogue(catalogue, later)
+    assert published.find(Channel) == []
+    with pytest.raises(NotFound):
+        published.get(Channel, *NAME.split("/"))
+    new = Channel(collection="lab", experiment="exp", name="em")
+    published.write(remove=later.leftovers(new), add=[new])
+    assert [*catalogue.find(Grant), *catalogue.find(Metadatum)] == []
+    assert published.get(Channel, *new.key) == new
+
+
+def test_names_are_derived_or_given(server, memory: str) -> None:
+    sources = Sources()
+    for name in ("em", "lab/em", "lab/v1.2/left/em", "lab/secret/em"):
+        rights = Rights(readers=frozenset({"lab"})) if "secret" in name else PUBLIC_READ
+        sources.add(name, memory, rights)
+    with serving(sources=sources, names={"em": "mine/brain/raw"}) as boss:
+        admin, nobody = Client(boss.url, boss.token), Client(boss.url, None)
+        assert admin.get("/v1/collection//") == {"collections": ["lab", "mine"]}
+        assert admin.get("/v1/collection/lab/experiment/") == {"experiments": ["em", "secret", "v1_2_left"]}
+        assert nobody.get("/v1/collection/lab/experiment/") == {"experiments": ["em", "v1_2_left"]}
+        assert nobody.get("/v1/collection/lab")["experiments"] == ["em", "v1_2_left"]
+        assert nobody.get("/v1/coord/") == {"coords": ["CF_lab_em", "CF_lab_v1_2_left", "CF_mine_brain"]}
+        nobody.request("GET", "/v1/coord/CF_lab_secret", status=401)
+        assert admin.get("/v1/coord/CF_lab_secret")["x_stop"] == 48
+        for path in ("mine/brain/raw", "lab/em/em", "lab/v1_2_left/em"):
+            assert_array_equal(nobody.read_at(f"{path}/0/{EVERYTHING}", "uint8", SHAPE), noise(SHAPE, "uint8"))
+        admin.request("GET", "/v1/collection/em", status=404, code=4000)
+        for path, body in (("collection/lab", {}), ("collection/lab/experiment/em", {"coord_frame": "CF_lab_em"})):
+            admin.request("POST", f"/v1/{path}", json=body, status=400, code=1003)
+            admin.request("PUT", f"/v1/{path}", json={"name": "other"}, status=400, code=1003)
+            admin.request("DELETE", f"/v1/{path}", status=400, code=4003)
+        admin.close()
+        nobody.close()
+
+
+@pytest.mark.parametrize("scheme", ["zarr", "n5", "precomputed", "hdf5"])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "uint64"])
+def test_writable_sources_are_written_as_bossdb_does(server, tmp_path: Path, scheme: str, dtype: str) -> None:
+    uri = f"{scheme}://{tmp_path}/a" + (".h5/raw" if scheme == "hdf5" else "")
+    start = (0, 0, 0) if scheme == "hdf5" else START
+    kind = "labels" if dtype == "uint64" else "image"
+    before = noise(SHAPE, dtype)
+    create(uri, dtype, start=start, kind=kind)
+    boss = server(one(uri, Rights(writers=frozenset({"lab"}))))
+    x, y, z = (f"{a}:{a + n}" for a, n in zip(reversed(start), reversed(SHAPE), strict=True))
+    with closing(Client(boss.url, boss.token)) as admin, closing(Client(boss.url, boss.add_user("eve"))) as eve:
+        new = np.where(noise(SHAPE, "bool", 1), noise(SHAPE, dtype, 2), 0).astype(dtype)
+        eve.write_at(f"{NAME}/0/{x}/{y}/{z}", new, status=403)
+        eve.request("PUT", f"/v1/cutout/to_black/{NAME}/0/{x}/{y}/{z}", status=403, code=3001)
+        admin.write_at(f"{NAME}/0/{x}/{y}/{z}", new)
+        expected = np.where(new, new, before)
+        assert_array_equal(admin.read_at(f"{NAME}/0/{x}/{y}/{z}", dtype, SHAPE), expected)
+        a, b, c = start
+        admin.request("PUT", f"/v1/cutout/to_black/{NAME}/0/{c + 1}:{c + 9}/{b + 2}:{b + 3}/{a}:{a + 2}")
+        expected[:2, 2:3, 1:9] = 0
+        assert_array_equal(admin.read_at(f"{NAME}/0/{x}/{y}/{z}", dtype, SHAPE), expected)
+    assert_array_equal(voxome.open(uri)[:], expected)
+
+
+def test_levels_of_a_source_are_outdated_by_any_write_and_computed_again(server, tmp_path: Path) -> None:
+    uri, whole = f"zarr://{tmp_path}/a.zarr", Box.of_shape((8, 32, 32))
+    source = create_source(uri, voxome.VolumeSpec.of(whole.shape, "uint8", voxel_size_nm=(40, 4, 4)))
+    for scale in ((1, 2, 2), (1, 4, 4)):
+        ability(source, SupportsLevels).create_level(scale)
+    sources = one(uri, Rights(writers=frozenset({"lab"})))
+    boss = server(sources)
+    path, data = f"/v1/downsample/{NAME}", noise(whole.shape, "uint8")
+    with closing(Client(boss.url, boss.token)) as admin:
+        assert admin.get(path)["status"] == "DOWNSAMPLED"
+        sources.write(NAME, whole, data)  # as another dialect does
+        assert admin.get(path)["status"] == "NOT_DOWNSAMPLED"
+        admin.request("POST", path, status=201)
+        deadline = time.monotonic() + 20
+        while admin.get(path)["status"] != "DOWNSAMPLED" and time.monotonic() < deadline:
+            time.sleep(0.05)
+        mean = data.reshape(8, 16, 2, 16, 2).mean((2, 4))
+        found = admin.read_at(f"{NAME}/1/0:16/0:16/0:8", "uint8", (8, 16, 16))
+        assert np.abs(found - mean).max() <= 0.5
+        assert admin.get(PATH)["downsample_status"] == "DOWNSAMPLED"

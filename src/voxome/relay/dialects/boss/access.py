@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from voxome.relay.accounts import Caller
 from voxome.relay.catalogue.contract import Catalogue
+from voxome.relay.dialects.boss.publication import Publication
 from voxome.relay.dialects.boss.records import (
     Channel,
     Collection,
@@ -32,12 +33,14 @@ class Access:
     catalogue : Catalogue
         Permissions of groups.
     sources : Sources
-        Rights of the channels that are sources of the relay; only these decide who may read them, and nobody may
-        write them.
+        Rights of the channels that are sources of the relay; only these decide who may read and write them.
+    publication : Publication
+        Which channels are sources.
     """
 
     catalogue: Catalogue
     sources: Sources
+    publication: Publication
 
     def allows(self, caller: Caller, permission: str, resource: Resource) -> bool:
         """Return whether `caller` has `permission` on `resource`.
@@ -48,14 +51,12 @@ class Access:
         channel too.
         """
         if isinstance(resource, Channel) and resource.served:
-            if permission in _WRITE_PERMISSIONS:
-                return False
-            if resource.served in self.sources:
-                return self._allows_served(caller, permission, resource)
+            return self._allows_served(caller, permission, resource.served)
         if caller.is_admin or (caller.name and caller.name == resource.creator):
             return True
         if isinstance(resource, CoordinateFrame):
-            return permission == "read"
+            inside = self.publication.with_frame(resource.name)
+            return permission == "read" and (not inside or bool(self.publication.may_read(caller, inside)))
         if resource.public and permission in PUBLIC_PERMISSIONS:
             return True
         if permission == "read" and not isinstance(resource, Channel) and self._reads_inside(caller, resource):
@@ -63,15 +64,16 @@ class Access:
         grants = self.catalogue.find(Grant, **names_of(resource))
         return any(one.group in caller.groups and permission in one.permissions for one in grants)
 
-    def _allows_served(self, caller: Caller, permission: str, channel: Channel) -> bool:
+    def _allows_served(self, caller: Caller, permission: str, name: str) -> bool:
+        rights = self.sources.rights(name)
         if permission in PUBLIC_PERMISSIONS:
-            return self.sources.rights(channel.served).may_read(caller)
-        return permission != "delete" and caller.is_admin
+            return rights.may_read(caller)
+        if permission in _WRITE_PERMISSIONS:
+            return rights.may_write(caller)
+        return permission != "delete" and (caller.is_admin or (permission == "update" and rights.may_write(caller)))
 
     def _reads_inside(self, caller: Caller, resource: Collection | Experiment) -> bool:
-        prefix = "/".join(resource.key) + "/"
-        names = (name for name in self.sources if name.startswith(prefix))
-        return any(self.sources.rights(name).may_read(caller) for name in names)
+        return bool(self.publication.may_read(caller, self.publication.inside(*resource.key)))
 
 
 def permissions_of(resource: Resource) -> tuple[str, ...]:

@@ -13,8 +13,10 @@ from pydantic import BaseModel, ValidationError
 from voxome.contracts.validation import describe_problem
 from voxome.errors import AccessDenied, NotFound
 from voxome.relay.accounts import Caller
+from voxome.relay.catalogue.contract import R
 from voxome.relay.dialects.boss.downsample import Downsampler
 from voxome.relay.dialects.boss.errors import Code, Refused
+from voxome.relay.dialects.boss.publication import Indescribable
 from voxome.relay.dialects.boss.records import Channel, Collection, Experiment, Resource
 from voxome.relay.dialects.boss.roles import has_role
 from voxome.relay.dialects.boss.state import BossState
@@ -91,34 +93,46 @@ class Call:
             message = f"Missing {permission} permissions on the resource {resource.name}"
             raise Refused(Code.MISSING_PERMISSION, message) if self.caller.name else AccessDenied(message)
 
+    def find(self, record_type: type[R], *key: str) -> R:
+        """Return the record of this key.
+
+        Raises
+        ------
+        Refused
+            If it does not exist, or BossDB cannot have it.
+        AccessDenied
+            If BossDB cannot have it, and the caller may not know why.
+        """
+        try:
+            return self.boss.catalogue.get(record_type, *key)
+        except NotFound as error:
+            raise Refused(Code.RESOURCE_NOT_FOUND, f"{key[-1]} does not exist.") from error
+        except Indescribable as error:
+            if self.boss.sources.rights(error.source).may_read(self.caller):
+                raise Refused(Code.DATATYPE_NOT_SUPPORTED, str(error)) from error
+            message = f"Missing read permissions on the resource {key[-1]}"
+            raise Refused(Code.MISSING_PERMISSION, message) if self.caller.name else AccessDenied(message) from None
+
+    def resource(self, collection: str = "", experiment: str = "", channel: str = "") -> Any:
+        """Return the channel, experiment or collection of these names.
+
+        Raises
+        ------
+        Refused
+            If it does not exist, or a name is missing before another.
+        """
+        if not collection or (channel and not experiment):
+            raise Refused(Code.INVALID_URL, f"Missing {'experiment' if collection else 'collection'} in the request")
+        types: tuple[Any, ...] = (Collection, Experiment, Channel)
+        names = [name for name in (collection, experiment, channel) if name]
+        return self.find(types[len(names) - 1], *names)
+
     def channel(self, *permissions: str) -> Channel:
         """Return the channel that the path names, if the caller has all `permissions` on it."""
-        channel = find_resource(self.boss, self.path["collection"], self.path["experiment"], self.path["channel"])
+        channel = self.find(Channel, self.path["collection"], self.path["experiment"], self.path["channel"])
         for permission in permissions:
             self.require_permission(permission, channel)
-        assert isinstance(channel, Channel)
         return channel
-
-
-def find_resource(
-    boss: BossState, collection: str = "", experiment: str = "", channel: str = ""
-) -> Collection | Experiment | Channel:
-    """Return the channel, experiment or collection of these names.
-
-    Raises
-    ------
-    Refused
-        If it does not exist, or a name is missing before another.
-    """
-    if not collection or (channel and not experiment):
-        raise Refused(Code.INVALID_URL, f"Missing {'experiment' if collection else 'collection'} in the request")
-    types: tuple[Any, ...] = (Collection, Experiment, Channel)
-    names = [name for name in (collection, experiment, channel) if name]
-    try:
-        found: Collection | Experiment | Channel = boss.catalogue.get(types[len(names) - 1], *names)
-    except NotFound as error:
-        raise Refused(Code.RESOURCE_NOT_FOUND, f"{names[-1]} does not exist.") from error
-    return found
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import re
-
 from voxome.errors import NotFound
 from voxome.relay.dialects.boss.errors import Code, Refused
-from voxome.relay.dialects.boss.records import Channel, CoordinateFrame, Experiment, Resource
+from voxome.relay.dialects.boss.names import NAME
+from voxome.relay.dialects.boss.records import Channel, Collection, CoordinateFrame, Experiment, Resource
 from voxome.relay.dialects.boss.state import BossState
 
-NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
-_DECIDED_BY_SOURCE = ("name", "public", "base_resolution", "default_time_sample")
+_DECIDED_BY_SOURCE = {
+    Channel: ("name", "public", "base_resolution", "default_time_sample"),
+    Experiment: ("name", "num_hierarchy_levels", "hierarchy_method"),
+    Collection: ("name",),
+    CoordinateFrame: ("name",),
+}
 
 
 def check_name(name: str) -> str:
@@ -32,12 +35,12 @@ def check_references(boss: BossState, new: Resource) -> None:
         _check_channel(boss, new)
 
 
-def check_served(old: Resource, new: Resource) -> None:
-    """Refuse changes to what a source of the relay decides about its channel."""
-    if isinstance(old, Channel) and isinstance(new, Channel) and old.served:
-        changed = [field for field in _DECIDED_BY_SOURCE if getattr(old, field) != getattr(new, field)]
+def check_served(boss: BossState, old: Resource, new: Resource) -> None:
+    """Refuse changes to what a source of the relay decides."""
+    if boss.publication.holds(old):
+        changed = [field for field in _DECIDED_BY_SOURCE[type(old)] if getattr(old, field) != getattr(new, field)]
         if changed:
-            message = f"{old.name} is a source of this server: its {', '.join(changed)} cannot be changed"
+            message = f"{old.name} is, or has, a source of this server: its {', '.join(changed)} cannot be changed"
             raise Refused(Code.INVALID_POST_ARGUMENT, message)
 
 

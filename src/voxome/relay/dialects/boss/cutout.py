@@ -29,7 +29,7 @@ def get(call: Call) -> Response:
     check_size(call, target)
     ids, media_type = _filter(call, target), formats.media_type(call.headers.get("accept", ""))
     window = _window(call, media_type)
-    data = call.boss.reader(target.pyramid.channel).read(target.pyramid, target.level, target.box).reshape(target.shape)
+    data = call.boss.store(target.pyramid.channel).read(target.pyramid, target.level, target.box).reshape(target.shape)
     if ids is not None:
         data = np.where(np.isin(data, ids), data, 0).astype(data.dtype, copy=False)
     if window is not None:
@@ -46,7 +46,9 @@ def post(call: Call) -> Expected:
     def receive(body: bytearray) -> Response:
         data = formats.decode(body, content_type, target.dtype, target.shape)
         try:
-            call.boss.voxels.merge(target.pyramid, target.level, target.box, data.reshape(target.box.shape))
+            call.boss.store(target.pyramid.channel).merge(
+                target.pyramid, target.level, target.box, data.reshape(target.box.shape)
+            )
         except InvalidBox as error:
             raise Refused(Code.INVALID_CUTOUT_ARGS, str(error)) from error
         _mark_levels_outdated(call, target)
@@ -60,14 +62,14 @@ def to_black(call: Call) -> Response:
     """Set the voxels of a box to 0."""
     target = parse_region(call, "delete_volumetric_data")
     check_size(call, target)
-    call.boss.voxels.erase(target.pyramid, target.level, target.box)
+    call.boss.store(target.pyramid.channel).erase(target.pyramid, target.level, target.box)
     _mark_levels_outdated(call, target)
     return Response(status_code=200)
 
 
 def _mark_levels_outdated(call: Call, target: Region) -> None:
-    if target.pyramid.channel.downsample_status == "DOWNSAMPLED":
-        call.boss.change(target.pyramid.channel, downsample_status="NOT_DOWNSAMPLED")
+    if not target.pyramid.channel.served:  # writes to sources are noted in whatever dialect they come
+        call.boss.mark_levels_outdated(target.pyramid.channel)
 
 
 def _check_access_mode(call: Call) -> None:

@@ -9,7 +9,6 @@ from anyio import CapacityLimiter
 from starlette.routing import BaseRoute, Mount
 
 from voxome.relay.dialects.boss.downsample import Downsampler
-from voxome.relay.dialects.boss.publish import publish
 from voxome.relay.dialects.boss.serve import Threads, boss_app
 from voxome.relay.dialects.boss.state import BossState
 from voxome.relay.relay import Relay
@@ -21,8 +20,8 @@ class BossDialect:
     Parameters
     ----------
     relay : Relay
-        Its catalogue has the projects; their voxels are under its data URI. Sources named
-        ``COLLECTION/EXPERIMENT/CHANNEL`` are channels too, read-only.
+        Its catalogue has the projects; their voxels are under its data URI. Its sources are channels too, described
+        when they are first needed.
 
     Attributes
     ----------
@@ -31,7 +30,6 @@ class BossDialect:
     """
 
     def __init__(self, relay: Relay) -> None:
-        publish(relay.catalogue, relay.sources)
         self.state = BossState(relay)
         self._downsampler = Downsampler(self.state)
         self._threads = Threads(relay.threads, CapacityLimiter(max(1, (os.cpu_count() or 1) // 2)))

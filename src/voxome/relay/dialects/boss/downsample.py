@@ -80,6 +80,7 @@ def compute(boss: BossState, pyramid: Pyramid, stop: Event) -> None:
     """
     from voxome.tools.common.cells.methods import METHODS, Cells, cells_of
 
+    voxels = boss.store(pyramid.channel)
     method, base = _METHODS[pyramid.channel.type], pyramid.levels.start
 
     def cells(level: int, box: Box) -> Cells:
@@ -90,15 +91,15 @@ def compute(boss: BossState, pyramid: Pyramid, stop: Event) -> None:
         finer = box.refine((1, z, y, x)) & pyramid.domain(level - 1)
         inner = Box(finer.start[1:], finer.stop[1:])
         if level - 1 == base:
-            found = cells_of(boss.voxels.read(pyramid, base, finer)[0], inner, (z, y, x), method)
+            found = cells_of(voxels.read(pyramid, base, finer)[0], inner, (z, y, x), method)
         else:
             parts = [cells(level - 1, block.write) for block in BlockGrid(finer, _BLOCK)]
             found = METHODS[method].join(inner, parts).coarsen((z, y, x))
         values = found.values[np.newaxis]
         if values.any():
-            boss.voxels.put(pyramid, level, box, values)
+            voxels.put(pyramid, level, box, values)
         else:
-            boss.voxels.erase(pyramid, level, box)
+            voxels.erase(pyramid, level, box)
         return found
 
     if len(pyramid.levels) > 1:

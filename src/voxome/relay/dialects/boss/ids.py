@@ -26,7 +26,7 @@ def in_box(call: Call) -> Response:
     target = parse_region(call, "read_volumetric_data")
     _require_annotation(target.pyramid.channel)
     _check_size(target.box & target.pyramid.domain(target.level))
-    voxels = call.boss.reader(target.pyramid.channel)
+    voxels = call.boss.store(target.pyramid.channel)
     found = labels.ids_in(voxels, target.pyramid, target.level, target.box, call.gone)
     return JSONResponse({"ids": [str(one) for one in found]})
 
@@ -42,7 +42,7 @@ def bounding_box(call: Call) -> Response:
     number, label = parse_level(pyramid, call.path["resolution"]), _number(call.path["id"])
     _check_size(pyramid.domain(number))
     try:
-        box = labels.bounding_box(call.boss.reader(channel), pyramid, number, label, call.gone, tight=fit == "tight")
+        box = labels.bounding_box(call.boss.store(channel), pyramid, number, label, call.gone, tight=fit == "tight")
     except NotFound as error:
         raise Refused(Code.OBJECT_NOT_FOUND, str(error)) from error
     ranges = zip("tzyx", box.start, box.stop, strict=True)

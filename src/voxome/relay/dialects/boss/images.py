@@ -43,7 +43,7 @@ def tile(call: Call) -> Response:
 
 def _response(call: Call, target: Region, slice_axis: str) -> Response:
     check_size(call, target)
-    data = call.boss.reader(target.pyramid.channel).read(target.pyramid, target.level, target.box)[0]
+    data = call.boss.store(target.pyramid.channel).read(target.pyramid, target.level, target.box)[0]
     flat = data.squeeze("zyx".index(slice_axis))
     accept = call.headers.get("accept", "")
     media_type = _JPEG if _JPEG in accept and _PNG not in accept else _PNG

@@ -7,7 +7,7 @@ from dataclasses import replace
 from starlette.responses import JSONResponse, Response
 
 from voxome.errors import AlreadyExists, NotFound
-from voxome.relay.dialects.boss.call import Call, find_resource
+from voxome.relay.dialects.boss.call import Call
 from voxome.relay.dialects.boss.errors import Code, Refused
 from voxome.relay.dialects.boss.records import PARTS, Metadatum, names_of
 
@@ -51,7 +51,7 @@ def delete(call: Call) -> Response:
 
 
 def _where(call: Call, permission: str) -> dict[str, str]:
-    found = find_resource(call.boss, **{part: call.path.get(part, "") for part in PARTS})
+    found = call.resource(**{part: call.path.get(part, "") for part in PARTS})
     call.require_permission(permission, found)
     return names_of(found)
 

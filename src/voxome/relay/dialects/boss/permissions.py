@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from voxome.errors import NotFound
 from voxome.relay.accounts import ADMIN, PUBLIC, Group
 from voxome.relay.dialects.boss.access import PUBLIC_PERMISSIONS, permissions_of
-from voxome.relay.dialects.boss.call import Call, find_resource
+from voxome.relay.dialects.boss.call import Call
 from voxome.relay.dialects.boss.errors import Code, Refused
 from voxome.relay.dialects.boss.records import PARTS, Grant, Resource, names_of
 from voxome.relay.dialects.boss.roles import RESOURCE_MANAGER
@@ -37,7 +37,7 @@ def get(call: Call) -> Response:
     """List the grants of the caller's groups, or of ``?group=``; all, or those on ``?collection=…``."""
     where = {name: call.query[name] for name in PARTS if call.query.get(name)}
     if where:
-        where = names_of(find_resource(call.boss, **where))
+        where = names_of(call.resource(**where))
     if "group" in call.query:
         _require_membership(call, call.query["group"])
         where["group"] = call.query["group"]
@@ -65,7 +65,7 @@ def delete(call: Call) -> Response:
     """Remove all permissions of a group on a resource."""
     call.require_role(RESOURCE_MANAGER)
     where = {name: call.query.get(name, "") for name in PARTS}
-    resource = find_resource(call.boss, where["collection"], where["experiment"], where["channel"])
+    resource = call.resource(where["collection"], where["experiment"], where["channel"])
     _require_membership(call, call.argument("group"))
     call.require_permission("remove_group", resource)
     call.boss.catalogue.write(remove=call.boss.catalogue.find(Grant, group=call.query["group"], **where))
@@ -75,7 +75,7 @@ def delete(call: Call) -> Response:
 def _requested(call: Call, *needed: str) -> Grant:
     call.require_role(RESOURCE_MANAGER)
     requested = call.parse_body(GrantSchema)
-    resource = find_resource(call.boss, requested.collection, requested.experiment, requested.channel)
+    resource = call.resource(requested.collection, requested.experiment, requested.channel)
     _require_membership(call, requested.group)
     _check_permissions(requested, resource)
     for permission in needed:

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from typing import Any
 
 from pydantic import BaseModel
 from starlette.responses import JSONResponse, Response
 
-from voxome.errors import AlreadyExists, NotFound
+from voxome.errors import AlreadyExists
 from voxome.relay.catalogue.contract import Record
 from voxome.relay.dialects.boss import schemas
 from voxome.relay.dialects.boss.call import Call
 from voxome.relay.dialects.boss.checks import check_name, check_references, check_served
 from voxome.relay.dialects.boss.errors import Code, Refused
+from voxome.relay.dialects.boss.names import ChannelKey, frame_name
 from voxome.relay.dialects.boss.records import (
     Channel,
     Collection,
@@ -42,6 +44,8 @@ class ResourceType:
         Parts of the URL that lead to it, outermost first.
     contents : (record type, mapping) or None
         Records that must be deleted first: their type, and their field → the field of this resource that it equals.
+    name_of : function
+        Returns the name of the resource of this type that a channel is, or is in.
     """
 
     record: Any
@@ -49,6 +53,7 @@ class ResourceType:
     plural: str
     new: type[BaseModel]
     changed: type[BaseModel]
+    name_of: Callable[[ChannelKey], str]
     parents: tuple[str, ...] = ()
     contents: tuple[Any, Mapping[str, str]] | None = None
 
@@ -64,26 +69,26 @@ class ResourceType:
         Refused
             If it does not exist.
         """
-        try:
-            return call.boss.catalogue.get(self.record, *self.key(call))
-        except NotFound as error:
-            raise Refused(Code.RESOURCE_NOT_FOUND, f"{call.path[self.part]} does not exist.") from error
+        return call.find(self.record, *self.key(call))
 
 
 COLLECTION = ResourceType(
-    Collection, "collection", "collections", schemas.NewCollection, schemas.ChangedCollection,
+    Collection, "collection", "collections", schemas.NewCollection, schemas.ChangedCollection, itemgetter(0),
     contents=(Experiment, {"collection": "name"}),
 )  # fmt: skip
 FRAME = ResourceType(
     CoordinateFrame, "coord", "coords", schemas.NewFrame, schemas.ChangedFrame,
+    lambda key: frame_name(*key[:2]),
     contents=(Experiment, {"coord_frame": "name"}),
 )  # fmt: skip
 EXPERIMENT = ResourceType(
-    Experiment, "experiment", "experiments", schemas.NewExperiment, schemas.ChangedExperiment, ("collection",),
+    Experiment, "experiment", "experiments", schemas.NewExperiment, schemas.ChangedExperiment, itemgetter(1),
+    ("collection",),
     contents=(Channel, {"collection": "collection", "experiment": "name"}),
 )  # fmt: skip
 CHANNEL = ResourceType(
-    Channel, "channel", "channels", schemas.NewChannel, schemas.ChangedChannel, ("collection", "experiment")
+    Channel, "channel", "channels", schemas.NewChannel, schemas.ChangedChannel, itemgetter(2),
+    ("collection", "experiment"),
 )  # fmt: skip
 _PARENT = {EXPERIMENT.part: COLLECTION, CHANNEL.part: EXPERIMENT}
 
@@ -96,7 +101,9 @@ def index(resource_type: ResourceType) -> Callable[[Call], Response]:
             _PARENT[resource_type.part].find(call)
         within = {parent: call.path[parent] for parent in resource_type.parents}
         found = call.boss.catalogue.find(resource_type.record, **within)
-        return JSONResponse({resource_type.plural: readable_names(found, call.caller, call.boss.access)})
+        names = readable_names(found, call.caller, call.boss.access)
+        served = call.boss.publication.listed(call.caller, **within)
+        return JSONResponse({resource_type.plural: sorted({*names, *map(resource_type.name_of, served)})})
 
     return get
 
@@ -125,7 +132,9 @@ def post(resource_type: ResourceType) -> Callable[[Call], Response]:
                 call.require_permission("add", _PARENT[resource_type.part].find(call))
             new = resource_type.record(**fields, **within, name=name, creator=call.caller.name)
             check_references(call.boss, new)
-            call.boss.catalogue.write(add=[new])
+            if call.boss.publication.holds(new):
+                raise AlreadyExists(name)
+            call.boss.catalogue.write(remove=call.boss.publication.leftovers(new), add=[new])
         return _response(call, new, 201)
 
     return post
@@ -142,7 +151,7 @@ def put(resource_type: ResourceType) -> Callable[[Call], Response]:
             new = replace(found, **changes)
             check_name(new.name)
             check_references(call.boss, new)
-            check_served(found, new)
+            check_served(call.boss, found, new)
             rename(call.boss.catalogue, found, new)
         return _response(call, new, 200)
 
@@ -179,6 +188,8 @@ def _response(call: Call, resource: Resource, status: int) -> Response:
 
 
 def _check_unused(boss: BossState, resource_type: ResourceType, found: Any) -> None:
+    if boss.publication.holds(found):
+        raise Refused(Code.INTEGRITY_ERROR, f"{found.name} cannot be deleted: it has sources of this server")
     if resource_type.contents is not None:
         record, fields = resource_type.contents
         users = boss.catalogue.find(record, **{field: getattr(found, own) for field, own in fields.items()})

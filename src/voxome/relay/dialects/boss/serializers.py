@@ -18,7 +18,8 @@ _INTERNAL = ("collection", "served", "next_id", "uid")
 def _collection(one: Collection, caller: Caller, access: Access) -> Json:
     """Return a collection with the names of its experiments that the caller may read."""
     contents = access.catalogue.find(Experiment, collection=one.name)
-    return asdict(one) | {"experiments": readable_names(contents, caller, access)}
+    served = {key[1] for key in access.publication.listed(caller, one.name)}
+    return asdict(one) | {"experiments": sorted({*readable_names(contents, caller, access), *served})}
 
 
 def _frame(one: CoordinateFrame, caller: Caller, access: Access) -> Json:
@@ -29,7 +30,8 @@ def _frame(one: CoordinateFrame, caller: Caller, access: Access) -> Json:
 def _experiment(one: Experiment, caller: Caller, access: Access) -> Json:
     """Return an experiment with the names of its channels that the caller may read."""
     contents = access.catalogue.find(Channel, collection=one.collection, experiment=one.name)
-    return asdict(one) | {"channels": readable_names(contents, caller, access)}
+    served = {key[2] for key in access.publication.listed(caller, one.collection, one.name)}
+    return asdict(one) | {"channels": sorted({*readable_names(contents, caller, access), *served})}
 
 
 def _channel(one: Channel, caller: Caller, access: Access) -> Json:

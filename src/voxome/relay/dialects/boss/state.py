@@ -10,11 +10,13 @@ from voxome.errors import NotFound
 from voxome.relay.accounts import Accounts
 from voxome.relay.catalogue.contract import Catalogue
 from voxome.relay.dialects.boss.access import Access
+from voxome.relay.dialects.boss.publication import Publication, PublishedCatalogue
 from voxome.relay.dialects.boss.pyramid import Pyramid
 from voxome.relay.dialects.boss.records import Channel, CoordinateFrame, Experiment
 from voxome.relay.dialects.boss.served import ServedVoxels
-from voxome.relay.dialects.boss.voxels import VolumeStore, VoxelReader, VoxelStore
+from voxome.relay.dialects.boss.voxels import VolumeStore, VoxelStore, VoxelWriter
 from voxome.relay.relay import Relay
+from voxome.relay.sources import Sources
 
 
 class BossState:
@@ -33,6 +35,10 @@ class BossState:
         Callers by their tokens.
     access : Access
         Permissions of callers.
+    sources : Sources
+        Volumes of the relay.
+    publication : Publication
+        Which of them are channels, and their records.
     voxels : VoxelStore
         The voxels of channels that are not sources of the relay.
     largest_cutout_bytes : int
@@ -42,17 +48,32 @@ class BossState:
     """
 
     def __init__(self, relay: Relay) -> None:
-        self.catalogue: Catalogue = relay.catalogue
+        self.sources: Sources = relay.sources
+        self.publication = Publication(relay.catalogue, relay.sources, relay.dialect_names.get("boss", {}))
+        self.catalogue: Catalogue = PublishedCatalogue(relay.catalogue, self.publication)
         self.accounts: Accounts = relay.accounts
-        self.access = Access(relay.catalogue, relay.sources)
+        self.access = Access(self.catalogue, relay.sources, self.publication)
         self.voxels: VoxelStore = VolumeStore(relay.data, relay.locks)
         self._served = ServedVoxels(relay.sources)
         self.largest_cutout_bytes = relay.largest_cutout_bytes
         self.lock = RLock()
+        relay.sources.on_write(self._note_write)
 
-    def reader(self, channel: Channel) -> VoxelReader:
-        """Return where the voxels of a channel are read: in the store, or in a source of the relay."""
+    def store(self, channel: Channel) -> VoxelWriter:
+        """Return where the voxels of a channel are: in the store, or in a source of the relay."""
         return self._served if channel.served else self.voxels
+
+    def mark_levels_outdated(self, channel: Channel) -> None:
+        """Note that voxels of the finest level were changed, and the coarser ones were not."""
+        if channel.downsample_status == "DOWNSAMPLED":
+            self.change(channel, downsample_status="NOT_DOWNSAMPLED")
+
+    def _note_write(self, name: str, level: int) -> None:
+        """Mark the levels of a source as outdated, in whatever dialect its finest level was written."""
+        if level == 0:
+            for channel in self.catalogue.find(Channel, served=name):
+                if self.pyramid(channel).experiment.num_hierarchy_levels > 1:
+                    self.mark_levels_outdated(channel)
 
     def pyramid(self, channel: Channel) -> Pyramid:
         """Return the channel with its experiment and coordinate frame.

@@ -28,7 +28,7 @@ class VoxelReader(Protocol):
         """Return the voxels of `box`; 0 where none were written, and beyond the extent of the level."""
 
 
-class VoxelStore(VoxelReader, Protocol):
+class VoxelWriter(VoxelReader, Protocol):
     """Where the voxels of channels are read and written."""
 
     def merge(self, pyramid: Pyramid, level: int, box: Box, data: NDArray[Any]) -> None:
@@ -39,6 +39,10 @@ class VoxelStore(VoxelReader, Protocol):
 
     def erase(self, pyramid: Pyramid, level: int, box: Box) -> None:
         """Set all voxels of `box` to 0."""
+
+
+class VoxelStore(VoxelWriter, Protocol):
+    """Where the voxels of channels are read, written and deleted."""
 
     def delete(self, channel: Channel, levels: range) -> None:
         """Delete all voxels of a channel."""
@@ -76,7 +80,7 @@ class VolumeStore:
         if written.all():
             self.put(pyramid, level, box, data)
         elif written.any():
-            self._refuse_beyond(pyramid, level, box, written)
+            require_inside(pyramid, level, box, written)
             inside = box & pyramid.domain(level)
             cut = inside.within(box)
             with self._locks.hold(self._uri(pyramid.channel, level), inside):
@@ -108,11 +112,6 @@ class VolumeStore:
                 if isinstance(store, SupportsDelete):
                     store.delete(located)
 
-    def _refuse_beyond(self, pyramid: Pyramid, level: int, box: Box, written: NDArray[np.bool_]) -> None:
-        domain = pyramid.domain(level)
-        if box not in domain and written.sum() != written[(box & domain).within(box)].sum():
-            raise InvalidBox(f"box {box} has voxels beyond level {level}, which is {domain} (t, z, y, x)")
-
     def _uri(self, channel: Channel, level: int) -> str:
         return f"{self.root}/{channel.uid}/{level}.zarr"
 
@@ -133,3 +132,10 @@ class VolumeStore:
                     return self._open.setdefault(uri, create_source(uri, pyramid.spec(level)))
                 found = self._open[uri] = open_source(uri, mode="r+")  # another process was faster
         return found
+
+
+def require_inside(pyramid: Pyramid, level: int, box: Box, written: NDArray[np.bool_]) -> None:
+    """Raise InvalidBox if voxels that are written are beyond a level."""
+    domain = pyramid.domain(level)
+    if box not in domain and written.sum() != written[(box & domain).within(box)].sum():
+        raise InvalidBox(f"box {box} has voxels beyond level {level}, which is {domain} (t, z, y, x)")

@@ -1,0 +1,62 @@
+"""Names of the relay's sources in BossDB: collection, experiment and channel."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterable, Mapping
+
+ChannelKey = tuple[str, str, str]
+"""Names of a collection, an experiment and a channel."""
+
+NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
+"""What BossDB allows as a name."""
+_OTHER = re.compile(r"[^A-Za-z0-9_-]")
+_LOG = logging.getLogger(__name__)
+
+
+def channel_key(name: str) -> ChannelKey:
+    """Return the names of a source that has no others in BossDB.
+
+    The parts of its name are those of collection, experiment and channel. The last one stands for those that are
+    missing, those in the middle are joined by ``_``, and so is what BossDB does not allow.
+
+    Examples
+    --------
+    >>> channel_key("em"), channel_key("lab/em"), channel_key("lab/brain/em")
+    (('em', 'em', 'em'), ('lab', 'em', 'em'), ('lab', 'brain', 'em'))
+    >>> channel_key("lab/brain/v1.2/em")
+    ('lab', 'brain_v1_2', 'em')
+    """
+    first, *middle = [_OTHER.sub("_", part) for part in name.split("/")]
+    last = middle.pop() if middle else first
+    return first, "_".join(middle) or last, last
+
+
+def channel_keys(names: Iterable[str], given: Mapping[str, str]) -> dict[ChannelKey, str]:
+    """Return sources by their names in BossDB; of several with the same name only the first has it.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Names of the sources.
+    given : mapping
+        Source → ``COLLECTION/EXPERIMENT/CHANNEL``, where it is not derived from the name.
+    """
+    found: dict[ChannelKey, str] = {}
+    for name in sorted(names, key=lambda one: (one not in given, one.count("/") != 2, one)):
+        collection, experiment, channel = given[name].split("/") if name in given else channel_key(name)
+        key = (collection, experiment, channel)
+        if key in found:
+            _LOG.warning(
+                "%s is not served as a channel of BossDB: %s is %s; give it another name, as boss = %r",
+                name, "/".join(key), found[key], f"{collection}/{experiment}/{channel}-2",
+            )  # fmt: skip
+        else:
+            found[key] = name
+    return found
+
+
+def frame_name(collection: str, experiment: str) -> str:
+    """Return the name of the coordinate frame of an experiment with sources of the relay."""
+    return f"CF_{collection}_{experiment}"
