@@ -6,6 +6,7 @@ import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import parse_qsl
 
 import typer
 
@@ -18,13 +19,17 @@ from voxome.errors import InvalidInput
 if TYPE_CHECKING:
     from voxome.relay.config import RelayConfig
 
+_TOOL = "tool:"
+"""Before the name of the tool of a virtual layer."""
+
 
 def serve(
     sources: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="CONFIG.toml | [NAME=]URI…",
-            help="A configuration file, volumes that everybody may read, or both.",
+            metavar="CONFIG.toml | [NAME=]URI… | NAME=tool:TOOL?source=NAME&PARAMETER=VALUE…",
+            help="A configuration file, volumes that everybody may read, or both. What a tool computes from a volume "
+            "is a volume too: edges=tool:common.threshold?source=em&at=100.",
             autocompletion=uris,
         ),
     ] = None,
@@ -55,6 +60,12 @@ def serve(
     largest_cutout_mib: Annotated[
         Any, typer.Option(parser=parse_count, metavar="N", help="Limit of one request's voxels, uncompressed.")
     ] = None,
+    compute_threads: Annotated[
+        Any, typer.Option(parser=parse_count, metavar="N", help="Chunks that tools compute at the same time.")
+    ] = None,
+    compute_memory_mib: Annotated[
+        Any, typer.Option(parser=parse_count, metavar="N", help="Memory of these, together; by default 4096.")
+    ] = None,
     cache: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Folder of the cache on disk.")] = None,
     cache_memory_mib: Annotated[
         Any, typer.Option(parser=parse_whole, metavar="N", help="Size of the cache in memory; by default 512.")
@@ -75,6 +86,7 @@ def serve(
     options = {
         "host": host, "port": port, "workers": workers, "dialects": dialect, "catalogue": catalogue, "data": data,
         "admin_token_env": admin_token_env, "allow_origins": allow_origin, "largest_cutout_mib": largest_cutout_mib,
+        "compute_threads": compute_threads, "compute_memory_mib": compute_memory_mib,
         "cache": {"folder": cache, "memory_mib": cache_memory_mib, "disk_mib": cache_disk_mib},
         "log": {"access": access_log},
         "tls": {"certificate": tls_certificate, "key": tls_key},
@@ -102,7 +114,7 @@ def build_config(arguments: list[str], writable: list[str], options: dict[str, A
     for name, uri in named:
         if not isinstance(configured, dict) or name in configured:
             raise InvalidInput(f"two volumes would be served as {name}; name one, as in other={uri}")
-        configured = {**configured, name: {"uri": uri}}
+        configured = {**configured, name: parse_layer(uri) if uri.startswith(_TOOL) else {"uri": uri}}
     for name in writable:
         if name not in configured:
             raise InvalidInput(
@@ -111,6 +123,35 @@ def build_config(arguments: list[str], writable: list[str], options: dict[str, A
         configured = {**configured, name: {**configured[name], "writers": ["admin"]}}
     merged = {**values, **({"sources": configured} if configured else {})}
     return parse_config(_override(merged, options), str(files[0]) if files else "voxome serve")
+
+
+def parse_layer(text: str) -> dict[str, Any]:
+    """Return the configuration of a virtual layer that is written ``tool:TOOL?NAME=VALUE&…``.
+
+    ``source``, ``uri`` and ``output`` are as in the configuration file; an input of the tool is the name of a source or
+    an address; everything else is a parameter. ``&`` and ``%`` in values are escaped, as ``%26`` and ``%25``.
+
+    Examples
+    --------
+    >>> parse_layer("tool:common.threshold?source=em&at=100")
+    {'tool': 'common.threshold', 'source': 'em', 'parameters': {'at': 100}}
+    """
+    from voxome.registry import TOOLS, load
+    from voxome.workflow.run_tool import graph_of
+
+    name, _, query = text.removeprefix(_TOOL).partition("?")
+    spec = load(TOOLS, name).spec
+    ports, graph = spec.ports, graph_of(spec).inputs
+    layer: dict[str, Any] = {"tool": name}
+    for option, value in parse_qsl(query, keep_blank_values=True):
+        if option in ("source", "uri", "output"):
+            layer[option] = value
+        elif ports.get(option) in spec.inputs:
+            layer.setdefault("inputs", {})[ports[option]] = value
+        else:
+            read = graph[option].read if option in graph else str
+            layer.setdefault("parameters", {})[ports.get(option, option)] = read(value)
+    return layer
 
 
 def split_name(text: str) -> tuple[str, str]:
@@ -124,6 +165,8 @@ def split_name(text: str) -> tuple[str, str]:
     named = re.fullmatch(r"([A-Za-z0-9_./-]+)=(.+)", text)
     if named is not None:
         return named[1], named[2]
+    if text.startswith(_TOOL):
+        raise InvalidInput(f"{text} needs a name; give one, as in edges={text}")
     last = Uri.parse(text).path.rstrip("/|:").rpartition("/")[2]
     stem = re.sub(r"(\.(zarr|n5|h5|hdf5|npy|nii|gz|zip|tif|tiff))+$", "", last)
     name = re.sub(r"[^A-Za-z0-9_.-]+", "-", stem).strip("-.")

@@ -20,6 +20,11 @@
     readers = ["lab"]                                  # groups; by default everybody
     writers = ["proofreaders"]                         # groups; by default nobody
     ttl_s = 60
+
+    [sources."lab/brain/edges"]
+    tool = "common.threshold"                          # a virtual layer
+    source = "lab/brain/em"
+    parameters = {at = 100}
 """
 
 from __future__ import annotations
@@ -28,7 +33,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from voxome.contracts.validation import describe_problem
 from voxome.errors import InvalidInput, UnknownName
@@ -36,6 +41,7 @@ from voxome.relay.accounts import PUBLIC
 from voxome.relay.limits import DEFAULT_LIMITS, Limits
 from voxome.relay.rights import Rights
 from voxome.relay.upstream import CACHE_REMOTE, Caching
+from voxome.relay.virtual.recipe import Recipe
 
 Positive = Annotated[int, Field(ge=1)]
 
@@ -45,12 +51,12 @@ class _Model(BaseModel):
 
 
 class SourceConfig(_Model):
-    """A volume that is served.
+    """A volume that is served: a stored one, or a tool over others.
 
     Attributes
     ----------
-    uri : str
-        Any URI or path that voxome opens.
+    uri : str or None
+        Any URI or path that voxome opens. With `tool`, its first volume.
     readers, writers : tuple of str
         Groups; everybody is in ``public``, and admins may read everything.
     cache : bool or None
@@ -59,20 +65,65 @@ class SourceConfig(_Model):
         See `Caching`.
     boss : str or None
         ``COLLECTION/EXPERIMENT/CHANNEL`` in BossDB's API; by default derived from its name.
+    tool : str or None
+        Name of a tool: the volume is what it computes.
+    source : str or None
+        Name of the source that is its first volume.
+    inputs : mapping of str to str
+        Other inputs of the tool: names of sources, URIs, or addresses of tables.
+    parameters : mapping of str to values
+        Parameters of the tool.
+    output : str or None
+        Output of the tool, if it has several.
+    vary : tuple of str, or None
+        Parameters that clients may change in the name; by default those that are no text.
     """
 
-    uri: str = Field(min_length=1)
+    uri: Annotated[str, Field(min_length=1)] | None = None
     readers: tuple[str, ...] = (PUBLIC,)
     writers: tuple[str, ...] = ()
     cache: bool | None = None
     ttl_s: Annotated[float, Field(gt=0)] = CACHE_REMOTE.ttl_s
     stale_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = CACHE_REMOTE.stale_s
     boss: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,255}(/[A-Za-z0-9_-]{1,255}){2}$")] | None = None
+    tool: str | None = None
+    source: str | None = None
+    inputs: dict[str, str] = {}
+    parameters: dict[str, Any] = {}
+    output: str | None = None
+    vary: tuple[str, ...] | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> SourceConfig:
+        extra = [name for name in ("source", "inputs", "parameters", "output", "vary") if name in self.model_fields_set]
+        if self.tool is None and extra:
+            raise ValueError(f"{', '.join(extra)} need a tool; add it, or leave them out")
+        if self.tool is None and self.uri is None:
+            raise ValueError("neither uri nor tool is given; add one")
+        if self.uri is not None and self.source is not None:
+            raise ValueError("both uri and source are given; leave out one")
+        if self.tool is not None and self.writers:
+            raise ValueError("what a tool computes cannot be written; leave out writers")
+        return self
 
     @property
     def rights(self) -> Rights:
         """Who may read and write it."""
         return Rights(frozenset(self.readers), frozenset(self.writers))
+
+    @property
+    def has_readers(self) -> bool:
+        """Whether its readers are named."""
+        return "readers" in self.model_fields_set
+
+    @property
+    def recipe(self) -> Recipe | None:
+        """What it is computed from; None if it is stored."""
+        if self.tool is None:
+            return None
+        first = self.source or self.uri
+        inputs = {**({} if first is None else {"": first}), **self.inputs}
+        return Recipe(self.tool, inputs, self.parameters, self.output, self.vary)
 
     @property
     def caching(self) -> Caching:
@@ -141,6 +192,11 @@ class RelayConfig(_Model):
         Web pages that may read; ``*`` for all.
     largest_cutout_mib : int
         Limit of one request's voxels, uncompressed.
+    compute_threads : int or None
+        Chunks of virtual layers that are computed at the same time, by all processes together; by default half of the
+        cores.
+    compute_memory_mib : int
+        Memory that these take at most, as the tools estimate it.
     cache : CacheConfig
         Cache of the sources.
     limits : Limits
@@ -164,6 +220,8 @@ class RelayConfig(_Model):
     admin_token_env: str | None = None
     allow_origins: tuple[str, ...] = ()
     largest_cutout_mib: Positive = 520
+    compute_threads: Positive | None = None
+    compute_memory_mib: Positive = 4096
     cache: CacheConfig = CacheConfig()
     limits: Limits = DEFAULT_LIMITS
     log: LogConfig = LogConfig()

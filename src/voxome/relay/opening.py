@@ -38,6 +38,8 @@ from voxome.relay.relay import Relay
 from voxome.relay.secrets import digest
 from voxome.relay.sources import Sources
 from voxome.relay.upstream import is_edited
+from voxome.relay.virtual.adding import add_sources
+from voxome.relay.virtual.slots import ComputeSlots
 from voxome.resources.open import bare_address, locate, open_source
 from voxome.resources.recognition import get_remote
 
@@ -73,7 +75,9 @@ def prepared(config: RelayConfig) -> Iterator[SharedConfig]:
         a volume of which only one can.
     """
     for name, source in config.sources.items():
-        _check_source(name, source, config.workers)
+        if source.recipe is None:
+            _check_source(name, source, config.workers)
+    _check_layers(config)
     with ExitStack() as stack:
         if config.workers > 1 and (config.cache.folder is None or config.catalogue is None):
             shared = Path(stack.enter_context(TemporaryDirectory(prefix="voxome-relay-")))
@@ -109,13 +113,12 @@ def opened(shared: SharedConfig) -> Iterator[Starlette]:
         cache = stack.enter_context(closing(_open_cache(config.cache, config.workers)))
         folder = config.cache.folder
         locks = BoxLocks() if folder is None else SharedBoxLocks(folder / "boxes")
-        sources = Sources(cache, locks)
+        sources = Sources(cache, locks, slots=_compute_slots(config))
         table = (
             None if folder is None or not config.sources else open_counters(folder / "counters", len(config.sources))
         )
-        for number, (name, source) in enumerate(config.sources.items()):
-            counters = SourceCounters(None if table is None else table[number], cache.generations.process)
-            sources.add(name, source.uri, source.rights, source.caching, counters)
+        rows = {name: None if table is None else table[number] for number, name in enumerate(config.sources)}
+        add_sources(sources, config, lambda name: SourceCounters(rows[name], cache.generations.process))
         root = "memory://relay" if config.data is None else f"zarr://{config.data.absolute()}"
         accounts, largest = Accounts(records, admins(config.admin_token_env)), config.largest_cutout_mib * _MIB
         names = {name: source.boss for name, source in config.sources.items() if source.boss is not None}
@@ -151,16 +154,30 @@ def admins(variable: str | None) -> dict[str, str]:
 
 def _check_source(name: str, source: SourceConfig, workers: int) -> None:
     """Raise what is wrong with a source, as far as it is known without a network."""
-    uri = Uri.parse(source.uri)
+    address = source.uri or ""
+    uri = Uri.parse(address)
     if uri.scheme and bare_address(uri) is None:
         get_remote(uri.scheme)
     if not uri.scheme and ":" not in uri.path:
-        uri = locate(source.uri)
-    alone = workers > 1 and source.writers and ":" not in uri.path and not is_edited(source.uri)
-    if alone and not open_source(source.uri).concurrent_writers:
+        uri = locate(address)
+    alone = workers > 1 and source.writers and ":" not in uri.path and not is_edited(address)
+    if alone and not open_source(address).concurrent_writers:
         raise InvalidInput(
             f"{name} can be written by one process only; use workers = 1, no writers, or another format, as zarr"
         )
+
+
+def _check_layers(config: RelayConfig) -> None:
+    """Raise why a virtual layer cannot be computed, as far as it is known without a network."""
+    sources = Sources()
+    add_sources(sources, config)
+    sources.check_local_layers()
+
+
+def _compute_slots(config: RelayConfig) -> ComputeSlots:
+    """Return the part of the bound on computations that one process has."""
+    threads = ComputeSlots(config.compute_threads).threads // config.workers
+    return ComputeSlots(max(1, threads), config.compute_memory_mib * _MIB // config.workers)
 
 
 def _open_cache(config: CacheConfig, workers: int) -> ChunkCache:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from voxome.errors import InvalidInput
 from voxome.relay.accounts import PUBLIC, Caller
 
 
@@ -33,3 +35,18 @@ class Rights:
 
 PUBLIC_READ = Rights()
 """Everybody may read, nobody may write."""
+
+
+def shared_rights(name: str, inputs: Sequence[Rights]) -> Rights:
+    """Return the right to read what is computed from some sources: that of the groups which may read all of them.
+
+    Raises
+    ------
+    InvalidInput
+        If there is no such group.
+    """
+    restricted = [one.readers for one in inputs if PUBLIC not in one.readers]
+    readers = frozenset.intersection(*restricted) if restricted else PUBLIC_READ.readers
+    if not readers and all(restricted):
+        raise InvalidInput(f"no group may read all inputs of {name}; name its readers")
+    return Rights(readers)

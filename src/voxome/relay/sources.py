@@ -35,8 +35,13 @@ from voxome.relay.cache.counters import SourceCounters, exposition
 from voxome.relay.cache.generations import Generations
 from voxome.relay.cache.states import SourceStates
 from voxome.relay.cache.status import record
-from voxome.relay.rights import PUBLIC_READ, Rights
+from voxome.relay.rights import PUBLIC_READ, Rights, shared_rights
 from voxome.relay.upstream import CACHE_REMOTE, Caching, ReadableSource, Upstream
+from voxome.relay.virtual.planned import ToolFailed
+from voxome.relay.virtual.recipe import Recipe, check_recipe
+from voxome.relay.virtual.slots import ComputeSlots
+from voxome.relay.virtual.upstream import VirtualUpstream
+from voxome.relay.virtual.variants import SEPARATOR
 from voxome.relay.writes.frame import Voxels
 from voxome.relay.writes.index import Backlog
 from voxome.relay.writes.journal import Journal, JournalFull
@@ -81,6 +86,8 @@ class Sources:
         Where writes are until the stores of sources with `write_back` have them; `replay` is for its flusher.
     entering : SupportsHold, optional
         Locks on boxes of writes that are put into the journal, shared like `locks`.
+    slots : ComputeSlots, optional
+        Bound on what is computed at the same time for virtual layers.
 
     Examples
     --------
@@ -98,13 +105,15 @@ class Sources:
         locks: SupportsHold | None = None,
         journal: Journal | None = None,
         entering: SupportsHold | None = None,
+        slots: ComputeSlots | None = None,
     ) -> None:
         self._cache = cache
+        self._slots = slots or ComputeSlots()
         self._generations = Generations() if cache is None else cache.generations
         self._states = SourceStates(
             self._generations, None if cache is None or cache.disk is None else cache.disk.index
         )
-        self._entries: dict[str, Upstream] = {}
+        self._entries: dict[str, Upstream | VirtualUpstream] = {}
         self._written_back: set[str] = set()
         self._locks: SupportsHold = BoxLocks() if locks is None else locks
         self._versions: dict[tuple[str, str], Upstream] = {}
@@ -147,10 +156,7 @@ class Sources:
         AlreadyExists
             If another source has this name.
         """
-        if _NAME.fullmatch(name) is None:
-            raise InvalidInput(f"invalid source name {name!r}: use letters, digits, _, - and ., separated by /")
-        if name in self._entries:
-            raise AlreadyExists(f"a source {name} is already served; choose another name")
+        self._require_new(name)
         if rights.writers and not (isinstance(source, str) or ability(source, VolumeSource) is not None):
             raise InvalidInput(f"the source {name} cannot be written; leave out its writers")
         if write_back and self._writes is None:
@@ -171,12 +177,70 @@ class Sources:
         """Call `listener` after each write, with the names of all sources that it has changed, and the level."""
         self._listeners.append(listener)
 
+    def add_virtual(
+        self,
+        name: str,
+        recipe: Recipe,
+        rights: Rights | None = None,
+        caching: Caching = CACHE_REMOTE,
+        counters: SourceCounters | None = None,
+    ) -> None:
+        """Serve a tool over sources as `name`; ``NAME;PARAMETER=VALUE`` is a variant of it.
+
+        Parameters
+        ----------
+        name : str
+            As for `add`.
+        recipe : Recipe
+            Tool, inputs, parameters and output. An input that names no source is the address of a volume or table.
+        rights : Rights, optional
+            Who may read it; by default those who may read all its inputs.
+        caching : Caching
+            Whether it is cached; by default it is, if there is a cache.
+        counters : SourceCounters, optional
+            Counters of its reads.
+
+        Raises
+        ------
+        InvalidInput
+            If the name or the recipe is invalid, the tool cannot be computed a chunk at a time, or nobody may read all
+            inputs.
+        AlreadyExists
+            If another source has this name.
+        """
+        self._require_new(name)
+        if rights is not None and rights.writers:
+            raise InvalidInput(f"the virtual layer {name} cannot be written; leave out its writers")
+        checked = check_recipe(name, recipe)
+        inputs = {one: self._input(address) for one, address in checked.volumes.items()}
+        allowed = shared_rights(name, [one.rights for one in inputs.values()]) if rights is None else rights
+        self._entries[name] = VirtualUpstream(
+            name, checked, inputs, self._read, allowed, caching, counters or SourceCounters(), self._slots
+        )
+
+    def check_local_layers(self) -> None:
+        """Check the virtual layers all of whose inputs are on this machine.
+
+        Raises
+        ------
+        InvalidInput, VoxomeError, OSError
+            If the tool of one cannot take its inputs.
+        """
+        for entry in self._entries.values():
+            if isinstance(entry, VirtualUpstream) and entry.is_local:
+                entry.open()
+
     def __iter__(self) -> Iterator[str]:
-        """Iterate over the names of all sources, in order."""
+        """Iterate over the names of all sources, in order, without variants."""
         return iter(sorted(self._entries))
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and split_version(name)[0] in self._entries
+        if not isinstance(name, str):
+            return False
+        base, separator, _ = name.partition(SEPARATOR)
+        if separator:
+            return isinstance(self._entries.get(base), VirtualUpstream)
+        return split_version(name)[0] in self._entries
 
     def rights(self, name: str) -> Rights:
         """Return who may read and write a source.
@@ -221,12 +285,9 @@ class Sources:
         _check_box(name, box, self._level(name, level).spec)
         entry = self._entry(name)
         with _store_errors(name, "read"):
-            try:
-                voxels = self._read(entry, box, level)
-            except (CorruptData, NotFound):
-                if not entry.check():
-                    raise
-                voxels = self._read(entry, box, level)  # the source was replaced; its metadata were the old ones
+            voxels = self._read(entry, box, level)
+        if self._is_cached(entry) and entry.is_overdue:
+            record("stale")
         entry.counters.add("read_bytes", voxels.nbytes)
         return voxels
 
@@ -273,7 +334,7 @@ class Sources:
             If the store behind it fails; `StorageFull` if the write cannot be made durable here.
         """
         entry, source = self._entry(name), self._level(name, level)
-        if not entry.rights.writers or not isinstance(source, VolumeSource):
+        if not entry.rights.writers or isinstance(entry, VirtualUpstream) or not isinstance(source, VolumeSource):
             raise ReadOnly(f"{name} is served read-only")
         _check_box(name, box, source.spec)
         if data.shape != box.shape or data.dtype != source.spec.dtype:
@@ -284,8 +345,10 @@ class Sources:
         if box.empty or (where is not None and check is None and not where.any()):
             return
         if self._writes is not None and self._is_entered(self._writes, name):
+            with _store_errors(name, "written"):
+                chunks = entry.chunks_under(box, level)
             with _journal_errors(name):
-                self._writes.write(entry.identity, name, level, source.spec, box, Voxels(data, where), check)
+                self._writes.write(entry.identity, name, level, source.spec, box, Voxels(data, where), check, chunks)
             self._notify(entry, level)
             return
         with ExitStack() as stack:
@@ -319,7 +382,7 @@ class Sources:
         """
         entry = self._entry(name)
         with _open_errors(name):
-            return entry.version(self._generations.version(entry.identity))
+            return entry.version(self._generations)
 
     def metrics(self, names: Iterable[str]) -> str:
         """Return counters of some sources, over all processes of the relay, in the text format of Prometheus."""
@@ -383,11 +446,19 @@ class Sources:
 
     def _writable(self, identity: str) -> Upstream:
         for entry in self._entries.values():
-            if entry.rights.writers and entry.identity == identity:
+            if isinstance(entry, Upstream) and entry.rights.writers and entry.identity == identity:
                 return entry
         raise NotFound("no writable source of the relay has this address any more; serve it again to replay the write")
 
-    def _read(self, entry: Upstream, box: Box, level: int) -> NDArray[Any]:
+    def _read(self, entry: Upstream | VirtualUpstream, box: Box, level: int) -> NDArray[Any]:
+        try:
+            return self._read_once(entry, box, level)
+        except (CorruptData, NotFound):
+            if not entry.check():
+                raise
+            return self._read_once(entry, box, level)  # the source was replaced; its metadata were the old ones
+
+    def _read_once(self, entry: Upstream | VirtualUpstream, box: Box, level: int) -> NDArray[Any]:
         if self._writes is None or box.empty or not self._writes.has_writes(entry.identity):
             return self._read_store(entry, box, level)
         source = entry.open_level(level)
@@ -398,13 +469,10 @@ class Sources:
             entry.identity, level, source.spec, box, lambda part: self._read_store(entry, part, level)
         )
 
-    def _read_store(self, entry: Upstream, box: Box, level: int) -> NDArray[Any]:
-        array = entry.array(level) if self._cache is not None and entry.is_cached and not box.empty else None
+    def _read_store(self, entry: Upstream | VirtualUpstream, box: Box, level: int) -> NDArray[Any]:
+        array = entry.array(level) if self._is_cached(entry) and not box.empty else None
         if self._cache is not None and array is not None:
-            voxels = self._cache.read(array, box)
-            if entry.is_overdue:
-                record("stale")
-            return voxels
+            return self._cache.read(array, box)
         source = entry.open_level(level)
         if source is None:
             raise StoreError(f"level {level} no longer exists")
@@ -412,7 +480,16 @@ class Sources:
         with entry.waiting():
             return source.read(box)
 
-    def _entry(self, name: str) -> Upstream:
+    def _is_cached(self, entry: Upstream | VirtualUpstream) -> bool:
+        return self._cache is not None and entry.is_cached
+
+    def _entry(self, name: str) -> Upstream | VirtualUpstream:
+        """Return a source, a version of it, or a variant of a virtual layer."""
+        base, separator, changes = name.partition(SEPARATOR)
+        if separator:
+            entry = self._entries.get(base)
+            if isinstance(entry, VirtualUpstream):
+                return entry.variant(changes)
         base, version = split_version(name)
         if base not in self._entries:
             raise NotFound(f"no source {name} is served")
@@ -433,6 +510,23 @@ class Sources:
             while len(self._versions) >= _MOST_VERSIONS:
                 del self._versions[next(iter(self._versions))]
             return self._versions.setdefault((name, version), entry)
+
+    def _input(self, address: str) -> Upstream | VirtualUpstream:
+        """Return the source of this name, or else of this address, as an input of a virtual layer."""
+        entry = self._entries.get(address)
+        if entry is None:
+            entry = Upstream(address, PUBLIC_READ, CACHE_REMOTE, self._states, SourceCounters())
+        if isinstance(entry, Upstream):
+            stored = (one for one in self._entries.values() if isinstance(one, Upstream))
+            for one in (entry, *stored):  # other names of one volume have one state, and so look for the same changes
+                one.is_input = one.is_input or one.identity == entry.identity
+        return entry
+
+    def _require_new(self, name: str) -> None:
+        if _NAME.fullmatch(name) is None:
+            raise InvalidInput(f"invalid source name {name!r}: use letters, digits, _, - and ., separated by /")
+        if name in self._entries:
+            raise AlreadyExists(f"a source {name} is already served; choose another name")
 
     def _open(self, name: str) -> ReadableSource:
         entry = self._entry(name)
@@ -496,4 +590,5 @@ def _journal_errors(name: str) -> Iterator[None]:
 def _failure(name: str, action: str, error: Exception) -> SourceUnavailable:
     if isinstance(error, RelayLoop):
         return SourceLoop(f"the source {name} leads back to a relay that reads from it; check the URIs of its sources")
-    return SourceUnavailable(f"the source {name} cannot be {action}; see the log of the server")
+    what = f"computed: {error.reason}" if isinstance(error, ToolFailed) else action
+    return SourceUnavailable(f"the source {name} cannot be {what}; see the log of the server")

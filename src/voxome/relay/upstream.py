@@ -17,7 +17,13 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-from voxome.contracts.abilities import SupportsLevels, SupportsRecognise, ability, most_detailed_version
+from voxome.contracts.abilities import (
+    SupportsLevels,
+    SupportsPinnedVersions,
+    SupportsRecognise,
+    ability,
+    most_detailed_version,
+)
 from voxome.contracts.source import Version, VolumeSource
 from voxome.contracts.spec import Scale, VolumeSpec
 from voxome.contracts.uri import Uri
@@ -25,6 +31,7 @@ from voxome.errors import InvalidInput, NotFound, StoreError, VoxomeError
 from voxome.geometry import Box
 from voxome.relay.cache.array import CachedArray
 from voxome.relay.cache.counters import SourceCounters
+from voxome.relay.cache.generations import Generations
 from voxome.relay.cache.grid import chunk_grid
 from voxome.relay.cache.states import SourceState, SourceStates
 from voxome.relay.rights import Rights
@@ -88,6 +95,25 @@ CACHE_REMOTE = Caching()
 """Sources behind a network are cached."""
 
 
+@dataclass(frozen=True)
+class SourceStatus:
+    """What the chunks that are computed from a source depend on, besides writes to it.
+
+    Attributes
+    ----------
+    incarnation : str
+        Never used again once the source has been replaced.
+    epoch : int
+        Number of times that it has expired.
+    oldest_epoch : int
+        First epoch whose chunks are still served while it cannot be reached.
+    """
+
+    incarnation: str
+    epoch: int
+    oldest_epoch: int
+
+
 @dataclass
 class _Opened:
     """Handles of one incarnation of a source, and its levels when it was opened."""
@@ -131,7 +157,14 @@ class Upstream:
         Its state, shared with other processes.
     counters : SourceCounters
         Counters of its reads.
+
+    Attributes
+    ----------
+    is_input : bool
+        Whether virtual layers are computed from it, so that it is worth knowing whether its voxels have changed.
     """
+
+    depth = 0
 
     def __init__(
         self,
@@ -142,6 +175,7 @@ class Upstream:
         counters: SourceCounters,
     ) -> None:
         self.rights, self.caching, self.counters = rights, caching, counters
+        self.is_input = False
         self._uri = source if isinstance(source, str) else ""
         self._given: ReadableSource | None = None if isinstance(source, str) else source
         self._states = states
@@ -171,6 +205,11 @@ class Upstream:
     def waiting(self) -> AbstractContextManager[None]:
         """Return the context in which a request reads or writes the store, and lets others work if that is remote."""
         return waiting(self.identity) if self.is_remote else nullcontext()
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is on this machine."""
+        return "://" not in locate(self._uri).path if self._uri else True
 
     def open(self) -> ReadableSource:
         """Return the source, as it was when it was last checked.
@@ -206,10 +245,9 @@ class Upstream:
                 source = opened.level(number)
                 if source is None:
                     return None
-                oldest = state.epoch - math.ceil(self.caching.stale_s / self.caching.ttl_s)
                 array = opened.arrays[number] = CachedArray(
                     self.identity, state.incarnation, number, chunk_grid(source, source.spec), source.spec.dtype,
-                    source.read, self.counters, state.epoch, oldest,
+                    source.read, self.counters, state.epoch, self._oldest_epoch(state),
                 )  # fmt: skip
             return array
 
@@ -219,10 +257,25 @@ class Upstream:
         state = self._states.get(self.identity)
         return state is not None and _may_change(self._given) and self._age_s(state) >= self.caching.ttl_s
 
-    def version(self, generation: int) -> str:
-        """Return a text that changes whenever voxels may have changed; `generation` is that of its writes."""
+    def version(self, generations: Generations) -> str:
+        """Return a text that changes whenever voxels may have changed."""
         _, state = self._current()
+        generation = generations.version(self.identity)
         return hashlib.sha256(f"{state.incarnation}/{state.epoch}/{generation}".encode()).hexdigest()[:16]
+
+    def status(self) -> SourceStatus:
+        """Return its state, as it was when it was last checked; with each edit of segments it is another one."""
+        opened, state = self._current()
+        edited = ability(opened.source, SupportsPinnedVersions)
+        edit = "" if edited is None else f"@{edited.current_version()}"
+        return SourceStatus(f"{state.incarnation}{edit}", state.epoch, self._oldest_epoch(state))
+
+    def scales(self) -> tuple[Scale | None, ...]:
+        """Return the scales of all levels."""
+        return self._current()[0].scales
+
+    def _oldest_epoch(self, state: SourceState) -> int:
+        return state.epoch - math.ceil(self.caching.stale_s / self.caching.ttl_s)
 
     def check(self) -> bool:
         """Find out whether the source was replaced, once a second at most; return whether it was."""
@@ -350,7 +403,7 @@ class Upstream:
         """Find out whether the source is still what it was; not to be able to is no reason to drop what is cached."""
         try:
             source = self._open_source()
-            version = _version(source, detailed=self.is_cached)
+            version = _version(source, detailed=self.is_cached or self.is_input)
         except NotFound as error:
             self._failure = (time.monotonic(), error)
             self._by_hops.clear()

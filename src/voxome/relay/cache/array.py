@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from voxome.geometry import BlockGrid, Box
 from voxome.relay.cache.counters import SourceCounters
+from voxome.relay.cache.generations import ENTERED, Generations, entered
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,12 @@ class CachedArray:
         Number of times that the source has expired; chunks of earlier epochs are stale.
     oldest_epoch : int
         Stale chunks of this epoch and later ones are served while the source cannot be reached.
+    origins : function, optional
+        Of an array that is computed: box → the stored arrays, and their boxes, on which its voxels depend.
+    depth : int
+        Number of arrays, each computed from the next, down to a stored one.
+    pool : str
+        Arrays with the same share the threads that fetch; by default those of a source.
     """
 
     source: str
@@ -50,6 +57,9 @@ class CachedArray:
     counters: SourceCounters = field(default_factory=SourceCounters)
     epoch: int = 0
     oldest_epoch: int = 0
+    origins: Callable[[Box], Sequence[tuple[CachedArray, Box]]] | None = None
+    depth: int = 0
+    pool: str = ""
 
     @cached_property
     def _digest(self) -> bytes:
@@ -63,6 +73,21 @@ class CachedArray:
     def name(self, chunk: int) -> str:
         """Return the name of a chunk among all of the source."""
         return f"{self.level}/{chunk}"
+
+    def origins_of(self, box: Box) -> Sequence[tuple[CachedArray, Box]]:
+        """Return the stored arrays, and their boxes, on which the voxels of a box depend."""
+        return [(self, box)] if self.origins is None else self.origins(box)
+
+    def generation(self, chunk: int, generations: Generations) -> int:
+        """Return a number that changes when the chunk, or one from which it is computed, is written."""
+        if self.origins is None:
+            return generations.of(self.source, self.name(chunk))
+        digest = hashlib.blake2b(digest_size=8)
+        for array, box in self.origins(self.grid[chunk].write):
+            names = [array.name(other) for other in array.grid.touching(box)]
+            for name in (*names, *map(entered, names), ENTERED):
+                digest.update(generations.of(array.source, name).to_bytes(8, "big"))
+        return int.from_bytes(digest.digest(), "big") >> 1  # 63 bits, as SQLite takes
 
     def names(self, box: Box) -> list[str]:
         """Return the names of the chunks that a box touches."""

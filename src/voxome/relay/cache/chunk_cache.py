@@ -23,7 +23,7 @@ from voxome.relay.cache.entry import CachedChunk
 from voxome.relay.cache.generations import Generations
 from voxome.relay.cache.leases import Leases
 from voxome.relay.cache.memory import MemoryTier
-from voxome.relay.cache.status import record
+from voxome.relay.cache.status import record, recording
 from voxome.relay.threads import waiting
 
 _THREADS = 16
@@ -141,7 +141,7 @@ class ChunkCache:
                 yield index, found_or_fetched.chunk
 
     def _look_up(self, array: CachedArray, index: int) -> _Lookup:
-        key, generation = array.key(index), self.generations.of(array.source, array.name(index))
+        key, generation = array.key(index), array.generation(index, self.generations)
         stale = None
         chunk = self.memory.get(key)
         if chunk is not None and chunk.generation == generation:
@@ -163,16 +163,16 @@ class ChunkCache:
             running = self._flights.get(flight)
             if running is not None:
                 return running, True
-            started = self._flights[flight] = self._pool(array.source).submit(
+            started = self._flights[flight] = self._pool(array.pool or array.source).submit(
                 copy_context().run, self._fly, flight, array, index, missing
             )
         return started, False
 
-    def _pool(self, source: str) -> ThreadPoolExecutor:
+    def _pool(self, name: str) -> ThreadPoolExecutor:
         """Return the threads of a source, so that one that does not answer holds up no other."""
-        if source not in self._pools:
-            self._pools[source] = ThreadPoolExecutor(_THREADS, "voxome-relay-fetch")
-        return self._pools[source]
+        if name not in self._pools:
+            self._pools[name] = ThreadPoolExecutor(_THREADS, "voxome-relay-fetch")
+        return self._pools[name]
 
     def _fly(self, flight: tuple[bytes, int, int], array: CachedArray, index: int, missing: _Lookup) -> _Found:
         try:
@@ -182,13 +182,13 @@ class ChunkCache:
                 del self._flights[flight]
 
     def _fetch(self, array: CachedArray, index: int, missing: _Lookup) -> _Found:
-        with self._lease(missing):
-            if self._leases is not None:
-                found = self._look_up(array, index)
-                if found.fresh is not None:  # another process has fetched it
-                    return _Found(found.fresh.chunk, "collapsed")
+        with self._lease(array, missing):
+            found = self._look_up(array, index)
+            if found.fresh is not None:  # another process, or a fetch that has just ended, has fetched it
+                return _Found(found.fresh.chunk, "collapsed")
             try:
-                voxels = self._read_source(array, array.grid[index].write)
+                with recording() as inputs:
+                    voxels = self._read_source(array, array.grid[index].write)
             except _REFUSALS:
                 raise
             except (StoreError, OSError):
@@ -196,6 +196,8 @@ class ChunkCache:
                     raise
                 return _Found(missing.stale, "stale")
             chunk = CachedChunk(voxels, missing.generation, array.epoch)
+            if inputs["stale"]:  # it was computed from chunks that may have changed
+                return _Found(chunk, "stale")
             in_memory = self.memory.put(missing.key, chunk)
             on_disk = self.disk is not None and self.disk.put(missing.key, chunk)
         return _Found(chunk, "stored" if in_memory or on_disk else "unstored")
@@ -215,8 +217,10 @@ class ChunkCache:
         voxels.flags.writeable = False
         return voxels
 
-    def _lease(self, missing: _Lookup) -> AbstractContextManager[None]:
-        return nullcontext() if self._leases is None else self._leases.hold(missing.key, missing.generation)
+    def _lease(self, array: CachedArray, missing: _Lookup) -> AbstractContextManager[None]:
+        if self._leases is None:
+            return nullcontext()
+        return self._leases.hold(missing.key, missing.generation, array.depth)
 
     def _count(self, array: CachedArray, result: Result) -> None:
         array.counters.add(_COUNTERS[result])

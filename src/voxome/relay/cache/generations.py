@@ -21,6 +21,13 @@ _SOURCES, _CHUNKS, PROCESSES = 2**10, 2**16, 64
 _NUMBER = np.dtype("uint64")
 _COUNT = np.dtype("uint16")
 _BYTES = (2 * _SOURCES + _CHUNKS) * _NUMBER.itemsize + PROCESSES * _SOURCES * _COUNT.itemsize
+ENTERED = "entered"
+"""What stands for all writes of a source that are in the journal of the relay."""
+
+
+def entered(chunk: str) -> str:
+    """Return the name of the writes to a chunk that are in the journal of the relay."""
+    return f"{ENTERED}/{chunk}"
 
 
 class Generations:

@@ -14,7 +14,8 @@ _FILES = 2**14
 class Leases:
     """Locks on files, which the system frees when a process dies.
 
-    Keys share files by their hashes; a thread holds one lease at a time, so no two wait for each other.
+    Keys share files by their hashes. A thread that holds a lease waits only for others of less depth, so no two wait
+    for each other.
 
     Parameters
     ----------
@@ -27,12 +28,13 @@ class Leases:
         folder.mkdir(parents=True, exist_ok=True)
 
     @contextmanager
-    def hold(self, key: bytes, generation: int) -> Iterator[None]:
+    def hold(self, key: bytes, generation: int, depth: int = 0) -> Iterator[None]:
         """Wait until no other thread or process holds the lease, then hold it inside the context.
 
         A fetch that began before a write has another generation, so it holds up no reader after the write.
         """
-        name = f"{(int.from_bytes(key[:4], 'big') ^ generation) % _FILES}.lock"
+        number = (int.from_bytes(key[:4], "big") ^ generation) % _FILES
+        name = f"{depth}-{number}.lock" if depth else f"{number}.lock"
         file = os.open(self._folder / name, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(file, fcntl.LOCK_EX)

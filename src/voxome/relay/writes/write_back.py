@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,7 +16,7 @@ from voxome.errors import CorruptData, StoreError
 from voxome.geometry import Box
 from voxome.geometry.box_locks import BoxLocks
 from voxome.relay.box_locks import SupportsHold
-from voxome.relay.cache.generations import Generations
+from voxome.relay.cache.generations import ENTERED, Generations, entered
 from voxome.relay.writes.entry import WriteEntry, layout_of
 from voxome.relay.writes.frame import Voxels
 from voxome.relay.writes.index import Backlog
@@ -82,8 +82,11 @@ class WriteBack:
         box: Box,
         voxels: Voxels,
         check: Callable[[], None] | None = None,
+        chunks: Iterable[str] | None = (),
     ) -> None:
         """Enter a write to a level of the source `name`; `check` is called while nobody else writes the box.
+
+        What is computed from `chunks`, or from any if None, is not valid afterwards; they themselves are.
 
         Raises
         ------
@@ -97,7 +100,7 @@ class WriteBack:
         with self._locks.hold((source, level), box):
             if check is not None:
                 check()
-            with self._generations.writing(source, ()):
+            with self._generations.writing(source, [ENTERED] if chunks is None else map(entered, chunks)):
                 self.journal.append(entry, voxels)
 
     def read(

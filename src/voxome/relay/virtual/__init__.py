@@ -1,0 +1,1 @@
+"""Virtual layers: a tool over sources, computed a chunk at a time."""
