@@ -10,7 +10,7 @@ from voxome.relay.virtual.slots import ComputeSlots
 
 
 @pytest.mark.parametrize(("threads", "nbytes"), [(1, 1), (8, 60)])
-def test_no_more_run_than_threads_and_memory_allow(threads: int, nbytes: int) -> None:
+def test_computations_wait_for_threads_and_memory(threads: int, nbytes: int) -> None:
     slots, entered = ComputeSlots(threads, 100), Event()
 
     def run() -> None:
