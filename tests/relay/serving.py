@@ -14,6 +14,7 @@ import voxome
 from voxome.relay.accounts import Accounts, Membership, Token, User
 from voxome.relay.app import create_app
 from voxome.relay.catalogue.memory import MemoryCatalogue
+from voxome.relay.collections import Collections
 from voxome.relay.dialect import open_dialects
 from voxome.relay.relay import Relay
 from voxome.relay.secrets import digest
@@ -28,6 +29,7 @@ def serving(
     *,
     members: Mapping[str, str | None] | None = None,
     allow_origins: Sequence[str] = (),
+    collections: Collections | None = None,
 ) -> Iterator[str]:
     """Yield the URL of a relay.
 
@@ -41,13 +43,15 @@ def serving(
         Name of a user → the group they are in, if any. The token of a user is ``NAME-token``.
     allow_origins : sequence of str
         Web pages that may read.
+    collections : Collections, optional
+        Annotations that it serves.
     """
     catalogue = MemoryCatalogue()
     for name, group in (members or {}).items():
         catalogue.write(add=[User(name=name), Token(digest=digest(f"{name}-token"), user=name)])
         if group is not None:
             catalogue.write(add=[Membership(group=group, user=name, rank="member")])
-    relay = Relay(catalogue, Accounts(catalogue), "memory://unused", sources)
+    relay = Relay(catalogue, Accounts(catalogue), "memory://unused", sources, collections=collections or Collections())
     with in_thread(create_app(open_dialects(relay, dialects), allow_origins=allow_origins)) as url:
         yield url
 

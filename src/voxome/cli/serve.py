@@ -38,6 +38,10 @@ def serve(
         Any, typer.Option(parser=parse_whole, metavar="N", help="Port; any free one if 0, by default 8090.")
     ] = None,
     workers: Annotated[Any, typer.Option(parser=parse_count, metavar="N", help="Number of processes.")] = None,
+    annotations: Annotated[
+        list[str] | None,
+        typer.Option(metavar="[NAME=]URI", help="Precomputed annotations that everybody may read. Repeatable."),
+    ] = None,
     writable: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Volume that admins may also write. Repeatable.")
     ] = None,
@@ -91,6 +95,8 @@ def serve(
         "log": {"access": access_log},
         "tls": {"certificate": tls_certificate, "key": tls_key},
     }  # fmt: skip
+    if annotations:
+        options["annotations"] = {name: {"uri": uri} for name, uri in map(split_name, annotations)}
     config = build_config(sources or [], writable or [], options)
     serve_relay(config, started=lambda url: _announce(url, config, json=json))
 
@@ -191,7 +197,7 @@ def _override(values: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]
 
 def _announce(url: str, config: RelayConfig, *, json: bool) -> None:
     if json:
-        show_json({"url": url, "sources": list(config.sources)})
+        show_json({"url": url, "sources": list(config.sources), "annotations": list(config.annotations)})
         sys.stdout.flush()
     else:
-        typer.echo("\n".join([f"Serving at {url}", *(f"  {name}" for name in config.sources)]))
+        typer.echo("\n".join([f"Serving at {url}", *(f"  {name}" for name in [*config.sources, *config.annotations])]))

@@ -131,6 +131,21 @@ class SourceConfig(_Model):
         return Caching(self.cache, self.ttl_s, self.stale_s)
 
 
+class AnnotationsConfig(_Model):
+    """A collection of annotations that is served.
+
+    Attributes
+    ----------
+    uri : str
+        A precomputed collection.
+    readers : tuple of str
+        Groups, as of a source.
+    """
+
+    uri: str = Field(min_length=1)
+    readers: tuple[str, ...] = (PUBLIC,)
+
+
 class CacheConfig(_Model):
     """The cache.
 
@@ -180,6 +195,8 @@ class RelayConfig(_Model):
         Number of processes.
     sources : mapping of str to SourceConfig
         Volumes by name.
+    annotations : mapping of str to AnnotationsConfig
+        Collections of annotations by name.
     dialects : tuple of str
         APIs; by default all.
     catalogue : Path or None
@@ -214,6 +231,7 @@ class RelayConfig(_Model):
     port: Annotated[int, Field(ge=0, le=65535)] = 8090
     workers: Annotated[int, Field(ge=1, le=32)] = 1
     sources: dict[str, SourceConfig] = {}
+    annotations: dict[str, AnnotationsConfig] = {}
     dialects: tuple[str, ...] = ()
     catalogue: Path | None = None
     data: Path | None = None
@@ -242,6 +260,8 @@ def parse_config(values: dict[str, Any], where: str) -> RelayConfig:
         config = RelayConfig.model_validate(values)
     except ValidationError as error:
         raise InvalidInput(f"{where}: " + "; ".join(_problem(values, one) for one in error.errors())) from None
+    if twice := sorted(set(config.sources) & set(config.annotations)):
+        raise InvalidInput(f"{where}: {', '.join(twice)} names both a volume and annotations; choose another name")
     if (config.catalogue is None) != (config.data is None):
         raise InvalidInput(f"{where}: catalogue and data need each other; add the missing one, or leave out both")
     return config
@@ -270,6 +290,7 @@ def _problem(values: dict[str, Any], error: Any) -> str:
 
 def _known(path: tuple[int | str, ...]) -> list[str]:
     models: dict[str, type[BaseModel]] = {
+        "annotations": AnnotationsConfig,
         "sources": SourceConfig,
         "cache": CacheConfig,
         "limits": Limits,

@@ -19,7 +19,7 @@ from starlette.responses import JSONResponse, Response
 from voxome.errors import NotFound
 from voxome.relay.http import NOT_KEPT, LongResponse, PreconditionFailed
 
-_RANGE = re.compile(r"\s*bytes\s*=\s*(\d*)\s*-\s*(\d*)\s*", re.IGNORECASE | re.ASCII)
+RANGE = re.compile(r"\s*bytes\s*=\s*(\d*)\s*-\s*(\d*)\s*", re.IGNORECASE | re.ASCII)
 _ETAG = re.compile(r'\s*(W/)?("[^"]*"|[^",\s]+)\s*')
 _YEAR_S = 31_536_000
 
@@ -66,12 +66,12 @@ def file_response(request: Request, file: FileAnswer, *, public: bool) -> Respon
     public : bool
         Whether everybody may read it; shared caches keep nothing else.
     """
-    headers = _cache_headers(file, public=public)
+    headers = cache_headers(file.etag, public=public, immutable=file.immutable)
     conditions = request.headers
-    if "if-match" in conditions and not _matches(conditions["if-match"], file.etag, weak=False):
+    if "if-match" in conditions and not matches_etag(conditions["if-match"], file.etag, weak=False):
         message = f"the file is another version: its ETag is {file.etag}"
         return JSONResponse({"message": message}, 412, headers | NOT_KEPT)
-    if "if-none-match" in conditions and _matches(conditions["if-none-match"], file.etag, weak=True):
+    if "if-none-match" in conditions and matches_etag(conditions["if-none-match"], file.etag, weak=True):
         return Response(status_code=304, headers=headers)
     size = memoryview(file.content).nbytes
     headers |= {"Accept-Ranges": "bytes", "Content-Length": str(size)}
@@ -118,27 +118,28 @@ def check_write(headers: Headers, current: Callable[[], str | None]) -> None:
     if match is not None:
         if etag is None:
             raise NotFound("the file that is to be replaced does not exist")
-        if not _matches(match, etag, weak=False):
+        if not matches_etag(match, etag, weak=False):
             raise PreconditionFailed(f"the file is another version: its ETag is {etag}")
-    if none_match is not None and etag is not None and _matches(none_match, etag, weak=True):
+    if none_match is not None and etag is not None and matches_etag(none_match, etag, weak=True):
         raise PreconditionFailed(f"the file exists already, with the ETag {etag}")
 
 
-def _cache_headers(file: FileAnswer, *, public: bool) -> dict[str, str]:
+def cache_headers(etag: str, *, public: bool, immutable: bool = False) -> dict[str, str]:
+    """Return the headers by which caches keep a file."""
     reach = "public" if public else "private"
-    lifetime = f"max-age={_YEAR_S}, immutable" if file.immutable else "no-cache"
+    lifetime = f"max-age={_YEAR_S}, immutable" if immutable else "no-cache"
     vary = {} if public else {"Vary": "Authorization, Cookie"}
-    return {"ETag": file.etag, "Cache-Control": f"{reach}, {lifetime}", **vary}
+    return {"ETag": etag, "Cache-Control": f"{reach}, {lifetime}", **vary}
 
 
 def _requested_range(request: Request, etag: str, size: int) -> range | None:
     """Return the bytes that are requested, none of them if there are no such; None for the whole file."""
-    match = _RANGE.fullmatch(request.headers.get("range", ""))
+    match = RANGE.fullmatch(request.headers.get("range", ""))
     condition = request.headers.get("if-range")
     if (
         match is None
         or not any(match.groups())
-        or (condition is not None and not _matches(condition, etag, weak=False))
+        or (condition is not None and not matches_etag(condition, etag, weak=False))
     ):
         return None
     first, last = (None if not digits else _bounded(digits, size) for digits in match.groups())
@@ -162,7 +163,7 @@ def _is_less(one: str, other: str) -> bool:
     return (len(first), first) < (len(second), second)
 
 
-def _matches(condition: str, etag: str, *, weak: bool) -> bool:
+def matches_etag(condition: str, etag: str, *, weak: bool) -> bool:
     """Return whether a list of ETags, quoted or not, has `etag`; weak ones count only for `weak` comparisons."""
     if condition.strip() == "*":
         return True

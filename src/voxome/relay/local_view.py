@@ -8,28 +8,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
+from typing import cast
 
 from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.routing import BaseRoute, Mount
-from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from voxome.calls import explain_calls
 from voxome.contracts.abilities import SupportsPinnedVersions, ability
 from voxome.contracts.shapes import Annotations
+from voxome.contracts.stored_files import SupportsStoredFiles
 from voxome.contracts.uri import Location, location_text
 from voxome.errors import InvalidInput
 from voxome.extras import require
 from voxome.relay.accounts import PUBLIC, Accounts
 from voxome.relay.app import create_app
 from voxome.relay.catalogue.memory import MemoryCatalogue
+from voxome.relay.collections import PermittedCollections
 from voxome.relay.dialect import open_dialects
-from voxome.relay.dialects.view.dialect import ViewDialect, source_url, versioned
+from voxome.relay.dialects.view.dialect import ViewDialect
+from voxome.relay.dialects.view.source_layers import source_url, versioned
 from voxome.relay.permitted import PermittedSources
 from voxome.relay.relay import Relay
 from voxome.relay.rights import PUBLIC_READ, Rights
 from voxome.relay.serve import in_thread
-from voxome.relay.sources import Sources
 from voxome.resources.shapes import Points
 from voxome.resources.volume import Volume
 from voxome.resources.volume_like import VolumeLike
@@ -40,7 +41,6 @@ from voxome.viewer.meshed import with_meshes
 from voxome.viewer.state_text import State
 from voxome.viewer.states import Layer, build_state
 
-_FILES = "files"
 _EDITABLE = Rights(writers=frozenset({PUBLIC}))
 _DRAWN = "annotations"
 """Layer of the annotations that are drawn in the viewer."""
@@ -135,18 +135,17 @@ def view(
     stack = ExitStack()
     try:
         scratch = Path(stack.enter_context(TemporaryDirectory(prefix="voxome-view-")))
-        sources = Sources()
-        paths = {one.name: _serve(one, sources, scratch, proofread=proofread) for one in contents}
         catalogue = MemoryCatalogue()
-        relay = Relay(catalogue, Accounts(catalogue), "memory://view", sources)
+        relay = Relay(catalogue, Accounts(catalogue), "memory://view")
+        for one in contents:
+            _serve(one, relay, scratch, proofread=proofread)
         edited = (
             {} if annotate is None else {_DRAWN: KeptAnnotations.at(location_text(annotate), _voxel_size(contents))}
         )
-        first = _FirstState(contents, paths, edited)
+        first = _FirstState(contents, edited)
         dialects = [
             *open_dialects(relay, ["precomputed"]),
             ViewDialect(relay, first, edited, accounts=False),
-            _Files(scratch),
         ]
         address = stack.enter_context(in_thread(_for_hosts(create_app(dialects), hosts), port=port))
     except BaseException:
@@ -181,17 +180,20 @@ def _contents(
     return contents
 
 
-def _serve(content: Content, sources: Sources, scratch: Path, *, proofread: bool) -> str | None:
-    """Make a content available; return its path if it is no source of the relay."""
-    if isinstance(content.resource, Volume):
-        edited = proofread and ability(content.resource.source, SupportsPinnedVersions) is not None
-        sources.add(content.name, with_meshes(content.resource), _EDITABLE if edited else PUBLIC_READ)
-        return None
-    folder = scratch / content.name
-    points = create_annotations(f"precomputed://{folder}", content.resource)
-    if len(points) != 1:
-        raise InvalidInput(f"{content.name} has annotations of {len(points)} shapes; view those of one shape")
-    return f"{_FILES}/{content.name}"
+def _serve(content: Content, relay: Relay, scratch: Path, *, proofread: bool) -> None:
+    """Make a content available under its name."""
+    resource = content.resource
+    if isinstance(resource, Volume):
+        edited = proofread and ability(resource.source, SupportsPinnedVersions) is not None
+        relay.sources.add(content.name, with_meshes(resource), _EDITABLE if edited else PUBLIC_READ)
+        return
+    stored = ability(resource.source, SupportsStoredFiles) if isinstance(resource, Points) else None
+    if stored is None or stored.stored_files("annotations") is None:
+        points = create_annotations(f"precomputed://{scratch / content.name}", resource)
+        if len(points) != 1:
+            raise InvalidInput(f"{content.name} has annotations of {len(points)} shapes; view those of one shape")
+        resource = points[0]
+    relay.collections.add(content.name, cast("Points", resource).source)
 
 
 def _voxel_size(contents: Sequence[Content]) -> tuple[float, float, float] | None:
@@ -205,14 +207,15 @@ class _FirstState:
     """The state that the page begins with: all contents, images at the bottom."""
 
     contents: Sequence[Content]
-    paths: Mapping[str, str | None]
     edited: Mapping[str, KeptAnnotations]
 
-    def __call__(self, sources: PermittedSources, names: Sequence[str], base: str) -> State:
+    def __call__(
+        self, sources: PermittedSources, collections: PermittedCollections, names: Sequence[str], base: str
+    ) -> State:
         order = {"image": 0, "segmentation": 1, "annotation": 2}
         layers = [
             Layer(
-                one.name, one.type, self._url(one.name, sources, base), tuple(one.segments), one.colours, one.visible,
+                one.name, one.type, self._url(one, sources, base), tuple(one.segments), one.colours, one.visible,
                 one.linked,
             )
             for one in sorted(self.contents, key=lambda one: order[one.type])
@@ -223,19 +226,6 @@ class _FirstState:
             layers.append(Layer(name, "annotation", "", linked=linked, annotations=kept.read()))
         return build_state(layers, _voxel_size(self.contents))
 
-    def _url(self, name: str, sources: PermittedSources, base: str) -> str:
-        path = self.paths[name]
-        return source_url(base, versioned(sources, name)) if path is None else f"precomputed://{base}{path}"
-
-
-@dataclass(frozen=True)
-class _Files:
-    """Files of a folder under ``/files``."""
-
-    folder: Path
-
-    def routes(self) -> Sequence[BaseRoute]:
-        return [Mount(f"/{_FILES}", StaticFiles(directory=self.folder, follow_symlink=False))]
-
-    def close(self) -> None:
-        """Do nothing: no work is left in the background."""
+    def _url(self, content: Content, sources: PermittedSources, base: str) -> str:
+        is_volume = isinstance(content.resource, Volume)
+        return source_url(base, versioned(sources, content.name) if is_volume else content.name)

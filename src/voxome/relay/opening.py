@@ -31,10 +31,12 @@ from voxome.relay.cache.memory import MemoryTier
 from voxome.relay.catalogue.contract import Catalogue
 from voxome.relay.catalogue.memory import MemoryCatalogue
 from voxome.relay.catalogue.sql import SqlCatalogue
+from voxome.relay.collections import Collections
 from voxome.relay.config import CacheConfig, RelayConfig, SourceConfig
 from voxome.relay.dialect import open_dialects
 from voxome.relay.operation import Operation
 from voxome.relay.relay import Relay
+from voxome.relay.rights import Rights
 from voxome.relay.secrets import digest
 from voxome.relay.sources import Sources
 from voxome.relay.upstream import is_edited
@@ -119,10 +121,16 @@ def opened(shared: SharedConfig) -> Iterator[Starlette]:
         )
         rows = {name: None if table is None else table[number] for number, name in enumerate(config.sources)}
         add_sources(sources, config, lambda name: SourceCounters(rows[name], cache.generations.process))
+        collections = Collections()
+        for name, one in config.annotations.items():
+            collections.add(name, one.uri, Rights(frozenset(one.readers)))
         root = "memory://relay" if config.data is None else f"zarr://{config.data.absolute()}"
         accounts, largest = Accounts(records, admins(config.admin_token_env)), config.largest_cutout_mib * _MIB
         names = {name: source.boss for name, source in config.sources.items() if source.boss is not None}
-        relay = Relay(records, accounts, root, sources, largest, dialect_names={"boss": names}, locks=locks)
+        relay = Relay(
+            records, accounts, root, sources, largest, dialect_names={"boss": names}, locks=locks,
+            collections=collections,
+        )  # fmt: skip
         with _one_at_a_time(folder):
             dialects = open_dialects(relay, config.dialects)
         operation = Operation(relay, cache)

@@ -9,6 +9,7 @@ from voxome.geometry.box_locks import BoxLocks
 from voxome.relay.accounts import Accounts
 from voxome.relay.box_locks import SupportsHold
 from voxome.relay.catalogue.contract import Catalogue
+from voxome.relay.collections import Collections
 from voxome.relay.sources import Sources
 from voxome.relay.stopping import Stopping
 from voxome.relay.threads import RequestThreads
@@ -38,6 +39,8 @@ class Relay:
         Locks on boxes that dialects write under their data URI, shared with the other processes of the relay.
     stopping : Stopping
         Whether the server is stopping.
+    collections : Collections
+        Annotations that are served.
     """
 
     catalogue: Catalogue
@@ -49,3 +52,4 @@ class Relay:
     dialect_names: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     locks: SupportsHold = field(default_factory=BoxLocks, repr=False)
     stopping: Stopping = field(default_factory=Stopping, repr=False)
+    collections: Collections = field(default_factory=Collections)

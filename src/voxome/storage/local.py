@@ -49,6 +49,10 @@ class LocalPath(StoragePath):
             stat = (Path(self.path) / key).stat()
         return f"{stat.st_mtime_ns}-{stat.st_size}"
 
+    def size(self) -> int | None:
+        with map_errors(str(self), invalid=StoreError):
+            return Path(self.path).stat().st_size
+
     def tree_state(self) -> str | None:
         """Return a text that changes with the inode, size or time of any file below this folder, except locks."""
         digest = hashlib.sha256()

@@ -267,6 +267,16 @@ class StoragePath(ABC):
         folder = self._folder
         return folder._content(self.name, folder.kvstore.read(self.name, byte_range=slice(start, stop)))
 
+    def read_part(self, start: int | None, stop: int | None) -> tuple[bytes, str] | None:
+        """Return bytes of the file at this path, and a text that changes with it; otherwise as `read_range`."""
+        folder = self._folder
+        data, generation = folder._stored(self.name, folder.kvstore.read(self.name, byte_range=slice(start, stop)))
+        return None if data is None else (data, hashlib.sha256(generation).hexdigest()[:16])
+
+    def size(self) -> int | None:
+        """Return the bytes of the file at this path; None if the store does not tell without a read."""
+        return None
+
     @cached_property
     def _folder(self) -> StoragePath:
         folder = self.parent

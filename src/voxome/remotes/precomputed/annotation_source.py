@@ -26,6 +26,7 @@ from voxome.remotes.precomputed.annotations import BATCH, AnnotationIndices
 from voxome.remotes.precomputed.folders import INFO, ShapeFolder
 from voxome.remotes.precomputed.info import OWN
 from voxome.remotes.precomputed.provenance import add_provenance, read_provenance
+from voxome.remotes.precomputed.stored_files import FolderFiles
 from voxome.storage.json_store import read_json, update_json
 
 T = TypeVar("T")
@@ -111,6 +112,11 @@ class PrecomputedAnnotations:
             return {**info, OWN: {**own, "relations": {**own.get("relations", {}), **versions}}}
 
         update_json(self._path, INFO, change)
+
+    def stored_files(self, folder: str) -> FolderFiles | None:
+        """Return the files of the indices; None while there are edits beside them, which no file has."""
+        self._refresh()
+        return FolderFiles(self._path) if folder == "annotations" and not len(self._edits) else None
 
     def summarise(self) -> PointsSummary:
         """Return what the metadata and the edits say."""

@@ -40,6 +40,7 @@ from voxome.remotes.precomputed.info import (
 )
 from voxome.remotes.precomputed.layers import open_link
 from voxome.remotes.precomputed.provenance import add_provenance, read_provenance
+from voxome.remotes.precomputed.stored_files import FolderFiles
 from voxome.remotes.tensorstore import TensorStoreSource, reorder_axes
 from voxome.storage.json_store import read_json, update_json
 from voxome.storage.path import StoragePath
@@ -148,6 +149,11 @@ class PrecomputedSource(TensorStoreSource):
             )
         self._info = whole_numbers(update_json(self._folder, INFO, lambda old: with_attributes(old, changes)))
         self._spec = self._spec.replace(attributes=free_attributes(self._info))
+
+    def stored_files(self, folder: str) -> FolderFiles | None:
+        """Return the files of meshes or skeletons, as they are stored; None if ``info`` names none."""
+        link = self._info.get(folder) if folder in _LINKED.values() else None
+        return FolderFiles(inside(self._folder, str(link))) if link else None
 
     def read_segment_properties(self) -> Mapping[str, Any] | None:
         """Return the metadata of the properties of segments that ``info`` names; None if it names none."""

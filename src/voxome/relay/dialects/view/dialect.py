@@ -24,11 +24,11 @@ The page sends its own address (`base`), so that the viewer works behind proxies
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 import anyio
 from starlette.requests import Request
@@ -37,23 +37,19 @@ from starlette.routing import BaseRoute, Route
 
 from voxome.errors import InvalidInput, NotFound
 from voxome.relay.accounts import Caller
+from voxome.relay.collections import PermittedCollections
 from voxome.relay.dialects.view.bodies import base_of, json_object
 from voxome.relay.dialects.view.client import client_file, client_folder, start_page
 from voxome.relay.dialects.view.edits import Edits
 from voxome.relay.dialects.view.kept_states import LARGEST_BYTES, find_state, keep_state
 from voxome.relay.dialects.view.login import Login
+from voxome.relay.dialects.view.source_layers import FirstState, may_see, show_sources
 from voxome.relay.files import FileAnswer, file_response
 from voxome.relay.http import endpoint
 from voxome.relay.permitted import PermittedSources
 from voxome.relay.relay import Relay
-from voxome.relay.sources import split_version
 from voxome.relay.stopping import EventStream
 from voxome.viewer.kept_annotations import ChangedElsewhere, KeptAnnotations, digest
-from voxome.viewer.state_text import State
-from voxome.viewer.states import Layer, build_state
-
-MOST_LAYERS = 32
-"""Sources that are shown where the address names none."""
 
 _TOKEN = "relay"
 """Part of the page's address in which Neuroglancer looks for the session of a server."""
@@ -61,11 +57,6 @@ _PAGE = f"/view/v/{_TOKEN}/"
 _ANNOTATIONS = "/view/annotations/{name}"
 _ALIVE_S = 10.0
 """Proxies close connections that are silent for longer."""
-
-_FORMAT = "precomputed"
-
-FirstState = Callable[[PermittedSources, Sequence[str], str], State]
-"""Sources of the caller, names in the address, and address of the relay → state."""
 
 
 class ViewDialect:
@@ -137,8 +128,12 @@ class ViewDialect:
         return file_response(request, client_file(request.path_params["file"]), public=True)
 
     def _first(self, request: Request, caller: Caller, body: bytearray) -> Response:
-        sources = PermittedSources(self._relay.sources, caller)
-        return _json(request, self._first_state(sources, request.query_params.getlist("layer"), base_of(request)))
+        sources, collections = self._permitted(caller)
+        names = request.query_params.getlist("layer")
+        return _json(request, self._first_state(sources, collections, names, base_of(request)))
+
+    def _permitted(self, caller: Caller) -> tuple[PermittedSources, PermittedCollections]:
+        return PermittedSources(self._relay.sources, caller), PermittedCollections(self._relay.collections, caller)
 
     def _keep(self, request: Request, caller: Caller, body: bytearray) -> Response:
         state = json_object(body)
@@ -165,55 +160,12 @@ class ViewDialect:
         return self._edited[name]
 
     def _kept(self, request: Request, caller: Caller, body: bytearray) -> Response:
-        sources, base = PermittedSources(self._relay.sources, caller), base_of(request)
+        names, base = {name for one in self._permitted(caller) for name in one}, base_of(request)
         id = request.path_params["id"]
         try:
-            return _json(request, find_state(self._relay.catalogue, id, base, lambda url: _may_see(sources, url, base)))
+            return _json(request, find_state(self._relay.catalogue, id, base, lambda url: may_see(names, url, base)))
         except NotFound:
             raise NotFound(f"no view {id} is kept here") from None
-
-
-def show_sources(sources: PermittedSources, names: Sequence[str], base: str) -> State:
-    """Return a state with sources as layers: images below labels.
-
-    Raises
-    ------
-    NotFound
-        If a name is that of no source that the caller may read.
-    """
-    chosen = list(names) or list(sources)[:MOST_LAYERS]
-    specs = {name: sources.spec(name) for name in chosen}
-    images = [name for name in chosen if specs[name].kind != "labels"]
-    labels = [name for name in chosen if specs[name].kind == "labels"]
-    layers = [Layer(name, "image", source_url(base, name)) for name in images]
-    layers += [Layer(name, "segmentation", source_url(base, versioned(sources, name))) for name in labels]
-    sizes = (specs[layer.name].voxel_size_nm for layer in layers)
-    return build_state(layers, next((size for size in sizes if size is not None), None))
-
-
-def versioned(sources: PermittedSources, name: str) -> str:
-    """Return the name of a source, with its version now if it is edited: nothing of another version is shown for it."""
-    version = sources.current_version(name)
-    return name if version is None else f"{name}@{version}"
-
-
-def source_url(base: str, name: str) -> str:
-    """Return the data source of Neuroglancer for a source of the relay at `base`."""
-    return f"{_FORMAT}://{base}{_FORMAT}/{quote(name, safe='/@')}"
-
-
-def _may_see(sources: PermittedSources, url: str, base: str) -> bool:
-    """Return whether the caller may read a source, by its address; those of other servers are not ours to refuse."""
-    start = url.find(base)
-    if start < 0:
-        return True
-    path = unquote(url[start + len(base) :]).partition("/")[2]
-    return any(split_version(name)[0] in set(sources) for name in _beginnings(path))
-
-
-def _beginnings(path: str) -> Iterable[str]:
-    parts = path.split("/")
-    return ("/".join(parts[:count]) for count in range(len(parts), 0, -1))
 
 
 def _json(request: Request, state: Any) -> Response:

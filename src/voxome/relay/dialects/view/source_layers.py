@@ -1,0 +1,86 @@
+"""Sources and collections of a relay as layers of Neuroglancer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Iterator, Sequence
+from urllib.parse import quote, unquote
+
+from voxome.relay.collections import PermittedCollections
+from voxome.relay.permitted import PermittedSources
+from voxome.relay.sources import SourceUnavailable, split_version
+from voxome.viewer.state_text import State
+from voxome.viewer.states import Layer, build_state
+
+MOST_LAYERS = 32
+"""Sources that are shown where the address names none."""
+_FORMAT = "precomputed"
+
+FirstState = Callable[[PermittedSources, PermittedCollections, Sequence[str], str], State]
+"""Sources and collections of the caller, names in the address, and address of the relay → state."""
+
+
+def show_sources(
+    sources: PermittedSources, collections: PermittedCollections, names: Sequence[str], base: str
+) -> State:
+    """Return a state with sources as layers: images below labels, annotations on top.
+
+    Relations of annotations are linked to the labels, if there is one layer of them.
+
+    Raises
+    ------
+    NotFound
+        If a name is that of nothing that the caller may read.
+    """
+    chosen = list(names) or [*sources, *collections][:MOST_LAYERS]
+    specs = {name: sources.spec(name) for name in chosen if name not in collections}
+    images = [name for name in specs if specs[name].kind != "labels"]
+    labels = [name for name in specs if specs[name].kind == "labels"]
+    layers = [Layer(name, "image", source_url(base, name)) for name in images]
+    layers += [Layer(name, "segmentation", source_url(base, versioned(sources, name))) for name in labels]
+    for name in chosen:
+        if name in collections:
+            linked = dict.fromkeys(relations(collections, name), labels[0]) if len(labels) == 1 else {}
+            layers.append(Layer(name, "annotation", source_url(base, name), linked=linked))
+    sizes = (spec.voxel_size_nm for spec in specs.values())
+    return build_state(layers, next((size for size in sizes if size is not None), None))
+
+
+def relations(collections: PermittedCollections, name: str) -> list[str]:
+    """Return the relations of a collection, as its metadata name them.
+
+    Raises
+    ------
+    SourceUnavailable
+        If it has no metadata that can be read.
+    """
+    info = collections.read(name, "info")
+    try:
+        return [str(one["id"]) for one in json.loads(b"" if info is None else info.content)["relationships"]]
+    except (KeyError, TypeError, ValueError) as error:
+        raise SourceUnavailable(f"the metadata of {name} cannot be read; see the log of the server") from error
+
+
+def versioned(sources: PermittedSources, name: str) -> str:
+    """Return the name of a source, with its version now if it is edited: nothing of another version is shown for it."""
+    version = sources.current_version(name)
+    return name if version is None else f"{name}@{version}"
+
+
+def source_url(base: str, name: str) -> str:
+    """Return the data source of Neuroglancer for a source or collection of the relay at `base`."""
+    return f"{_FORMAT}://{base}{_FORMAT}/{quote(name, safe='/@')}"
+
+
+def may_see(names: Collection[str], url: str, base: str) -> bool:
+    """Return whether the caller, who may read `names`, may see an address; those of other servers are not ours."""
+    start = url.find(base)
+    if start < 0:
+        return True
+    path = unquote(url[start + len(base) :]).partition("/")[2]
+    return any(split_version(name)[0] in names for name in _beginnings(path))
+
+
+def _beginnings(path: str) -> Iterator[str]:
+    parts = path.split("/")
+    return ("/".join(parts[:count]) for count in range(len(parts), 0, -1))
