@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from voxome.contracts.stored_files import StoredPart
 from voxome.errors import CorruptData
-from voxome.remotes.inflate import SUFFIXES
+from voxome.remotes.decompression import SUFFIXES
 from voxome.remotes.precomputed.folders import NETWORK_SUFFIXES, decompress, inside
 from voxome.storage.path import StoragePath
 
