@@ -1,4 +1,4 @@
-"""Answers that are stored files, read by ranges: no more of a file is fetched than is sent."""
+"""Answers that are stored files, of which only the ranges that are sent are fetched."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def stored_response(
     Raises
     ------
     TooLarge
-        If more is asked for.
+        If more is requested.
     """
     first = read(0, 0)
     if first is None:
@@ -78,7 +78,7 @@ def stored_response(
 
 
 def _selected(request: Request, etag: str, size: int | None) -> tuple[int, int | None] | None:
-    """Return the first byte that is asked for, and one past the last; None for the whole file."""
+    """Return the first requested byte, and one past the last; None for the whole file."""
     match = RANGE.fullmatch(request.headers.get("range", ""))
     condition = request.headers.get("if-range")
     if match is None or (condition is not None and not matches_etag(condition, etag, weak=False)):
