@@ -1,6 +1,7 @@
 # make demo   set up and run the main job on a phantom; results in demo-output/
 # make check  lint, types, layers and the fast tests, in under two minutes
 # make test   everything
+# make fuzz-relay   100,000 hostile requests on a relay, and those of Schemathesis
 # make oldest, make newest   the fast tests with the lowest versions that pyproject.toml allows, and with the newest releases
 PYTHON ?= python3
 BIN := .venv/bin
@@ -9,7 +10,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 OLDEST_PYTHON ?= python3.11
 NEWEST_PYTHON ?= $(or $(lastword $(shell ls -v $$(pyenv root 2>/dev/null)/versions/3.*/bin/python3 2>/dev/null)),$(PYTHON))
 
-.PHONY: demo check lint fast test oldest newest lock-oldest peers cwl clean
+.PHONY: demo check lint fast test fuzz-relay oldest newest lock-oldest peers cwl clean
 
 TRUTH := demo-output/phantom
 # Servers and programs that tests start, as packages of Debian; tests of what is missing skip, or fail under CI.
@@ -39,8 +40,13 @@ lint: .venv/dev
 fast: .venv/dev
 	HYPOTHESIS_PROFILE=fast $(BIN)/pytest --quiet --numprocesses 2 --dist loadscope -m "not slow"
 
-test: .venv/train .venv/intern/ready lint peers
+test: .venv/train .venv/intern/ready .venv/fuzz/ready lint peers
 	$(BIN)/pytest --numprocesses auto --dist loadscope --no-loadscope-reorder
+
+# hostile requests on every dialect of a relay
+fuzz-relay: .venv/dev .venv/fuzz/ready
+	PYTHONPATH=tests $(BIN)/python -m relay.fuzz.run --requests 100000
+	PYTHONPATH=tests $(BIN)/python -m relay.fuzz.described --examples 500
 
 oldest: .venv/oldest/ready
 	HYPOTHESIS_PROFILE=fast .venv/oldest/bin/python -m pytest --quiet --numprocesses 2 --dist loadscope -m "not slow"
@@ -91,6 +97,11 @@ cwl: .venv/dev
 .venv/intern/ready: constraints-intern.txt | .venv/bin/python
 	$(PYTHON) -m venv .venv/intern
 	.venv/intern/bin/python -m pip install --quiet --disable-pip-version-check --requirement constraints-intern.txt
+	touch $@
+
+.venv/fuzz/ready: constraints-fuzz.txt | .venv/bin/python
+	$(PYTHON) -m venv .venv/fuzz
+	.venv/fuzz/bin/python -m pip install --quiet --disable-pip-version-check --requirement constraints-fuzz.txt
 	touch $@
 
 clean:

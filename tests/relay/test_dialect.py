@@ -84,6 +84,17 @@ def test_a_dialect_at_the_root_gets_the_paths_of_no_other() -> None:
     assert (root.closed, other.closed) == (1, 1)
 
 
+def test_another_method_on_a_path_is_405_although_there_is_a_dialect_at_the_root() -> None:
+    class One(Fixed):
+        def routes(self) -> list[Route]:  # type: ignore[override]
+            return [Route("/one", lambda request: PlainTextResponse("x"), methods=["GET"])]
+
+    with in_thread(create_app([Fixed("root", "/"), One("one", "/one")])) as url:
+        answer = httpx.put(f"{url}/one")
+        assert (answer.status_code, set(answer.headers["allow"].split(", "))) == (405, {"GET", "HEAD"})
+        assert httpx.get(f"{url}/two").text == "root"
+
+
 def test_browsers_may_read_where_pages_are_allowed(relay: Relay) -> None:
     class Plain(Fixed):
         def routes(self) -> list[Route]:  # type: ignore[override]

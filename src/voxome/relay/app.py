@@ -9,8 +9,8 @@ from typing import Any
 
 from anyio import to_thread
 from starlette.applications import Starlette
-from starlette.routing import BaseRoute, Mount
-from starlette.types import ASGIApp
+from starlette.routing import BaseRoute, Match, Mount
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from voxome.relay.access_log import AccessLog, Write
 from voxome.relay.bodies import BoundedRequests
@@ -55,12 +55,14 @@ def create_app(
             await to_thread.run_sync(stack.close)
 
     routes = [route for dialect in dialects for route in dialect.routes()]
+    others = [route for route in routes if not _is_at_root(route)]
+    roots = [_AtRoot(route, others) for route in routes if _is_at_root(route)]
     app = _Application(
         allow_origins,
         instance or secrets.token_hex(8),
         limits,
         log,
-        routes=sorted(routes, key=_is_at_root),
+        routes=[*others, *roots],
         lifespan=lifespan,
     )
     app.state.dialects = dialects
@@ -85,3 +87,18 @@ class _Application(Starlette):
 
 def _is_at_root(route: BaseRoute) -> bool:
     return isinstance(route, Mount) and route.path == ""
+
+
+class _AtRoot(BaseRoute):
+    """A mount at the root, which gets what no other route has: a path with another method is answered there."""
+
+    def __init__(self, mount: BaseRoute, others: Sequence[BaseRoute]) -> None:
+        self._mount, self._others = mount, others
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        if any(one.matches(scope)[0] is Match.PARTIAL for one in self._others):
+            return Match.NONE, {}
+        return self._mount.matches(scope)
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._mount.handle(scope, receive, send)

@@ -131,7 +131,7 @@ class GuardedProtocol(HttpToolsProtocol):
                 self._allow(self._limits.header_s)
             self._unparsed += len(data)
         super().data_received(data)
-        if self._unparsed > self._limits.header_kib * 1024:
+        if self._unparsed > self._limits.header_kib * 1024 and not self.is_closing:
             self._refuse(431, f"the headers are over {self._limits.header_kib} KiB")
 
     def on_headers_complete(self) -> None:
@@ -203,12 +203,12 @@ class GuardedProtocol(HttpToolsProtocol):
         self._allow(_DRAIN_S)
 
     def _refuse(self, status: int, message: str) -> None:
-        if self._is_waiting and not self._stream.is_closing():
-            self._stream.write(self._guard.refusal(status, message))
         if self.is_closing:
             self._close()
-        else:
-            self._drain()
+            return
+        if self._is_waiting:
+            self._stream.write(self._guard.refusal(status, message))
+        self._drain()
 
     def _allow(self, seconds: float) -> None:
         self._deadline = self.loop.time() + seconds

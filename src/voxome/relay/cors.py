@@ -81,7 +81,6 @@ def _preflight(scope: Scope) -> Response:
     return Response(
         status_code=204,
         headers={
-            "Allow": _METHODS,
             "Access-Control-Allow-Methods": _METHODS,
             "Access-Control-Allow-Headers": ", ".join(sorted(allowed)),
             "Access-Control-Max-Age": str(_DAY_S),

@@ -25,7 +25,7 @@ def _is_id(value: str) -> str:
 
 
 Name = Annotated[str, Field(min_length=1, max_length=500, description="Name of the source.", examples=["lab/em"])]
-Number = Annotated[int, BeforeValidator(_plain), Field(ge=0, le=63, description="Level; 0 is the finest.")]
+Number = Annotated[int, Field(ge=0, le=63, description="Level; 0 is the finest."), BeforeValidator(_plain)]
 Id = Annotated[
     str,
     Field(
