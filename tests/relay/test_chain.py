@@ -38,9 +38,9 @@ def free_port() -> int:
 
 
 @contextmanager
-def relay_at(port: int, name: str, uri: str) -> Iterator[str]:
+def relay_at(port: int, name: str, uri: str, memory: int = 2**24) -> Iterator[str]:
     """A relay at a port that is known before it runs, with the dialects zarr and raw and a cache."""
-    with closing(open_cache()) as cache:
+    with closing(open_cache(memory=memory)) as cache:
         sources, catalogue = Sources(cache), MemoryCatalogue()
         sources.add(name, uri)
         relay = Relay(catalogue, Accounts(catalogue), "memory://unused", sources)

@@ -77,6 +77,9 @@ class SourceConfig(_Model):
         Output of the tool, if it has several.
     vary : tuple of str, or None
         Parameters that clients may change in the name; by default those that are no text.
+    prefetch : bool or None
+        Whether chunks beside those that are read are fetched too; if None, unless it is on this machine, or computed
+        by a tool.
     """
 
     uri: Annotated[str, Field(min_length=1)] | None = None
@@ -85,6 +88,7 @@ class SourceConfig(_Model):
     cache: bool | None = None
     ttl_s: Annotated[float, Field(gt=0)] = CACHE_REMOTE.ttl_s
     stale_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = CACHE_REMOTE.stale_s
+    prefetch: bool | None = None
     boss: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,255}(/[A-Za-z0-9_-]{1,255}){2}$")] | None = None
     tool: str | None = None
     source: str | None = None
@@ -128,7 +132,7 @@ class SourceConfig(_Model):
     @property
     def caching(self) -> Caching:
         """How it is cached."""
-        return Caching(self.cache, self.ttl_s, self.stale_s)
+        return Caching(self.cache, self.ttl_s, self.stale_s, self.prefetch)
 
 
 class AnnotationsConfig(_Model):

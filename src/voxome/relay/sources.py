@@ -472,7 +472,10 @@ class Sources:
     def _read_store(self, entry: Upstream | VirtualUpstream, box: Box, level: int) -> NDArray[Any]:
         array = entry.array(level) if self._is_cached(entry) and not box.empty else None
         if self._cache is not None and array is not None:
-            return self._cache.read(array, box)
+            voxels = self._cache.read(array, box)
+            if entry.prefetches:
+                self._cache.note_read(array, box)
+            return voxels
         source = entry.open_level(level)
         if source is None:
             raise StoreError(f"level {level} no longer exists")

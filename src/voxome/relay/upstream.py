@@ -78,11 +78,14 @@ class Caching:
         Time after which the source is checked for changes.
     stale_s : float
         Time beyond that for which cached voxels are served while the store cannot be reached.
+    prefetch : bool or None
+        Whether chunks beside those that are read are fetched too; if None, unless it is on this machine.
     """
 
     enabled: bool | None = None
     ttl_s: float = 600.0
     stale_s: float = 86400.0
+    prefetch: bool | None = None
 
     def __post_init__(self) -> None:
         if not self.ttl_s > 0 or not 0 <= self.stale_s < math.inf:
@@ -202,6 +205,11 @@ class Upstream:
         """Whether it is cached, if the relay has a cache."""
         return self.is_remote if self.caching.enabled is None else self.caching.enabled
 
+    @cached_property
+    def prefetches(self) -> bool:
+        """Whether chunks beside those that are read are fetched too."""
+        return self.is_remote if self.caching.prefetch is None else self.caching.prefetch
+
     def waiting(self) -> AbstractContextManager[None]:
         """Return the context in which a request reads or writes the store, and lets others work if that is remote."""
         return waiting(self.identity) if self.is_remote else nullcontext()
@@ -248,6 +256,7 @@ class Upstream:
                 array = opened.arrays[number] = CachedArray(
                     self.identity, state.incarnation, number, chunk_grid(source, source.spec), source.spec.dtype,
                     source.read, self.counters, state.epoch, self._oldest_epoch(state),
+                    spatial=tuple(source.spec.spatial),
                 )  # fmt: skip
             return array
 

@@ -46,6 +46,8 @@ class CachedArray:
         Number of arrays, each computed from the next, down to a stored one.
     pool : str
         Arrays with the same share the threads that fetch; by default those of a source.
+    spatial : tuple of int
+        Its axes in space, along which chunks are prefetched; all if empty.
     """
 
     source: str
@@ -60,6 +62,7 @@ class CachedArray:
     origins: Callable[[Box], Sequence[tuple[CachedArray, Box]]] | None = None
     depth: int = 0
     pool: str = ""
+    spatial: tuple[int, ...] = ()
 
     @cached_property
     def _digest(self) -> bytes:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from contextvars import copy_context
 from dataclasses import dataclass
 from itertools import islice
@@ -23,6 +25,7 @@ from voxome.relay.cache.entry import CachedChunk
 from voxome.relay.cache.generations import Generations
 from voxome.relay.cache.leases import Leases
 from voxome.relay.cache.memory import MemoryTier
+from voxome.relay.cache.prefetch import ROOM, WITHIN_FETCH, Prefetcher
 from voxome.relay.cache.status import record, recording
 from voxome.relay.threads import waiting
 
@@ -37,6 +40,14 @@ _COUNTERS: dict[Result, str] = {
     "collapsed": "collapsed",
 }  # fmt: skip
 _STATUS: dict[Result, str] = {"memory": "hit", "disk": "hit"}
+
+
+_FlightKey = tuple[bytes, int, int]
+"""Key and generation of a chunk, and epoch of its array."""
+
+
+class _Ahead(Future["_Found"]):
+    """A fetch that nobody waited for when it began."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +85,10 @@ class ChunkCache:
         self.memory, self.disk, self.generations = memory, disk, generations
         self._leases = leases
         self._pools: dict[str, ThreadPoolExecutor] = {}
-        self._flights: dict[tuple[bytes, int, int], Future[_Found]] = {}
+        self._flights: dict[_FlightKey, Future[_Found]] = {}
+        self._awaited: Counter[str] = Counter()
         self._lock = Lock()
+        self._prefetcher = Prefetcher(self._fetch_ahead, lambda source: self._awaited[source] > 0)
 
     def read(self, array: CachedArray, box: Box) -> NDArray[Any]:
         """Return the voxels of a box that is not empty; the array may not be writable.
@@ -101,6 +114,12 @@ class ChunkCache:
             out[part.within(box)] = chunk.voxels[part.within(chunk_box)]
         return out
 
+    def note_read(self, array: CachedArray, box: Box) -> None:
+        """Fetch the chunks beside a box that a client has read, when nobody waits for the source."""
+        budget = max(self.memory.budget, 0 if self.disk is None else self.disk.budget)
+        if budget >= ROOM * math.prod(array.grid.block) * array.dtype.itemsize:
+            self._prefetcher.note(array, box)
+
     def metrics(self) -> str:
         """Return the size of the disk tier in the text format of Prometheus."""
         if self.disk is None:
@@ -110,6 +129,7 @@ class ChunkCache:
 
     def close(self) -> None:
         """Wait for the chunks under way, and close the disk tier."""
+        self._prefetcher.close()
         for pool in self._pools.values():
             pool.shutdown(cancel_futures=True)
         if self.disk is not None:
@@ -133,12 +153,22 @@ class ChunkCache:
                     wait([flight for _, flight, _ in flights], return_when=FIRST_EXCEPTION)
             for index, flight, joined in flights:
                 try:
-                    found_or_fetched = flight.result()
+                    found_or_fetched, joined = self._result(array, index, flight, joined)
                 except BaseException:
                     record("unstored")
                     raise
                 self._count(array, "collapsed" if joined else found_or_fetched.result)
                 yield index, found_or_fetched.chunk
+
+    def _result(self, array: CachedArray, index: int, flight: Future[_Found], joined: bool) -> tuple[_Found, bool]:
+        """Return what a fetch has found; where a prefetch has failed, the chunk is fetched for the client."""
+        while isinstance(flight, _Ahead):
+            with suppress(Exception):
+                return flight.result(), joined
+            flight, joined = self._join(array, index, self._look_up(array, index))
+            with waiting(array.source):
+                wait([flight])
+        return flight.result(), joined
 
     def _look_up(self, array: CachedArray, index: int) -> _Lookup:
         key, generation = array.key(index), array.generation(index, self.generations)
@@ -166,7 +196,30 @@ class ChunkCache:
             started = self._flights[flight] = self._pool(array.pool or array.source).submit(
                 copy_context().run, self._fly, flight, array, index, missing
             )
+            self._awaited[array.source] += 1
         return started, False
+
+    def _fetch_ahead(self, array: CachedArray, index: int) -> bool:
+        """Fetch a chunk that nobody waits for; return False if it is here, or being fetched."""
+        missing = self._look_up(array, index)
+        key, flight = (missing.key, missing.generation, array.epoch), _Ahead()
+        with self._lock:
+            if missing.fresh is not None or key in self._flights:
+                return False
+            self._flights[key] = flight
+        try:
+            found = self._fetch(array, index, _Lookup(missing.key, missing.generation, None), "prefetch_errors")
+        except BaseException as error:
+            self._land(key)
+            flight.set_exception(error)
+            raise
+        self._land(key)
+        flight.set_result(found)
+        return found.result == "stored"
+
+    def _land(self, flight: _FlightKey) -> None:
+        with self._lock:
+            del self._flights[flight]
 
     def _pool(self, name: str) -> ThreadPoolExecutor:
         """Return the threads of a source, so that one that does not answer holds up no other."""
@@ -174,21 +227,23 @@ class ChunkCache:
             self._pools[name] = ThreadPoolExecutor(_THREADS, "voxome-relay-fetch")
         return self._pools[name]
 
-    def _fly(self, flight: tuple[bytes, int, int], array: CachedArray, index: int, missing: _Lookup) -> _Found:
+    def _fly(self, flight: _FlightKey, array: CachedArray, index: int, missing: _Lookup) -> _Found:
+        WITHIN_FETCH.set(True)
         try:
             return self._fetch(array, index, missing)
         finally:
             with self._lock:
                 del self._flights[flight]
+                self._awaited[array.source] -= 1
 
-    def _fetch(self, array: CachedArray, index: int, missing: _Lookup) -> _Found:
+    def _fetch(self, array: CachedArray, index: int, missing: _Lookup, errors: str = "errors") -> _Found:
         with self._lease(array, missing):
             found = self._look_up(array, index)
             if found.fresh is not None:  # another process, or a fetch that has just ended, has fetched it
                 return _Found(found.fresh.chunk, "collapsed")
             try:
                 with recording() as inputs:
-                    voxels = self._read_source(array, array.grid[index].write)
+                    voxels = self._read_source(array, array.grid[index].write, errors)
             except _REFUSALS:
                 raise
             except (StoreError, OSError):
@@ -202,12 +257,12 @@ class ChunkCache:
             on_disk = self.disk is not None and self.disk.put(missing.key, chunk)
         return _Found(chunk, "stored" if in_memory or on_disk else "unstored")
 
-    def _read_source(self, array: CachedArray, box: Box) -> NDArray[Any]:
+    def _read_source(self, array: CachedArray, box: Box, errors: str) -> NDArray[Any]:
         begin = perf_counter()
         try:
             sent = array.read(box)
         except BaseException:
-            array.counters.add("errors")
+            array.counters.add(errors)
             raise
         array.counters.observe_fetch(perf_counter() - begin, sent.nbytes)
         if sent.shape != box.shape or sent.dtype != array.dtype:

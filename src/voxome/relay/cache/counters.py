@@ -20,6 +20,9 @@ _COUNTERS = {
     "misses": ("chunk_reads", 'result="miss"'),
     "collapsed": ("chunk_reads", 'result="collapsed"'),
     "errors": ("fetch_errors", ""),
+    "prefetched": ("prefetches", 'result="fetched"'),
+    "prefetch_dropped": ("prefetches", 'result="dropped"'),
+    "prefetch_errors": ("prefetches", 'result="error"'),
     "fetched_bytes": ("fetched_bytes", ""),
     "read_bytes": ("read_bytes", ""),
     "written_bytes": ("written_bytes", ""),
@@ -29,6 +32,7 @@ _COUNTERS = {
 _HELP = {
     "chunk_reads": "Chunks read, by where they were found",
     "fetch_errors": "Reads of a chunk from the source that failed",
+    "prefetches": "Chunks beside those that were read, fetched before anybody read them, left out, or failed",
     "fetched_bytes": "Bytes of voxels read from the source",
     "read_bytes": "Bytes of voxels given to clients",
     "written_bytes": "Bytes of voxels written to the source",

@@ -127,6 +127,11 @@ class VirtualUpstream:
         return self.caching.enabled is not False
 
     @property
+    def prefetches(self) -> bool:
+        """Whether chunks beside those that are read are computed too."""
+        return self.caching.prefetch is True
+
+    @property
     def is_overdue(self) -> bool:
         """Whether an input could not be checked when that was due."""
         return any(one.is_overdue for one in self.inputs.values())
