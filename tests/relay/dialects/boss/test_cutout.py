@@ -240,7 +240,7 @@ def test_a_write_outdates_the_coarser_levels(fresh: Boss, client: Client) -> Non
 
     def statuses(change: Callable[[], object]) -> list[str]:
         channel = fresh.state.catalogue.get(Channel, "col", "exp", "raw")
-        fresh.state.change(channel, downsample_status="DOWNSAMPLED")
+        fresh.state.change(channel.uid, downsample_status="DOWNSAMPLED")
         before = client.get(f"{CHANNEL}/raw")["downsample_status"]
         change()
         return [before, client.get(f"{CHANNEL}/raw")["downsample_status"]]

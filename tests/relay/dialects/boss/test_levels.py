@@ -17,8 +17,6 @@ from standins.boss import Boss
 from voxome.contracts.downsampling import Method
 from voxome.errors import StoreError
 from voxome.geometry import Box
-from voxome.relay.dialects.boss.downsample import Downsampler
-from voxome.relay.dialects.boss.records import Channel
 from voxome.tools.common.cells.methods import downsample_array
 
 pytestmark = pytest.mark.slow
@@ -144,15 +142,6 @@ def test_downsampling_can_be_stopped(fresh: Boss, client: Client, monkeypatch: p
     client.request("DELETE", PATH, status=204)
     go.set()
     assert wait(client) == "NOT_DOWNSAMPLED"
-
-
-def test_work_that_a_stopped_server_left_has_failed(fresh: Boss, client: Client) -> None:
-    client.project()
-    client.channel("raw")
-    channel = fresh.state.catalogue.get(Channel, "col", "exp", "raw")
-    fresh.state.change(channel, downsample_status="IN_PROGRESS")
-    Downsampler(fresh.state).close()
-    assert client.get(PATH)["status"] == "FAILED"
 
 
 @pytest.fixture

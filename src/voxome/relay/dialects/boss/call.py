@@ -14,7 +14,7 @@ from voxome.contracts.validation import describe_problem
 from voxome.errors import AccessDenied, NotFound
 from voxome.relay.accounts import Caller
 from voxome.relay.catalogue.contract import R
-from voxome.relay.dialects.boss.downsample import Downsampler
+from voxome.relay.dialects.boss.downsampler import Downsampler
 from voxome.relay.dialects.boss.errors import Code, Refused
 from voxome.relay.dialects.boss.publication import Indescribable
 from voxome.relay.dialects.boss.records import Channel, Collection, Experiment, Resource

@@ -69,7 +69,7 @@ def to_black(call: Call) -> Response:
 
 def _mark_levels_outdated(call: Call, target: Region) -> None:
     if not target.pyramid.channel.served:  # writes to sources are noted in whatever dialect they come
-        call.boss.mark_levels_outdated(target.pyramid.channel)
+        call.boss.mark_levels_outdated(target.pyramid.channel.uid)
 
 
 def _check_access_mode(call: Call) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from anyio import CapacityLimiter
 from starlette.routing import BaseRoute, Mount
 
-from voxome.relay.dialects.boss.downsample import Downsampler
+from voxome.relay.dialects.boss.downsampler import Downsampler
 from voxome.relay.dialects.boss.serve import Threads, boss_app
 from voxome.relay.dialects.boss.state import BossState
 from voxome.relay.relay import Relay

@@ -99,6 +99,39 @@ class Channel(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class LevelsJob(Record):
+    """The computation of the levels of a channel.
+
+    Attributes
+    ----------
+    uid : str
+        That of the channel.
+    owner : str
+        The process that computes them; empty if none does.
+    beat : int
+        Changes while the owner lives.
+    blocks : int
+        Number of blocks of the coarsest level that are finished.
+    cancelled : bool
+        Whether it is to stop.
+    outdated : bool
+        Whether voxels were written since it began.
+    ended : bool
+        Whether a write can no longer mark it.
+    """
+
+    KEY = ("uid",)
+
+    uid: str
+    owner: str = ""
+    beat: int = 0
+    blocks: int = 0
+    cancelled: bool = False
+    outdated: bool = False
+    ended: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Metadatum(Record):
     """A text under a key of a collection, an experiment or a channel (names below it are empty)."""
 

@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from voxome.errors import AccessDenied, InvalidInput, NotFound, ReadOnly
 from voxome.relay.access_log import logged_path
 from voxome.relay.dialects.boss.call import Call
-from voxome.relay.dialects.boss.downsample import Downsampler
+from voxome.relay.dialects.boss.downsampler import Downsampler
 from voxome.relay.dialects.boss.errors import Code, Refused
 from voxome.relay.dialects.boss.handlers import Handler, LookUp, Upload
 from voxome.relay.dialects.boss.labels import Abandoned

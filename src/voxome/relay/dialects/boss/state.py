@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from threading import RLock
 from typing import Any
@@ -12,7 +13,7 @@ from voxome.relay.catalogue.contract import Catalogue
 from voxome.relay.dialects.boss.access import Access
 from voxome.relay.dialects.boss.publication import Publication, PublishedCatalogue
 from voxome.relay.dialects.boss.pyramid import Pyramid
-from voxome.relay.dialects.boss.records import Channel, CoordinateFrame, Experiment
+from voxome.relay.dialects.boss.records import Channel, CoordinateFrame, Experiment, LevelsJob
 from voxome.relay.dialects.boss.served import ServedVoxels
 from voxome.relay.dialects.boss.voxels import VolumeStore, VoxelStore, VoxelWriter
 from voxome.relay.relay import Relay
@@ -63,17 +64,24 @@ class BossState:
         """Return where the voxels of a channel are: in the store, or in a source of the relay."""
         return self._served if channel.served else self.voxels
 
-    def mark_levels_outdated(self, channel: Channel) -> None:
-        """Note that voxels of the finest level were changed, and the coarser ones were not."""
-        if channel.downsample_status == "DOWNSAMPLED":
-            self.change(channel, downsample_status="NOT_DOWNSAMPLED")
+    def mark_levels_outdated(self, uid: str) -> None:
+        """Note that voxels of a channel were changed, and its coarser levels were not."""
+        with suppress(NotFound):
+            channel = self.refresh(uid)
+            if channel.downsample_status == "IN_PROGRESS":
+                with suppress(NotFound):
+                    self.catalogue.change(LevelsJob(uid=uid), _mark)
+                    return
+                channel = self.refresh(uid)
+            if channel.downsample_status == "DOWNSAMPLED":
+                self.change(uid, downsample_status="NOT_DOWNSAMPLED")
 
     def _note_write(self, name: str, level: int) -> None:
         """Mark the levels of a source as outdated, in whatever dialect its finest level was written."""
         if level == 0:
             for channel in self.catalogue.find(Channel, served=name):
                 if self.pyramid(channel).experiment.num_hierarchy_levels > 1:
-                    self.mark_levels_outdated(channel)
+                    self.mark_levels_outdated(channel.uid)
 
     def pyramid(self, channel: Channel) -> Pyramid:
         """Return the channel with its experiment and coordinate frame.
@@ -86,8 +94,8 @@ class BossState:
         experiment = self.catalogue.get(Experiment, channel.collection, channel.experiment)
         return Pyramid(channel, experiment, self.catalogue.get(CoordinateFrame, experiment.coord_frame))
 
-    def change(self, channel: Channel, **fields: Any) -> Channel:
-        """Set fields of a channel, even if it was renamed; return the new record.
+    def change(self, uid: str, **fields: Any) -> Channel:
+        """Set fields of the channel with this `uid`, even if it was renamed; return the new record.
 
         Raises
         ------
@@ -95,23 +103,29 @@ class BossState:
             If it was deleted.
         """
         with self.lock:
-            return self.catalogue.change(self.refresh(channel), lambda one: replace(one, **fields))
+            return self.catalogue.change(self.refresh(uid), lambda one: replace(one, **fields))
 
     def reserve(self, channel: Channel, count: int) -> int:
         """Reserve `count` consecutive ids of a channel; return the first."""
         with self.lock:
-            old = self.refresh(channel)
+            old = self.refresh(channel.uid)
             return self.catalogue.change(old, lambda one: replace(one, next_id=one.next_id + count)).next_id - count
 
-    def refresh(self, channel: Channel) -> Channel:
-        """Return the current record of a channel.
+    def refresh(self, uid: str) -> Channel:
+        """Return the current record of the channel with this `uid`.
 
         Raises
         ------
         NotFound
             If it was deleted.
         """
-        found = self.catalogue.find(Channel, uid=channel.uid)
+        found = self.catalogue.find(Channel, uid=uid)
         if not found:
-            raise NotFound(f"the channel {channel.name} was deleted")
+            raise NotFound("the channel was deleted")
         return found[0]
+
+
+def _mark(job: LevelsJob) -> LevelsJob:
+    if job.ended:
+        raise NotFound(f"{job} has ended")
+    return replace(job, outdated=True)
