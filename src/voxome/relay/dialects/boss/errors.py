@@ -71,6 +71,6 @@ class Refused(Exception):
         self.code, self.message, self.status = code, message, status or _STATUS.get(code, 400)
 
     def to_json(self) -> dict[str, object]:
-        """Return the JSON that is sent; what is no text in the message is escaped."""
+        """Return the JSON that is sent; bytes of the message that are not text are escaped."""
         message = self.message.encode("utf-8", "backslashreplace").decode()
         return {"status": self.status, "code": int(self.code), "message": message}
