@@ -71,7 +71,7 @@ class Downsampler:
         self._wake.set()
 
     def close(self) -> None:
-        """Stop, and wait until the threads have ended; another process continues, or this relay when it starts again."""
+        """Stop, and wait until the threads have ended; another process continues, or the next start of the relay."""
         self._closed.set()
         self._stop.set()
         self._wake.set()
