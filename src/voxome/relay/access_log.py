@@ -56,7 +56,11 @@ def note(*, caller: str = "", source: str = "") -> None:
 
 @contextmanager
 def noting() -> Iterator[Noted]:
-    """Collect what is noted inside the context, in threads that it starts too."""
+    """Collect what is noted inside the context, in threads that it starts too; contexts inside each other share it."""
+    outer = _NOTED.get()
+    if outer is not None:
+        yield outer
+        return
     noted = Noted()
     token = _NOTED.set(noted)
     try:

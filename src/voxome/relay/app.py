@@ -19,6 +19,7 @@ from voxome.relay.cors import Cors
 from voxome.relay.dialect import Dialect
 from voxome.relay.limits import DEFAULT_LIMITS, Limits
 from voxome.relay.loops import RefuseLoops
+from voxome.relay.rates import LimitedRates, RateTable
 from voxome.relay.raw_paths import RawPaths
 
 
@@ -29,6 +30,7 @@ def create_app(
     instance: str | None = None,
     limits: Limits = DEFAULT_LIMITS,
     log: Write | None = None,
+    rates: RateTable | None = None,
 ) -> Starlette:
     """Return the ASGI application that answers in `dialects`, and closes them on shutdown.
 
@@ -44,6 +46,8 @@ def create_app(
         Limits of requests.
     log : function, optional
         Writes the access log.
+    rates : RateTable, optional
+        What callers have used of their rates, shared by all processes; one of this process only if None.
     """
 
     @asynccontextmanager
@@ -62,6 +66,7 @@ def create_app(
         instance or secrets.token_hex(8),
         limits,
         log,
+        rates,
         routes=[*others, *roots],
         lifespan=lifespan,
     )
@@ -73,14 +78,24 @@ class _Application(Starlette):
     """An application with layers outside that of Starlette's which answers 500."""
 
     def __init__(
-        self, allow_origins: Sequence[str], instance: str, limits: Limits, log: Write | None, **options: Any
+        self,
+        allow_origins: Sequence[str],
+        instance: str,
+        limits: Limits,
+        log: Write | None,
+        rates: RateTable | None,
+        **options: Any,
     ) -> None:
         super().__init__(**options)
         self._allow_origins, self._instance, self._limits, self._log = allow_origins, instance, limits, log
+        self._rates = rates
 
     def build_middleware_stack(self) -> ASGIApp:
         inner = CacheStatusHeader(super().build_middleware_stack())
-        bounded = BoundedRequests(RawPaths(RefuseLoops(inner, self._instance)), self._limits)
+        checked: ASGIApp = RawPaths(RefuseLoops(inner, self._instance))
+        if self._limits.has_rates:
+            checked = LimitedRates(checked, self._limits, self._rates or RateTable(), self._instance)
+        bounded = BoundedRequests(checked, self._limits)
         answering = Cors(bounded, self._allow_origins)
         return answering if self._log is None else AccessLog(answering, self._log)
 

@@ -54,6 +54,11 @@ class Limits(BaseModel):
     bytes_per_s: Rate | None = None
     burst_s: Seconds = 10
 
+    @property
+    def has_rates(self) -> bool:
+        """Whether requests or bytes are limited."""
+        return self.requests_per_s is not None or self.bytes_per_s is not None
+
 
 DEFAULT_LIMITS = Limits()
 """Limits of a relay whose configuration has none."""

@@ -35,6 +35,7 @@ from voxome.relay.collections import Collections
 from voxome.relay.config import CacheConfig, RelayConfig, SourceConfig
 from voxome.relay.dialect import open_dialects
 from voxome.relay.operation import Operation
+from voxome.relay.rates import RateTable
 from voxome.relay.relay import Relay
 from voxome.relay.rights import Rights
 from voxome.relay.secrets import digest
@@ -46,6 +47,8 @@ from voxome.resources.open import bare_address, locate, open_source
 from voxome.resources.recognition import get_remote
 
 _MIB = 2**20
+_RATES = "rates"
+"""File in the cache folder with what callers have used of their rates."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,10 @@ def prepared(config: RelayConfig) -> Iterator[SharedConfig]:
             stack.enter_context(_locked(config.cache.folder))
             with suppress(sqlite3.Error):  # which the processes report, or mend
                 DiskIndex(config.cache.folder / INDEX_FILE).close()
-            (config.cache.folder / "counters").unlink(missing_ok=True)
+            for name in ("counters", _RATES):
+                (config.cache.folder / name).unlink(missing_ok=True)
+            if config.limits.has_rates:
+                RateTable(config.cache.folder / _RATES)
             if config.sources:
                 open_counters(config.cache.folder / "counters", len(config.sources))
         yield SharedConfig(config, secrets.token_hex(8))
@@ -139,6 +145,7 @@ def opened(shared: SharedConfig) -> Iterator[Starlette]:
         app = create_app(
             [operation, *dialects],
             allow_origins=config.allow_origins, instance=shared.instance, limits=config.limits, log=log,
+            rates=RateTable(folder / _RATES) if folder is not None and config.limits.has_rates else None,
         )  # fmt: skip
         app.state.stopping = relay.stopping
         yield app
