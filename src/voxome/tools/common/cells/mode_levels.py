@@ -12,12 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxome.geometry import Box
+from voxome.tools.common.cells.cubes import MAX_VALUES, elect, rows_of, tally_cube
 from voxome.tools.common.cells.dtypes import compilable, restored
 from voxome.tools.common.cells.edges import Edges, cell_edges, shape_of
+from voxome.tools.common.cells.uniform import compare_row, spread_row
 
 _jit = nb.njit(nogil=True, cache=True, boundscheck=False)
 _FEW = 4
 """So many values of a cell are compared one by one; others are looked up in a table."""
+_LEVELS = 6
+"""More levels at once are rare."""
+_RECENT = 1 << 12
+"""So many values are remembered, by a hash, so that most are listed once; a power of 2."""
 _rooms = threading.local()
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 
@@ -72,13 +78,17 @@ def mode_levels(
     axes = [_padded([edges[axis] for edges in chain]) for axis in range(3)]
     firsts = [_firsts(children, chain[-1][axis]) for axis, children in enumerate(axes)]
     largest = int(np.prod([np.diff(children[0][first[0]]).max() for children, first in zip(axes, firsts, strict=True)]))
+    widths = [_padded(_widths([edges[axis] for edges in chain])) for axis in range(3)]
     found, marks = _room("found", voxels.size if ids else 0, voxels.dtype)
     ends = np.empty(sizes[-1] if keep else 0, np.int64)
     entries, counts = _room("entries", voxels.size if keep else 0, voxels.dtype)
-    distinct = np.empty(largest + 1, voxels.dtype)
+    mixed, distinct = np.empty(len(values), np.uint8), np.empty(largest + 1, voxels.dtype)
+    halving = all(n == 2 for ratio in ratios for n in ratio) and len(ratios) < _LEVELS
+    unsigned = np.dtype(f"u{voxels.dtype.itemsize}")
     n, m = _fill(
-        *(voxels, *axes, *firsts, shapes, begins, *background_of(no_data, voxels.dtype)),
-        *(values, ids, found, marks, keep, ends, entries, counts, distinct),
+        *(voxels, voxels.view(unsigned), *axes, *firsts, *widths, shapes, begins),
+        *(*background_of(no_data, voxels.dtype), values, values.view(unsigned), mixed),
+        *(halving, rows_of(len(ratios) if halving else 1), ids, found, marks, keep, ends, entries, counts, distinct),
     )
     levels = [values[a : a + size].reshape(shape) for a, size, shape in zip(begins, sizes, shapes, strict=True)]
     return ModeLevels(
@@ -120,6 +130,14 @@ def _firsts(children: NDArray[np.int64], last: NDArray[np.int64]) -> NDArray[np.
     return firsts
 
 
+def _widths(chain: Sequence[NDArray[np.int64]]) -> list[NDArray[np.int64]]:
+    """Return how many voxels the cells of each level span along an axis, of which `chain` are the edges."""
+    widths = [np.diff(chain[0])]
+    for edges in chain[1:]:
+        widths.append(np.add.reduceat(widths[-1], edges[:-1]))
+    return widths
+
+
 def _sorted_ids(found: NDArray[Any], marks: NDArray[np.int64], levels: int) -> list[NDArray[Any]]:
     order = np.argsort(found)
     values, marks = found[order], marks[order]
@@ -128,19 +146,6 @@ def _sorted_ids(found: NDArray[Any], marks: NDArray[np.int64], levels: int) -> l
         return [values] * (levels + 1)
     values, marks = values[starts], np.bitwise_or.reduceat(marks, starts)
     return [values, *(values[(marks >> level) & 1 == 1] for level in range(levels))]
-
-
-@_jit
-def _mark_differing(data, z0, z1, y0, y1, edges, firsts, differs):  # type: ignore[no-untyped-def]
-    """Note which voxels of a row of cells differ from the first voxel of their cell, in any of the rows."""
-    for cell in range(len(edges) - 1):
-        firsts[edges[cell] : edges[cell + 1]] = data[z0, y0, edges[cell]]
-    differs[:] = 0
-    for z in range(z0, z1):
-        for y in range(y0, y1):
-            row = data[z, y]
-            for x in range(len(row)):
-                differs[x] |= row[x] != firsts[x]
 
 
 @_jit
@@ -163,6 +168,18 @@ def _number(value, distinct, n, table, slots):  # type: ignore[no-untyped-def]
 
 
 @_jit
+def _list(value, levels, found, marks, listed, recent):  # type: ignore[no-untyped-def]
+    """Note that a value occurs on some levels, in its last entry if that is still known; return how many there are."""
+    slot = np.int64((np.uint64(hash(value)) * _MIX) >> np.uint64(40)) & (_RECENT - 1)
+    entry = recent[slot]
+    if entry >= 0 and found[entry] == value:
+        marks[entry] |= levels
+        return listed
+    found[listed], marks[listed], recent[slot] = value, levels, listed
+    return listed + 1
+
+
+@_jit
 def _most_frequent(start, size, numbers, counts, tally, distinct):  # type: ignore[no-untyped-def]
     """Complete the histogram in entries `start` to `size`; return the number of the most frequent value."""
     best, most = numbers[start], 0
@@ -178,9 +195,9 @@ def _most_frequent(start, size, numbers, counts, tally, distinct):  # type: igno
 @_jit
 def _count(  # type: ignore[no-untyped-def]
     data, pz, py, px, start, stop, shape, masked, background, tracked,
-    values, numbers, counts, ends, tally, wins, distinct, table, slots,
+    values, mixed, numbers, counts, ends, tally, wins, distinct, table, slots,
 ):  # fmt: skip
-    """Fill a box of cells of the first level, and their histograms; return how many values were numbered."""
+    """Fill the mixed ones of a box of cells of the first level, and their histograms; return how many are numbered."""
     n, last, number, size, cell = 0, background, -1, 0, 0
     for i in range(start[0], stop[0]):
         z0, z1 = pz[i], pz[i + 1]
@@ -188,25 +205,22 @@ def _count(  # type: ignore[no-untyped-def]
             y0, y1, row = py[j], py[j + 1], (i * shape[1] + j) * shape[2]
             halved = z1 - z0 == 2 and y1 - y0 == 2
             for k in range(start[2], stop[2]):
-                x0, x1, begin = px[k], px[k + 1], size
                 cell += 1
-                value = data[z0, y0, x0]
+                if not mixed[row + k]:
+                    ends[cell] = size
+                    continue
+                x0, x1, begin = px[k], px[k + 1], size
                 if halved and x1 - x0 == 2:
-                    b, c, d = data[z0, y0, x0 + 1], data[z0, y0 + 1, x0], data[z0, y0 + 1, x0 + 1]
+                    value, b, c, d = (
+                        data[z0, y0, x0],
+                        data[z0, y0, x0 + 1],
+                        data[z0, y1 - 1, x0],
+                        data[z0, y1 - 1, x0 + 1],
+                    )
                     e, f = data[z0 + 1, y0, x0], data[z0 + 1, y0, x0 + 1]
                     g, h = data[z0 + 1, y0 + 1, x0], data[z0 + 1, y0 + 1, x0 + 1]
                     same = 1 + (b == value) + (c == value) + (d == value)
                     same += (e == value) + (f == value) + (g == value) + (h == value)
-                    if same == 8 and not (masked and value == background):
-                        if number < 0 or value != last:
-                            number, last = _number(value, distinct, n, table, slots), value
-                            n = max(n, number + 1)
-                        numbers[size], counts[size] = number, 8
-                        size += 1
-                        ends[cell] = size
-                        values[row + k] = value
-                        wins[number] |= 1
-                        continue
                     other = b if b != value else c if c != value else d if d != value else e
                     other = other if other != value else f if f != value else g if g != value else h
                     rest = (b == other) + (c == other) + (d == other) + (e == other)
@@ -245,7 +259,9 @@ def _count(  # type: ignore[no-untyped-def]
                 if size == begin:
                     values[row + k] = background
                     if tracked:
-                        wins[_number(background, distinct, n, table, slots)] |= 1
+                        number, last = _number(background, distinct, n, table, slots), background
+                        n = max(n, number + 1)
+                        wins[number] |= 1
                     continue
                 best = _most_frequent(begin, size, numbers, counts, tally, distinct)
                 values[row + k] = distinct[best]
@@ -255,47 +271,72 @@ def _count(  # type: ignore[no-untyped-def]
 
 @_jit
 def _merge(  # type: ignore[no-untyped-def]
-    pz, py, px, start, stop, shape, first, ny, nx, background, tracked, bit, n,
-    values, old, old_counts, old_ends, numbers, counts, ends, tally, wins, distinct, table, slots,
+    pz, py, px, start, stop, shape, first, ny, nx, wz, wy, wx, finer_shape, masked, background, tracked, bit, n,
+    values, mixed, finer, old, old_counts, old_ends, numbers, counts, ends, tally, wins, distinct, table, slots,
 ):  # fmt: skip
-    """Fill a box of cells of a level, and their histograms, from those of the level before; return their entries."""
-    size, cell = 0, 0
+    """Fill the mixed ones of a box of cells of a level, and their histograms, from the cells of the level before.
+
+    Those without a histogram are of one value. Returns the number of entries, and how many values are numbered.
+    """
+    size, cell, last, number = 0, 0, background, -1
     for i in range(start[0], stop[0]):
-        z0, z1 = pz[i] - first[0], pz[i + 1] - first[0]
         for j in range(start[1], stop[1]):
-            y0, y1, row = py[j] - first[1], py[j + 1] - first[1], (i * shape[1] + j) * shape[2]
+            row = (i * shape[1] + j) * shape[2]
             for k in range(start[2], stop[2]):
-                x0, x1, begin = px[k] - first[2], px[k + 1] - first[2], size
-                for z in range(z0, z1):
-                    for y in range(y0, y1):
-                        line = (z * ny + y) * nx
-                        for entry in range(old_ends[line + x0], old_ends[line + x1]):
-                            one = old[entry]
-                            if tally[one] == 0:
-                                numbers[size] = one
-                                size += 1
-                            tally[one] += old_counts[entry]
                 cell += 1
+                if not mixed[row + k]:
+                    ends[cell] = size
+                    continue
+                begin = size
+                for z in range(pz[i], pz[i + 1]):
+                    for y in range(py[j], py[j + 1]):
+                        line = ((z - first[0]) * ny + y - first[1]) * nx - first[2]
+                        children = (z * finer_shape[1] + y) * finer_shape[2]
+                        for x in range(px[k], px[k + 1]):
+                            low, high = old_ends[line + x], old_ends[line + x + 1]
+                            if low == high:
+                                value = finer[children + x]
+                                if value != value:
+                                    continue
+                                if number < 0 or value != last:
+                                    number, last = _number(value, distinct, n, table, slots), value
+                                    n = max(n, number + 1)
+                                wins[number] |= bit - 1
+                                if masked and value == background:
+                                    continue
+                                if tally[number] == 0:
+                                    numbers[size] = number
+                                    size += 1
+                                tally[number] += wz[z] * wy[y] * wx[x]
+                            for entry in range(low, high):
+                                one = old[entry]
+                                if tally[one] == 0:
+                                    numbers[size] = one
+                                    size += 1
+                                tally[one] += old_counts[entry]
                 ends[cell] = size
                 if size == begin:
                     values[row + k] = background
                     if tracked:
-                        wins[_number(background, distinct, n, table, slots)] |= bit
+                        number, last = _number(background, distinct, n, table, slots), background
+                        n = max(n, number + 1)
+                        wins[number] |= bit
                     continue
                 best = _most_frequent(begin, size, numbers, counts, tally, distinct)
                 values[row + k] = distinct[best]
                 wins[best] |= bit
-    return size
+    return size, n
 
 
 @_jit
 def _fill(  # type: ignore[no-untyped-def]
-    data, pz, py, px, fz, fy, fx, shapes, begins, masked, background,
-    values, tracked, found, marks, keep, ends, entries, counts, distinct,
+    data, bits, pz, py, px, fz, fy, fx, wz, wy, wx, shapes, begins, masked, background,
+    values, value_bits, mixed, halving, rows, tracked, found, marks, keep, ends, entries, counts, distinct,
 ):  # fmt: skip
     """Fill the values of all levels; return the number of ids found, and of entries of histograms kept.
 
-    In each cell of the last level, values are numbered, and histograms have these numbers.
+    For a row of cells of the last level, cells of one value are found first, on each level. In each of the others,
+    values are numbered, and histograms, of cells of several values only, have these numbers.
     """
     levels, largest = len(shapes), len(distinct)
     tally, wins = np.zeros(largest, np.int64), np.zeros(largest, np.int64)
@@ -306,64 +347,107 @@ def _fill(  # type: ignore[no-untyped-def]
     new, old = np.empty(largest, np.int64), np.empty(largest, np.int64)
     new_counts, old_counts = np.empty(largest, np.int64), np.empty(largest, np.int64)
     new_ends, old_ends = np.zeros(largest + 1, np.int64), np.zeros(largest + 1, np.int64)
-    edges = px[0][fx[0, : shapes[levels - 1, 2] + 1]]
-    firsts, differs = np.empty(data.shape[2], data.dtype), np.empty(data.shape[2], np.int64)
+    cube = 1 << levels
+    cells = cube**3 // 8 if halving else 0
+    planes, pairs = np.empty((4, 2 * cells), data.dtype), np.empty(2 * cells, np.int64)
+    total = np.empty(cells, np.int64)
+    sums = np.empty((MAX_VALUES, (8 * cells) // 7), np.int64)
+    most, best = np.empty(sums.shape[1], np.int64), np.empty(sums.shape[1], np.int64)
+    recent = np.full(_RECENT, -1, np.int64)
     every = (1 << levels) - 1
     top, listed, end = 0, 0, 0
     for tz in range(shapes[levels - 1, 0]):
-        z0, z1 = pz[0, fz[0, tz]], pz[0, fz[0, tz + 1]]
         for ty in range(shapes[levels - 1, 1]):
-            y0, y1 = py[0, fy[0, ty]], py[0, fy[0, ty + 1]]
-            _mark_differing(data, z0, z1, y0, y1, edges, firsts, differs)
+            for level in range(levels):
+                nx = shapes[level, 2]
+                edges = px[level, : nx + 1]
+                paired = True
+                for k in range(nx):
+                    paired &= edges[k + 1] - edges[k] == 2
+                for i in range(fz[level, tz], fz[level, tz + 1]):
+                    z0, z1 = pz[level, i], pz[level, i + 1]
+                    for j in range(fy[level, ty], fy[level, ty + 1]):
+                        y0, y1 = py[level, j], py[level, j + 1]
+                        row = begins[level] + (i * shapes[level, 1] + j) * nx
+                        first, flags = value_bits[row : row + nx], mixed[row : row + nx]
+                        if level == 0:
+                            compare_row(bits, z0, z1, y0, y1, edges, paired, first, flags)
+                            for k in range(nx):
+                                flags[k] |= values[row + k] != values[row + k]  # NaN does not count
+                            continue
+                        a, b = begins[level - 1], begins[level]
+                        before = (shapes[level - 1, 0], shapes[level - 1, 1], shapes[level - 1, 2])
+                        compare_row(value_bits[a:b].reshape(before), z0, z1, y0, y1, edges, paired, first, flags)
+                        spread_row(mixed[a:b].reshape(before), z0, z1, y0, y1, edges, paired, flags)
             for tx in range(shapes[levels - 1, 2]):
-                differ = 0
-                for x in range(edges[tx], edges[tx + 1]):
-                    differ |= differs[x]
-                if not differ:
-                    first = firsts[edges[tx]]
-                    for level in range(levels):
-                        for i in range(fz[level, tz], fz[level, tz + 1]):
-                            for j in range(fy[level, ty], fy[level, ty + 1]):
-                                row = begins[level] + (i * shapes[level, 1] + j) * shapes[level, 2]
-                                values[row + fx[level, tx] : row + fx[level, tx + 1]] = first
-                    if tracked and not (listed and found[listed - 1] == first and marks[listed - 1] == every):
-                        found[listed], marks[listed] = first, every
-                        listed += 1
+                at = begins[levels - 1] + top
+                if not mixed[at]:
+                    if tracked:
+                        listed = _list(values[at], every, found, marks, listed, recent)
                     if keep:
                         ends[top] = end
                     top += 1
                     continue
+                z0, y0, x0 = pz[0, fz[0, tz]], py[0, fy[0, ty]], px[0, fx[0, tx]]
+                z1, y1, x1 = pz[0, fz[0, tz + 1]], py[0, fy[0, ty + 1]], px[0, fx[0, tx + 1]]
+                if halving and z1 - z0 == cube and y1 - y0 == cube and x1 - x0 == cube:
+                    n = tally_cube(data, z0, y0, x0, rows, planes, distinct, sums, pairs, total, masked, background)
+                    if n > 0:
+                        counted = n - 1 if masked and distinct[n - 1] == background else n
+                        elect(sums, n, counted, cube // 2, most, best)
+                        at, side = 0, cube // 2
+                        for level in range(levels):
+                            ny, nx = shapes[level, 1], shapes[level, 2]
+                            row = begins[level] + (fz[level, tz] * ny + fy[level, ty]) * nx + fx[level, tx]
+                            for m in range(side * side):
+                                begin = row + ((rows[m, 0] >> 1) * ny + (rows[m, 1] >> 1)) * nx
+                                line = values[begin : begin + side]
+                                for k in range(side):
+                                    line[k] = distinct[best[at]]
+                                    wins[best[at]] |= 1 << level
+                                    at += 1
+                            side //= 2
+                        for one in range(n):
+                            if keep and one < counted:
+                                entries[end], counts[end] = distinct[one], sums[one, len(most) - 1]
+                                end += 1
+                            if tracked:
+                                listed = _list(distinct[one], wins[one], found, marks, listed, recent)
+                            wins[one] = 0
+                        if keep:
+                            ends[top] = end
+                        top += 1
+                        continue
                 start, stop = (fz[0, tz], fy[0, ty], fx[0, tx]), (fz[0, tz + 1], fy[0, ty + 1], fx[0, tx + 1])
                 shape = (shapes[0, 0], shapes[0, 1], shapes[0, 2])
                 n = _count(
                     data, pz[0], py[0], px[0], start, stop, shape, masked, background, tracked,
-                    values, new, new_counts, new_ends, tally, wins, distinct, table, slots,
+                    values, mixed, new, new_counts, new_ends, tally, wins, distinct, table, slots,
                 )  # fmt: skip
                 size = new_ends[(stop[0] - start[0]) * (stop[1] - start[1]) * (stop[2] - start[2])]
                 for level in range(1, levels):
                     new, old, new_counts, old_counts = old, new, old_counts, new_counts
                     new_ends, old_ends = old_ends, new_ends
-                    first_child, ny, nx = start, stop[1] - start[1], stop[2] - start[2]
+                    first_child, ny, nx, finer_shape = start, stop[1] - start[1], stop[2] - start[2], shape
                     start = (fz[level, tz], fy[level, ty], fx[level, tx])
                     stop = (fz[level, tz + 1], fy[level, ty + 1], fx[level, tx + 1])
                     shape = (shapes[level, 0], shapes[level, 1], shapes[level, 2])
-                    size = _merge(
-                        pz[level], py[level], px[level], start, stop, shape, first_child, ny, nx, background, tracked,
-                        1 << level, n, values[begins[level] :], old, old_counts, old_ends, new, new_counts, new_ends,
-                        tally, wins, distinct, table, slots,
+                    size, n = _merge(
+                        pz[level], py[level], px[level], start, stop, shape, first_child, ny, nx,
+                        wz[level - 1], wy[level - 1], wx[level - 1], finer_shape, masked, background, tracked,
+                        1 << level, n, values[begins[level] :], mixed[begins[level] :], values[begins[level - 1] :],
+                        old, old_counts, old_ends, new, new_counts, new_ends, tally, wins, distinct, table, slots,
                     )  # fmt: skip
                 if keep:
-                    if size != 1 or new_counts[0] != (z1 - z0) * (y1 - y0) * (edges[tx + 1] - edges[tx]):
-                        for entry in range(size):
-                            entries[end], counts[end] = distinct[new[entry]], new_counts[entry]
-                            end += 1
+                    for entry in range(size):
+                        entries[end], counts[end] = distinct[new[entry]], new_counts[entry]
+                        end += 1
                     ends[top] = end
                 top += 1
                 for one in range(n):
                     if one >= _FEW:
                         table[slots[one]] = -1
                     if tracked:
-                        found[listed], marks[listed] = distinct[one], wins[one]
-                        listed += 1
+                        listed = _list(distinct[one], wins[one], found, marks, listed, recent)
                     wins[one] = 0
     return listed, end
