@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 OLDEST_PYTHON ?= python3.11
 NEWEST_PYTHON ?= $(or $(lastword $(shell ls -v $$(pyenv root 2>/dev/null)/versions/3.*/bin/python3 2>/dev/null)),$(PYTHON))
 
-.PHONY: demo check lint fast test fuzz-relay oldest newest lock-oldest peers cwl clean
+.PHONY: demo check lint fast test fuzz fuzz-relay oldest newest lock-oldest peers cwl clean
 
 TRUTH := demo-output/phantom
 # Servers and programs that tests start, as packages of Debian; tests of what is missing skip, or fail under CI.
@@ -42,6 +42,11 @@ fast: .venv/dev
 
 test: .venv/train .venv/intern/ready .venv/fuzz/ready lint peers
 	$(BIN)/pytest --numprocesses auto --dist loadscope --no-loadscope-reorder
+
+# 100,000 damaged inputs for everything that reads what others wrote, in an hour or two; make fuzz INPUTS=1000000
+INPUTS := 100000
+fuzz: .venv/em
+	cd tests && ../$(BIN)/python -m fuzz.run --inputs $(INPUTS)
 
 # hostile requests on every dialect of a relay
 fuzz-relay: .venv/dev .venv/fuzz/ready

@@ -229,3 +229,13 @@ def test_an_affine_that_is_not_followed_is_named(
     assert [("flips, rotates" in one.message, str(tmp_path / "a.nii") in one.message) for one in caplog.records] == (
         [(True, True)] if flipped else []
     )
+
+
+def test_units_that_nifti_does_not_have_are_damage(tmp_path: Path) -> None:
+    path = tmp_path / "a.nii"
+    nibabel.Nifti1Image(np.zeros((3, 4, 5), "uint8"), np.eye(4)).to_filename(path)
+    whole = bytearray(path.read_bytes())
+    whole[123] = 5  # xyzt_units
+    path.write_bytes(whole)
+    with pytest.raises(CorruptData, match="units"):
+        NiftiRemote().open(uri_of(path))

@@ -97,6 +97,16 @@ def test_damage_is_reported(tmp_path: Path) -> None:
         NpyRemote().open(uri_of(path))
 
 
+def test_a_header_that_is_no_python_is_damage(tmp_path: Path) -> None:
+    path = tmp_path / "a.npy"
+    np.save(path, np.zeros((9, 9)))
+    whole = path.read_bytes()
+    for old, new in ((b"(9, 9)", b"(9, 9("), (b"(9, 9)", b"(-9,9)"), (b"'<f8'", b"'99999'")):
+        path.write_bytes(whole.replace(old, new))
+        with pytest.raises(CorruptData, match="header"):
+            NpyRemote().open(uri_of(path))
+
+
 def test_specs_that_the_format_cannot_store_are_refused(tmp_path: Path) -> None:
     spec = VolumeSpec.of((3, 4, 5), "uint8", start=(1, 0, 0), voxel_size_nm=(1, 1, 1), attributes={"a": 1})
     with pytest.raises(

@@ -30,6 +30,7 @@ from voxome.contracts.spec import Scale, VolumeSpec
 from voxome.contracts.traits import FormatTraits
 from voxome.contracts.uri import Uri
 from voxome.errors import (
+    AccessDenied,
     CorruptData,
     InvalidInput,
     InvalidUri,
@@ -155,7 +156,7 @@ class Hdf5Pyramid(Hdf5Source):
 class Hdf5Remote:
     """Datasets of HDF5 files."""
 
-    uri_options = ()
+    uri_options = ("external",)
     signature = "an HDF5 file (or FILE/DATASET in it)"
     traits = FormatTraits(suffix=".h5", one_piece=True, codec_option="compression")
 
@@ -169,6 +170,9 @@ class Hdf5Remote:
         inner = inner or _only_volume(file)
         with _open_file(file) as h5:
             pyramid = pyramid_of(h5, inner)
+            if uri.query.get("external", "false") != "true":
+                for path in (inner,) if pyramid is None else pyramid.paths:
+                    _require_own_folder(file, _dataset(h5, file, path))
         if pyramid is not None and pyramid.number == 0:
             return Hdf5Pyramid(file, inner, mode)
         return Hdf5Source(file, inner, mode)
@@ -306,6 +310,21 @@ def _dataset(h5: h5py.File, file: Path, inner: str, slices: Sequence[slice] | No
     if reason := not_a_volume(node) or unreadable(node, slices):
         raise UnsupportedFormat(f"{inner} in {file} has {reason}")
     return node
+
+
+def _require_own_folder(file: Path, dataset: h5py.Dataset) -> None:
+    """Refuse a dataset whose voxels are in files that whoever wrote it may have no business to show.
+
+    Raises
+    ------
+    AccessDenied
+    """
+    folder = file.resolve().parent
+    if outside := sorted(str(one) for one in files_of(dataset) if not one.resolve().is_relative_to(folder)):
+        raise AccessDenied(
+            f"{dataset.name} in {file} takes voxels from other folders: {', '.join(outside[:3])}; if these are meant, "
+            "add ?external=true"
+        )
 
 
 def _volumes(node: h5py.Group | h5py.Dataset, path: str = "") -> dict[str, ResourceInfo]:

@@ -41,6 +41,14 @@ from voxome.geometry import Box
 from voxome.remotes.arrays import writable_slices
 from voxome.remotes.image_codecs import SUFFIXES, Form, encode, format_of, probe
 from voxome.remotes.image_stacks import FileStack, SingleFile, StackSource
+from voxome.remotes.json_members import (
+    problem_of,
+    require_numbers,
+    require_object,
+    require_text,
+    require_whole_numbers,
+    wrong_member,
+)
 from voxome.remotes.local_files import file_version
 from voxome.remotes.mesh_formats import FORMATS
 from voxome.remotes.natural_order import natural_sort
@@ -56,6 +64,7 @@ from voxome.storage.local import LocalPath
 
 SIDECAR = "voxome.json"
 _SUFFIX_OF = {"png": ".png", "tiff": ".tif"}
+_MOST_SECTIONS = 10_000_000
 _COMPRESSIONS = ("zlib", "lzw", "zstd", "none")
 
 
@@ -277,13 +286,31 @@ def _read_sidecar(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        sidecar = json.loads(path.read_bytes())
-        shape, dtype = sidecar.get("shape"), sidecar.get("dtype")
-        if shape is not None:
-            Form(tuple(int(n) for n in shape), np.dtype(dtype))
-        return dict(sidecar)
-    except (ValueError, TypeError, AttributeError) as error:
-        raise CorruptData(f"{path} is not a valid sidecar: {error}") from error
+        sidecar = dict(require_object("its content", json.loads(path.read_bytes())))
+        _check_sidecar(sidecar)
+    except (KeyError, ValueError, TypeError, SyntaxError, RecursionError) as error:
+        raise CorruptData(f"{path} is not a valid sidecar: {problem_of(error)}") from error
+    return sidecar
+
+
+def _check_sidecar(sidecar: Mapping[str, Any]) -> None:
+    """Raise KeyError, ValueError or the errors of a dtype for the first member that is something else than we write."""
+    for name in ("voxel_size_nm", "offset_nm"):
+        if sidecar.get(name):
+            require_numbers(name, sidecar[name], 3)
+    if "start" in sidecar:
+        require_whole_numbers("start", sidecar["start"], -(1 << 60), len(sidecar["shape"]))
+    if "shape" not in sidecar:
+        return
+    shape = require_whole_numbers("shape", sidecar["shape"], 1)
+    if len(shape) not in (3, 4) or shape[-3] > _MOST_SECTIONS:
+        raise wrong_member("shape", shape, f"three or four numbers, at most {_MOST_SECTIONS:,} sections")
+    if np.dtype(require_text("dtype", sidecar["dtype"])).kind not in "biuf":
+        raise wrong_member("dtype", sidecar["dtype"], "a type of numbers")
+    if not isinstance(sidecar["fill"], int | float):
+        raise wrong_member("fill", sidecar["fill"], "a number")
+    if require_text("format", sidecar["format"]) not in _SUFFIX_OF:
+        raise wrong_member("format", sidecar["format"], f"one of {', '.join(_SUFFIX_OF)}")
 
 
 def _write_sidecar(folder: Path, sidecar: Mapping[str, Any]) -> None:

@@ -238,7 +238,10 @@ def _spec(image: nibabel.Nifti1Image, *, scaled: bool, zipped: bool) -> VolumeSp
     header, stored = image.header, image.shape
     names = _STORED_AXES[: len(stored)]
     order = standard_order(names)
-    unit = header.get_xyzt_units()[0]
+    try:
+        unit = header.get_xyzt_units()[0]
+    except KeyError as error:
+        raise CorruptData(f"the units {error} in its header are none of NIfTI's") from error
     zooms, per = header.get_zooms()[:3], nm_per(unit) or 1e6
     sized = len(zooms) == 3 and (unit != "unknown" or set(zooms) != {1.0}) and min(zooms) > 0
     fields: dict[str, Any] = {}

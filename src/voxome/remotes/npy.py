@@ -5,9 +5,11 @@ The format is that of `numpy.lib.format`, NEP 1. It stores a shape, a dtype and 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -127,12 +129,14 @@ def _map(path: Path, mode: Mode) -> NDArray[Any]:
             read_header = npy.read_array_header_1_0 if major == 1 else npy.read_array_header_2_0
             shape, fortran, dtype = read_header(file)
             start = file.tell()
-    except ValueError as error:
+    except (ValueError, SyntaxError, TokenError, RecursionError) as error:  # it is a literal of Python
         raise CorruptData(f"the header of {path} cannot be read: {error}") from error
     _refuse_dtype(path, dtype)
+    if any(n < 0 for n in shape):
+        raise CorruptData(f"the header of {path} has the shape {shape}")
     if not shape:
         raise UnsupportedFormat(f"{path} contains a single number; an array of at least one axis was expected")
-    if path.stat().st_size < start + int(np.prod(shape)) * dtype.itemsize:
+    if path.stat().st_size < start + math.prod(shape) * dtype.itemsize:
         raise CorruptData(f"{path} is truncated: {dtype} {shape} in its header needs more bytes")
     if 0 in shape:
         return np.empty(shape, dtype)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from voxome.errors import CorruptData
 from voxome.storage.atomic import replacing, storing
+from voxome.storage.inside import is_inside
 
 CONF = "knossos.conf"
 _LINE = re.compile(r'^\s*(experiment name|boundary [xyz]|scale [xyz]|magnification)\s+"?([^";]+)"?\s*;', re.MULTILINE)
@@ -32,6 +33,8 @@ class Conf:
             z, y, x = (int(values[f"boundary {axis}"]) for axis in "zyx")
             sizes = [float(values[f"scale {axis}"]) for axis in "zyx" if f"scale {axis}" in values]
             name = values["experiment name"]
+            if not is_inside(name) or "/" in name:
+                raise CorruptData(f"{path}: the experiment name {name!r:.200} cannot be part of the name of a file")
         except (KeyError, ValueError) as error:
             raise CorruptData(
                 f"{path} has no valid entry {error}; expected experiment name, boundary and scale"

@@ -22,6 +22,7 @@ from voxome.geometry.axes import default_axes, standard_order
 from voxome.geometry.units import nm_per
 from voxome.remotes.json_members import require_list, require_object, require_whole_numbers
 from voxome.remotes.zarr import ome
+from voxome.storage.inside import is_inside
 
 Json = Mapping[str, Any]
 ReadFactor = Callable[[], list[float]]
@@ -302,7 +303,10 @@ def _objects(values: Any) -> list[Json]:
 
 
 def _path(dataset: Json) -> str:
-    return str(dataset.get("path", "")).strip("/")
+    path = str(dataset.get("path", "")).strip("/")
+    if path and not is_inside(path):
+        raise CorruptData(f"the metadata of an N5 group name the level {path!r:.200}; expected a path inside the group")
+    return path
 
 
 def _axes(ndim: int, *where: Json) -> tuple[str, ...]:

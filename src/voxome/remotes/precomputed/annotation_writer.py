@@ -29,7 +29,7 @@ from voxome.remotes.precomputed.annotation_fields import Fields
 from voxome.remotes.precomputed.annotation_levels import Level, assign_levels
 from voxome.remotes.precomputed.annotation_spool import MINISHARD_BITS, AnnotationSpool
 from voxome.remotes.precomputed.beside_table import write_beside
-from voxome.remotes.precomputed.folders import INFO, inside
+from voxome.remotes.precomputed.folders import INFO
 from voxome.remotes.precomputed.info import OWN, Json
 from voxome.remotes.precomputed.provenance import FILE as PROVENANCE_FILE
 from voxome.remotes.precomputed.provenance import add_provenance
@@ -37,6 +37,7 @@ from voxome.remotes.precomputed.shard_writer import write_packed_shard
 from voxome.remotes.precomputed.sharding import Sharding
 from voxome.remotes.precomputed.writer_claim import WriterClaim, require_free
 from voxome.remotes.spilled_rows import PARTITIONS
+from voxome.storage.inside import inside
 from voxome.storage.json_store import read_json, to_json, update_json
 from voxome.storage.path import StoragePath
 from voxome.storage.probe import require_write_access

@@ -23,11 +23,12 @@ from voxome.remotes.precomputed.annotation_codec import AnnotationCodec
 from voxome.remotes.precomputed.annotation_fields import Fields
 from voxome.remotes.precomputed.annotation_writer import BESIDE
 from voxome.remotes.precomputed.beside_table import BesideTable
-from voxome.remotes.precomputed.folders import ShapeFolder, inside, read_files
+from voxome.remotes.precomputed.folders import ShapeFolder, read_files
 from voxome.remotes.precomputed.info import OWN
 from voxome.remotes.precomputed.keyed import KeyedValues, check_id
 from voxome.remotes.precomputed.shard_reader import ShardReader
 from voxome.remotes.precomputed.sharding import Sharding
+from voxome.storage.inside import inside
 
 BATCH = 1 << 16
 """Cells of the spatial index, or annotations, that are read at once."""

@@ -1,4 +1,4 @@
-"""Folders and files that metadata refer to: kept inside their root, read also where cloud-volume compressed them."""
+"""Folders and files of precomputed volumes, read also where cloud-volume compressed them."""
 
 from __future__ import annotations
 
@@ -41,20 +41,6 @@ class ShapeFolder:
     info: Mapping[str, Any]
     name: str
     mode: Mode = "r"
-
-
-def inside(root: StoragePath, relative: str) -> StoragePath:
-    """Return the folder or file `relative` to `root`.
-
-    Raises
-    ------
-    CorruptData
-        If it is absolute, an address, or leaves `root`.
-    """
-    path = PurePosixPath(relative)
-    if not relative or path.is_absolute() or ".." in path.parts or ":/" in relative or "\\" in relative:
-        raise CorruptData(f"{root}: its metadata refer to {relative!r}; a path inside this folder was expected")
-    return root / str(path)
 
 
 def read_files(folder: StoragePath, names: Sequence[str]) -> list[bytes | None]:

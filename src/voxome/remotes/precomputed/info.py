@@ -18,6 +18,7 @@ from voxome.contracts.spec import VolumeKind, VolumeSpec
 from voxome.errors import UnsupportedFormat, VoxomeError, describe_value
 from voxome.geometry import Box
 from voxome.remotes.json_members import problem_of, require_list, require_object, require_text, wrong_member
+from voxome.storage.inside import is_inside
 
 Json = dict[str, Any]
 Triple = tuple[float, float, float]
@@ -102,7 +103,8 @@ def check_members(info: Mapping[str, Any], number: int) -> None:
             raise ValueError(
                 f"{what} of scale {scale.get('key')!r} is {values}; three whole numbers were expected{limit}"
             )
-    require_text("key", scale["key"])
+    if not is_inside(require_text("key", scale["key"])):
+        raise wrong_member("key", scale["key"], "a path inside the folder of the volume")
     require_object("sharding", scale.get("sharding") or {})
     if require_text("data_type", info["data_type"]).lower() not in DATA_TYPES:
         raise wrong_member("data_type", info["data_type"], f"one of {', '.join(DATA_TYPES)}")

@@ -11,10 +11,11 @@ from voxome.contracts.source import MeshSource, Mode, PointsSource, ResourceInfo
 from voxome.errors import CorruptData, UnsupportedFormat, VoxomeError
 from voxome.remotes.json_members import problem_of
 from voxome.remotes.precomputed.annotation_source import PrecomputedAnnotations
-from voxome.remotes.precomputed.folders import INFO, ShapeFolder, inside
+from voxome.remotes.precomputed.folders import INFO, ShapeFolder
 from voxome.remotes.precomputed.info import Json, check, check_members, parsing, scales_by_size, whole_numbers
 from voxome.remotes.precomputed.meshes import MULTIRESOLUTION, open_meshes
 from voxome.remotes.precomputed.skeletons import PrecomputedSkeletons
+from voxome.storage.inside import inside
 from voxome.storage.json_store import read_json
 from voxome.storage.path import StoragePath
 

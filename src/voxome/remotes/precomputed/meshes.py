@@ -17,13 +17,14 @@ from voxome.contracts.source import MeshSource
 from voxome.errors import CorruptData, InvalidInput, NotFound
 from voxome.remotes.mesh_files.draco import decode_draco, decode_draco_arrays
 from voxome.remotes.mesh_files.ngmesh import decode_ngmesh
-from voxome.remotes.precomputed.folders import ShapeFolder, inside, read_files
+from voxome.remotes.precomputed.folders import ShapeFolder, read_files
 from voxome.remotes.precomputed.keyed import KeyedValues, check_id
 from voxome.remotes.precomputed.mesh_manifest import Manifest
 from voxome.remotes.precomputed.mesh_welding import weld
 from voxome.remotes.precomputed.provenance import FolderProvenance
 from voxome.remotes.precomputed.shards import locate_value
 from voxome.remotes.precomputed.transforms import Transform
+from voxome.storage.inside import inside
 
 MULTIRESOLUTION = "neuroglancer_multilod_draco"
 _DRACO = b"DRACO"

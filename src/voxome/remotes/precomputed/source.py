@@ -21,7 +21,7 @@ from voxome.geometry import Box
 from voxome.remotes.precomputed.chunk_names import warn_of_unreachable_chunks
 from voxome.remotes.precomputed.compressed_chunks import CompressedChunks, require_plain_shards
 from voxome.remotes.precomputed.create import add_scale, new_scale, whole_shards
-from voxome.remotes.precomputed.folders import INFO, inside
+from voxome.remotes.precomputed.folders import INFO
 from voxome.remotes.precomputed.info import (
     STRUCTURAL,
     Json,
@@ -42,6 +42,7 @@ from voxome.remotes.precomputed.layers import open_link
 from voxome.remotes.precomputed.provenance import add_provenance, read_provenance
 from voxome.remotes.precomputed.stored_files import FolderFiles
 from voxome.remotes.tensorstore import TensorStoreSource, reorder_axes
+from voxome.storage.inside import inside
 from voxome.storage.json_store import read_json, update_json
 from voxome.storage.path import StoragePath
 from voxome.storage.tensorstore import open_store

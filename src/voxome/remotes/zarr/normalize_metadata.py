@@ -214,10 +214,10 @@ def _chunk_key_encoding(extension: Any) -> dict[str, Any]:
 def _numeric(name: Any) -> np.dtype[Any]:
     try:
         dtype = np.dtype(name) if isinstance(name, str) else None
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, SyntaxError, RecursionError):  # numpy reads some names as Python
         dtype = None
     if dtype is None or dtype.kind not in _NUMERIC:
-        raise UnsupportedFormat(f"it has values of type {name}; voxome reads booleans, integers and floats")
+        raise UnsupportedFormat(f"it has values of type {name!s:.80}; voxome reads booleans, integers and floats")
     return dtype
 
 

@@ -14,7 +14,8 @@ from voxome.contracts.provenance import Provenance
 from voxome.contracts.spec import VolumeSpec
 from voxome.errors import CorruptData, UnsupportedFormat
 from voxome.geometry.units import nm_per
-from voxome.remotes.json_members import problem_of, require_list, require_numbers, require_object
+from voxome.remotes.json_members import problem_of, require_list, require_numbers, require_object, wrong_member
+from voxome.storage.inside import is_inside
 
 _TYPES = {"t": "time", "c": "channel", "z": "space", "y": "space", "x": "space"}
 
@@ -113,6 +114,8 @@ def _dataset(
     one: Mapping[str, Any], axes: tuple[str, ...], units: tuple[str | None, ...], outer: Sequence[Mapping[str, Any]]
 ) -> Dataset:
     path = str(one["path"])
+    if path.strip("/.") and not is_inside(path.lstrip("/")):
+        raise wrong_member("path", path, "a path inside the group")
     try:
         own = require_list("coordinateTransformations", one.get("coordinateTransformations") or [])
         scale, shift = compose([*own, *require_list("coordinateTransformations", outer)], len(axes))

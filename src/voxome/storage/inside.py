@@ -1,0 +1,34 @@
+"""Paths that metadata name: whoever wrote them may have meant to reach files that are not his."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+
+from voxome.errors import CorruptData
+from voxome.storage.path import StoragePath
+
+
+def inside(root: StoragePath, relative: str) -> StoragePath:
+    """Return the folder or file `relative` to `root`.
+
+    Raises
+    ------
+    CorruptData
+        If it is absolute, an address, or leaves `root`.
+    """
+    if not is_inside(relative):
+        raise CorruptData(f"{root}: its metadata refer to {relative!r:.200}; a path inside this folder was expected")
+    return root / str(PurePosixPath(relative))
+
+
+def is_inside(relative: str) -> bool:
+    r"""Return whether a path from metadata stays inside the folder of the metadata.
+
+    Examples
+    --------
+    >>> [is_inside(path) for path in ("s0", "a/b.c", "", "/etc", "../a", "http://a", "a\\b", "a\0")]
+    [True, True, False, False, False, False, False, False]
+    """
+    path = PurePosixPath(relative)
+    reaches_out = not relative or path.is_absolute() or ".." in path.parts or ":/" in relative
+    return not reaches_out and "\\" not in relative and min(relative) >= " "

@@ -1,0 +1,114 @@
+"""Fuzz targets in processes of their own: ``python -m fuzz.run [--inputs N] [--seed S] [TARGET …]`` from ``tests/``.
+
+Every input is made of the name of its target, the seed and its number, so that a fault can be repeated with
+``--only NUMBER``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from fuzz.targets import TARGETS
+
+HANG_S = 10.0
+"""Time after which an input counts as one that never ends, on a busy machine."""
+_START_S = 120.0
+
+
+@dataclass
+class Report:
+    """What inputs did: faults as number, error and place."""
+
+    faults: list[tuple[int, str, str]] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        kinds = Counter((text.partition(":")[0], where) for _, text, where in self.faults)
+        first = {(text.partition(":")[0], where): (number, text) for number, text, where in reversed(self.faults)}
+        return "\n".join(
+            f"  {count} x {where}: {first[error, where][1]} (input {first[error, where][0]})"
+            for (error, where), count in kinds.most_common()
+        )
+
+
+def run(name: str, inputs: range, seed: int = 0) -> Report:
+    """Feed inputs to a target; one that ends the process or hangs is a fault, and the others go on without it."""
+    report, start = Report(), inputs.start
+    while start < inputs.stop:
+        with TemporaryDirectory() as folder:
+            start = _run_child(name, seed, range(start, inputs.stop), Path(folder), report)
+    return report
+
+
+def _run_child(name: str, seed: int, inputs: range, folder: Path, report: Report) -> int:
+    """Return the first number that is still to be run."""
+    at = folder / "at"
+    at.write_bytes(bytes(8))
+    with (folder / "faults").open("w+") as faults, (folder / "errors").open("w+") as errors:
+        numbers = [str(seed), str(inputs.start), str(inputs.stop)]
+        command = [sys.executable, "-m", "fuzz.child", name, *numbers, str(folder)]
+        here = str(Path(__file__).parents[1])
+        environment = {**os.environ, "PYTHONPATH": here, "OMP_NUM_THREADS": "1"}
+        process = subprocess.Popen(command, cwd=here, stdout=faults, stderr=errors, env=environment)
+        reason = _wait(process, at)
+        faults.seek(0)
+        report.faults += [tuple(json.loads(line)) for line in faults]
+        number = int.from_bytes(at.read_bytes(), "little")
+        if reason is None and process.returncode == 0:
+            return inputs.stop
+        errors.seek(0)
+        if number == 0 and reason is None and process.returncode > 0:
+            raise RuntimeError(f"{name} cannot be fuzzed: {errors.read()[-2000:]}")
+        ended = reason or f"the process ended with status {process.returncode}: {errors.read()[-200:].strip()}"
+        report.faults.append((number, ended, "the process"))
+        return number + 1
+
+
+def _wait(process: subprocess.Popen[bytes], at: Path) -> str | None:
+    """Wait for a process; return why it was killed, None if it has ended by itself."""
+    last, since, limit = bytes(8), time.monotonic(), _START_S
+    while True:
+        try:
+            process.wait(0.2)
+        except subprocess.TimeoutExpired:
+            now = at.read_bytes()
+            if now != last:
+                last, since, limit = now, time.monotonic(), HANG_S
+            elif time.monotonic() - since > limit:
+                process.kill()
+                process.wait()
+                return f"no end within {limit:.0f} s"
+        else:
+            return None
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("targets", nargs="*", metavar="TARGET", help=", ".join(TARGETS))
+    parser.add_argument("--inputs", type=int, default=100_000, help="number of inputs of each target")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", type=int, help="number of one input")
+    given = parser.parse_args()
+    inputs = range(given.inputs) if given.only is None else range(given.only, given.only + 1)
+    found = 0
+    for name in given.targets or TARGETS:
+        began = time.monotonic()
+        report = run(name, inputs, given.seed)
+        found += len(report.faults)
+        wall_s = time.monotonic() - began
+        print(f"{name}: {len(inputs):,} inputs, {len(report.faults):,} faults, {wall_s:.0f} s", flush=True)
+        if report.faults:
+            print(report, flush=True)
+    sys.exit(found > 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,39 @@
+"""Everything that is fuzzed, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+
+from fuzz.decoders import DECODERS
+from fuzz.mutation import mutate
+from fuzz.stores import STORES, attempts
+
+TARGETS = (*DECODERS, *STORES)
+
+
+def open_target(name: str, folder: Path) -> Callable[[Random], None]:
+    """Return a function that makes an input and feeds it to the target; any error that it raises is a fault.
+
+    Parameters
+    ----------
+    name : str
+        One of `TARGETS`.
+    folder : path
+        An empty folder for files.
+    """
+    if name in STORES:
+        return attempts(STORES[name], folder)
+    decoder = DECODERS[name]()
+    for seed in decoder.seeds:
+        decoder.decode(seed)  # all of them are valid
+
+    def attempt(random: Random) -> None:
+        data = mutate(random, decoder.seeds)
+        try:
+            decoder.decode(data)
+        except decoder.errors:
+            return
+
+    return attempt

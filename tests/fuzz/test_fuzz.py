@@ -1,0 +1,23 @@
+"""Damaged inputs are read, or refused by the errors that are documented; nothing else, and in little memory."""
+
+from __future__ import annotations
+
+import pytest
+
+from fuzz.decoders import DECODERS
+from fuzz.run import run
+from fuzz.stores import STORES
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.mark.parametrize("name", DECODERS)
+def test_decoders_refuse_damaged_bytes(name: str) -> None:
+    report = run(name, range(10_000))
+    assert not report.faults, report
+
+
+@pytest.mark.parametrize("name", STORES)
+def test_volumes_with_damaged_files_are_refused(name: str) -> None:
+    report = run(name, range(700))
+    assert not report.faults, report
