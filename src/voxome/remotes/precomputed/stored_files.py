@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from voxome.contracts.stored_files import StoredPart
 from voxome.errors import CorruptData
 from voxome.remotes.decompression import SUFFIXES
-from voxome.remotes.precomputed.folders import NETWORK_SUFFIXES, decompress, inside
+from voxome.remotes.precomputed.folders import NETWORK_SUFFIXES, decompress
+from voxome.storage.inside import inside
 from voxome.storage.path import StoragePath
 
 _LONGEST = 255
