@@ -23,7 +23,7 @@ from voxome.relay.cache.chunk_cache import ChunkCache
 from voxome.relay.cache.status import cache_status, recording
 from voxome.relay.rights import Rights
 from voxome.relay.sources import Sources, SourceUnavailable
-from voxome.relay.upstream import Caching
+from voxome.relay.upstream import Caching, Upstream
 from voxome.resources.open import create_source
 from voxome.testing.strategies import noise
 
@@ -343,3 +343,41 @@ def test_merges_of_the_same_voxels_at_the_same_time_lose_nothing(cache: ChunkCac
     expected = np.arange(1, 31).reshape(6, 5).T[..., np.newaxis]
     assert (sources.read("em", ONE) == expected).all()
     assert (store.voxels[ONE.within(WHOLE)] == expected).all()
+
+
+def wait_for(event: Event) -> None:
+    event.wait(10)
+
+
+@pytest.mark.parametrize("cached", [True, False])
+def test_a_read_of_a_store_that_does_not_answer_is_given_up_in_time(
+    cached: bool, cache: ChunkCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, release = Store(), Event()
+    store.before_read = lambda: wait_for(release)
+    sources = Sources(cache)
+    monkeypatch.setattr(Upstream, "is_remote", True)
+    sources.add("em", store, caching=Caching(cached, timeout_s=0.1))
+    with pytest.raises(SourceUnavailable) as raised:
+        sources.read("em", ONE)
+    assert isinstance(raised.value.__cause__, OSError)
+    release.set()
+    assert_array_equal(sources.read("em", ONE), part(store.voxels, ONE))
+
+
+def test_chunks_that_come_one_after_the_other_are_in_time(cache: ChunkCache) -> None:
+    store = Store()
+    store.before_read = lambda: time.sleep(0.05)
+    sources = served(cache, store, Caching(True, timeout_s=0.3))
+    cache._pools[sources.identity("em")] = ThreadPoolExecutor(1)
+    assert_array_equal(sources.read("em", WHOLE), store.voxels)
+
+
+def test_a_stale_chunk_is_served_instead_of_one_that_does_not_come(cache: ChunkCache, clock: Clock) -> None:
+    store, release = Store(), Event()
+    sources = served(cache, store, Caching(True, ttl_s=10, stale_s=100, timeout_s=0.1))
+    sources.read("em", ONE)
+    clock.ahead_s = 11
+    store.before_read = lambda: wait_for(release)
+    assert_array_equal(sources.read("em", ONE), part(store.voxels, ONE))
+    release.set()

@@ -61,7 +61,7 @@ class SourceConfig(_Model):
         Groups; everybody is in ``public``, and admins may read everything.
     cache : bool or None
         Whether it is cached; if None, unless it is on this machine.
-    ttl_s, stale_s : float
+    ttl_s, stale_s, timeout_s : float
         See `Caching`.
     boss : str or None
         ``COLLECTION/EXPERIMENT/CHANNEL`` in BossDB's API; by default derived from its name.
@@ -80,6 +80,8 @@ class SourceConfig(_Model):
     prefetch : bool or None
         Whether chunks beside those that are read are fetched too; if None, unless it is on this machine, or computed
         by a tool.
+    write : {"through", "back"}
+        Whether clients are answered when the store has a write, or when it is in the journal in the cache folder.
     """
 
     uri: Annotated[str, Field(min_length=1)] | None = None
@@ -89,6 +91,8 @@ class SourceConfig(_Model):
     ttl_s: Annotated[float, Field(gt=0)] = CACHE_REMOTE.ttl_s
     stale_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = CACHE_REMOTE.stale_s
     prefetch: bool | None = None
+    timeout_s: Annotated[float, Field(gt=0)] = CACHE_REMOTE.timeout_s
+    write: Literal["through", "back"] = "through"
     boss: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,255}(/[A-Za-z0-9_-]{1,255}){2}$")] | None = None
     tool: str | None = None
     source: str | None = None
@@ -132,7 +136,7 @@ class SourceConfig(_Model):
     @property
     def caching(self) -> Caching:
         """How it is cached."""
-        return Caching(self.cache, self.ttl_s, self.stale_s, self.prefetch)
+        return Caching(self.cache, self.ttl_s, self.stale_s, self.prefetch, self.timeout_s)
 
 
 class AnnotationsConfig(_Model):
@@ -159,11 +163,14 @@ class CacheConfig(_Model):
         Folder of the disk tier; without one only memory is used, or, by several processes, a temporary folder.
     memory_mib, disk_mib : int
         Budgets of all processes together.
+    write_mib : int
+        Budget of the writes that stores do not have yet; they are in the folder, beside what is cached.
     """
 
     folder: Path | None = None
     memory_mib: Annotated[int, Field(ge=0)] = 512
     disk_mib: Annotated[int, Field(ge=0)] = 10240
+    write_mib: Positive = 10240
 
 
 class LogConfig(_Model):
@@ -268,6 +275,11 @@ def parse_config(values: dict[str, Any], where: str) -> RelayConfig:
         raise InvalidInput(f"{where}: {', '.join(twice)} names both a volume and annotations; choose another name")
     if (config.catalogue is None) != (config.data is None):
         raise InvalidInput(f"{where}: catalogue and data need each other; add the missing one, or leave out both")
+    for name, source in config.sources.items():
+        if source.write == "back" and config.cache.folder is None:
+            raise InvalidInput(
+                f'{where}: write = "back" of {name} needs a folder for what is written; set cache.folder'
+            )
     return config
 
 

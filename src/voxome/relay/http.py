@@ -16,6 +16,7 @@ from voxome.relay.relay import Relay
 from voxome.relay.sessions import session_caller, session_cookie
 from voxome.relay.sources import SourceLoop, SourceUnavailable
 from voxome.relay.threads import RequestThreads
+from voxome.relay.writes.journal import TooLargeForJournal
 
 _SLICE_BYTES = 2**20
 _LOG = logging.getLogger(__name__)
@@ -34,7 +35,7 @@ class PreconditionFailed(VoxomeError):
 
 
 _STATUS: dict[type[Exception], int] = {
-    TooLarge: 413, InvalidInput: 400, NotFound: 404, ReadOnly: 403, AccessDenied: 403,
+    TooLarge: 413, TooLargeForJournal: 413, InvalidInput: 400, NotFound: 404, ReadOnly: 403, AccessDenied: 403,
     AlreadyExists: 409, PreconditionFailed: 412, SourceLoop: 508, SourceUnavailable: 503,
 }  # fmt: skip
 """The first type that fits decides; any other error is the server's."""

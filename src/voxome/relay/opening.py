@@ -43,6 +43,9 @@ from voxome.relay.sources import Sources
 from voxome.relay.upstream import is_edited
 from voxome.relay.virtual.adding import add_sources
 from voxome.relay.virtual.slots import ComputeSlots
+from voxome.relay.writes.flusher import Flusher
+from voxome.relay.writes.journal import Journal, journal_folder, recover
+from voxome.relay.writes.operate import GENERATIONS_FILE
 from voxome.resources.open import bare_address, locate, open_source
 from voxome.resources.recognition import get_remote
 
@@ -96,6 +99,7 @@ def prepared(config: RelayConfig) -> Iterator[SharedConfig]:
             stack.enter_context(_locked(config.cache.folder))
             with suppress(sqlite3.Error):  # which the processes report, or mend
                 DiskIndex(config.cache.folder / INDEX_FILE).close()
+            recover(journal_folder(config.cache.folder))
             for name in ("counters", _RATES):
                 (config.cache.folder / name).unlink(missing_ok=True)
             if config.limits.has_rates:
@@ -121,7 +125,9 @@ def opened(shared: SharedConfig) -> Iterator[Starlette]:
         cache = stack.enter_context(closing(_open_cache(config.cache, config.workers)))
         folder = config.cache.folder
         locks = BoxLocks() if folder is None else SharedBoxLocks(folder / "boxes")
-        sources = Sources(cache, locks, slots=_compute_slots(config))
+        journal = stack.enter_context(_open_journal(config, cache.generations.process))
+        entering = None if journal is None else SharedBoxLocks(journal.folder / "boxes")
+        sources = Sources(cache, locks, journal, entering, slots=_compute_slots(config))
         table = (
             None if folder is None or not config.sources else open_counters(folder / "counters", len(config.sources))
         )
@@ -139,6 +145,10 @@ def opened(shared: SharedConfig) -> Iterator[Starlette]:
         )  # fmt: skip
         with _one_at_a_time(folder):
             dialects = open_dialects(relay, config.dialects)
+        if journal is not None:
+            flusher = Flusher(journal, journal.folder / "flusher.lock", sources.replay())
+            stack.callback(flusher.close)
+            flusher.start()
         operation = Operation(relay, cache)
         access, format = config.log.access, config.log.format
         log = None if access is None else stack.enter_context(open_log(access, format))
@@ -199,9 +209,20 @@ def _open_cache(config: CacheConfig, workers: int) -> ChunkCache:
     memory = MemoryTier(config.memory_mib * _MIB // workers)
     if config.folder is None:
         return ChunkCache(memory, Generations())
-    generations = Generations(config.folder / "generations")
+    generations = Generations(config.folder / GENERATIONS_FILE)
     disk = DiskTier(config.folder, config.disk_mib * _MIB, generations.process)
     return ChunkCache(memory, generations, disk, Leases(config.folder / "leases"))
+
+
+@contextmanager
+def _open_journal(config: RelayConfig, process: int) -> Iterator[Journal | None]:
+    """Yield the journal of writes; None where there are none and will be none."""
+    folder = None if config.cache.folder is None else journal_folder(config.cache.folder)
+    if folder is None or not (folder.is_dir() or any(one.write == "back" for one in config.sources.values())):
+        yield None
+        return
+    with closing(Journal(folder, config.cache.write_mib * _MIB, process)) as journal:
+        yield journal
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 ==================  ======================================================================================
 ``GET /health``     200 while the process answers
-``GET /ready``      200 while it can serve, 503 otherwise, with the reasons
+``GET /ready``      200 while it can serve, 503 otherwise, with the reasons; and writes that stores do not take
 ``GET /metrics``    metrics in the text format of Prometheus, of the sources that the caller may read
 ==================  ======================================================================================
 """
@@ -16,11 +16,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from voxome.errors import StoreError
 from voxome.relay.accounts import Caller, User
 from voxome.relay.cache.chunk_cache import ChunkCache
 from voxome.relay.http import endpoint
 from voxome.relay.permitted import PermittedSources
 from voxome.relay.relay import Relay
+from voxome.relay.writes.report import gauges, warnings_of
 
 _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -56,11 +58,17 @@ class Operation:
             self._relay.catalogue.find(User, name="")
         except Exception:  # of any database; the log of the server has it when a request fails
             problems.append("the catalogue cannot be read")
-        return JSONResponse({"ready": not problems, "problems": problems}, 503 if problems else 200)
+        warnings: list[str] = []
+        try:
+            warnings = warnings_of(self._relay.sources, caller)
+        except StoreError:
+            problems.append("the journal of writes cannot be read")
+        content = {"ready": not problems, "problems": problems, "warnings": warnings}
+        return JSONResponse(content, 503 if problems else 200)
 
     def _metrics(self, request: Request, caller: Caller, body: bytearray) -> Response:
         names = list(PermittedSources(self._relay.sources, caller))
-        text = self._relay.sources.metrics(names) + self._cache.metrics()
+        text = self._relay.sources.metrics(names) + self._cache.metrics() + gauges(self._relay.sources, names)
         return PlainTextResponse(text, media_type=_METRICS_TYPE, headers={"Cache-Control": "no-store"})
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from threading import Lock
 from typing import Any, TypeVar
@@ -43,7 +43,6 @@ from voxome.relay.virtual.slots import ComputeSlots
 from voxome.relay.virtual.upstream import VirtualUpstream
 from voxome.relay.virtual.variants import SEPARATOR
 from voxome.relay.writes.frame import Voxels
-from voxome.relay.writes.index import Backlog
 from voxome.relay.writes.journal import Journal, JournalFull
 from voxome.relay.writes.replay import Replay, written_box
 from voxome.relay.writes.write_back import WriteBack
@@ -418,15 +417,10 @@ class Sources:
             raise InvalidInput("these sources have no journal")
         return Replay(self._writes.journal, self._writable, self._locks, self._generations)
 
-    def backlogs(self) -> Mapping[str, Backlog]:
-        """Return the writes that stores do not have yet, by the identity of their source.
-
-        Raises
-        ------
-        StoreError
-            If the journal cannot be read.
-        """
-        return {} if self._writes is None else self._writes.backlogs()
+    @property
+    def writes(self) -> WriteBack | None:
+        """Writes that are confirmed before the stores have them; None without a journal."""
+        return self._writes
 
     def identity(self, name: str) -> str:
         """Return the identity of a source, which is the same for all names of a volume.
@@ -480,8 +474,7 @@ class Sources:
         if source is None:
             raise StoreError(f"level {level} no longer exists")
         record("bypass")
-        with entry.waiting():
-            return source.read(box)
+        return entry.read(source, box)
 
     def _is_cached(self, entry: Upstream | VirtualUpstream) -> bool:
         return self._cache is not None and entry.is_cached

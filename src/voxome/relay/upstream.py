@@ -7,7 +7,7 @@ import logging
 import math
 import secrets
 import time
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext, suppress
 from contextvars import copy_context
 from dataclasses import dataclass, field
@@ -48,6 +48,8 @@ _GROWTH = 2
 """Voxels of a coarser level around those of a written box that its store may compute from them."""
 _MOST_HANDLES = 8
 """Ways, through other relays, by which requests come and for which a source is open at the same time."""
+_MOST_READERS = 32
+"""Reads of one store behind a network, without a cache, at the same time."""
 _LIVE = frozenset({"memory", "proofread"})
 """Schemes of sources whose voxels change by more than writes to them."""
 _EDITED = frozenset({"proofread"})
@@ -80,14 +82,19 @@ class Caching:
         Time beyond that for which cached voxels are served while the store cannot be reached.
     prefetch : bool or None
         Whether chunks beside those that are read are fetched too; if None, unless it is on this machine.
+    timeout_s : float
+        Time after which a read of the store, or of one chunk of it, is given up.
     """
 
     enabled: bool | None = None
     ttl_s: float = 600.0
     stale_s: float = 86400.0
     prefetch: bool | None = None
+    timeout_s: float = 300.0
 
     def __post_init__(self) -> None:
+        if not self.timeout_s > 0:
+            raise InvalidInput(f"timeout_s is {self.timeout_s}; expected more than 0 s")
         if not self.ttl_s > 0 or not 0 <= self.stale_s < math.inf:
             raise InvalidInput(
                 f"ttl_s is {self.ttl_s} and stale_s {self.stale_s}; expected more than 0 s, and a finite time"
@@ -196,6 +203,11 @@ class Upstream:
         return hashlib.sha256(canonical(locate(self._uri).reveal()).reveal().encode()).hexdigest()[:32]
 
     @cached_property
+    def _readers(self) -> ThreadPoolExecutor:
+        """Threads that a store which does not answer holds up, instead of those of requests."""
+        return ThreadPoolExecutor(_MOST_READERS, "voxome-relay-read")
+
+    @cached_property
     def is_remote(self) -> bool:
         """Whether its store is behind a network, and its voxels change only by writes to them."""
         return _is_remote(self._uri)
@@ -218,6 +230,25 @@ class Upstream:
     def is_local(self) -> bool:
         """Whether it is on this machine."""
         return "://" not in locate(self._uri).path if self._uri else True
+
+    def read(self, source: ReadableSource, box: Box) -> NDArray[Any]:
+        """Return voxels of the store, without a cache.
+
+        Raises
+        ------
+        TimeoutError
+            If the store is behind a network, and does not answer in time.
+        VoxomeError, OSError
+            If it fails.
+        """
+        if not self.is_remote:
+            return source.read(box)
+        with self.waiting():
+            answer = self._readers.submit(copy_context().run, source.read, box)
+            try:
+                return answer.result(None if math.isinf(self.caching.timeout_s) else self.caching.timeout_s)
+            finally:
+                answer.cancel()
 
     def open(self) -> ReadableSource:
         """Return the source, as it was when it was last checked.
@@ -257,6 +288,7 @@ class Upstream:
                     self.identity, state.incarnation, number, chunk_grid(source, source.spec), source.spec.dtype,
                     source.read, self.counters, state.epoch, self._oldest_epoch(state),
                     spatial=tuple(source.spec.spatial),
+                    timeout_s=self.caching.timeout_s,
                 )  # fmt: skip
             return array
 

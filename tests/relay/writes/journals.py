@@ -16,6 +16,7 @@ from voxome.relay.rights import Rights
 from voxome.relay.sources import Sources
 from voxome.relay.upstream import Caching
 from voxome.relay.writes.flusher import Flusher
+from voxome.relay.writes.index import Backlog
 from voxome.relay.writes.journal import Journal
 
 LAB = Rights(writers=frozenset({"lab"}))
@@ -53,7 +54,7 @@ def journaled(
     folder: Path, upstream: Store | str, cache: ChunkCache | None = None, *, budget: int = 64 * MIB, flush: bool = True
 ) -> Iterator[Sources]:
     """Yield the source ``em``, which is written back; unless `flush`, nothing is replayed."""
-    with closing(Journal(folder / "writes", budget)) as journal:
+    with closing(Journal(folder / "writes", budget, 0)) as journal:
         sources = Sources(cache, journal=journal)
         sources.add("em", upstream, LAB, Caching(cache is not None), write_back=True)
         with flushing(folder, sources) if flush else nullcontext():
@@ -79,6 +80,15 @@ def wait_until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
         time.sleep(0.02)
 
 
+def journal_of(sources: Sources) -> Journal:
+    assert sources.writes is not None
+    return sources.writes.journal
+
+
+def backlogs(sources: Sources) -> list[Backlog]:
+    return journal_of(sources).index.backlogs()
+
+
 def waiting(sources: Sources) -> int:
     """Return the number of writes that the store does not have."""
-    return sum(one.count for one in sources.backlogs().values())
+    return sum(one.count for one in backlogs(sources))

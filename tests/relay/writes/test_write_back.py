@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 from relay.cache.caches import ONE, SHAPE, WHOLE, Store, open_cache, part
-from relay.writes.journals import LAB, Upstream, flushing, journaled, wait_until, waiting
+from relay.writes.journals import LAB, Upstream, backlogs, flushing, journal_of, journaled, wait_until, waiting
 
 import voxome
 from voxome.errors import AccessDenied, InvalidInput, NotFound, ReadOnly, StoreError
@@ -136,7 +136,7 @@ def test_a_source_that_is_an_object_has_another_identity_after_a_restart(tmp_pat
     with journaled(tmp_path, store, flush=False) as sources:
         sources.write("em", ONE, filled(ONE, 1))
     with journaled(tmp_path, store) as sources:
-        wait_until(lambda: bool(sum(one.failing for one in sources.backlogs().values())))
+        wait_until(lambda: bool(sum(one.failing for one in backlogs(sources))))
         assert waiting(sources) == 1
         assert not sources.read("em", ONE).any()
 
@@ -154,7 +154,7 @@ def test_a_write_that_a_store_does_not_take_is_kept_and_others_go_on(error: type
             sources.write("em", Box((z, 0, 64), (z + 10, 9, 70)), filled(Box((0, 0, 0), (10, 9, 6)), 3))
         wait_until(lambda: waiting(sources) == 2)
         store.refuse = lambda box: None
-        (backlog,) = sources.backlogs().values()
+        (backlog,) = backlogs(sources)
         assert backlog.failing + backlog.refused >= 1
         assert (backlog.refused > 0) == issubclass(error, ReadOnly | AccessDenied | InvalidInput)
         assert (sources.read("em", over) == 2).all()
@@ -207,8 +207,8 @@ def test_a_source_of_another_shape_under_the_same_address_gets_nothing_of_the_ol
     voxome.create(uri, voxome.VolumeSpec.of(SHAPE, "uint16"))
     with journaled(tmp_path, uri) as sources:
         assert not sources.read("em", ONE).any()
-        wait_until(lambda: bool(sum(one.refused for one in sources.backlogs().values())))
-        (queued,) = sources._writes.journal.index.queue()  # type: ignore[union-attr]
+        wait_until(lambda: bool(sum(one.refused for one in backlogs(sources))))
+        (queued,) = journal_of(sources).index.queue()
         assert "replaced" in queued.problem
         assert not voxome.open(uri)[...].any()
 

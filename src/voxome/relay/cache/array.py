@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -48,6 +49,8 @@ class CachedArray:
         Arrays with the same share the threads that fetch; by default those of a source.
     spatial : tuple of int
         Its axes in space, along which chunks are prefetched; all if empty.
+    timeout_s : float
+        Time in which at least one chunk must come while some are waited for.
     """
 
     source: str
@@ -63,6 +66,7 @@ class CachedArray:
     depth: int = 0
     pool: str = ""
     spatial: tuple[int, ...] = ()
+    timeout_s: float = math.inf
 
     @cached_property
     def _digest(self) -> bytes:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, nullcontext, suppress
 from contextvars import copy_context
 from dataclasses import dataclass
@@ -147,28 +147,35 @@ class ChunkCache:
                     self._count(array, found.fresh.result)
                     yield index, found.fresh.chunk
                 else:
-                    flights.append((index, *self._join(array, index, found)))
-            if any(not flight.done() for _, flight, _ in flights):
-                with waiting(array.source):
-                    wait([flight for _, flight, _ in flights], return_when=FIRST_EXCEPTION)
-            for index, flight, joined in flights:
-                try:
-                    found_or_fetched, joined = self._result(array, index, flight, joined)
-                except BaseException:
-                    record("unstored")
-                    raise
-                self._count(array, "collapsed" if joined else found_or_fetched.result)
-                yield index, found_or_fetched.chunk
+                    flights.append((index, *self._join(array, index, found), found.stale))
+            try:
+                if any(not flight.done() for _, flight, _, _ in flights):
+                    with waiting(array.source):
+                        _wait_for([flight for _, flight, _, _ in flights], array.timeout_s)
+                fetched = [
+                    (index, *self._result(array, index, flight, joined, stale))
+                    for index, flight, joined, stale in flights
+                ]
+            except BaseException:
+                record("unstored")
+                raise
+            for index, one, joined in fetched:
+                self._count(array, "collapsed" if joined else one.result)
+                yield index, one.chunk
 
-    def _result(self, array: CachedArray, index: int, flight: Future[_Found], joined: bool) -> tuple[_Found, bool]:
+    def _result(
+        self, array: CachedArray, index: int, flight: Future[_Found], joined: bool, stale: CachedChunk | None
+    ) -> tuple[_Found, bool]:
         """Return what a fetch has found; where a prefetch has failed, the chunk is fetched for the client."""
-        while isinstance(flight, _Ahead):
+        while flight.done():
+            if not isinstance(flight, _Ahead):
+                return flight.result(), joined
             with suppress(Exception):
                 return flight.result(), joined
             flight, joined = self._join(array, index, self._look_up(array, index))
             with waiting(array.source):
-                wait([flight])
-        return flight.result(), joined
+                _wait_for([flight], array.timeout_s)
+        return _not_in_time(array, stale), joined
 
     def _look_up(self, array: CachedArray, index: int) -> _Lookup:
         key, generation = array.key(index), array.generation(index, self.generations)
@@ -247,9 +254,10 @@ class ChunkCache:
             except _REFUSALS:
                 raise
             except (StoreError, OSError):
-                if missing.stale is None or missing.stale.epoch < array.oldest_epoch:
+                found_stale = _stale(array, missing.stale)
+                if found_stale is None:
                     raise
-                return _Found(missing.stale, "stale")
+                return found_stale
             chunk = CachedChunk(voxels, missing.generation, array.epoch)
             if inputs["stale"]:  # it was computed from chunks that may have changed
                 return _Found(chunk, "stale")
@@ -280,6 +288,30 @@ class ChunkCache:
     def _count(self, array: CachedArray, result: Result) -> None:
         array.counters.add(_COUNTERS[result])
         record(_STATUS.get(result, result))
+
+
+def _wait_for(flights: Sequence[Future[_Found]], timeout_s: float) -> None:
+    """Wait until all have ended, or none has ended for too long; raise the error of the first that fails."""
+    pending = {flight for flight in flights if not flight.done()}
+    while pending:
+        done, pending = wait(pending, None if math.isinf(timeout_s) else timeout_s, FIRST_COMPLETED)
+        if not done:
+            return
+        for flight in done:
+            if not isinstance(flight, _Ahead):
+                flight.result()
+
+
+def _not_in_time(array: CachedArray, stale: CachedChunk | None) -> _Found:
+    found = _stale(array, stale)
+    if found is None:
+        raise StoreError(f"the store has sent nothing for {array.timeout_s:g} s")
+    return found
+
+
+def _stale(array: CachedArray, chunk: CachedChunk | None) -> _Found | None:
+    """Return a stale chunk, if it may still be served."""
+    return None if chunk is None or chunk.epoch < array.oldest_epoch else _Found(chunk, "stale")
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,8 @@ def add_sources(
     """
     for name, source in config.sources.items():
         if source.recipe is None:
-            sources.add(name, source.uri or "", source.rights, source.caching, counters_of(name))
+            back = source.write == "back"
+            sources.add(name, source.uri or "", source.rights, source.caching, counters_of(name), write_back=back)
     for name in _in_order(config):
         source = config.sources[name]
         if source.recipe is not None:

@@ -25,7 +25,7 @@ from voxome.relay.cache.counters import SourceCounters
 from voxome.relay.cache.generations import Generations
 from voxome.relay.rights import Rights
 from voxome.relay.threads import waiting
-from voxome.relay.upstream import Caching, SourceStatus, Upstream
+from voxome.relay.upstream import Caching, ReadableSource, SourceStatus, Upstream
 from voxome.relay.virtual.planned import InputLevel, PlannedLevel, plan_level
 from voxome.relay.virtual.recipe import CheckedRecipe
 from voxome.relay.virtual.slots import ComputeSlots
@@ -179,6 +179,11 @@ class VirtualUpstream:
                     self.counters, status.epoch, status.oldest_epoch, level.origins, self.depth, self.name,
                 )  # fmt: skip
             return array
+
+    def read(self, source: ReadableSource, box: Box) -> NDArray[Any]:
+        """Return voxels of a level, computed without a cache."""
+        with self.waiting():
+            return source.read(box)
 
     def waiting(self) -> AbstractContextManager[None]:
         """Return the context in which a request waits for a computation, and lets others work."""

@@ -20,6 +20,8 @@ from voxome.relay.writes.entry import WriteEntry
 from voxome.relay.writes.frame import Voxels, decode_payload, encode_head, encode_payload, parse_file, with_payload
 from voxome.relay.writes.index import QueuedWrite, WriteIndex
 
+FOLDER = "writes"
+"""Name of the folder of the journal in the folder of the cache."""
 INDEX_FILE = "index.sqlite"
 """Name of the index in the folder of the journal."""
 _SUFFIX = ".write"
@@ -48,9 +50,9 @@ class Journal:
         Folder of the journal, created if it does not exist.
     budget : int
         Bytes of all files.
-    process : int
+    process : int, optional
         Number of this process among those that share the folder; writes that an earlier one with this number has not
-        confirmed are removed.
+        confirmed are removed. Without one nothing is removed, and nothing can be appended.
 
     Raises
     ------
@@ -58,14 +60,16 @@ class Journal:
         If it cannot be opened.
     """
 
-    def __init__(self, folder: Path, budget: int, process: int = 0) -> None:
+    def __init__(self, folder: Path, budget: int, process: int | None = None) -> None:
         self.folder, self.budget, self._process = folder, budget, process
         self._files = folder / "entries"
         self._memory = MemoryTier(_MEMORY_BYTES)
         try:
             self._files.mkdir(parents=True, exist_ok=True)
             self.index = WriteIndex(folder / INDEX_FILE)
-            for number in self.index.take_reserved(process):
+            for made in (folder, folder.parent):
+                _sync_folder(made)
+            for number in () if process is None else self.index.take_reserved(process):
                 self._path(number).unlink(missing_ok=True)
         except (OSError, sqlite3.Error) as error:
             raise StoreError(f"cannot open the journal of writes in {folder}: {error}") from error
@@ -89,6 +93,8 @@ class Journal:
             raise TooLargeForJournal(
                 f"the write has {size} bytes, more than the journal of {self.budget}; send smaller boxes"
             )
+        if self._process is None:
+            raise StoreError(f"the journal in {self.folder} was opened to look at its writes, not to append")
         with self._storing():
             number = self.index.reserve(size, self._process, self.budget)
             if number is None:
@@ -168,11 +174,7 @@ class Journal:
             os.fsync(file)
         finally:
             os.close(file)
-        folder = os.open(self._files, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        _sync_folder(self._files)
 
     def _path(self, number: int) -> Path:
         return self._files / f"{number:016x}{_SUFFIX}"
@@ -185,6 +187,20 @@ class Journal:
             raise
         except (OSError, sqlite3.Error) as error:
             raise JournalFull(f"the journal of writes in {self.folder} cannot be written: {error}") from error
+
+
+def journal_folder(cache: Path) -> Path:
+    """Return the folder of the journal in that of a cache."""
+    return cache / FOLDER
+
+
+def _sync_folder(path: Path) -> None:
+    """Wait until the names in a folder are on the disk."""
+    folder = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def recover(folder: Path) -> None:

@@ -68,11 +68,11 @@ class Replay:
         with through(first.hops):
             upstream, source = self._upstream_of(first.source), self._source(first)
             chunks = upstream.chunks_under(box, first.level)
-            with (
-                self._locks.hold((first.source, first.level), written_box(source, box)),
-                self._generations.writing(first.source, chunks),
-            ):
+            with self._locks.hold((first.source, first.level), written_box(source, box)):
                 source.write(box, lay_over(entries, self.journal.load, box, source.spec.dtype, source.read))
+            # What is cached is valid up to here, also if the write fails: the journal hides the voxels of the write.
+            with self._generations.writing(first.source, chunks):
+                pass
             upstream.counters.add("written_bytes", sum(entry.voxel_bytes for entry in entries))
 
     def _source(self, entry: WriteEntry) -> VolumeSource:

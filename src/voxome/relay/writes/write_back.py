@@ -62,6 +62,18 @@ class WriteBack:
         with _reading():
             return source in self.journal.index.sources()
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the journal.
+
+        Raises
+        ------
+        StoreError
+            If it cannot be read.
+        """
+        with _reading():
+            return self.journal.index.nbytes
+
     def backlogs(self) -> Mapping[str, Backlog]:
         """Return the writes that stores do not have yet, by the identity of their source.
 

@@ -28,6 +28,7 @@ from voxome.relay.dialects.boss.state import BossState
 from voxome.relay.http import NOT_KEPT, RETRY, TooLarge, identify, read_body
 from voxome.relay.sources import SourceLoop, SourceUnavailable
 from voxome.relay.threads import RequestThreads
+from voxome.relay.writes.journal import TooLargeForJournal
 
 _LARGEST_DOCUMENT_BYTES = 2**20
 _MOST_WAITING = 64
@@ -144,6 +145,7 @@ def error_response(error: Exception, request: Request) -> Response:
 
 _REFUSALS: tuple[tuple[type[Exception], Code, int | None], ...] = (
     (TooLarge, Code.REQUEST_TOO_LARGE, None),
+    (TooLargeForJournal, Code.REQUEST_TOO_LARGE, None),
     (InvalidInput, Code.INVALID_CUTOUT_ARGS, None),
     (ReadOnly, Code.MISSING_PERMISSION, None),
     (AccessDenied, Code.MISSING_PERMISSION, 401),

@@ -37,7 +37,8 @@ from voxome.relay.files import file_response
 from voxome.relay.http import RETRY
 from voxome.relay.permitted import PermittedSources
 from voxome.relay.relay import Relay
-from voxome.relay.sources import SourceUnavailable
+from voxome.relay.sources import SourceUnavailable, StorageFull
+from voxome.relay.writes.journal import TooLargeForJournal
 
 _REGION = "us-east-1"
 _MOST_KEYS = 1000
@@ -45,8 +46,10 @@ _STANDARD: Element = ("StorageClass", "STANDARD")
 _METHODS = ["GET", "HEAD", "PUT", "POST", "DELETE", "PATCH"]
 _ERRORS: Mapping[type[Exception], tuple[str, int]] = {
     AccessDenied: ("AccessDenied", 403),
+    TooLargeForJournal: ("EntityTooLarge", 413),
     InvalidInput: ("InvalidArgument", 400),
     NotFound: ("NoSuchKey", 404),
+    StorageFull: ("InsufficientStorage", 507),
     SourceUnavailable: ("ServiceUnavailable", 503),
 }
 _REFUSALS = {412: "PreconditionFailed", 416: "InvalidRange"}
@@ -211,4 +214,4 @@ def _error(error: Exception, request: Request) -> Response:
     if status >= 500:
         _LOG.error("%s %s failed", request.method, logged_path(request.scope), exc_info=error)
     message = "internal error; see the log of the server" if status == 500 else str(error)
-    return error_document(code, message, status, RETRY if status == 503 else {})
+    return error_document(code, message, status, RETRY if status in (503, 507) else {})

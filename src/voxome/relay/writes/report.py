@@ -1,0 +1,78 @@
+"""What the relay says of writes that stores do not have yet: in its metrics, and when it is ready."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+from voxome.relay.accounts import Caller
+from voxome.relay.permitted import PermittedSources
+from voxome.relay.sources import Sources
+from voxome.relay.writes.index import Backlog
+
+_NEARLY_FULL = 0.9
+_PREFIX = "voxome_relay_writes"
+_GAUGES = {
+    "waiting": "Writes that the store does not have yet",
+    "waiting_bytes": "Bytes of the writes that the store does not have yet",
+    "refused": "Writes that the store has refused",
+    "oldest_seconds": "Age of the oldest write that the store does not have yet",
+}
+
+
+def gauges(sources: Sources, names: Iterable[str]) -> str:
+    """Return gauges of the writes of some sources, in the text format of Prometheus.
+
+    Raises
+    ------
+    StoreError
+        If the journal cannot be read.
+    """
+    if sources.writes is None:
+        return ""
+    backlogs = sources.writes.backlogs()
+    values: dict[str, list[tuple[str, float]]] = {gauge: [] for gauge in _GAUGES}
+    for name in names:
+        backlog = backlogs.get(sources.identity(name))
+        values["waiting"].append((name, 0 if backlog is None else backlog.count))
+        values["waiting_bytes"].append((name, 0 if backlog is None else backlog.nbytes))
+        values["refused"].append((name, 0 if backlog is None else backlog.refused))
+        values["oldest_seconds"].append((name, 0 if backlog is None else _age_s(backlog)))
+    lines: list[str] = []
+    for gauge, meaning in _GAUGES.items():
+        lines += [f"# HELP {_PREFIX}_{gauge} {meaning}.", f"# TYPE {_PREFIX}_{gauge} gauge"]
+        lines += [f'{_PREFIX}_{gauge}{{source="{name}"}} {value:g}' for name, value in values[gauge]]
+    return "\n".join(lines) + "\n"
+
+
+def warnings_of(sources: Sources, caller: Caller) -> list[str]:
+    """Return sentences about writes that stores do not take, with the names that the caller may read.
+
+    Raises
+    ------
+    StoreError
+        If the journal cannot be read.
+    """
+    if sources.writes is None:
+        return []
+    backlogs = sources.writes.backlogs()
+    names = {sources.identity(name): name for name in PermittedSources(sources, caller)}
+    found: list[str] = []
+    for identity, backlog in backlogs.items():
+        name = names.get(identity, backlog.oldest.name if caller.is_admin else "another volume")
+        if backlog.refused:
+            found.append(f"{name}: {_writes(backlog.refused)} refused by the store; see `voxome relay writes list`")
+        if backlog.failing:
+            age = f"the oldest of {backlog.count} is {_age_s(backlog):.0f} s old"
+            found.append(f"{name}: {_writes(backlog.failing)} could not be passed on to the store, {age}")
+    if sources.writes.nbytes > _NEARLY_FULL * sources.writes.journal.budget:
+        found.append("the journal of writes is nearly full; new writes are refused until stores take those in it")
+    return found
+
+
+def _age_s(backlog: Backlog) -> float:
+    return max(0.0, time.time() - backlog.oldest.created)
+
+
+def _writes(count: int) -> str:
+    return "1 write" if count == 1 else f"{count} writes"
