@@ -57,6 +57,7 @@ _BY_STATUS: dict[int, type[VoxomeError]] = {
     403: AccessDenied,
     404: NotFound,
     409: AlreadyExists,
+    413: InvalidInput,
     508: RelayLoop,
 }
 _MESSAGE_LENGTH = 500

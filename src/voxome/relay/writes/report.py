@@ -10,7 +10,7 @@ from voxome.relay.permitted import PermittedSources
 from voxome.relay.sources import Sources
 from voxome.relay.writes.index import Backlog
 
-_NEARLY_FULL = 0.9
+_NEARLY_FULL = 0.8
 _PREFIX = "voxome_relay_writes"
 _GAUGES = {
     "waiting": "Writes that the store does not have yet",
