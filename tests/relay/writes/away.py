@@ -68,7 +68,7 @@ class Setting:
         self.proxy.reset()
 
     def stored(self) -> np.ndarray:
-        return voxome.open(self.uri)[...]
+        return voxome.open(self.uri, expect=voxome.Volume)[...]
 
     @contextmanager
     def relay(self, **source: Any) -> Iterator[httpx.Client]:
