@@ -56,7 +56,7 @@ def parse_region(
     ranges : mapping, optional
         Ranges along some axes, in place of those in the path.
     beyond : bool
-        Whether the box may extend beyond the coordinate frame.
+        Whether the box may extend beyond the coordinate frame, as long as a part is inside.
 
     Raises
     ------
@@ -69,8 +69,10 @@ def parse_region(
     time = pyramid.channel.default_time_sample
     texts = {"t": f"{time}:{time + 1}", **call.path, **(ranges or {})}
     starts, stops = zip(*(_range(texts[axis]) for axis in "tzyx"), strict=True)
-    for axis, a, b, low, high in zip("tzyx", starts, stops, pyramid.native.start, pyramid.native.stop, strict=True):
-        if not low <= a < b or (a >= high if beyond else b > high):
+    lows = map(min, pyramid.native.start, pyramid.domain(number).start)
+    for axis, a, b, low, high in zip("tzyx", starts, stops, lows, pyramid.native.stop, strict=True):
+        outside = a >= high or b <= low if beyond else a < low or b > high
+        if a >= b or outside:
             message = f"Invalid range {a}:{b} along {axis}: start < stop, within {low}:{high}"
             raise Refused(Code.INVALID_CUTOUT_ARGS, message)
     return Region(pyramid, number, Box(starts, stops), "t" in call.path)

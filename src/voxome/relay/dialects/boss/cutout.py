@@ -106,11 +106,12 @@ def _filter(call: Call, target: Region) -> NDArray[np.uint64] | None:
 
 
 def _window(call: Call, media_type: str) -> tuple[float, float] | None:
-    """Return the values that are black and white in a JPEG; None without ``?window=LOW,HIGH``."""
+    """Return the values that are black and white in a JPEG; None without ``?window=LOW,HIGH``, and for other types.
+
+    Neuroglancer sends it with all of them, and expects the voxels as they are where they are not pictures.
+    """
     if "window" not in call.query:
         return None
-    if media_type != formats.JPEG:
-        raise Refused(Code.INVALID_CUTOUT_ARGS, f"window is for {formats.JPEG} only, not {media_type}")
     try:
         low, high = map(float, call.query["window"].split(","))
     except ValueError:
@@ -118,4 +119,4 @@ def _window(call: Call, media_type: str) -> tuple[float, float] | None:
     if not -(2.0**64) <= low < high <= 2.0**64:
         message = f"window={call.query['window'][:80]}: two numbers are expected, LOW,HIGH"
         raise Refused(Code.INVALID_CUTOUT_ARGS, message)
-    return low, high
+    return (low, high) if media_type == formats.JPEG else None
