@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from voxome.relay.limits import DEFAULT_LIMITS, Limits
+from voxome.relay.memory import MemoryBudget
 
 LONGEST_URL = 2**14
 """Bytes of a path with its query."""
@@ -31,6 +32,7 @@ class BoundedRequests:
 
     def __init__(self, app: ASGIApp, limits: Limits = DEFAULT_LIMITS) -> None:
         self._app, self._limits = app, limits
+        self._memory = MemoryBudget(limits.memory_mib * 2**20)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -39,10 +41,12 @@ class BoundedRequests:
         refusal = self._refusal(scope)
         if refusal is not None:
             await refusal(scope, receive, send)
-        elif not has_body(Headers(scope=scope)):
-            await self._app(scope, receive, send)
-        else:
-            await _TimedBody(self._limits, receive, send).run(self._app, scope)
+            return
+        with self._memory.request():
+            if has_body(Headers(scope=scope)):
+                await _TimedBody(self._limits, receive, send).run(self._app, scope)
+            else:
+                await self._app(scope, receive, send)
 
     def _refusal(self, scope: Scope) -> JSONResponse | None:
         if len(scope.get("raw_path") or b"") + len(scope.get("query_string", b"")) > LONGEST_URL:

@@ -14,7 +14,7 @@ from voxome.relay.access_log import logged_path, note
 from voxome.relay.accounts import Accounts, Caller
 from voxome.relay.relay import Relay
 from voxome.relay.sessions import session_caller, session_cookie
-from voxome.relay.sources import SourceLoop, SourceUnavailable
+from voxome.relay.sources import SourceLoop, SourceUnavailable, hold_memory
 from voxome.relay.threads import RequestThreads
 from voxome.relay.writes.journal import TooLargeForJournal
 
@@ -127,6 +127,8 @@ async def read_body(request: Request, limit: int) -> bytearray:
         If it is longer, or its announced length is; the rest is not read.
     UnfinishedBody
         If the client leaves before its end.
+    SourceUnavailable
+        If other requests leave too little memory.
     """
     announced = request.headers.get("content-length", "0")
     body = bytearray()
@@ -137,6 +139,7 @@ async def read_body(request: Request, limit: int) -> bytearray:
             body += part
             if len(body) > limit:
                 raise TooLarge(f"the body is over {limit} bytes")
+            hold_memory(len(body))
     except ClientDisconnect as error:
         raise UnfinishedBody("the request ended before its body was complete; send it again") from error
     return body

@@ -33,6 +33,9 @@ class Limits(BaseModel):
         Open connections of one address to a process.
     header_kib : int
         Size of a request line with its headers.
+    memory_mib : int
+        Bodies and cutouts that all requests may have in memory, in all processes together; one request alone may have
+        more.
     requests_per_s, bytes_per_s : float or None
         Rates of a caller, by token, or by address without one: requests, and bytes of bodies and answers; None if they
         are not limited.
@@ -50,9 +53,14 @@ class Limits(BaseModel):
     connections: Count = 2000
     connections_per_address: Count = 1000
     header_kib: Count = 64
+    memory_mib: Count = 1024
     requests_per_s: Rate | None = None
     bytes_per_s: Rate | None = None
     burst_s: Seconds = 10
+
+    def shared_by(self, processes: int) -> Limits:
+        """Return the limits of one of several processes."""
+        return self.model_copy(update={"memory_mib": max(1, self.memory_mib // processes)})
 
     @property
     def has_rates(self) -> bool:

@@ -154,7 +154,8 @@ def opened(shared: SharedConfig) -> Iterator[Starlette]:
         log = None if access is None else stack.enter_context(open_log(access, format))
         app = create_app(
             [operation, *dialects],
-            allow_origins=config.allow_origins, instance=shared.instance, limits=config.limits, log=log,
+            allow_origins=config.allow_origins, instance=shared.instance, log=log,
+            limits=config.limits.shared_by(config.workers),
             rates=RateTable(folder / _RATES) if folder is not None and config.limits.has_rates else None,
         )  # fmt: skip
         app.state.stopping = relay.stopping

@@ -35,6 +35,7 @@ from voxome.relay.cache.counters import SourceCounters, exposition
 from voxome.relay.cache.generations import Generations
 from voxome.relay.cache.states import SourceStates
 from voxome.relay.cache.status import record
+from voxome.relay.memory import MemoryExhausted, hold
 from voxome.relay.rights import PUBLIC_READ, Rights, shared_rights
 from voxome.relay.upstream import CACHE_REMOTE, Caching, ReadableSource, Upstream
 from voxome.relay.virtual.planned import ToolFailed
@@ -281,7 +282,9 @@ class Sources:
         SourceUnavailable
             If the store behind the source fails.
         """
-        _check_box(name, box, self._level(name, level).spec)
+        spec = self._level(name, level).spec
+        _check_box(name, box, spec)
+        hold_memory(box.size * spec.dtype.itemsize)
         entry = self._entry(name)
         with _store_errors(name, "read"):
             voxels = self._read(entry, box, level)
@@ -543,6 +546,20 @@ def split_version(name: str) -> tuple[str, str | None]:
     """Return the name of a source, and its version if it is ``NAME@VERSION``."""
     match = _VERSION.fullmatch(name)
     return (name, None) if match is None else (match[1], match[2])
+
+
+def hold_memory(nbytes: int) -> None:
+    """Count memory that the request needs which is being answered; see `MemoryBudget`.
+
+    Raises
+    ------
+    SourceUnavailable
+        If other requests leave too little.
+    """
+    try:
+        hold(nbytes)
+    except MemoryExhausted as error:
+        raise SourceUnavailable(str(error)) from error
 
 
 def _check_box(name: str, box: Box, spec: VolumeSpec) -> None:

@@ -11,7 +11,8 @@ _BOX = "0:4,0:4,0:4"
 _CHANNELS = ("lab/exp/seg", "lab/exp/em", "col/exp/own", "col/exp/notes", "lab/exp/private")
 _NAMES = (
     "em", "em", "lab/exp/seg", "lab/exp/seg", "lab/exp/em", "private", "lab/exp/private", "flat", "color", "broken",
-    "mask", "absent",
+    "mask", "absent", "edges", "edges;at=120", "edges;at={v}", "edges;{v}={v}", "lab/cells", "points",
+    "private-points",
 )  # fmt: skip
 _RAW = (
     "/raw", "/raw/{name}/info", "/raw/{name}/info?level={n}", "/raw/{name}/cutout?box={box}",
@@ -40,10 +41,12 @@ _S3 = (
     "/s3/zarr3?versions", "/s3/absent/x",
 )  # fmt: skip
 _VIEW = (
-    "/view", "/view/", "/view/v/relay/", "/view/v/relay/main.js", "/view/state?base=http://x/",
-    "/view/state?layer={name}&base=http://x/", "/view/states?base=http://x/", "/view/states/{id}?base=http://x/",
-    "/view/annotations/{name}", "/view/login", "/view/logout", "/health", "/ready", "/metrics", "/status", "/",
-    "/favicon.ico", "/robots.txt", "/.env", "/ping",
+    "/view/edits?layer=lab/cells", "/view/edits/lab/cells", "/view/edits/lab/cells?since={n}", "/view/edits/{name}",
+    "/view/session", "/precomputed/points/info", "/precomputed/points/by_id/{id}",
+    "/precomputed/points/spatial0/0_0_0", "/view", "/view/", "/view/v/relay/", "/view/v/relay/main.js",
+    "/view/state?base=http://x/", "/view/state?layer={name}&base=http://x/", "/view/states?base=http://x/",
+    "/view/states/{id}?base=http://x/", "/view/annotations/{name}", "/view/login", "/view/logout", "/health",
+    "/ready", "/metrics", "/status", "/", "/favicon.ico", "/robots.txt", "/.env", "/ping",
 )  # fmt: skip
 _BOSS = (
     "/v1/collection/", "/v1/collection/{n}", "/v1/collection/col", "/v1/collection/col/experiment/exp",
@@ -124,7 +127,7 @@ def _fill(rng: random.Random, template: str) -> str:
         "id": rng.choice(("1", "7", "720575940602398473", "18446744073709551614")),
         "r": rng.choice(hostile.RANGES),
     }
-    return template.format(**values)
+    return template.format(**values).replace("{v}", rng.choice(hostile.PARTS))
 
 
 def _change(rng: random.Random, target: str) -> str:

@@ -47,7 +47,9 @@ HEADERS = (
     ("X-Junk", ("\xff\xfe", "a" * 30000, "")),
 )  # fmt: skip
 JSON_VALUES: tuple[Any, ...] = (
-    None, True, 0, -1, 1.5, 2**31, 2**63, 2**64, 10**400, "", "x", "\x00", "\ud800", "a" * 10000, "../x", [], {},
+    None, True, 0, -1, 1.5, 2**31, 2**63, 2**64, 10**400, "", "x", "\x00", "\ud800", "a" * 10000, "../x", "9" * 5000,
+    "11", ["11", "1152921504606846977"], [[1, 2, 3]], [[1e300, 0, -1]], "merge", "cleave",
+    "split", "undo", "redo", "0", "0.", "٣", [], {},
     [[]], {"a": {"b": 1}}, float("nan"), float("inf"), "public", "admin", "private", "em", ["em"], ["x"] * 1000,
     "2020-01-01",
 )  # fmt: skip
@@ -56,7 +58,8 @@ FIELDS = (
     "time_step", "time_step_unit", "type", "datatype", "base_resolution", "default_time_sample", "sources", "related",
     "x_start", "x_stop", "y_start", "y_stop", "z_start", "z_stop", "x_voxel_size", "y_voxel_size", "z_voxel_size",
     "voxel_unit", "group", "permissions", "collection", "experiment", "channel", "password", "email", "token",
-    "layers", "annotations", "version", "id", "creator",
+    "layers", "annotations", "version", "id", "creator", "action", "ids", "supervoxels", "points_a_nm", "points_b_nm",
+    "operation", "version", "base",
 )  # fmt: skip
 FRAME = {
     "x_start": 0, "x_stop": 40, "y_start": 0, "y_stop": 30, "z_start": 0, "z_stop": 20, "x_voxel_size": 4,
@@ -72,14 +75,15 @@ _NPY_HEADERS = (
     b"\xff\xfe",
 )
 _BROKEN_JSON = (
-    b"", b"{}", b"[]", b"null", b"{", b"[" * 100_000, b'{"a":' * 50_000, b"1e999", b"-", b'"\\ud800"', b"NaN",
-    b"9" * 5000, b"\xff",
+    b"",
+    b"{}", b"[]", b"null", b"{", b"[" * 100_000, b'{"a":' * 50_000, b"1e999", b"-", b'"\\ud800"', b"NaN", b"9" * 5000,
+    b"\xff",
 )  # fmt: skip
 
 
 def body(rng: random.Random) -> bytes:
     """A body, mostly a broken one."""
-    return rng.choice((_bytes, _npy, _json, _json, _object, _object, _bomb, _blosc, _xml, _chunks))(rng)
+    return rng.choice((_bytes, _npy, _json, _json, _object, _object, _edit, _bomb, _blosc, _xml, _chunks))(rng)
 
 
 def _bytes(rng: random.Random) -> bytes:
@@ -99,6 +103,22 @@ def _npy(rng: random.Random) -> bytes:
 
 def _json(rng: random.Random) -> bytes:
     return rng.choice(_BROKEN_JSON)
+
+
+def _edit(rng: random.Random) -> bytes:
+    edit: dict[str, Any] = {
+        "action": rng.choice(("merge", "cleave", "split", "undo", "redo")),
+        "version": "0",
+        "ids": ["11", str(2**60 + 1)],
+        "id": "11",
+        "supervoxels": ["11"],
+        "points_a_nm": [[20, 10, 10]],
+        "points_b_nm": [[20, 10, 60]],
+        "operation": 1,
+    }
+    for _ in range(rng.randint(0, 2)):
+        edit[rng.choice(list(edit))] = rng.choice(JSON_VALUES)
+    return json.dumps(edit).encode()
 
 
 def _object(rng: random.Random) -> bytes:

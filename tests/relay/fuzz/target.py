@@ -79,6 +79,15 @@ def running(folder: Path) -> Iterator[Target]:
         )  # fmt: skip
         voxome.create(f"zarr://{folder}/{name}.zarr", described)[...] = voxels
     voxome.create(f"zarr://{folder}/broken.zarr", spec.of((4, 4, 4), "uint8"))
+    cells = np.zeros((8, 8, 16), "uint64")
+    cells[..., :8], cells[..., 8:] = 11, 2**60 + 1
+    described = spec.of(cells.shape, "uint64", voxel_size_nm=(10, 5, 5), kind="labels")
+    supervoxels = voxome.create(f"zarr://{folder}/supervoxels.zarr", described)
+    supervoxels[...] = cells
+    voxome.proofread(supervoxels, store=folder / "edits.sqlite", author="zoe")
+    places = np.random.default_rng(0).integers(0, 20, (50, 3)).astype("float64")
+    points = voxome.Annotations("point", np.arange(50, dtype="uint64"), places[:, np.newaxis])
+    voxome.create_annotations(f"precomputed://{folder}/points", points, voxel_size_nm=(1, 1, 1), limit=10)
     lab = {"readers": ["lab"]}
     sources = {
         "em": {"uri": f"zarr://{folder}/em.zarr", "cache": True},
@@ -87,11 +96,16 @@ def running(folder: Path) -> Iterator[Target]:
         "private": {"uri": f"zarr://{folder}/private.zarr", "cache": True, **lab},
         "lab/exp/private": {"uri": f"zarr://{folder}/private.zarr", **lab},
         "broken": {"uri": f"zarr://{folder}/broken.zarr"},
+        "edges": {"tool": "common.threshold", "source": "em", "parameters": {"at": 100}},
+        "lab/cells": {"uri": f"proofread://{folder}/edits.sqlite", "writers": ["lab"]},
         **{name: {"uri": f"zarr://{folder}/{name}.zarr"} for name in ("flat", "color", "mask")},
     }
+    collections: dict[str, dict[str, list[str]]] = {"points": {}, "private-points": lab}
+    stored = f"precomputed://{folder}/points"
     config = parse_config(
         {
             "sources": sources,
+            "annotations": {name: {"uri": stored} | rights for name, rights in collections.items()},
             "catalogue": str(folder / "names.sqlite"),
             "data": str(folder / "data"),
             "allow_origins": ["*"],

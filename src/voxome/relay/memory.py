@@ -1,0 +1,81 @@
+"""Memory of requests: what bodies and cutouts may have together, so that many large ones do not exhaust the machine."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from voxome.errors import StoreError
+
+_SMALL = 2**20
+"""Bytes that are not counted."""
+
+
+class MemoryExhausted(StoreError):
+    """Other requests hold all memory that requests may have."""
+
+
+class MemoryBudget:
+    """Bytes that all requests of a process may hold together; one request alone may hold more.
+
+    Parameters
+    ----------
+    most_bytes : int
+        The limit.
+    """
+
+    def __init__(self, most_bytes: int) -> None:
+        self._most = most_bytes
+        self._held = 0
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def request(self) -> Iterator[None]:
+        """Count what is held inside the context, in threads that it starts too, and give it back at its end."""
+        share = _Share(self)
+        token = _CURRENT.set(share)
+        try:
+            yield
+        finally:
+            _CURRENT.reset(token)
+            share.release()
+
+
+class _Share:
+    """What one request holds: its largest body or cutout."""
+
+    def __init__(self, budget: MemoryBudget) -> None:
+        self._budget, self._held = budget, 0
+
+    def hold(self, nbytes: int) -> None:
+        budget = self._budget
+        with budget._lock:
+            others = budget._held - self._held
+            if nbytes <= self._held:
+                return
+            if others and others + nbytes > budget._most:
+                raise MemoryExhausted("the relay has no memory left for such a request; repeat it later")
+            budget._held, self._held = others + nbytes, nbytes
+
+    def release(self) -> None:
+        with self._budget._lock:
+            self._budget._held -= self._held
+            self._held = 0
+
+
+_CURRENT: ContextVar[_Share | None] = ContextVar("voxome_relay_memory", default=None)
+
+
+def hold(nbytes: int) -> None:
+    """Count a body or a cutout of the request that is being answered; outside of requests nothing happens.
+
+    Raises
+    ------
+    MemoryExhausted
+        If other requests leave too little.
+    """
+    share = _CURRENT.get()
+    if share is not None and nbytes > _SMALL:
+        share.hold(nbytes)

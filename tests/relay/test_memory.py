@@ -1,0 +1,74 @@
+"""Memory of requests: many large bodies and cutouts at once."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import numpy as np
+import pytest
+from relay.serving import stored
+
+import voxome
+from voxome.relay.accounts import Accounts
+from voxome.relay.app import create_app
+from voxome.relay.catalogue.memory import MemoryCatalogue
+from voxome.relay.dialect import open_dialects
+from voxome.relay.limits import Limits
+from voxome.relay.memory import MemoryBudget, MemoryExhausted, hold
+from voxome.relay.relay import Relay
+from voxome.relay.rights import Rights
+from voxome.relay.serve import in_thread
+from voxome.relay.sources import Sources
+
+MIB = 2**20
+
+
+def test_one_request_alone_may_hold_more_than_all() -> None:
+    budget = MemoryBudget(10 * MIB)
+    with budget.request():
+        hold(30 * MIB)
+    with budget.request():
+        hold(8 * MIB)
+        hold(5 * MIB)
+        with budget.request():
+            hold(2 * MIB)
+            with pytest.raises(MemoryExhausted):
+                hold(3 * MIB)
+        with budget.request():
+            hold(2 * MIB)
+    hold(100 * MIB)  # outside of a request
+
+
+class Held:
+    """A source whose reads wait until they are let go."""
+
+    def __init__(self) -> None:
+        self.spec = voxome.VolumeSpec.of((8, 1024, 1024), "uint8")
+        self.begun, self.go = threading.Semaphore(0), threading.Event()
+
+    def read(self, box: voxome.Box) -> np.ndarray:
+        self.begun.release()
+        self.go.wait(20)
+        return np.zeros(box.shape, "uint8")
+
+
+def test_a_cutout_for_which_there_is_no_memory_is_to_be_repeated() -> None:
+    held, sources, catalogue = Held(), Sources(), MemoryCatalogue()
+    sources.add("held", held)
+    sources.add("free", stored(np.zeros((8, 1024, 1024), "uint8")), Rights(writers=frozenset({"public"})))
+    relay = Relay(catalogue, Accounts(catalogue), "memory://unused", sources)
+    app = create_app(open_dialects(relay, ["raw"]), limits=Limits(memory_mib=10))
+    box = "cutout?box=0:8,0:1024,0:1024"
+    with in_thread(app) as url, ThreadPoolExecutor() as pool:
+        slow = pool.submit(httpx.get, f"{url}/raw/held/{box}", timeout=30)
+        assert held.begun.acquire(timeout=10)
+        refused = httpx.get(f"{url}/raw/free/{box}")
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+        written = httpx.put(f"{url}/raw/free/{box}", content=bytes(8 * MIB))
+        assert written.status_code == 503
+        assert httpx.get(f"{url}/raw/free/cutout?box=0:1,0:1024,0:1024").status_code == 200
+        held.go.set()
+        assert slow.result().status_code == 200
+        assert httpx.get(f"{url}/raw/free/{box}").status_code == 200
