@@ -35,6 +35,7 @@ from voxome.relay.collections import Collections
 from voxome.relay.config import CacheConfig, RelayConfig, SourceConfig
 from voxome.relay.dialect import open_dialects
 from voxome.relay.operation import Operation
+from voxome.relay.processes import ProcessTable
 from voxome.relay.rates import RateTable
 from voxome.relay.relay import Relay
 from voxome.relay.rights import Rights
@@ -52,6 +53,7 @@ from voxome.resources.recognition import get_remote
 _MIB = 2**20
 _RATES = "rates"
 """File in the cache folder with what callers have used of their rates."""
+_PROCESSES_FILE = "processes"
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ def prepared(config: RelayConfig) -> Iterator[SharedConfig]:
             with suppress(sqlite3.Error):  # which the processes report, or mend
                 DiskIndex(config.cache.folder / INDEX_FILE).close()
             recover(journal_folder(config.cache.folder))
-            for name in ("counters", _RATES):
+            for name in ("counters", _RATES, _PROCESSES_FILE):
                 (config.cache.folder / name).unlink(missing_ok=True)
             if config.limits.has_rates:
                 RateTable(config.cache.folder / _RATES)
@@ -122,7 +124,8 @@ def opened(shared: SharedConfig) -> Iterator[Starlette]:
     with ExitStack() as stack:
         records: Catalogue = MemoryCatalogue() if config.catalogue is None else SqlCatalogue.in_file(config.catalogue)
         stack.enter_context(closing(records))
-        cache = stack.enter_context(closing(_open_cache(config.cache, config.workers)))
+        cache, processes = _open_cache(config.cache, config.workers)
+        stack.enter_context(closing(cache))
         folder = config.cache.folder
         locks = BoxLocks() if folder is None else SharedBoxLocks(folder / "boxes")
         journal = stack.enter_context(_open_journal(config, cache.generations.process))
@@ -149,7 +152,7 @@ def opened(shared: SharedConfig) -> Iterator[Starlette]:
             flusher = Flusher(journal, journal.folder / "flusher.lock", sources.replay())
             stack.callback(flusher.close)
             flusher.start()
-        operation = Operation(relay, cache)
+        operation = Operation(relay, cache, processes)
         access, format = config.log.access, config.log.format
         log = None if access is None else stack.enter_context(open_log(access, format))
         app = create_app(
@@ -206,13 +209,16 @@ def _compute_slots(config: RelayConfig) -> ComputeSlots:
     return ComputeSlots(max(1, threads), config.compute_memory_mib * _MIB // config.workers)
 
 
-def _open_cache(config: CacheConfig, workers: int) -> ChunkCache:
-    memory = MemoryTier(config.memory_mib * _MIB // workers)
+def _open_cache(config: CacheConfig, workers: int) -> tuple[ChunkCache, ProcessTable]:
+    budget = config.memory_mib * _MIB // workers
     if config.folder is None:
-        return ChunkCache(memory, Generations())
+        processes = ProcessTable()
+        return ChunkCache(MemoryTier(budget, processes.gauge), Generations()), processes
     generations = Generations(config.folder / GENERATIONS_FILE)
+    processes = ProcessTable(config.folder / _PROCESSES_FILE, generations.process)
+    memory = MemoryTier(budget, processes.gauge)
     disk = DiskTier(config.folder, config.disk_mib * _MIB, generations.process)
-    return ChunkCache(memory, generations, disk, Leases(config.folder / "leases"))
+    return ChunkCache(memory, generations, disk, Leases(config.folder / "leases")), processes
 
 
 @contextmanager

@@ -4,6 +4,7 @@
 ``GET /health``     200 while the process answers
 ``GET /ready``      200 while it can serve, 503 otherwise, with the reasons; and writes that stores do not take
 ``GET /metrics``    metrics in the text format of Prometheus, of the sources that the caller may read
+``GET /status``     a page about them, the cache and the processes; ``/status.json`` is the same as JSON
 ==================  ======================================================================================
 """
 
@@ -11,17 +12,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from voxome.errors import StoreError
 from voxome.relay.accounts import Caller, User
 from voxome.relay.cache.chunk_cache import ChunkCache
-from voxome.relay.http import endpoint
+from voxome.relay.http import NOT_KEPT, endpoint
 from voxome.relay.permitted import PermittedSources
+from voxome.relay.processes import ProcessTable
 from voxome.relay.relay import Relay
+from voxome.relay.status import build_status
+from voxome.relay.status_page import POLICY, render
 from voxome.relay.writes.report import gauges, warnings_of
 
 _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -36,10 +41,12 @@ class Operation:
         Provides sources and accounts.
     cache : ChunkCache
         Cache of the sources.
+    processes : ProcessTable
+        Processes of the relay.
     """
 
-    def __init__(self, relay: Relay, cache: ChunkCache) -> None:
-        self._relay, self._cache = relay, cache
+    def __init__(self, relay: Relay, cache: ChunkCache, processes: ProcessTable) -> None:
+        self._relay, self._cache, self._processes = relay, cache, processes
 
     def routes(self) -> Sequence[BaseRoute]:
         serve = partial(endpoint, self._relay, 0)
@@ -47,6 +54,8 @@ class Operation:
             Route("/health", _health, methods=["GET"]),
             Route("/ready", serve(self._ready), methods=["GET"]),
             Route("/metrics", serve(self._metrics), methods=["GET"]),
+            Route("/status", serve(self._page), methods=["GET"]),
+            Route("/status.json", serve(self._json), methods=["GET"]),
         ]
 
     def close(self) -> None:
@@ -69,7 +78,18 @@ class Operation:
     def _metrics(self, request: Request, caller: Caller, body: bytearray) -> Response:
         names = list(PermittedSources(self._relay.sources, caller))
         text = self._relay.sources.metrics(names) + self._cache.metrics() + gauges(self._relay.sources, names)
-        return PlainTextResponse(text, media_type=_METRICS_TYPE, headers={"Cache-Control": "no-store"})
+        return PlainTextResponse(text, media_type=_METRICS_TYPE, headers=NOT_KEPT)
+
+    def _page(self, request: Request, caller: Caller, body: bytearray) -> Response:
+        return HTMLResponse(render(self._status(caller)), headers={"Content-Security-Policy": POLICY, **NOT_KEPT})
+
+    def _json(self, request: Request, caller: Caller, body: bytearray) -> Response:
+        return JSONResponse(self._status(caller), headers=NOT_KEPT)
+
+    def _status(self, caller: Caller) -> dict[str, Any]:
+        sources = self._relay.sources
+        status = build_status(sources, PermittedSources(sources, caller), self._cache, self._processes)
+        return {**status, "warnings": warnings_of(sources, caller)}
 
 
 async def _health(request: Request) -> Response:

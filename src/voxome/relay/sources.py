@@ -386,6 +386,16 @@ class Sources:
         with _open_errors(name):
             return entry.version(self._generations)
 
+    def counters(self, name: str) -> SourceCounters:
+        """Return the counters of a source.
+
+        Raises
+        ------
+        NotFound
+            If no source has this name.
+        """
+        return self._entry(name).counters
+
     def metrics(self, names: Iterable[str]) -> str:
         """Return counters of some sources, over all processes of the relay, in the text format of Prometheus."""
         return exposition({name: self._entries[name].counters.totals() for name in names})
@@ -477,7 +487,11 @@ class Sources:
         if source is None:
             raise StoreError(f"level {level} no longer exists")
         record("bypass")
-        return entry.read(source, box)
+        try:
+            return entry.read(source, box)
+        except (StoreError, OSError) as error:
+            entry.counters.observe_error(error)
+            raise
 
     def _is_cached(self, entry: Upstream | VirtualUpstream) -> bool:
         return self._cache is not None and entry.is_cached

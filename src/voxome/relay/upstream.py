@@ -447,6 +447,7 @@ class Upstream:
             version = _version(source, detailed=self.is_cached or self.is_input)
         except NotFound as error:
             self._failure = (time.monotonic(), error)
+            self.counters.observe_error(error)
             self._by_hops.clear()
             if state is not None:
                 self._states.put(self.identity, SourceState.new(""))
@@ -454,10 +455,12 @@ class Upstream:
         except (VoxomeError, OSError) as error:
             now = time.monotonic()
             self._failure, self._next_check = (now, error), now + _RETRY_S
+            self.counters.observe_error(error)
             if self._opened is None or state is None or now - state.checked > self.caching.ttl_s + self.caching.stale_s:
                 raise
             _LOG.warning("a source could not be checked, and is served as it was: %s", error)
             return
+        self.counters.observe_success()
         if state is None or state.token != version.token:
             state = SourceState.new(version.token)
             self._states.put(self.identity, state)

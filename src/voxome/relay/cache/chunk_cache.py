@@ -269,8 +269,10 @@ class ChunkCache:
         begin = perf_counter()
         try:
             sent = array.read(box)
-        except BaseException:
+        except BaseException as error:
             array.counters.add(errors)
+            if errors == "errors":
+                array.counters.observe_error(error)
             raise
         array.counters.observe_fetch(perf_counter() - begin, sent.nbytes)
         if sent.shape != box.shape or sent.dtype != array.dtype:

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
 
+from voxome.errors import (
+    AccessDenied,
+    CorruptData,
+    InvalidInput,
+    MissingExtra,
+    NotFound,
+    RelayLoop,
+    StoreError,
+    UnsupportedFormat,
+)
 from voxome.relay.cache.generations import PROCESSES
 
 BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -38,9 +50,40 @@ _HELP = {
     "written_bytes": "Bytes of voxels written to the source",
 }
 _LATENCY = "voxome_relay_fetch_seconds"
-COLUMNS = len(_COUNTERS) + len(BUCKETS_S) + 1
-"""Numbers that are counted for a source."""
 _COLUMN = {name: column for column, name in enumerate(_COUNTERS)}
+_CLASSES = slice(len(_COUNTERS), len(_COUNTERS) + len(BUCKETS_S) + 1)
+_SUCCESS, _FAILURE, _ERROR = range(_CLASSES.stop, _CLASSES.stop + 3)
+COLUMNS = _ERROR + 1
+"""Numbers that are kept for a source."""
+_ERRORS: tuple[type[BaseException], ...] = (
+    NotFound, AccessDenied, CorruptData, RelayLoop, UnsupportedFormat, MissingExtra, StoreError, InvalidInput,
+    TimeoutError, ConnectionError, OSError, Exception, BaseException,
+)  # fmt: skip
+"""Classes of errors; the first that fits counts."""
+
+
+@dataclass(frozen=True)
+class Health:
+    """How reads from a source went, last of all processes.
+
+    Attributes
+    ----------
+    success, failure : float
+        Times of the last read, or check, that succeeded and that failed, in s since 1970; 0 if there was none.
+    error : str
+        Name of the class of the last error, empty if there was none.
+    """
+
+    success: float
+    failure: float
+    error: str
+
+    @property
+    def state(self) -> str:
+        """What the last of them was: ``up``, ``down``, or ``unused`` if there was none."""
+        if not self.success and not self.failure:
+            return "unused"
+        return "up" if self.success >= self.failure else "down"
 
 
 class SourceCounters:
@@ -61,7 +104,32 @@ class SourceCounters:
 
     def totals(self) -> NDArray[np.float64]:
         """Return the counters, summed over all processes."""
-        return self._table.sum(axis=0)
+        return self._table[:, : _CLASSES.stop].sum(axis=0)
+
+    def total(self, name: str) -> float:
+        """Return a counter, summed over all processes."""
+        return float(self._table[:, _COLUMN[name]].sum())
+
+    def latencies(self) -> NDArray[np.float64]:
+        """Return how many reads from the source took up to each of `BUCKETS_S`, and longer, in all processes."""
+        return self._table[:, _CLASSES].sum(axis=0)
+
+    @property
+    def health(self) -> Health:
+        """How reads from the source went."""
+        row = self._table[int(self._table[:, _FAILURE].argmax())]
+        number = int(row[_ERROR])
+        error = _ERRORS[number - 1].__name__ if number else ""
+        return Health(float(self._table[:, _SUCCESS].max()), float(row[_FAILURE]), error)
+
+    def observe_success(self) -> None:
+        """Note that the source has answered."""
+        self.values[_SUCCESS] = time.time()
+
+    def observe_error(self, error: BaseException) -> None:
+        """Note that the source has failed."""
+        self.values[_ERROR] = 1 + next(number for number, kind in enumerate(_ERRORS) if isinstance(error, kind))
+        self.values[_FAILURE] = time.time()
 
     def add(self, name: str, amount: float = 1) -> None:
         """Add to a counter."""
@@ -73,7 +141,8 @@ class SourceCounters:
         with self._lock:
             self.values[_COLUMN["fetch_s"]] += seconds
             self.values[_COLUMN["fetched_bytes"]] += nbytes
-            self.values[len(_COUNTERS) + int(np.searchsorted(BUCKETS_S, seconds))] += 1
+            self.values[_CLASSES.start + int(np.searchsorted(BUCKETS_S, seconds))] += 1
+        self.observe_success()
 
     def __getitem__(self, name: str) -> float:
         return float(self.values[_COLUMN[name]])
@@ -106,7 +175,7 @@ def exposition(sources: Mapping[str, NDArray[np.float64]]) -> str:
 
 
 def _histogram(source: str, values: NDArray[np.float64]) -> Iterable[str]:
-    counts = np.cumsum(values[len(_COUNTERS) :])
+    counts = np.cumsum(values[_CLASSES])
     for end, count in zip((*map(str, BUCKETS_S), "+Inf"), counts, strict=True):
         labels = _labels(source, f'le="{end}"')
         yield f"{_LATENCY}_bucket{{{labels}}} {_number(count)}"

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections import OrderedDict
 from threading import Lock
 
+import numpy as np
+from numpy.typing import NDArray
+
 from voxome.relay.cache.entry import CachedChunk
 
 
@@ -15,10 +18,13 @@ class MemoryTier:
     ----------
     budget : int
         Bytes of voxels that it holds at most.
+    gauge : (1,) array of float64, optional
+        Where it says how many it holds.
     """
 
-    def __init__(self, budget: int) -> None:
+    def __init__(self, budget: int, gauge: NDArray[np.float64] | None = None) -> None:
         self.budget = budget
+        self._gauge = np.zeros(1) if gauge is None else gauge
         self._chunks: OrderedDict[bytes, CachedChunk] = OrderedDict()
         self._bytes = 0
         self._lock = Lock()
@@ -46,12 +52,14 @@ class MemoryTier:
             self._bytes += chunk.voxels.nbytes
             while self._bytes > self.budget:
                 self._drop(next(iter(self._chunks)))
+            self._gauge[0] = self._bytes
             return True
 
     def drop(self, key: bytes) -> None:
         """Drop the chunk of `key`, if it is here."""
         with self._lock:
             self._drop(key)
+            self._gauge[0] = self._bytes
 
     def _drop(self, key: bytes) -> None:
         dropped = self._chunks.pop(key, None)
