@@ -199,7 +199,8 @@ def _check_source(name: str, source: SourceConfig, workers: int) -> None:
 def _check_layers(config: RelayConfig) -> None:
     """Raise why a virtual layer cannot be computed, as far as it is known without a network."""
     sources = Sources()
-    add_sources(sources, config)
+    unwritten = {name: one.model_copy(update={"write": "through"}) for name, one in config.sources.items()}
+    add_sources(sources, config.model_copy(update={"sources": unwritten}))
     sources.check_local_layers()
 
 

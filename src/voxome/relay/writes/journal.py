@@ -107,6 +107,7 @@ class Journal:
                     self._path(number).unlink(missing_ok=True)
                     self.index.release(number)
                 raise
+            size = len(encode_head(entry)) + len(payload)
             self.index.add(entry, size)  # if this fails, whether it is entered is for the next start to find out
         return entry
 
