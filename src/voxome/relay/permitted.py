@@ -15,6 +15,7 @@ from voxome.geometry import Box
 from voxome.relay.accounts import Caller
 from voxome.relay.rights import Rights
 from voxome.relay.sources import Sources
+from voxome.relay.virtual.variants import Setting
 
 T = TypeVar("T")
 
@@ -94,6 +95,11 @@ class PermittedSources:
         """Return the name of the version now of a source that is edited; None if it is no such source."""
         self.rights(name)
         return self._sources.current_version(name)
+
+    def settings(self, name: str) -> tuple[Setting, ...]:
+        """Return the parameters that clients may change in the name of a virtual layer, with their values."""
+        self.rights(name)
+        return self._sources.settings(name)
 
     def version(self, name: str) -> str:
         """Return a text that changes whenever voxels of a source may have changed."""

@@ -42,7 +42,7 @@ from voxome.relay.virtual.planned import ToolFailed
 from voxome.relay.virtual.recipe import Recipe, check_recipe
 from voxome.relay.virtual.slots import ComputeSlots
 from voxome.relay.virtual.upstream import VirtualUpstream
-from voxome.relay.virtual.variants import SEPARATOR
+from voxome.relay.virtual.variants import SEPARATOR, Setting
 from voxome.relay.writes.frame import Voxels
 from voxome.relay.writes.journal import Journal, JournalFull
 from voxome.relay.writes.replay import Replay, written_box
@@ -237,9 +237,9 @@ class Sources:
     def __contains__(self, name: object) -> bool:
         if not isinstance(name, str):
             return False
-        base, separator, _ = name.partition(SEPARATOR)
+        base, separator, changes = name.partition(SEPARATOR)
         if separator:
-            return isinstance(self._entries.get(base), VirtualUpstream)
+            return "/" not in changes and isinstance(self._entries.get(base), VirtualUpstream)
         return split_version(name)[0] in self._entries
 
     def rights(self, name: str) -> Rights:
@@ -424,6 +424,18 @@ class Sources:
                 raise NotFound(f"the source {name} has nothing of this id") from error
             raise
 
+    def settings(self, name: str) -> tuple[Setting, ...]:
+        """Return the parameters that clients may change in the name of a virtual layer, with their values.
+
+        Raises
+        ------
+        NotFound
+            If no source has this name.
+        """
+        entry = self._entry(name)
+        with _open_errors(name):
+            return entry.settings() if isinstance(entry, VirtualUpstream) else ()
+
     def replay(self) -> Replay:
         """Return what replays the journal into the stores of these sources."""
         if self._writes is None:
@@ -499,7 +511,7 @@ class Sources:
     def _entry(self, name: str) -> Upstream | VirtualUpstream:
         """Return a source, a version of it, or a variant of a virtual layer."""
         base, separator, changes = name.partition(SEPARATOR)
-        if separator:
+        if separator and "/" not in changes:  # which is a file of a variant
             entry = self._entries.get(base)
             if isinstance(entry, VirtualUpstream):
                 return entry.variant(changes)
@@ -574,6 +586,11 @@ def hold_memory(nbytes: int) -> None:
         hold(nbytes)
     except MemoryExhausted as error:
         raise SourceUnavailable(str(error)) from error
+
+
+def base_name(name: str) -> str:
+    """Return the name of a source without version and parameters."""
+    return split_version(name.partition(SEPARATOR)[0])[0]
 
 
 def _check_box(name: str, box: Box, spec: VolumeSpec) -> None:

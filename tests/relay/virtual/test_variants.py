@@ -65,14 +65,14 @@ def test_a_bad_value_is_the_callers_error(sources: Sources, changes: str) -> Non
 
 def test_a_parameter_that_is_text_or_not_named_stays(sources: Sources) -> None:
     with pytest.raises(InvalidInput, match="'note'"):
-        sources.rights("share;note=/etc/passwd")
+        sources.rights("share;note=passwd")
     with pytest.raises(InvalidInput, match="'at'"):
         sources.rights("fixed;at=0.1")
     assert list(sources) == ["em", "fixed", "over", "share"]
 
 
-def test_a_stored_source_has_no_variants(sources: Sources) -> None:
-    for name in ("em;at=1", "none;at=1"):
+def test_a_stored_source_and_a_file_of_a_variant_have_no_variants(sources: Sources) -> None:
+    for name in ("em;at=1", "none;at=1", "over;at=1/0", "over;at=1/info"):
         assert name not in sources
         with pytest.raises(NotFound):
             sources.rights(name)

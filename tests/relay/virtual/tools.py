@@ -51,7 +51,13 @@ def fickle(image: Annotated[NDArray[Any], kinds.Image()]) -> NDArray[np.uint8]:
     return (image > image.mean()).astype("uint8")
 
 
-TOOLS: dict[str, PythonTool] = {one.spec.name: one for one in (smooth, share, depth, fickle)}
+@tool("lab.failing", outputs=kinds.Image("uint8"))
+def failing(image: Annotated[NDArray[Any], kinds.Image()]) -> NDArray[np.uint8]:
+    """Fail."""
+    raise RuntimeError("cannot read /secret/path")
+
+
+TOOLS: dict[str, PythonTool] = {one.spec.name: one for one in (smooth, share, depth, fickle, failing)}
 
 
 @contextmanager

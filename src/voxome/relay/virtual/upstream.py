@@ -29,7 +29,7 @@ from voxome.relay.upstream import Caching, ReadableSource, SourceStatus, Upstrea
 from voxome.relay.virtual.planned import InputLevel, PlannedLevel, plan_level
 from voxome.relay.virtual.recipe import CheckedRecipe
 from voxome.relay.virtual.slots import ComputeSlots
-from voxome.relay.virtual.variants import parse_changes
+from voxome.relay.virtual.variants import Setting, parse_changes
 from voxome.workflow.inputs import bind_external
 
 MOST_VARIANTS = 32
@@ -202,6 +202,11 @@ class VirtualUpstream:
         """Find out whether an input was replaced."""
         replaced = [one.check() for one in self.inputs.values()]
         return any(replaced)
+
+    def settings(self) -> tuple[Setting, ...]:
+        """Return the parameters that clients may change, with their values."""
+        values = self.open().step.parameters
+        return tuple(Setting(one, values[name]) for name, one in self.recipe.variable.items())
 
     def variant(self, changes: str) -> VirtualUpstream:
         """Return the layer with other parameters, written ``NAME=VALUE;NAME=VALUE``.

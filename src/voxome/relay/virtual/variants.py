@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from voxome.contracts.cwl_type import cwl_type
 from voxome.contracts.parameter import Parameter
 from voxome.contracts.ports import port_of
 from voxome.contracts.tool import ToolSpec
@@ -14,6 +17,27 @@ from voxome.workflow.run_tool import graph_of
 SEPARATOR = ";"
 """What follows the name of a layer are parameters: ``lab/edges;at=100``."""
 _LONGEST = 512
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A parameter that clients may change, and its value."""
+
+    parameter: Parameter
+    value: Any
+
+    def to_json(self) -> dict[str, Any]:
+        """Return name, type in words of CWL, value, limits or choices, and meaning, as JSON values."""
+        one = self.parameter
+        kind = cwl_type(one.annotation)
+        limits = one.range.to_json() if one.range is not None else {}
+        choices = {"choices": list(one.choices)} if one.choices else {}
+        special = isinstance(self.value, float) and not math.isfinite(self.value)
+        value = str(self.value) if special else self.value  # JSON has no NaN
+        return {
+            "name": one.name, "type": kind if isinstance(kind, str) else kind["type"], "value": value, **limits,
+            **choices, "summary": one.summary,
+        }  # fmt: skip
 
 
 def parse_changes(text: str, spec: ToolSpec, variable: Mapping[str, Parameter]) -> dict[str, Any]:

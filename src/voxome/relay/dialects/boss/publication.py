@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from threading import Lock, RLock
+from typing import cast
 
 from voxome.errors import AlreadyExists, InvalidInput, NotFound, UnsupportedFormat, VoxomeError
 from voxome.relay.accounts import Caller
@@ -26,6 +27,7 @@ from voxome.relay.dialects.boss.records import (
     names_of,
 )
 from voxome.relay.sources import Sources, SourceUnavailable
+from voxome.relay.virtual.variants import SEPARATOR
 
 NOTES = "voxome"
 """Key of a channel's metadata under which voxome's BossDB client stores, as JSON, what BossDB has no field for."""
@@ -147,6 +149,19 @@ class Publication:
         return not channel.served or self.keys.get((channel.collection, channel.experiment, channel.name)) == (
             channel.served
         )
+
+    def variant_of(self, source: str, changes: str) -> str:
+        """Return the name of a virtual layer with other parameters.
+
+        Raises
+        ------
+        NotFound
+            If the source is no virtual layer.
+        InvalidInput
+            If the parameters are invalid.
+        """
+        self._sources.rights(f"{source}{changes}")
+        return f"{source}{changes}"
 
     def _prepare_channel(self, key: ChannelKey) -> None:
         name, group = self.keys[key], (key[0], key[1])
@@ -296,11 +311,19 @@ class PublishedCatalogue:
         self.write, self.change, self.close = catalogue.write, catalogue.change, catalogue.close
 
     def get(self, record_type: type[R], *key: str) -> R:
+        if record_type is Channel and SEPARATOR in key[-1]:
+            return cast("R", self._variant(*key))
         self._publication.prepare(record_type, key)
         found = self._catalogue.get(record_type, *key)
         if isinstance(found, Channel) and not self._publication.is_current(found):
             raise NotFound(f"{found} does not exist")
         return found
+
+    def _variant(self, collection: str, experiment: str, name: str) -> Channel:
+        """Return the channel of a virtual layer with other parameters: that of the layer, with another source."""
+        base, separator, changes = name.partition(SEPARATOR)
+        channel = self.get(Channel, collection, experiment, base)
+        return replace(channel, served=self._publication.variant_of(channel.served, f"{separator}{changes}"))
 
     def find(self, record_type: type[R], **equal: str) -> list[R]:
         found = self._catalogue.find(record_type, **equal)

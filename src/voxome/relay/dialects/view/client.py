@@ -69,9 +69,8 @@ def start_page(edited: Sequence[str] = (), *, login: bool = False) -> FileAnswer
     """
     page = (client_folder() / "index.html").read_text(encoding="utf-8")
     names = html.escape(json.dumps(list(edited)))
-    scripts = "".join(
-        f"<script>{_script(name)}</script>" for name in ("start", *(["session"] if login else ()), "proofread")
-    )
+    used = ("start", *(["session"] if login else ()), "parameters", "proofread")
+    scripts = "".join(f"<script>{_script(name)}</script>" for name in used)
     head = f'<head><title>voxome</title><meta name="voxome-edited" content="{names}">{scripts}'
     return FileAnswer(_HEAD.sub(lambda _: head, page, count=1).encode(), "text/html; charset=utf-8")
 

@@ -14,6 +14,7 @@
 ``GET /view/edits/events?layer=NAME``  the same versions, as events, whenever one has changed
 ``GET /view/edits/NAME?since=V``       the version now, and what has become of segments that have changed since
 ``POST /view/edits/NAME``              an edit, and the version on which it is based: the version now, or 409
+``GET /view/parameters?layer=NAME``     parameters of virtual layers, as JSON
 ``GET /view/annotations/NAME``         annotations that are edited in the viewer, and their version, as JSON
 ``PUT /view/annotations/NAME``         all of them, and the version that they were edited from: the new version
 =====================================  =====================================================================
@@ -43,6 +44,7 @@ from voxome.relay.dialects.view.client import client_file, client_folder, start_
 from voxome.relay.dialects.view.edits import Edits
 from voxome.relay.dialects.view.kept_states import LARGEST_BYTES, find_state, keep_state
 from voxome.relay.dialects.view.login import Login
+from voxome.relay.dialects.view.parameters import ParameterRoutes
 from voxome.relay.dialects.view.source_layers import FirstState, may_see, show_sources
 from voxome.relay.files import FileAnswer, file_response
 from voxome.relay.http import endpoint
@@ -106,6 +108,7 @@ class ViewDialect:
             Route("/view/states/{id}", serve(self._kept), methods=["GET"]),
             *([] if self._login is None else self._login.routes()),
             *self._edits.routes(),
+            *ParameterRoutes(self._relay).routes(),
             Route(_ANNOTATIONS, serve(self._annotations), methods=["GET"]),
             Route(_ANNOTATIONS, endpoint(self._relay, LARGEST_BYTES, self._edit), methods=["PUT"]),
         ]

@@ -8,7 +8,7 @@ from urllib.parse import quote, unquote
 
 from voxome.relay.collections import PermittedCollections
 from voxome.relay.permitted import PermittedSources
-from voxome.relay.sources import SourceUnavailable, split_version
+from voxome.relay.sources import SourceUnavailable, base_name
 from voxome.viewer.state_text import State
 from voxome.viewer.states import Layer, build_state
 
@@ -78,7 +78,7 @@ def may_see(names: Collection[str], url: str, base: str) -> bool:
     if start < 0:
         return True
     path = unquote(url[start + len(base) :]).partition("/")[2]
-    return any(split_version(name)[0] in names for name in _beginnings(path))
+    return any(base_name(name) in names for name in _beginnings(path))
 
 
 def _beginnings(path: str) -> Iterator[str]:
