@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,6 +17,7 @@ import pytest
 from numpy.testing import assert_array_equal
 from numpy.typing import NDArray
 
+import voxome
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
 from voxome.errors import (
@@ -291,3 +293,17 @@ def test_real_files(shared: Path) -> None:
     annotated = remote.open(uri_of(data / "xray" / "Anno-V1-A1.mat" / "Nmap0"))
     assert annotated.spec.domain.shape == (100, 300, 300)
     assert set(np.unique(annotated.read(annotated.spec.domain))) == {0, 1}
+
+
+def test_what_a_disk_may_not_hold_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = VolumeSpec.of((64, 64, 64), "uint16", chunk=(8, 64, 64))
+    volume = voxome.create(f"hdf5://{tmp_path}/a.h5/v", spec)
+    volume[:8] = 7
+    size = (tmp_path / "a.h5").stat().st_size
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=1 << 20))
+    with pytest.raises(StoreError, match="bytes may be needed, and 1,048,576 are free"):
+        volume[...] = 9
+    monkeypatch.undo()
+    assert (tmp_path / "a.h5").stat().st_size == size
+    assert volume[0, 0, 0] == 7

@@ -59,7 +59,7 @@ from voxome.remotes.hdf5_pyramids import pyramid_of
 from voxome.remotes.hdf5_virtual import files_of
 from voxome.remotes.local_files import file_version, require_content
 from voxome.remotes.spec_checks import parse_options, require_storable
-from voxome.storage.atomic import storing
+from voxome.storage.atomic import require_space, storing
 
 _OWN_SUFFIXES = (".h5", ".hdf5", ".h5ad", ".nwb", ".ims")
 """Suffixes that no other format has."""
@@ -106,7 +106,9 @@ class Hdf5Source:
         slices = writable_slices(f"hdf5://{self._file}/{self._inner}", self._mode, box, data, self._spec.domain)
         voxels = np.ascontiguousarray(data, self._spec.dtype).view(self._stored_dtype)
         with storing(self._file), _open_file(self._file, "r+") as h5:
-            _dataset(h5, self._file, self._inner)[self._as_stored(slices)] = voxels.transpose(np.argsort(self._order))
+            dataset = _dataset(h5, self._file, self._inner)
+            require_space(self._file, _new_bytes(dataset, box, self._spec))
+            dataset[self._as_stored(slices)] = voxels.transpose(np.argsort(self._order))
 
     def version(self) -> Version:
         with _open_file(self._file) as h5:
@@ -230,6 +232,8 @@ class Hdf5Remote:
 def _open_file(file: Path, mode: str = "r") -> Iterator[h5py.File]:
     """Open the file exclusively, and turn HDF5's errors into voxome's."""
     with _LOCK:
+        if mode != "r":
+            require_space(file, 0)
         if mode != "w-":
             require_content(file, "an HDF5 file")
         if mode != "w-" and not h5py.is_hdf5(file):
@@ -241,6 +245,15 @@ def _open_file(file: Path, mode: str = "r") -> Iterator[h5py.File]:
             raise
         except (OSError, RuntimeError) as error:
             raise _translate(file, error) from error
+
+
+def _new_bytes(dataset: h5py.Dataset, box: Box, spec: VolumeSpec) -> int:
+    """Return the most bytes by which a file may grow when a box is written."""
+    if dataset.chunks is None:
+        return 0 if dataset.id.get_storage_size() else int(dataset.nbytes)
+    start = spec.domain.start
+    chunks = box.shift([-n for n in start]).snap(spec.write_chunk or box.shape)
+    return chunks.size * spec.dtype.itemsize
 
 
 def _translate(file: Path, error: OSError | RuntimeError) -> VoxomeError:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from voxome.errors import AccessDenied, StoreError, VoxomeError
+
+_METADATA_BYTES = 1 << 20
+"""Bytes that the metadata of a file may take, and the rounding of files to blocks."""
 
 
 @contextmanager
@@ -19,6 +23,23 @@ def storing(path: Path) -> Iterator[None]:
         raise
     except OSError as error:
         raise StoreError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def require_space(path: Path, nbytes: int) -> None:
+    """Refuse to write what a disk may not hold, for libraries that do not survive a full one.
+
+    Raises
+    ------
+    StoreError
+        If fewer bytes than these, and some for metadata, are free where `path` is.
+    """
+    with storing(path):
+        free = shutil.disk_usage(path.parent).free
+    if free < nbytes + _METADATA_BYTES:
+        raise StoreError(
+            f"cannot write {path}: {nbytes:,} bytes may be needed, and {free:,} are free; make space, "
+            "or write elsewhere"
+        )
 
 
 def read_error(path: Path, error: OSError) -> AccessDenied | StoreError:
