@@ -1,4 +1,4 @@
-"""What is said to be removed is removed, even if other writes were under way."""
+"""A volume whose creation failed is removed, even if other writes were under way."""
 
 from __future__ import annotations
 
