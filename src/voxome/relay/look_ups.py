@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from threading import Event
 from typing import Any, TypeVar
 
 import anyio
+import numpy as np
 from anyio import CapacityLimiter, to_thread
 from numpy.typing import NDArray
 from starlette.requests import Request
 
 from voxome.contracts.spec import VolumeSpec
-from voxome.geometry import Box
+from voxome.geometry import BlockGrid, Box
 from voxome.relay.permitted import PermittedSources
 from voxome.relay.sources import SourceUnavailable
 
 MOST_WAITING = 64
 """Look-ups that wait for a thread; further ones are to be repeated."""
+
+_PIECE_BYTES = 2**22
+"""Bytes that a look-up reads at once, unless a chunk has more."""
 
 T = TypeVar("T")
 
@@ -44,12 +49,26 @@ class SearchedLevel:
     def __init__(self, sources: PermittedSources, name: str, level: int, gone: Event) -> None:
         self._sources, self._name, self._number, self._gone = sources, name, level, gone
         self.spec: VolumeSpec = sources.spec(name, level=level)
+        self._origin = self.spec.domain.start
 
     def read(self, box: Box) -> NDArray[Any]:
-        """Return the voxels of a box."""
-        if self._gone.is_set():
-            raise Abandoned
-        return self._sources.read(self._name, box, level=self._number)
+        """Return the voxels of a box, which are read in small pieces, so that other requests come between them."""
+        voxels: NDArray[Any] = np.empty(box.shape, self.spec.dtype)
+        for block in BlockGrid(box, self._piece(), anchor=self._origin):
+            if self._gone.is_set():
+                raise Abandoned
+            part = self._sources.read(self._name, block.write, level=self._number)
+            voxels[block.write.within(box)] = part
+        return voxels
+
+    def _piece(self) -> tuple[int, ...]:
+        """Return a shape of about `_PIECE_BYTES`, of whole chunks where there are any."""
+        shape = self.spec.domain.shape
+        piece = list(self.spec.read_chunk or (1,) * len(shape))
+        for axis in reversed(range(len(piece))):
+            nbytes = math.prod(piece) * self.spec.dtype.itemsize
+            piece[axis] *= max(1, min(-(-shape[axis] // piece[axis]), _PIECE_BYTES // nbytes))
+        return tuple(piece)
 
 
 async def look_up(request: Request, threads: CapacityLimiter, search: Callable[[Event], T]) -> T:

@@ -30,6 +30,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from voxome.config.machine import available_cpus
 from voxome.contracts.validation import describe_problem
 from voxome.errors import InvalidInput
 from voxome.relay.accounts import PUBLIC, Caller
@@ -42,8 +43,8 @@ from voxome.relay.look_ups import Abandoned, look_up
 from voxome.relay.permitted import PermittedSources
 from voxome.relay.relay import Relay
 
-LOOK_UPS = 2
-"""Look-ups of one process at the same time."""
+LOOK_UPS = max(1, available_cpus() // 4)
+"""Look-ups of one process at the same time: other requests need cores too."""
 _JSON = "application/json"
 
 

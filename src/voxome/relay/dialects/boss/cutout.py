@@ -15,6 +15,7 @@ from voxome.relay.dialects.boss.call import Call
 from voxome.relay.dialects.boss.errors import Code, Refused
 from voxome.relay.dialects.boss.handlers import Expected
 from voxome.relay.http import LongResponse
+from voxome.relay.sources import hold_memory
 
 _MODES = ("cache", "no-cache", "raw")
 _FRAMING_BYTES = 2**20
@@ -89,6 +90,7 @@ def check_size(call: Call, target: Region) -> None:
         raise Refused(
             Code.REQUEST_TOO_LARGE, f"the box {target.box} is over {limit} MiB when uncompressed; request a smaller one"
         )
+    hold_memory(target.box.size * target.dtype.itemsize)
 
 
 def _filter(call: Call, target: Region) -> NDArray[np.uint64] | None:
