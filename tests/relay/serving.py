@@ -30,6 +30,7 @@ def serving(
     members: Mapping[str, str | None] | None = None,
     allow_origins: Sequence[str] = (),
     collections: Collections | None = None,
+    prefix: str = "",
 ) -> Iterator[str]:
     """Yield the URL of a relay.
 
@@ -45,6 +46,8 @@ def serving(
         Web pages that may read.
     collections : Collections, optional
         Annotations that it serves.
+    prefix : str
+        Path before all addresses.
     """
     catalogue = MemoryCatalogue()
     for name, group in (members or {}).items():
@@ -52,7 +55,7 @@ def serving(
         if group is not None:
             catalogue.write(add=[Membership(group=group, user=name, rank="member")])
     relay = Relay(catalogue, Accounts(catalogue), "memory://unused", sources, collections=collections or Collections())
-    with in_thread(create_app(open_dialects(relay, dialects), allow_origins=allow_origins)) as url:
+    with in_thread(create_app(open_dialects(relay, dialects), allow_origins=allow_origins, prefix=prefix)) as url:
         yield url
 
 

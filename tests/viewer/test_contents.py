@@ -53,12 +53,13 @@ def test_a_run_shows_its_inputs_results_and_synapses(tmp_path: Path) -> None:
         "membranes": "zarr://./membranes.zarr", "neurons": "zarr://./neurons.zarr",
         "neurons_table": "./neurons.parquet", "synapses": "./synapses.parquet",
     }  # fmt: skip
-    record = {"inputs": {"raw": Handle("volume", raw.uri).to_json(), "seed": 3}, "outputs": outputs, "store": None}
+    inputs = {"raw": Handle("volume", raw.uri).to_json(), "membranes": Handle("volume", raw.uri).to_json(), "seed": 3}
+    record = {"inputs": inputs, "outputs": outputs, "store": None}
     (tmp_path / "run.json").write_text(json.dumps(RUN.stamp(record)))
     contents = {one.name: one for one in contents_of(tmp_path, 1)}
     assert [(one.name, one.type, one.visible) for one in contents.values()] == [
-        ("raw", "image", True), ("membranes", "image", False), ("neurons", "segmentation", True),
-        ("synapses", "annotation", True),
+        ("raw", "image", True), ("membranes-input", "image", False), ("membranes", "image", False),
+        ("neurons", "segmentation", True), ("synapses", "annotation", True),
     ]  # fmt: skip
     assert list(contents["neurons"].segments) == [2**63 + 5, 9, 7]
     assert contents["neurons"].colours[9] == neuron_colour(9)

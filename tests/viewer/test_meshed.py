@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 import voxome
 from voxome.contracts.abilities import SupportsLevels, ability
+from voxome.contracts.shapes import Mesh
 from voxome.contracts.source import MeshSource
+from voxome.errors import NotFound
 from voxome.viewer import meshed
 from voxome.viewer.meshed import with_meshes
 
@@ -53,3 +57,33 @@ def test_a_large_volume_is_meshed_at_a_level_that_is_small_enough(
 def test_images_and_labels_of_unknown_size_have_none() -> None:
     assert ability(with_meshes(labels("memory://meshed-image", kind="image")), MeshSource) is None
     assert ability(with_meshes(labels("memory://meshed-unknown", voxel_size_nm=None)), MeshSource) is None
+
+
+def test_a_mesh_is_computed_once_and_the_oldest_go_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Counted:
+        def __init__(self) -> None:
+            self.calls: list[int] = []
+
+        def ids(self) -> NDArray[np.uint64]:
+            return np.array([1, 2], np.uint64)
+
+        def mesh(self, id: int, lod: int = 0) -> Mesh:
+            self.calls.append(id)
+            if id == 404:
+                raise NotFound("no object 404")
+            return Mesh(np.zeros((10, 3), np.float32), np.zeros((1, 3), np.uint32))
+
+    counted = Counted()
+    kept = meshed.KeptMeshes(counted)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(kept.mesh, [1, 2] * 10))
+    assert sorted(counted.calls) == [1, 2]
+    for _ in range(2):
+        with pytest.raises(NotFound):
+            kept.mesh(404)
+    assert counted.calls.count(404) == 2
+    monkeypatch.setattr(meshed, "MOST_BYTES", 300)  # of two of them
+    for id in (1, 3, 1, 3, 2):
+        kept.mesh(id)
+    assert counted.calls.count(1) == 1
+    assert counted.calls.count(2) == 2

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from voxome.contracts.spec import VolumeSpec
 from voxome.viewer.layers import Layers
-from voxome.viewer.states import Layer, build_state
+from voxome.viewer.states import Extent, Layer, build_state
 
 
 def test_a_state_has_its_layers_in_order_with_ids_as_text() -> None:
@@ -27,3 +28,14 @@ def test_a_state_has_its_layers_in_order_with_ids_as_text() -> None:
 
 def test_without_a_voxel_size_the_viewer_chooses_its_unit() -> None:
     assert "dimensions" not in build_state([Layer("em", "image", "zarr://https://host/em")])
+
+
+def test_a_volume_is_seen_whole_at_first() -> None:
+    spec = VolumeSpec.of((10, 40, 60), "uint8", voxel_size_nm=(40, 8, 4), offset_nm=(400, 80, 40))
+    extent = Extent.of(spec)
+    assert extent is not None
+    state = build_state([Layer("em", "image", "")], (40, 8, 4), extent)
+    assert state["position"] == [30, 20, 5]
+    assert state["projectionScale"] > state["crossSectionScale"] * 100 > 0
+    assert "position" not in build_state([Layer("em", "image", "")], None, extent)
+    assert Extent.of(VolumeSpec.of((10, 40, 60), "uint8")) is None

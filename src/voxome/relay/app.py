@@ -19,6 +19,7 @@ from voxome.relay.cors import Cors
 from voxome.relay.dialect import Dialect
 from voxome.relay.limits import DEFAULT_LIMITS, Limits
 from voxome.relay.loops import RefuseLoops
+from voxome.relay.prefix import KeptPrefix
 from voxome.relay.rates import LimitedRates, RateTable
 from voxome.relay.raw_paths import RawPaths
 
@@ -31,6 +32,7 @@ def create_app(
     limits: Limits = DEFAULT_LIMITS,
     log: Write | None = None,
     rates: RateTable | None = None,
+    prefix: str = "",
 ) -> Starlette:
     """Return the ASGI application that answers in `dialects`, and closes them on shutdown.
 
@@ -48,6 +50,8 @@ def create_app(
         Writes the access log.
     rates : RateTable, optional
         What callers have used of their rates, shared by all processes; one of this process only if None.
+    prefix : str
+        Path before all addresses, which a proxy may keep, without a slash at the end.
     """
 
     @asynccontextmanager
@@ -67,6 +71,7 @@ def create_app(
         limits,
         log,
         rates,
+        prefix,
         routes=[*others, *roots],
         lifespan=lifespan,
     )
@@ -84,9 +89,11 @@ class _Application(Starlette):
         limits: Limits,
         log: Write | None,
         rates: RateTable | None,
+        prefix: str,
         **options: Any,
     ) -> None:
         super().__init__(**options)
+        self._prefix = prefix
         self._allow_origins, self._instance, self._limits, self._log = allow_origins, instance, limits, log
         self._rates = rates
 
@@ -96,7 +103,9 @@ class _Application(Starlette):
         if self._limits.has_rates:
             checked = LimitedRates(checked, self._limits, self._rates or RateTable(), self._instance)
         bounded = BoundedRequests(checked, self._limits)
-        answering = Cors(bounded, self._allow_origins)
+        answering: ASGIApp = Cors(bounded, self._allow_origins)
+        if self._prefix:
+            answering = KeptPrefix(answering, self._prefix)
         return answering if self._log is None else AccessLog(answering, self._log)
 
 

@@ -216,6 +216,8 @@ class RelayConfig(_Model):
         Folder for volumes that clients create; in memory if None.
     admin_token_env : str or None
         Environment variable with the admin's token.
+    prefix : str
+        Path before all addresses, as ``/user/ann/proxy/8001``, if a proxy in front of the relay keeps it.
     allow_origins : tuple of str
         Web pages that may read; ``*`` for all.
     largest_cutout_mib : int
@@ -247,6 +249,7 @@ class RelayConfig(_Model):
     catalogue: Path | None = None
     data: Path | None = None
     admin_token_env: str | None = None
+    prefix: Annotated[str, Field(pattern=r"^(/[A-Za-z0-9._~@+-]+)*$")] = ""
     allow_origins: tuple[str, ...] = ()
     largest_cutout_mib: Positive = 520
     compute_threads: Positive | None = None

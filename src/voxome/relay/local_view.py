@@ -39,7 +39,7 @@ from voxome.viewer.contents import Content, contents_of
 from voxome.viewer.kept_annotations import KeptAnnotations
 from voxome.viewer.meshed import with_meshes
 from voxome.viewer.state_text import State
-from voxome.viewer.states import Layer, build_state
+from voxome.viewer.states import Extent, Layer, build_state
 
 _EDITABLE = Rights(writers=frozenset({PUBLIC}))
 _DRAWN = "annotations"
@@ -148,6 +148,7 @@ def view(
             ViewDialect(relay, first, edited, accounts=False),
         ]
         address = stack.enter_context(in_thread(_for_hosts(create_app(dialects), hosts), port=port))
+        stack.callback(relay.stopping.begin)
     except BaseException:
         stack.close()
         raise
@@ -224,7 +225,9 @@ class _FirstState:
         for name, kept in self.edited.items():
             linked = {} if labels is None else {"segments": labels}
             layers.append(Layer(name, "annotation", "", linked=linked, annotations=kept.read()))
-        return build_state(layers, _voxel_size(self.contents))
+        volumes = (one.resource for one in self.contents if isinstance(one.resource, Volume))
+        extent = next((found for volume in volumes if (found := Extent.of(volume.spec)) is not None), None)
+        return build_state(layers, _voxel_size(self.contents), extent)
 
     def _url(self, content: Content, sources: PermittedSources, base: str) -> str:
         is_volume = isinstance(content.resource, Volume)

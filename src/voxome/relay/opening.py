@@ -160,6 +160,7 @@ def opened(shared: SharedConfig) -> Iterator[Starlette]:
             allow_origins=config.allow_origins, instance=shared.instance, log=log,
             limits=config.limits.shared_by(config.workers),
             rates=RateTable(folder / _RATES) if folder is not None and config.limits.has_rates else None,
+            prefix=config.prefix,
         )  # fmt: skip
         app.state.stopping = relay.stopping
         yield app

@@ -145,7 +145,9 @@ def _contents_of_run(folder: Path, record: RunRecord) -> Iterator[Content]:
     for name, given in record["inputs"].items():
         if isinstance(given, Mapping) and given.get("type") == "volume":
             handle = Handle.from_json(cast("Mapping[str, Any]", given))
-            yield _of_volume(open(handle.uri, expect=Volume), name)
+            is_made = name in record["outputs"]
+            volume = open(handle.uri, expect=Volume)
+            yield _of_volume(volume, f"{name}-input" if is_made else name, visible=not is_made)
     tables = {name: one for name, uri in record["outputs"].items() if (one := _table(uri, store)) is not None}
     for name, uri in record["outputs"].items():
         if Uri.parse(uri).scheme:

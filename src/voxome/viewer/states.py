@@ -6,11 +6,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from voxome.contracts.spec import VolumeSpec
 from voxome.viewer.state_text import State
 
 LayerType = Literal["image", "segmentation", "annotation"]
 
 _M_PER_NM = 1e-9
+_PANEL_PIXELS = 300
+"""Pixels of a panel of a small window."""
+_AROUND = 1.8
+"""Height of the 3D view, in longest edges of what is shown."""
 _IN_STATE = {
     "url": "local://annotations",
     "transform": {"outputDimensions": {axis: [_M_PER_NM, "m"] for axis in "xyz"}},
@@ -65,7 +70,26 @@ class Layer:
         return layer if self.visible else {**layer, "visible": False}
 
 
-def build_state(layers: Iterable[Layer], voxel_size_nm: Sequence[float] | None = None) -> State:
+@dataclass(frozen=True)
+class Extent:
+    """What is shown at first: from `start_nm` to `stop_nm` (z, y, x), in Neuroglancer's coordinates."""
+
+    start_nm: Sequence[float]
+    stop_nm: Sequence[float]
+
+    @classmethod
+    def of(cls, spec: VolumeSpec) -> Extent | None:
+        """Return the extent of a volume; None without a voxel size, or axes z, y and x."""
+        size = spec.voxel_size_nm
+        if size is None or len(spec.spatial) != 3 or spec.frame.empty:
+            return None
+        ends = [[n * nm for n, nm in zip(end, size, strict=True)] for end in (spec.frame.start, spec.frame.stop)]
+        return cls(*ends)
+
+
+def build_state(
+    layers: Iterable[Layer], voxel_size_nm: Sequence[float] | None = None, extent: Extent | None = None
+) -> State:
     """Return the state that shows layers, the first at the bottom.
 
     Parameters
@@ -74,6 +98,8 @@ def build_state(layers: Iterable[Layer], voxel_size_nm: Sequence[float] | None =
         What is shown.
     voxel_size_nm : (z, y, x), optional
         Unit of the positions in the viewer; by default, the viewer takes that of the first layer.
+    extent : Extent, optional
+        What is shown whole at first, if there is a unit; by default, the viewer chooses.
     """
     shown = list(layers)
     state: State = {"layers": [one.to_json() for one in shown], "layout": "4panel", "showSlices": False}
@@ -82,4 +108,16 @@ def build_state(layers: Iterable[Layer], voxel_size_nm: Sequence[float] | None =
     if voxel_size_nm is not None:
         sizes = zip("xyz", reversed(voxel_size_nm), strict=True)
         state = {"dimensions": {axis: [size * _M_PER_NM, "m"] for axis, size in sizes}, **state}
+        state |= {} if extent is None else _place(extent, voxel_size_nm)
     return state
+
+
+def _place(extent: Extent, unit_nm: Sequence[float]) -> State:
+    """Return the position and the scales at which an extent is seen whole."""
+    ends = list(zip(extent.start_nm, extent.stop_nm, unit_nm, strict=True))
+    longest = max(stop - start for start, stop, _ in ends) / min(unit_nm)
+    return {
+        "position": [(start + stop) / 2 / nm for start, stop, nm in reversed(ends)],
+        "crossSectionScale": longest / _PANEL_PIXELS,
+        "projectionScale": longest * _AROUND,
+    }

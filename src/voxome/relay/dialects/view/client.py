@@ -71,7 +71,8 @@ def start_page(edited: Sequence[str] = (), *, login: bool = False) -> FileAnswer
     names = html.escape(json.dumps(list(edited)))
     used = ("start", *(["session"] if login else ()), "parameters", "proofread")
     scripts = "".join(f"<script>{_script(name)}</script>" for name in used)
-    head = f'<head><title>voxome</title><meta name="voxome-edited" content="{names}">{scripts}'
+    icon = '<link rel="icon" href="data:,">'  # otherwise browsers look for one outside any prefix
+    head = f'<head><title>voxome</title>{icon}<meta name="voxome-edited" content="{names}">{scripts}'
     return FileAnswer(_HEAD.sub(lambda _: head, page, count=1).encode(), "text/html; charset=utf-8")
 
 

@@ -10,7 +10,7 @@ from voxome.relay.collections import PermittedCollections
 from voxome.relay.permitted import PermittedSources
 from voxome.relay.sources import SourceUnavailable, base_name
 from voxome.viewer.state_text import State
-from voxome.viewer.states import Layer, build_state
+from voxome.viewer.states import Extent, Layer, build_state
 
 MOST_LAYERS = 32
 """Sources that are shown where the address names none."""
@@ -43,7 +43,9 @@ def show_sources(
             linked = dict.fromkeys(relations(collections, name), labels[0]) if len(labels) == 1 else {}
             layers.append(Layer(name, "annotation", source_url(base, name), linked=linked))
     sizes = (spec.voxel_size_nm for spec in specs.values())
-    return build_state(layers, next((size for size in sizes if size is not None), None))
+    extents = (Extent.of(spec) for spec in specs.values())
+    first_size = next((size for size in sizes if size is not None), None)
+    return build_state(layers, first_size, next((one for one in extents if one is not None), None))
 
 
 def relations(collections: PermittedCollections, name: str) -> list[str]:

@@ -1,0 +1,92 @@
+"""A finished run in Neuroglancer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from numpy.typing import NDArray
+from peers.chromium import Visit
+from peers.pictures import Pixels, share_of
+
+import voxome
+from voxome.reports.colours import neuron_colour
+
+pytestmark = pytest.mark.slow
+
+READY = "() => window.viewer !== undefined && viewer.state.toJSON().layers?.length >= 5 && viewer.isReady()"
+SELECT = """(id) => {
+  const segments = viewer.layerManager.getLayerByName("neurons").layer.displayState.segmentationGroupState.value
+    .visibleSegments;
+  segments.clear();
+  segments.add(BigInt(id));
+}"""
+ONLY = """(name) => { for (const one of viewer.layerManager.managedLayers) one.setVisible(one.name === name); }"""
+
+
+def test_a_run_shows_image_neurons_meshes_and_synapses_with_their_partners(
+    reference: Path, tmp_path: Path, visit: Visit
+) -> None:
+    page = visit.page
+    page.set_viewport_size({"width": 1400, "height": 900})
+    with voxome.view(reference, annotate=tmp_path / "drawn") as shown:
+        page.goto(shown.url)
+        page.wait_for_function(READY, timeout=120_000)
+        page.wait_for_timeout(2000)
+        layers = {one["name"]: one for one in page.evaluate("viewer.state.toJSON().layers")}
+        assert layers["synapses"]["linkedSegmentationLayer"] == {"pre": "neurons", "post": "neurons"}
+        neurons = pq.read_table(reference / "neurons.parquet", columns=["id", "voxels"]).to_pydict()
+        largest = [id for _, id in sorted(zip(neurons["voxels"], neurons["id"], strict=True), reverse=True)][:3]
+        page.screenshot(path=tmp_path / "run.png")
+        page.evaluate(ONLY, "neurons")
+        for id in largest:  # the mesh has the colour of the report
+            page.evaluate(SELECT, str(id))
+            page.wait_for_function("() => viewer.isReady()", timeout=60_000)
+            page.wait_for_timeout(800)
+            assert share_of(page.screenshot(), _near(neuron_colour(id))) > 0.002, id
+            assert any(f"/precomputed/neurons/mesh/{id}:0:0" in one for one in visit.requests)
+        assert any("/precomputed/synapses/spatial0/" in one for one in visit.requests)
+
+        page.evaluate(ONLY, "raw")
+        page.wait_for_timeout(1000)
+        grey = share_of(page.screenshot(), lambda r, g, b: (r == g) & (g == b) & (r > 60) & (r != 128) & (r < 240))
+        assert grey > 0.05
+        page.evaluate(ONLY, "synapses")
+        page.wait_for_timeout(1000)
+        assert share_of(page.screenshot(), lambda r, g, b: (r > 240) & (g > 240) & (b < 30)) > 1e-4
+
+        first = pq.read_table(reference / "synapses.parquet", columns=["pre_id"])["pre_id"][0].as_py()
+        page.evaluate(
+            """(id) => { const state = viewer.state.toJSON();
+               for (const layer of state.layers) {
+                 layer.visible = layer.name === "neurons" || layer.name === "synapses";
+                 if (layer.name === "synapses") layer.filterBySegmentation = ["pre"];
+                 if (layer.name === "neurons") layer.segments = [id];
+               }
+               viewer.state.restoreState(state); }""",
+            str(first),
+        )
+        page.wait_for_function("() => viewer.isReady()", timeout=60_000)
+        page.wait_for_timeout(1500)
+        assert any("/precomputed/synapses/by_pre/" in one for one in visit.requests)
+
+        page.evaluate("viewer.selectedLayer.layer = viewer.layerManager.getLayerByName('annotations')")
+        page.evaluate(ONLY, "annotations")
+        page.wait_for_function("() => document.body.dataset.voxomeKept === '0'", timeout=60_000)
+        page.keyboard.down("Control")
+        page.mouse.click(250, 250)
+        page.keyboard.up("Control")
+        page.wait_for_function("() => document.body.dataset.voxomeKept === '1'", timeout=20_000)
+        points = voxome.open(f"precomputed://{tmp_path}/drawn/point", expect=voxome.Points)
+        assert len(points.within((0, 0, 0), (1e6, 1e6, 1e6))) == 1
+    assert {one.split("/")[2] for one in visit.requests if one.startswith("http")} == {shown.url.split("/")[2]}
+    assert not [one for one in visit.errors if "404" not in one]
+
+
+def _near(colour: tuple[int, int, int]) -> Callable[[Pixels, Pixels, Pixels], NDArray[np.bool_]]:
+    """Return a test of pixels of a colour, or nearly."""
+    red, green, blue = colour
+    return lambda r, g, b: (abs(r - red) < 12) & (abs(g - green) < 12) & (abs(b - blue) < 12)
