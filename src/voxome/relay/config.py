@@ -33,7 +33,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from voxome.contracts.validation import describe_problem
 from voxome.errors import InvalidInput, UnknownName
@@ -154,6 +154,39 @@ class AnnotationsConfig(_Model):
     readers: tuple[str, ...] = (PUBLIC,)
 
 
+class StoreConfig(_Model):
+    """A folder in which clients keep objects, and create volumes.
+
+    Attributes
+    ----------
+    uri : str
+        The folder, on this machine.
+    readers, writers : tuple of str
+        Groups; everybody is in ``public``, and admins may read everything.
+    """
+
+    uri: str = Field(min_length=1)
+    readers: tuple[str, ...] = (PUBLIC,)
+    writers: tuple[str, ...] = ()
+
+    @property
+    def rights(self) -> Rights:
+        """Who may read and write it."""
+        return Rights(frozenset(self.readers), frozenset(self.writers))
+
+    @property
+    def folder(self) -> Path:
+        """The folder."""
+        return Path(self.uri.removeprefix("file://"))
+
+    @field_validator("uri")
+    @classmethod
+    def _check_uri(cls, uri: str) -> str:
+        if "://" in uri.removeprefix("file://"):
+            raise ValueError("a store is a folder on this machine; give its path")
+        return uri
+
+
 class CacheConfig(_Model):
     """The cache.
 
@@ -208,6 +241,8 @@ class RelayConfig(_Model):
         Volumes by name.
     annotations : mapping of str to AnnotationsConfig
         Collections of annotations by name.
+    stores : mapping of str to StoreConfig
+        Folders of clients by name.
     dialects : tuple of str
         APIs; by default all.
     catalogue : Path or None
@@ -245,6 +280,7 @@ class RelayConfig(_Model):
     workers: Annotated[int, Field(ge=1, le=32)] = 1
     sources: dict[str, SourceConfig] = {}
     annotations: dict[str, AnnotationsConfig] = {}
+    stores: dict[str, StoreConfig] = {}
     dialects: tuple[str, ...] = ()
     catalogue: Path | None = None
     data: Path | None = None
@@ -311,6 +347,7 @@ def _known(path: tuple[int | str, ...]) -> list[str]:
     models: dict[str, type[BaseModel]] = {
         "annotations": AnnotationsConfig,
         "sources": SourceConfig,
+        "stores": StoreConfig,
         "cache": CacheConfig,
         "limits": Limits,
         "log": LogConfig,

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
@@ -24,9 +25,32 @@ _ETAG = re.compile(r'\s*(W/)?("[^"]*"|[^",\s]+)\s*')
 _YEAR_S = 31_536_000
 
 
+class Answer(Protocol):
+    """A file, stored or computed."""
+
+    @property
+    def media_type(self) -> str:
+        """Its type, such as ``application/json``."""
+
+    @property
+    def immutable(self) -> bool:
+        """Whether its URL has a version, so that caches may keep it without a question."""
+
+    @property
+    def etag(self) -> str:
+        """Validator, with quotes."""
+
+    @property
+    def size(self) -> int:
+        """Number of bytes."""
+
+    def respond(self, part: range, status: int, headers: Mapping[str, str]) -> Response:
+        """Return the response with a part of its bytes."""
+
+
 @dataclass(frozen=True)
 class FileAnswer:
-    """A file, stored or computed.
+    """A file whose content is in memory.
 
     Attributes
     ----------
@@ -50,8 +74,19 @@ class FileAnswer:
         """
         return f'"{hashlib.md5(self.content, usedforsecurity=False).hexdigest()}"'
 
+    @property
+    def size(self) -> int:
+        """Number of bytes."""
+        return memoryview(self.content).nbytes
 
-def file_response(request: Request, file: FileAnswer, *, public: bool) -> Response:
+    def respond(self, part: range, status: int, headers: Mapping[str, str]) -> Response:
+        """Return the response with a part of the content."""
+        whole = len(part) == self.size
+        content = self.content if whole else memoryview(self.content).cast("B")[part.start : part.stop]
+        return LongResponse(content, status, headers, self.media_type)
+
+
+def file_response(request: Request, file: Answer, *, public: bool) -> Response:
     """Return the answer to GET or HEAD of a file.
 
     Ranges of one part (``a-b``, ``a-``, ``-n``) give 206; lists of ranges and invalid ones give the whole file, as
@@ -61,7 +96,7 @@ def file_response(request: Request, file: FileAnswer, *, public: bool) -> Respon
     ----------
     request : Request
         With its conditions and range.
-    file : FileAnswer
+    file : Answer
         What it asks for.
     public : bool
         Whether everybody may read it; shared caches keep nothing else.
@@ -73,13 +108,13 @@ def file_response(request: Request, file: FileAnswer, *, public: bool) -> Respon
         return JSONResponse({"message": message}, 412, headers | NOT_KEPT)
     if "if-none-match" in conditions and matches_etag(conditions["if-none-match"], file.etag, weak=True):
         return Response(status_code=304, headers=headers)
-    size = memoryview(file.content).nbytes
+    size = file.size
     headers |= {"Accept-Ranges": "bytes", "Content-Length": str(size)}
     if request.method == "HEAD":
         return Response(headers=headers, media_type=file.media_type)
     selected = _requested_range(request, file.etag, size)
     if selected is None:
-        return LongResponse(file.content, headers=headers, media_type=file.media_type)
+        return file.respond(range(size), 200, headers)
     if not selected:
         return JSONResponse(
             {"message": f"the range is outside the file, which has {size} bytes"},
@@ -90,8 +125,7 @@ def file_response(request: Request, file: FileAnswer, *, public: bool) -> Respon
         "Content-Range": f"bytes {selected.start}-{selected.stop - 1}/{size}",
         "Content-Length": str(len(selected)),
     }
-    part = memoryview(file.content).cast("B")[selected.start : selected.stop]
-    return LongResponse(part, 206, headers, file.media_type)
+    return file.respond(selected, 206, headers)
 
 
 def check_write(headers: Headers, current: Callable[[], str | None]) -> None:

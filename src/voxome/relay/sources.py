@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from threading import Lock
 from typing import Any, TypeVar
 
@@ -37,7 +38,9 @@ from voxome.relay.cache.states import SourceStates
 from voxome.relay.cache.status import record
 from voxome.relay.memory import MemoryExhausted, hold
 from voxome.relay.rights import PUBLIC_READ, Rights, shared_rights
-from voxome.relay.upstream import CACHE_REMOTE, Caching, ReadableSource, Upstream
+from voxome.relay.stores.store import Store
+from voxome.relay.stores.volumes import StoreVolumes
+from voxome.relay.upstream import CACHE_REMOTE, Caching, Guard, ReadableSource, Upstream
 from voxome.relay.virtual.planned import ToolFailed
 from voxome.relay.virtual.recipe import Recipe, check_recipe
 from voxome.relay.virtual.slots import ComputeSlots
@@ -115,6 +118,7 @@ class Sources:
         )
         self._entries: dict[str, Upstream | VirtualUpstream] = {}
         self._written_back: set[str] = set()
+        self._stores: dict[str, StoreVolumes] = {}
         self._locks: SupportsHold = BoxLocks() if locks is None else locks
         self._versions: dict[tuple[str, str], Upstream] = {}
         self._versions_lock = Lock()
@@ -230,8 +234,51 @@ class Sources:
             if isinstance(entry, VirtualUpstream) and entry.is_local:
                 entry.open()
 
+    def add_store(self, name: str, folder: Path, rights: Rights) -> None:
+        """Let clients keep objects in a folder; a volume that they create there, at PATH, is the source ``NAME/PATH``.
+
+        Such sources are in no list; they are found when they are needed.
+
+        Parameters
+        ----------
+        name : str
+            A name, as one of a source.
+        folder : Path
+            The folder, on this machine.
+        rights : Rights
+            Who may read and write all of it.
+
+        Raises
+        ------
+        InvalidInput
+            If the name is invalid.
+        AlreadyExists
+            If a source or store has this name, or one that begins with it.
+        """
+        _check_name(name)
+        for other in (*self._entries, *self._stores):
+            if f"{other}/".startswith(f"{name}/") or f"{name}/".startswith(f"{other}/"):
+                raise AlreadyExists(f"the store {name} and {other} would have names in common; choose another name")
+
+        def open_upstream(uri: str, rights: Rights, guard: Guard) -> Upstream:
+            return Upstream(uri, rights, CACHE_REMOTE, self._states, SourceCounters(), guard)
+
+        self._stores[name] = StoreVolumes(name, folder, rights, open_upstream, self._generations, self._states)
+
+    @property
+    def stores(self) -> Mapping[str, Store]:
+        """Stores by name."""
+        return {name: volumes.store for name, volumes in self._stores.items()}
+
+    def find_store(self, path: str) -> tuple[Store, str] | None:
+        """Return the store in which an object ``NAME/KEY`` is, with its key; None if none has this name."""
+        for name, volumes in self._stores.items():
+            if path.startswith(f"{name}/"):
+                return volumes.store, path[len(name) + 1 :]
+        return None
+
     def __iter__(self) -> Iterator[str]:
-        """Iterate over the names of all sources, in order, without variants."""
+        """Iterate over the names of all sources but those in stores, in order, without variants."""
         return iter(sorted(self._entries))
 
     def __contains__(self, name: object) -> bool:
@@ -240,7 +287,8 @@ class Sources:
         base, separator, changes = name.partition(SEPARATOR)
         if separator:
             return "/" not in changes and isinstance(self._entries.get(base), VirtualUpstream)
-        return split_version(name)[0] in self._entries
+        base = split_version(name)[0]
+        return base in self._entries or self._in_store(base) is not None
 
     def rights(self, name: str) -> Rights:
         """Return who may read and write a source.
@@ -358,6 +406,7 @@ class Sources:
                 chunks = entry.chunks_under(box, level)
                 stack.enter_context(entry.waiting())  # whoever holds a lock waits for no slot, which others may have
                 stack.enter_context(self._locks.hold((entry.identity, level), written_box(source, box)))
+                stack.enter_context(entry.guard())
             if check is not None:
                 check()
             with _store_errors(name, "written"), self._generations.writing(entry.identity, chunks):
@@ -516,9 +565,10 @@ class Sources:
             if isinstance(entry, VirtualUpstream):
                 return entry.variant(changes)
         base, version = split_version(name)
-        if base not in self._entries:
+        entry = self._entries.get(base) or self._in_store(base)
+        if entry is None:
             raise NotFound(f"no source {name} is served")
-        return self._entries[base] if version is None else self._version_entry(base, version)
+        return entry if version is None else self._version_entry(base, version)
 
     def _version_entry(self, name: str, version: str) -> Upstream:
         """Return a version of a source; the last ones are kept open."""
@@ -529,7 +579,7 @@ class Sources:
         pinned = self.use(name, SupportsPinnedVersions, lambda source: source.at_version(version))
         if pinned is None:
             raise NotFound(f"the source {name} has no versions")
-        base = self._entries[name]
+        base = self._entry(name)
         entry = Upstream(pinned, Rights(base.rights.readers), base.caching, self._states, base.counters)
         with self._versions_lock:
             while len(self._versions) >= _MOST_VERSIONS:
@@ -548,10 +598,15 @@ class Sources:
         return entry
 
     def _require_new(self, name: str) -> None:
-        if _NAME.fullmatch(name) is None:
-            raise InvalidInput(f"invalid source name {name!r}: use letters, digits, _, - and ., separated by /")
-        if name in self._entries:
+        _check_name(name)
+        if name in self._entries or any(f"{name}/".startswith(f"{store}/") for store in self._stores):
             raise AlreadyExists(f"a source {name} is already served; choose another name")
+
+    def _in_store(self, name: str) -> Upstream | None:
+        for store, volumes in self._stores.items():
+            if name.startswith(f"{store}/") and _NAME.fullmatch(name) is not None:
+                return volumes.find(name[len(store) + 1 :])
+        return None
 
     def _open(self, name: str) -> ReadableSource:
         entry = self._entry(name)
@@ -591,6 +646,11 @@ def hold_memory(nbytes: int) -> None:
 def base_name(name: str) -> str:
     """Return the name of a source without version and parameters."""
     return split_version(name.partition(SEPARATOR)[0])[0]
+
+
+def _check_name(name: str) -> None:
+    if _NAME.fullmatch(name) is None:
+        raise InvalidInput(f"invalid source name {name!r}: use letters, digits, _, - and ., separated by /")
 
 
 def _check_box(name: str, box: Box, spec: VolumeSpec) -> None:

@@ -7,6 +7,7 @@ import logging
 import math
 import secrets
 import time
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext, suppress
 from contextvars import copy_context
@@ -55,6 +56,10 @@ _LIVE = frozenset({"memory", "proofread"})
 _EDITED = frozenset({"proofread"})
 """Schemes of sources that are edited, not written."""
 _LOG = logging.getLogger(__name__)
+
+
+Guard = Callable[[], AbstractContextManager[None]]
+"""Returns the context in which the voxels of a source are written."""
 
 
 class ReadableSource(Protocol):
@@ -167,6 +172,8 @@ class Upstream:
         Its state, shared with other processes.
     counters : SourceCounters
         Counters of its reads.
+    guard : function
+        Context in which voxels are written.
 
     Attributes
     ----------
@@ -183,8 +190,9 @@ class Upstream:
         caching: Caching,
         states: SourceStates,
         counters: SourceCounters,
+        guard: Guard = nullcontext,
     ) -> None:
-        self.rights, self.caching, self.counters = rights, caching, counters
+        self.rights, self.caching, self.counters, self.guard = rights, caching, counters, guard
         self.is_input = False
         self._uri = source if isinstance(source, str) else ""
         self._given: ReadableSource | None = None if isinstance(source, str) else source

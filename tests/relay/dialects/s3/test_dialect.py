@@ -97,7 +97,7 @@ def test_only_what_the_caller_may_read_is_listed(url: str) -> None:
         if not private:
             for call in (s3.get_object, s3.head_object):
                 code = code_of(lambda call=call: call(Bucket="zarr3", Key="lab/private/zarr.json"))
-                assert code in ("AccessDenied", "403")
+                assert code in ("AccessDenied", "403" if pair else "401")
         assert code_of(lambda s3=s3: s3.get_object(Bucket="zarr3", Key="lab/nothing")) == "NoSuchKey"
 
 
@@ -131,7 +131,9 @@ def test_signed_urls_work_until_they_expire_and_for_nothing_else(url: str) -> No
         "headers": [(b"host", old.url.netloc)], "path": old.url.path,
     }  # fmt: skip
     request, now = Request(scope), datetime.now(UTC)
-    assert verify(request, lambda key: BOB.secret, now) == BOB.access_key
+    signature = verify(request, lambda key: BOB.secret, now)
+    assert signature is not None
+    assert signature.access_key == BOB.access_key
     for late in (timedelta(minutes=2), -timedelta(hours=1)):
         with pytest.raises(AccessDenied, match="expired"):
             verify(request, lambda key: BOB.secret, now + late)
@@ -146,13 +148,17 @@ def test_malformed_signatures_are_explained(url: str, header: str) -> None:
     assert "<Code>InvalidArgument</Code>" in answer.text
 
 
-def test_writes_and_other_calls_are_not_implemented(url: str) -> None:
+def test_other_calls_are_not_implemented(url: str) -> None:
     s3 = client(url, BOB)
-    assert code_of(lambda: s3.put_object(Bucket="zarr", Key="a", Body=b"x")) == "NotImplemented"
-    assert code_of(lambda: s3.delete_object(Bucket="zarr", Key="a")) == "NotImplemented"
-    assert code_of(lambda: s3.list_objects(Bucket="zarr")) == "NotImplemented"
+    assert code_of(lambda: s3.get_bucket_acl(Bucket="zarr")) == "NotImplemented"
+    assert code_of(lambda: s3.get_object_tagging(Bucket="zarr", Key="lab/em/.zgroup")) == "NotImplemented"
+    assert code_of(lambda: s3.delete_bucket(Bucket="zarr")) == "NotImplemented"
+    assert code_of(lambda: s3.create_bucket(Bucket="new")) == "NotImplemented"
+    assert code_of(lambda: s3.create_bucket(Bucket="zarr")) == "BucketAlreadyOwnedByYou"
+    assert code_of(lambda: s3.create_multipart_upload(Bucket="zarr", Key="lab/em/0/0/0/0")) == "NotImplemented"
     assert code_of(lambda: s3.list_objects_v2(Bucket="none")) == "NoSuchBucket"
     assert s3.head_bucket(Bucket="zarr")["BucketRegion"] == "us-east-1"
+    assert not s3.get_bucket_location(Bucket="zarr")["LocationConstraint"]
     assert [one["Name"] for one in s3.list_buckets()["Buckets"]] == ["precomputed", "zarr", "zarr3"]
 
 

@@ -2,19 +2,40 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from email.utils import formatdate
+from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
 from starlette.responses import Response
 
+from voxome.errors import InvalidInput
 from voxome.relay.http import NOT_KEPT
 
 MODIFIED_HTTP, MODIFIED = "Thu, 01 Jan 1970 00:00:00 GMT", "1970-01-01T00:00:00.000Z"
-"""When every object was last modified, which the API requires and no store tells: ETags say what has changed."""
+"""When chunks of sources were last modified, which the API requires and no store tells: ETags say what has changed."""
+
+_PRIVATE, _MARK = 0xE000, "\uf8ff"
+_SPECIAL = re.compile(rf"{_MARK}|[\x00-\x08\x0b\x0c\x0e-\x1f]|&#(?:x0*([01]?[0-9a-fA-F])|0*(\d|[12]\d|3[01]));")
+"""Control characters, which keys may have and XML may not, and references to them."""
+_HIDDEN = re.compile(rf"{_MARK}(.)", re.DOTALL)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\ufffe\uffff]")
 
 Value = str | int | bool | Iterable["Element"]
 Element = tuple[str, Value]
 _NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
+
+
+def modified(time_s: float) -> str:
+    """Return a time in s since 1970 as documents have it."""
+    return datetime.fromtimestamp(time_s, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+
+
+def modified_http(time_s: float) -> str:
+    """Return a time in s since 1970 as headers have it."""
+    return formatdate(time_s, usegmt=True)
 
 
 def document(name: str, content: Iterable[Element], headers: Mapping[str, str] | None = None) -> Response:
@@ -29,6 +50,14 @@ def error_document(code: str, message: str, status: int, headers: Mapping[str, s
     return Response(body, status, {**NOT_KEPT, **(headers or {})}, "application/xml")
 
 
+def _hide(found: re.Match[str]) -> str:
+    """Return two private characters that stand for a control character."""
+    if found[0] == _MARK:
+        return f"{_MARK}{chr(_PRIVATE + ord(_MARK))}"
+    code = int(found[1], 16) if found[1] else int(found[2]) if found[2] else ord(found[0])
+    return f"{_MARK}{chr(_PRIVATE + code)}"
+
+
 def _inside(content: Iterable[Element]) -> str:
     return "".join(f"<{name}>{_text(value)}</{name}>" for name, value in content)
 
@@ -36,4 +65,28 @@ def _inside(content: Iterable[Element]) -> str:
 def _text(value: Value) -> str:
     if isinstance(value, bool):
         return str(value).lower()
-    return escape(str(value)) if isinstance(value, str | int) else _inside(value)
+    if isinstance(value, str | int):
+        return _CONTROL.sub(lambda one: f"&#{ord(one[0])};", escape(str(value)))
+    return _inside(value)
+
+
+def parse_document(content: bytes, name: str) -> ElementTree.Element:
+    """Return the root of a document that a client has sent, without namespaces.
+
+    Raises
+    ------
+    InvalidInput
+        If it is not XML, or another document.
+    """
+    if b"<!" in content:
+        raise InvalidInput(f"the body is not a plain document {name}")
+    try:
+        root = ElementTree.fromstring(_SPECIAL.sub(_hide, content.decode()))
+    except (ElementTree.ParseError, ValueError) as error:
+        raise InvalidInput(f"the body is not a valid document {name}: {error}") from error
+    for one in root.iter():
+        one.tag = one.tag.rpartition("}")[2]
+        one.text = _HIDDEN.sub(lambda found: chr(ord(found[1]) - _PRIVATE), one.text or "")
+    if root.tag != name:
+        raise InvalidInput(f"the body is a document {root.tag}; expected {name}")
+    return root

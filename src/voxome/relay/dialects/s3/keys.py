@@ -13,6 +13,10 @@ from voxome.relay.catalogue.contract import Catalogue, Record
 from voxome.relay.tokens import add_user
 
 
+class InvalidKeyPair(AccessDenied):
+    """A request is signed with a key pair that is unknown or has expired."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class KeyPair(Record):
     """An access key with its secret, the name of its user, and when it expires (s since 1970; 0 for never)."""
@@ -88,8 +92,8 @@ class Keys:
 
         Raises
         ------
-        AccessDenied
-            If the key is unknown.
+        InvalidKeyPair
+            If the key is unknown, or has expired.
         """
         return self._pair(access_key).secret
 
@@ -101,7 +105,7 @@ class Keys:
         try:
             pair = self.catalogue.get(KeyPair, access_key)
         except NotFound:
-            raise AccessDenied("the access key does not exist") from None
+            raise InvalidKeyPair("the access key does not exist") from None
         if pair.expires and pair.expires <= time.time():
-            raise AccessDenied("the access key has expired; get a new one")
+            raise InvalidKeyPair("the access key has expired; get a new one")
         return pair

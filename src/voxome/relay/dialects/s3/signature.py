@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qsl, quote, unquote_to_bytes
 
@@ -41,8 +41,34 @@ class _Claim:
     lifetime: timedelta
 
 
-def verify(request: Request, secret_of: Callable[[str], str], now: datetime | None = None) -> str:
-    """Return the access key with which a request is signed, in a header or in its query; empty without signature.
+@dataclass(frozen=True)
+class Signature:
+    """The valid signature of a request.
+
+    Attributes
+    ----------
+    access_key : str
+        With whose secret it is signed.
+    key : bytes
+        With which parts of the body are signed, too.
+    date, scope : str
+        When and for what that key is valid.
+    value : str
+        The signature itself.
+    payload : str
+        SHA-256 of the body, or how it is signed.
+    """
+
+    access_key: str
+    key: bytes = field(repr=False)
+    date: str
+    scope: str
+    value: str
+    payload: str
+
+
+def verify(request: Request, secret_of: Callable[[str], str], now: datetime | None = None) -> Signature | None:
+    """Return the signature of a request, in a header or in its query; None without one.
 
     Parameters
     ----------
@@ -63,7 +89,7 @@ def verify(request: Request, secret_of: Callable[[str], str], now: datetime | No
     query = parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True, encoding="utf-8")
     claim = _claim_of(request.headers.get("authorization", ""), dict(query), request.headers)
     if claim is None:
-        return ""
+        return None
     scope = _SCOPE.fullmatch(claim.credential)
     if scope is None or not claim.date.startswith(scope["day"]):
         raise InvalidInput("the credential of the signature is malformed; expected KEY/YYYYMMDD/REGION/s3/aws4_request")
@@ -71,13 +97,14 @@ def verify(request: Request, secret_of: Callable[[str], str], now: datetime | No
     if "host" not in claim.signed_headers:
         raise AccessDenied("the signature does not cover the header Host")
     canonical = _digest(_canonical(request, query, claim))
-    text = "\n".join([_ALGORITHM, claim.date, claim.credential.partition("/")[2], canonical])
+    valid_for = claim.credential.partition("/")[2]
+    text = "\n".join([_ALGORITHM, claim.date, valid_for, canonical])
     key = f"AWS4{secret_of(scope['key'])}".encode()
     for part in (scope["day"], scope["region"], "s3", "aws4_request"):
         key = hmac.digest(key, part.encode(), "sha256")
     if not hmac.compare_digest(hmac.digest(key, text.encode(), "sha256").hex(), claim.signature):
         raise AccessDenied("the signature does not match the request")
-    return scope["key"]
+    return Signature(scope["key"], key, claim.date, valid_for, claim.signature, claim.payload)
 
 
 def _claim_of(authorization: str, query: Mapping[str, str], headers: Mapping[str, str]) -> _Claim | None:

@@ -1,0 +1,1 @@
+"""Folders in which clients keep objects of their own, and create volumes."""

@@ -1,0 +1,226 @@
+"""A store: objects of clients, which are files in a folder."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import secrets
+import time
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from threading import Lock
+from typing import BinaryIO
+
+from voxome.errors import NotFound
+from voxome.relay.rights import Rights
+from voxome.relay.stores.folder import Folder
+from voxome.relay.stores.keys import LOCK_SUFFIX, OWN, parts_of
+from voxome.relay.stores.properties import Properties, PropertyFiles
+
+LAST = chr(0x10FFFF)
+"""Follows every other character."""
+
+_LOCKS = 64
+_SLICE_BYTES = 2**20
+_OLD_S = 7 * 86400
+_MOST_DIGESTS = 2**16
+
+Check = Callable[[Callable[[], str | None]], None]
+"""Raises unless an object may be replaced; it gets a function that returns the ETag of the object, None without one."""
+Changing = Callable[[tuple[str, ...]], AbstractContextManager[None]]
+"""Returns the context in which the object with these parts of its key changes."""
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """An object, open for reading.
+
+    Attributes
+    ----------
+    key : str
+        Its key in the store.
+    file : binary file
+        Its content.
+    status : os.stat_result
+        Size, and when it was written.
+    properties : Properties
+        What else is known of it.
+    """
+
+    key: str
+    file: BinaryIO
+    status: os.stat_result
+    properties: Properties
+
+    @cached_property
+    def etag(self) -> str:
+        """ETag with quotes: the MD5 of the content, or what was made of those of its parts."""
+        return f'"{self.properties.etag or _md5(self.file, self.status)}"'
+
+    def close(self) -> None:
+        """Close the file."""
+        self.file.close()
+
+
+class Store:
+    """Objects of clients in a folder.
+
+    A write is on the disk, and seen whole or not at all. The folder may be changed by others, too.
+
+    Parameters
+    ----------
+    name : str
+        Its name in the relay.
+    folder : Path
+        Where the objects are.
+    rights : Rights
+        Who may read and write it.
+    changing : function
+        Context of each change.
+    """
+
+    def __init__(self, name: str, folder: Path, rights: Rights, changing: Changing) -> None:
+        self.name, self.rights = name, rights
+        self.folder = Folder(folder)
+        self.own = self.folder.path / OWN
+        for one in ("new", "locks", "uploads"):
+            (self.own / one).mkdir(parents=True, exist_ok=True)
+        _remove_old(self.own / "new")
+        self._properties = PropertyFiles(self.own / "properties")
+        self._changing = changing
+
+    def open(self, key: str) -> StoredObject:
+        """Open an object.
+
+        Raises
+        ------
+        NotFound
+            If it does not exist.
+        """
+        file = self.folder.open_file(parts_of(key))
+        status = os.fstat(file.fileno())
+        return StoredObject(key, file, status, self._properties.read(key, status))
+
+    def status(self, key: str) -> os.stat_result | None:
+        """Return size and time of an object; None if it does not exist."""
+        parts = parts_of(key)
+        with suppress(NotFound, FileNotFoundError), self.folder.opened(parts[:-1]) as folder:
+            return os.stat(parts[-1], dir_fd=folder, follow_symlinks=False)
+        return None
+
+    def new_file(self) -> Path:
+        """Return the path of a file, not yet there, that `put` can move to its place."""
+        return self.own / "new" / secrets.token_hex(16)
+
+    def put(self, key: str, file: Path, properties: Properties, check: Check) -> None:
+        """Make a file, whose content is on the disk, an object; the file is no longer at its path then.
+
+        Raises
+        ------
+        AlreadyExists
+            If a folder is there, or a part of the key is an object.
+        """
+        parts = parts_of(key)
+        with self._changing(parts), self.locked(parts, exclusive=True):
+            check(lambda: self._etag(key))
+            self._properties.write(key, file, properties)
+            status = file.stat()
+            self.folder.move_in(file, parts)
+            self._properties.forget(key, status)
+
+    def delete(self, key: str, check: Check) -> None:
+        """Delete an object; one that does not exist is deleted already."""
+        parts = parts_of(key)
+        with self._changing(parts), self.locked(parts, exclusive=True):
+            check(lambda: self._etag(key))
+            with suppress(NotFound, FileNotFoundError, IsADirectoryError):
+                self.folder.remove(parts)
+            self._properties.forget(key)
+
+    @contextmanager
+    def locked(self, parts: Sequence[str], *, exclusive: bool) -> Iterator[None]:
+        """Hold what is in the same folder of the store as a key: for a change of one object, or of voxels.
+
+        Whoever writes voxels reads, changes and writes chunks; no object may change in between. Those who write voxels
+        have locks of their own on each other.
+        """
+        number = zlib.crc32(parts[0].encode()) % _LOCKS
+        lock = os.open(self.own / "locks" / str(number), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH)
+            yield
+        finally:
+            os.close(lock)
+
+    def keys(self, first: str, prefix: str) -> Iterator[str]:
+        """Yield, in order, the keys from `first` on that begin with `prefix`."""
+        yield from self._keys((), first, prefix)
+
+    def _keys(self, above: tuple[str, ...], first: str, prefix: str) -> Iterator[str]:
+        start = "".join(f"{part}/" for part in above)
+        names: list[str] = []
+        with suppress(NotFound), self.folder.opened(above) as folder, os.scandir(folder) as entries:
+            for entry in entries:
+                if not above and entry.name == OWN:
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    names.append(f"{entry.name}/")
+                elif entry.is_file(follow_symlinks=False) and not entry.name.endswith(LOCK_SUFFIX):
+                    names.append(entry.name)
+        for name in sorted(names):
+            full = start + name
+            if not _is_text(name) or full + LAST * name.endswith("/") < first:
+                continue
+            if not full.startswith(prefix) and not (name.endswith("/") and prefix.startswith(full)):
+                continue
+            if name.endswith("/"):
+                yield from self._keys((*above, name[:-1]), first, prefix)
+            else:
+                yield full
+
+    def _etag(self, key: str) -> str | None:
+        try:
+            found = self.open(key)
+        except NotFound:
+            return None
+        try:
+            return found.etag
+        finally:
+            found.close()
+
+
+def _remove_old(folder: Path) -> None:
+    """Remove files that processes which were killed have left."""
+    for file in folder.iterdir():
+        with suppress(OSError):
+            if time.time() - file.stat().st_mtime > _OLD_S:
+                file.unlink()
+
+
+def _is_text(name: str) -> bool:
+    return not any("\ud800" <= one <= "\udfff" for one in name)
+
+
+_DIGESTS: dict[tuple[int, int, int, int], str] = {}
+_LOCK = Lock()
+
+
+def _md5(file: BinaryIO, status: os.stat_result) -> str:
+    """Return the MD5 of a file, computed once for each file in its state."""
+    state = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+    if state not in _DIGESTS:
+        digest, at = hashlib.md5(usedforsecurity=False), 0
+        while part := os.pread(file.fileno(), _SLICE_BYTES, at):
+            digest.update(part)
+            at += len(part)
+        with _LOCK:
+            while len(_DIGESTS) >= _MOST_DIGESTS:
+                del _DIGESTS[next(iter(_DIGESTS))]
+            _DIGESTS[state] = digest.hexdigest()
+        return digest.hexdigest()
+    return _DIGESTS[state]
