@@ -5,7 +5,7 @@ from __future__ import annotations
 from voxome.errors import InvalidInput
 
 OWN = ".voxome-relay"
-"""Folder in which a store has what is no object: uploads, locks, properties."""
+"""Folder for the uploads, locks and properties of a store, which are no objects."""
 LOCK_SUFFIX = ".__lock"
 """End of the names of tensorstore's temporary files, which lie beside chunks."""
 

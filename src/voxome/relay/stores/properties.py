@@ -66,7 +66,7 @@ class PropertyFiles:
         draft.rename(folder / _name(file.stat()))
 
     def forget(self, key: str, kept: os.stat_result | None = None) -> None:
-        """Remove the properties of what the object was before, or, if it is no more, all."""
+        """Remove the properties of what the object was before, or all if it was deleted."""
         folder = self._of(key)
         if kept is None:
             shutil.rmtree(folder, ignore_errors=True)

@@ -154,7 +154,7 @@ def test_parts_of_one_chunk_that_are_written_over_s3_and_as_boxes_are_all_there(
     assert_array_equal(cutout(url, "scratch/a", "0:16,0:32,0:32"), expected)
 
 
-def test_an_array_that_is_deleted_and_made_anew_has_nothing_of_the_old(url: str) -> None:
+def test_an_array_that_is_deleted_and_created_again_has_nothing_of_the_old(url: str) -> None:
     create(url, "scratch/a").write(1).result()
     assert (cutout(url, "scratch/a", "0:40,0:50,0:60") == 1).all()
     ts.KvStore.open(store_of(url, "scratch/a")).result().delete_range(ts.KvStore.KeyRange()).result()
