@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import suppress
 
 import sqlalchemy as sa
 
 from voxome.contracts.formats import Format
+
+_MOST_TRIES = 8
+"""Processes that open a new database at the same time, of which only one can record the version."""
 
 _FORMATS = sa.Table(
     "voxome_formats",
@@ -35,8 +39,17 @@ def check_format(engine: sa.Engine, expected: Format, tables: Collection[str], w
     UnsupportedFormat
         If the data are of another version, or of none.
     """
+    for _ in range(_MOST_TRIES):
+        with suppress(sa.exc.IntegrityError, sa.exc.OperationalError, sa.exc.ProgrammingError):
+            expected.check_version(_read_or_record(engine, expected, tables), where)
+            return
+    expected.check_version(_read_or_record(engine, expected, tables), where)
+
+
+def _read_or_record(engine: sa.Engine, expected: Format, tables: Collection[str]) -> int | None:
+    """Return the version in a database; that of `expected` is recorded in a new one, unless another process does so."""
     existing = sa.inspect(engine).get_table_names()
-    version = None
+    version: int | None = None
     with engine.begin() as connection:
         if _FORMATS.name in existing:
             query = sa.select(_FORMATS.c.version).where(_FORMATS.c.name == expected.name)
@@ -45,4 +58,4 @@ def check_format(engine: sa.Engine, expected: Format, tables: Collection[str], w
             _FORMATS.create(connection, checkfirst=True)
             connection.execute(_FORMATS.insert(), {"name": expected.name, "version": expected.version})
             version = expected.version
-    expected.check_version(version, where)
+    return version

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
@@ -18,12 +19,16 @@ from standins.boss import Boss, serving
 
 import voxome
 from voxome.contracts.abilities import SupportsLevels, ability
-from voxome.errors import NotFound
+from voxome.errors import InvalidInput, NotFound
 from voxome.geometry import Box
 from voxome.relay.catalogue.memory import MemoryCatalogue
+from voxome.relay.catalogue.sql import SqlCatalogue
+from voxome.relay.config import RelayConfig, parse_config
 from voxome.relay.dialects.boss.publication import Indescribable, Publication, PublishedCatalogue
 from voxome.relay.dialects.boss.records import Channel, Collection, CoordinateFrame, Experiment, Grant, Metadatum
+from voxome.relay.opening import opened, prepared
 from voxome.relay.rights import PUBLIC_READ, Rights
+from voxome.relay.serve import in_thread
 from voxome.relay.sources import Sources
 from voxome.relay.upstream import Caching
 from voxome.resources.open import create_source
@@ -369,3 +374,70 @@ def test_levels_of_a_source_are_outdated_by_any_write_and_computed_again(server,
         found = admin.read_at(f"{NAME}/1/0:16/0:16/0:8", "uint8", (8, 16, 16))
         assert np.abs(found - mean).max() <= 0.5
         assert admin.get(PATH)["downsample_status"] == "DOWNSAMPLED"
+
+
+def test_names_are_given_in_the_configuration(memory: str) -> None:
+    def config(name: str) -> RelayConfig:
+        return parse_config({"dialects": ["boss"], "sources": {"em": {"uri": memory, "boss": name}}}, "relay.toml")
+
+    for wrong in ("a/b", "a/b/c/d", "a/b/c.d", "a//c", "a/b/c/"):
+        with pytest.raises(InvalidInput, match="boss"):
+            config(wrong)
+    with prepared(config("a/b/c")) as shared, opened(shared) as app, in_thread(app) as url:
+        client = Client(url, None)
+        assert client.get("/v1/collection/") == {"collections": ["a"]}
+        assert_array_equal(client.read_at(f"a/b/c/0/{EVERYTHING}", "uint8", SHAPE), noise(SHAPE, "uint8"))
+        client.close()
+
+
+class Indexed:
+    """Labels of which the store has an index."""
+
+    spec = spec("uint64", kind="labels")
+    searched = 0
+
+    def read(self, box: Box) -> np.ndarray:
+        self.searched += 1
+        return np.zeros(box.shape, "uint64")
+
+    def ids(self, box: Box) -> np.ndarray:
+        return np.array([7], "uint64")
+
+    def reserve_ids(self, count: int) -> range:
+        return range(count)
+
+    def bounding_box(self, label: int, *, exact: bool = True) -> Box:
+        if label != 7:
+            raise NotFound("no such label")
+        return Box((4, 6, 8), (5, 7, 9)) if exact else Box((4, 6, 8), (9, 9, 9))
+
+
+def test_bounding_boxes_of_an_index_are_not_searched(server) -> None:
+    sources, source = Sources(), Indexed()
+    sources.add(NAME, source)
+    boss = server(sources)
+    with closing(Client(boss.url, boss.token)) as client:
+        path = f"/v1/boundingbox/{NAME}/0"
+        found = client.get(f"{path}/7?type=tight")
+        assert [found[f"{axis}_range"] for axis in "tzyx"] == [[0, 1], [4, 5], [6, 7], [8, 9]]
+        assert client.get(f"{path}/7")["x_range"] == [0, 512]
+        client.request("GET", f"{path}/8", status=404, code=4004)
+    assert source.searched == 0
+
+
+def test_processes_that_describe_a_source_at_the_same_time_agree(memory: str, tmp_path: Path) -> None:
+    sources = one(memory)
+    sources.add("lab/exp/again", memory)
+
+    def describe(number: int) -> list[object]:
+        with closing(SqlCatalogue.in_file(tmp_path / "catalogue.sqlite")) as catalogue:
+            published = PublishedCatalogue(catalogue, Publication(catalogue, sources, {}))
+            return [
+                published.get(Channel, "lab", "exp", ("em", "again")[number % 2]),
+                published.get(Experiment, "lab", "exp"),
+            ]
+
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(describe, range(8)))
+    for number, (channel, experiment) in enumerate(found):
+        assert (channel, experiment) == (found[number % 2][0], found[0][1])

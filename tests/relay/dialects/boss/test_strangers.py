@@ -6,9 +6,12 @@ import io
 import socket
 import time
 import zlib
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from threading import Event
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 from numcodecs import blosc
@@ -69,6 +72,12 @@ def test_nothing_that_is_sent_is_a_failure_of_the_server(admin: Client, what: st
     assert set(admin.request(method, path, status=status, **rest).json()) == {"status", "code", "message"}
 
 
+@pytest.mark.parametrize("path", ["/v1/ingest/", "/v1/ingest/7", "/latest/ingest/7/status"])
+def test_ingest_jobs_are_not_offered(admin: Client, path: str) -> None:
+    for method in ("GET", "POST", "DELETE"):
+        assert "voxome transfer" in admin.request(method, path, status=501, code=2004).json()["message"]
+
+
 def head(boss: Boss, method: str, path: str, *lines: str) -> str:
     """Send the head of a request, but not its body; return the status lines that arrive within a second."""
     with socket.create_connection(("127.0.0.1", int(boss.url.rpartition(":")[2]))) as one:
@@ -106,7 +115,7 @@ def test_a_client_may_wait_for_leave_to_send(admin: Client) -> None:
 
 @pytest.mark.parametrize("path", ["/v1/ids/col/exp/seg/0/0:130/0:70/0:21", "/v1/boundingbox/col/exp/seg/0/7"])
 def test_a_look_up_ends_when_its_client_leaves(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("voxome.relay.dialects.boss.labels._BLOCK", (1, 1, 8, 8))
+    monkeypatch.setattr("voxome.relay.dialects.boss.labels._grouped", lambda chunk: (1, 1, 8, 8))
     with serving() as boss:
         admin = Client(boss.url, boss.token)
         admin.project()
@@ -129,6 +138,33 @@ def test_a_look_up_ends_when_its_client_leaves(path: str, monkeypatch: pytest.Mo
         time.sleep(0.5)
         assert len(blocks) == count < 40
         admin.close()
+
+
+def test_others_do_not_wait_for_look_ups(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("voxome.relay.dialects.boss.serve._MOST_WAITING", 8)
+    with serving() as boss, closing(Client(boss.url, boss.token)) as admin, ThreadPoolExecutor(30) as threads:
+        admin.project()
+        admin.channel("raw")
+        admin.channel("seg", "uint64", sources=["raw"])
+        go, read = Event(), boss.state.voxels.read
+
+        def held(pyramid: Any, level: int, box: Any) -> Any:
+            if pyramid.channel.name == "seg":
+                go.wait(20)
+            return read(pyramid, level, box)
+
+        monkeypatch.setattr(boss.state.voxels, "read", held)
+        path = f"{boss.url}/v1/ids/col/exp/seg/0/0:130/0:70/0:21"
+        look_ups = [threads.submit(httpx.get, path, headers=boss.headers(), timeout=30) for _ in range(30)]
+        time.sleep(0.5)
+        begin = time.monotonic()
+        assert not admin.read("raw/0/0:8/0:8/0:8", "uint8", (8, 8, 8)).any()
+        assert admin.get("/v1/collection/") == {"collections": ["col"]}
+        assert time.monotonic() - begin < 5
+        refused = admin.request("GET", "/v1/ids/col/exp/seg/0/0:130/0:70/0:21", status=503, code=9002)
+        assert refused.headers["retry-after"] == "1"
+        go.set()
+        assert {one.result().status_code for one in look_ups} == {200, 503}
 
 
 def test_look_ups_are_bounded_before_any_voxel_is_read(admin: Client, boss: Boss) -> None:

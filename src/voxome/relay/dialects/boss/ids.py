@@ -6,12 +6,14 @@ import re
 
 from starlette.responses import JSONResponse, Response
 
+from voxome.contracts.abilities import SupportsIds
 from voxome.errors import NotFound
 from voxome.geometry import Box
 from voxome.relay.dialects.boss import labels
 from voxome.relay.dialects.boss.boxes import parse_level, parse_region
 from voxome.relay.dialects.boss.call import Call
 from voxome.relay.dialects.boss.errors import Code, Refused
+from voxome.relay.dialects.boss.pyramid import CUBOID, Pyramid
 from voxome.relay.dialects.boss.records import Channel
 
 _TYPES = ("loose", "tight")
@@ -40,11 +42,13 @@ def bounding_box(call: Call) -> Response:
         raise Refused(Code.INVALID_CUTOUT_ARGS, f"type must be one of {', '.join(_TYPES)}, not {fit}")
     pyramid = call.boss.pyramid(channel)
     number, label = parse_level(pyramid, call.path["resolution"]), _number(call.path["id"])
-    _check_size(pyramid.domain(number))
     try:
-        box = labels.bounding_box(call.boss.store(channel), pyramid, number, label, call.gone, tight=fit == "tight")
+        box = _indexed(call, pyramid, number, label, tight=fit == "tight")
+        if box is None:
+            _check_size(pyramid.domain(number))
+            box = labels.bounding_box(call.boss.store(channel), pyramid, number, label, call.gone, tight=fit == "tight")
     except NotFound as error:
-        raise Refused(Code.OBJECT_NOT_FOUND, str(error)) from error
+        raise Refused(Code.OBJECT_NOT_FOUND, f"id {label} does not occur in {channel.name}") from error
     ranges = zip("tzyx", box.start, box.stop, strict=True)
     return JSONResponse({f"{axis}_range": [a, b] for axis, a, b in ranges})
 
@@ -62,6 +66,21 @@ def reserve(call: Call) -> Response:
 def _require_annotation(channel: Channel) -> None:
     if channel.type != "annotation":
         raise Refused(Code.DATATYPE_NOT_SUPPORTED, f"{channel.name} is not an annotation channel and has no ids")
+
+
+def _indexed(call: Call, pyramid: Pyramid, level: int, label: int, *, tight: bool) -> Box | None:
+    """Return the bounding box (t, z, y, x) that the index of a source's store has; None if it has no index.
+
+    A source that is written through the relay is searched: its store may not have got all writes yet.
+    """
+    name = pyramid.channel.served
+    if level or not name or call.boss.sources.rights(name).writers:
+        return None
+    box = call.boss.sources.use(name, SupportsIds, lambda index: index.bounding_box(label, exact=tight))
+    if box is None or box.ndim != 3:
+        return None
+    box = Box((0, *box.start), (1, *box.stop))
+    return box if tight else box.snap((1, *CUBOID))
 
 
 def _check_size(box: Box) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from threading import Event
 from typing import Any
@@ -14,7 +15,8 @@ from voxome.geometry import BlockGrid, Box
 from voxome.relay.dialects.boss.pyramid import CUBOID, Pyramid
 from voxome.relay.dialects.boss.voxels import VoxelReader
 
-_BLOCK = (1, 32, 512, 512)
+_MOST_VOXELS = 2**20
+"""Voxels that are read at once where chunks are smaller: a cutout that comes meanwhile waits for no more than these."""
 
 
 class Abandoned(Exception):
@@ -80,10 +82,19 @@ def _blocks(
 ) -> Iterator[tuple[Box, NDArray[Any]]]:
     inside = box & pyramid.domain(level)
     if not inside.empty:
-        for block in BlockGrid(pyramid.domain(level), _BLOCK, inside):
+        for block in BlockGrid(pyramid.domain(level), _grouped(voxels.chunk(pyramid, level)), inside):
             if gone.is_set():
                 raise Abandoned
             yield block.write, voxels.read(pyramid, level, block.write)
+
+
+def _grouped(chunk: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the shape of a block of chunks."""
+    shape, axis = list(chunk), len(chunk) - 1
+    while 2 * math.prod(shape) <= _MOST_VOXELS:
+        shape[axis] *= 2
+        axis = axis - 1 if axis > 1 else len(chunk) - 1
+    return tuple(shape)
 
 
 def _span(inside: NDArray[np.bool_], axis: int, start: int) -> tuple[int, int]:

@@ -13,7 +13,8 @@ from voxome.relay.dialects.boss.records import Channel, CoordinateFrame, Experim
 
 CUBOID = (16, 512, 512)
 """The unit (z, y, x) in which BossDB stores, and to which loose bounding boxes are rounded."""
-_CHUNK = (1, 16, 256, 256)
+CHUNK = (1, 16, 256, 256)
+"""Chunk (t, z, y, x) in which voxels are stored."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Pyramid:
         z, y, x = (nm * size for size in self.voxel_size(level))
         shift = [(n - 1) / 2 * size / n for n, size in zip(self.scale(level), (z, y, x), strict=True)]
         kind: VolumeKind = "labels" if self.channel.type == "annotation" else "image"
-        chunk = tuple(min(a, b) for a, b in zip(_CHUNK, domain.shape, strict=True))
+        chunk = tuple(min(a, b) for a, b in zip(CHUNK, domain.shape, strict=True))
         return VolumeSpec(
             domain,
             np.dtype(self.channel.datatype),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from voxome.relay.dialects.boss import cutout, groups, ids, images, levels, meta, permissions, projects, users
+from voxome.relay.dialects.boss import cutout, groups, ids, images, ingest, levels, meta, permissions, projects, users
 from voxome.relay.dialects.boss.handlers import Handler, LookUp, Upload
 
 Methods = Mapping[str, Handler | LookUp | Upload]
@@ -15,6 +15,7 @@ _CHANNEL = "{collection}/{experiment}/{channel}"
 _RANGES = "/{resolution}/{x}/{y}/{z}"
 _BOX = _CHANNEL + _RANGES
 _META: Methods = {"GET": meta.get, "POST": meta.post, "PUT": meta.put, "DELETE": meta.delete}
+_INGEST: Methods = dict.fromkeys(("GET", "POST", "DELETE"), ingest.refuse)
 
 
 def _timed(path: str, methods: Methods) -> dict[str, Methods]:
@@ -62,6 +63,7 @@ ROUTES: dict[str, Methods] = {
     "/v1/boundingbox/" + _CHANNEL + "/{resolution}/{id}": {"GET": LookUp(ids.bounding_box)},
     "/v1/reserve/" + _CHANNEL + "/{count}": {"GET": ids.reserve},
     "/v1/downsample/" + _CHANNEL: {"GET": levels.get, "POST": levels.post, "DELETE": levels.delete},
+    **dict.fromkeys(("/v1/ingest", "/v1/ingest/{job}", "/v1/ingest/{job}/{part}"), _INGEST),
     **_timed("/v1/image/" + _CHANNEL + "/{orientation}" + _RANGES, {"GET": images.image}),
     **_timed("/v1/tile/" + _CHANNEL + "/{orientation}/{size}" + _RANGES, {"GET": images.tile}),
 }

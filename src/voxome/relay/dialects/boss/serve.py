@@ -117,10 +117,13 @@ class _Server:
             except Exception as error:
                 return error_response(error, request)
 
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_watch, request, call, tasks.cancel_scope)
-            response = await to_thread.run_sync(answer, limiter=self.threads.look_ups)
-            tasks.cancel_scope.cancel()
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(_watch, request, call, tasks.cancel_scope)
+                response = await to_thread.run_sync(answer, limiter=self.threads.look_ups)
+                tasks.cancel_scope.cancel()
+        finally:
+            call.gone.set()  # also when the server stops
         return response
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,12 @@ from numpy.typing import NDArray
 
 from voxome.contracts.spec import VolumeSpec
 from voxome.geometry import Box
-from voxome.relay.dialects.boss.pyramid import Pyramid
+from voxome.relay.dialects.boss.pyramid import CHUNK, Pyramid
 from voxome.relay.dialects.boss.voxels import require_inside
 from voxome.relay.sources import Sources
+
+_LARGEST_CHUNK = 2**24
+"""Voxels of a chunk that is read as a whole."""
 
 
 class ServedVoxels:
@@ -38,6 +42,13 @@ class ServedVoxels:
         if not inside.empty:
             out[inside.within(inner)] = self._sources.read(name, inside, level=level)
         return out.reshape(box.shape)
+
+    def chunk(self, pyramid: Pyramid, level: int) -> tuple[int, ...]:
+        """Return the shape of a chunk, unless that is very large or unknown."""
+        chunk = self._sources.spec(pyramid.channel.served, level=level).read_chunk
+        if chunk is None or math.prod(chunk) > _LARGEST_CHUNK:
+            return CHUNK
+        return (1,) * (4 - len(chunk)) + chunk
 
     def merge(self, pyramid: Pyramid, level: int, box: Box, data: NDArray[Any]) -> None:
         """Write the voxels of `data` that are not 0; keep the stored voxels where they are."""

@@ -15,7 +15,7 @@ from voxome.contracts.uri import Uri
 from voxome.errors import AlreadyExists, InvalidBox, NotFound
 from voxome.geometry import Box
 from voxome.relay.box_locks import SupportsHold
-from voxome.relay.dialects.boss.pyramid import Pyramid
+from voxome.relay.dialects.boss.pyramid import CHUNK, Pyramid
 from voxome.relay.dialects.boss.records import Channel
 from voxome.resources.open import create_source, open_source
 from voxome.resources.recognition import get_remote
@@ -26,6 +26,9 @@ class VoxelReader(Protocol):
 
     def read(self, pyramid: Pyramid, level: int, box: Box) -> NDArray[Any]:
         """Return the voxels of `box`; 0 where none were written, and beyond the extent of the level."""
+
+    def chunk(self, pyramid: Pyramid, level: int) -> tuple[int, ...]:
+        """Return the shape of the pieces in which a level is best read."""
 
 
 class VoxelWriter(VoxelReader, Protocol):
@@ -74,6 +77,9 @@ class VolumeStore:
         if source is not None and not inside.empty:
             out[inside.within(box)] = source.read(inside)
         return out
+
+    def chunk(self, pyramid: Pyramid, level: int) -> tuple[int, ...]:
+        return pyramid.spec(level).read_chunk or CHUNK
 
     def merge(self, pyramid: Pyramid, level: int, box: Box, data: NDArray[Any]) -> None:
         written = data != 0
