@@ -171,3 +171,10 @@ def test_a_catalogue_of_another_version_is_refused(tmp_path: Path) -> None:
             database.execute(statement)
         with closing(SqlCatalogue.in_file(path)) as catalogue, pytest.raises(UnsupportedFormat, match=found):
             catalogue.find(User)
+
+
+@pytest.mark.parametrize("name", ["c%41.sqlite", "d?x=y/c.sqlite", "100%"])
+def test_the_file_of_a_catalogue_may_have_any_name(tmp_path: Path, name: str) -> None:
+    with closing(SqlCatalogue.in_file(tmp_path / name)) as catalogue:
+        catalogue.write(add=ONE_OF_EACH[:1])
+    assert (tmp_path / name).is_file()

@@ -31,12 +31,12 @@ class SqlCatalogue:
 
     Parameters
     ----------
-    url : str
-        Address of the database, as SQLAlchemy takes it. One of another version is refused with UnsupportedFormat when
+    url : str or sqlalchemy.URL
+        Address of the database. One of another version is refused with UnsupportedFormat when
         it is first used.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str | sa.URL) -> None:
         self._engine = sa.create_engine(url)
         self._lock = RLock()
         self._tables: dict[type[Record], sa.Table] = {}
@@ -47,7 +47,7 @@ class SqlCatalogue:
     def in_file(cls, path: Path) -> SqlCatalogue:
         """Return a catalogue in the SQLite file `path`, created if it does not exist."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        return cls(f"sqlite:///{path}")
+        return cls(sa.URL.create("sqlite", database=str(path)))
 
     def get(self, record_type: type[R], *key: str) -> R:
         found = self.find(record_type, **dict(zip(record_type.KEY, key, strict=True)))
