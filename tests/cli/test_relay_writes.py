@@ -13,6 +13,8 @@ from relay.writes.away import BOX, DATA, URL, decode, in_front_of_boss, put, wai
 from relay.writes.journals import wait_until
 from standins.faulty_proxy import Answer
 
+from voxome.relay.writes import flusher
+
 pytestmark = pytest.mark.slow
 
 
@@ -20,6 +22,7 @@ def test_operators_list_retry_export_and_discard(
     command: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache = ("--cache", str(tmp_path / "cache"))
+    monkeypatch.setattr(flusher, "_wait_s", lambda *_: 600.0)
     with in_front_of_boss(tmp_path, monkeypatch) as setting, setting.relay() as client:
         client.get(URL + "0:32,0:64,0:64")
         setting.fail(Answer(403), "^(POST|PUT) ")
