@@ -6,6 +6,7 @@ import math
 import operator
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from operator import eq, ge, le
 from typing import Any
 
 from voxome.calls import explain_construction
@@ -36,7 +37,7 @@ class Box:
         object.__setattr__(self, "stop", parse_indices("stop", self.stop))
         if len(self.start) != len(self.stop):
             raise InvalidBox(f"a box needs as many starts as stops, not {self.start} and {self.stop}")
-        if any(a > b for a, b in zip(self.start, self.stop, strict=True)):
+        if not all(map(le, self.start, self.stop)):
             raise InvalidBox(f"box {self} is reversed: every start must be at most its stop")
 
     @classmethod
@@ -140,7 +141,7 @@ class Box:
     @property
     def empty(self) -> bool:
         """Whether the box has no voxel."""
-        return any(n == 0 for n in self.shape)
+        return any(map(eq, self.start, self.stop))
 
     def _same_rank(self, other: Box | Sequence[int]) -> None:
         if not isinstance(other, Box) and not hasattr(other, "__len__"):
@@ -154,15 +155,14 @@ class Box:
         if not isinstance(other, Box):
             raise _not_a_box(other)
         self._same_rank(other)
-        start = tuple(max(a, b) for a, b in zip(self.start, other.start, strict=True))
-        stop = tuple(min(a, b) for a, b in zip(self.stop, other.stop, strict=True))
-        return Box(start, tuple(max(a, b) for a, b in zip(start, stop, strict=True)))
+        start, stop = tuple(map(max, self.start, other.start)), tuple(map(min, self.stop, other.stop))
+        return Box(start, tuple(map(max, start, stop)))
 
     def __contains__(self, other: Box | Sequence[int]) -> bool:
         """Return whether a point, or every voxel of a box, is inside."""
         self._same_rank(other)
         if isinstance(other, Box):
-            return other.empty or (self & other) == other
+            return other.empty or (all(map(le, self.start, other.start)) and all(map(ge, self.stop, other.stop)))
         return all(a <= i < b for a, i, b in zip(self.start, other, self.stop, strict=True))
 
     def __str__(self) -> str:
@@ -255,10 +255,14 @@ class Box:
 def parse_indices(name: str, values: Iterable[Any]) -> tuple[int, ...]:
     """Return whole numbers of any type as integers."""
     try:
-        return tuple(map(_index, tuple(values)))
+        known = tuple(values)
+        return known if set(map(type, known)) <= _PLAIN else tuple(map(_index, known))
     except TypeError:
         expected = "whole numbers, one for each axis, as (0, 64, 64)"
         raise InvalidBox(f"{name} is {describe_value(values)}; expected {expected}") from None
+
+
+_PLAIN = {int}
 
 
 def _index(value: Any) -> int:

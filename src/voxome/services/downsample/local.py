@@ -51,6 +51,8 @@ from voxome.storage.find import storage_at
 _LOG = logging.getLogger(__name__)
 _THREADS = 2
 """Number of threads that compute tiles of a block, so that one reads while another computes."""
+_BLOCKS = 2
+"""Number of blocks at once, so that one is computed while another is stored."""
 _LOST = "lost.npz"
 
 
@@ -320,7 +322,8 @@ class _Downsampling:
             yield engine
             return
         task = self._open(one).run
-        threads = ThreadEngine(workers=1, run=partial(perform, task=task, quiet=True))
+        workers = _BLOCKS if isinstance(one, Pass) else 1
+        threads = ThreadEngine(workers=workers, run=partial(perform, task=task, quiet=True))
         try:
             yield threads
         finally:
