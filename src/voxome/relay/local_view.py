@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from voxome.relay.collections import PermittedCollections
 from voxome.relay.dialect import open_dialects
 from voxome.relay.dialects.view.dialect import ViewDialect
 from voxome.relay.dialects.view.source_layers import source_url, versioned
+from voxome.relay.notebooks import ANY_HOST, frame, hub_address, hub_hosts
 from voxome.relay.permitted import PermittedSources
 from voxome.relay.relay import Relay
 from voxome.relay.rights import PUBLIC_READ, Rights
@@ -52,7 +54,8 @@ class LocalView:
     Attributes
     ----------
     url : str
-        Address of the page.
+        Address of the page: on this machine, or on a JupyterHub that of its proxy, a path if the hub does not say how
+        browsers reach it.
     """
 
     def __init__(self, url: str, stack: ExitStack) -> None:
@@ -74,11 +77,8 @@ class LocalView:
         return f"LocalView({self.url!r})"
 
     def _repr_html_(self) -> str:
-        """Return the viewer as a frame of a notebook, with the address for a browser that does not reach it there."""
-        return (
-            f'<iframe src="{self.url}" width="100%" height="600" style="border:0"></iframe>'
-            f'<p><a href="{self.url}" target="_blank">{self.url}</a></p>'
-        )
+        """Return the viewer as a frame of a notebook, with a link to it."""
+        return frame(self.url)
 
 
 @explain_calls
@@ -92,7 +92,8 @@ def view(
 ) -> LocalView:
     """Show volumes, arrays, annotations and runs in Neuroglancer.
 
-    The viewer comes with voxome and needs no network. It is served to this machine only, read-only.
+    The viewer comes with voxome and needs no network. It is served to this machine only, read-only. On a JupyterHub it
+    is served through jupyter-server-proxy, to whom the hub lets in.
 
     Parameters
     ----------
@@ -147,16 +148,21 @@ def view(
             *open_dialects(relay, ["precomputed"]),
             ViewDialect(relay, first, edited, accounts=False),
         ]
-        address = stack.enter_context(in_thread(_for_hosts(create_app(dialects), hosts), port=port))
+        address = stack.enter_context(
+            in_thread(_for_hosts(create_app(dialects), [*hosts, *hub_hosts(os.environ)]), port=port)
+        )
         stack.callback(relay.stopping.begin)
     except BaseException:
         stack.close()
         raise
-    return LocalView(f"{address}/view", stack)
+    hub = hub_address(os.environ, address)
+    return LocalView(f"{address}/view" if hub is None else f"{hub}/view/", stack)
 
 
 def _for_hosts(app: ASGIApp, hosts: Sequence[str]) -> ASGIApp:
     """Refuse requests under other host names (DNS rebinding)."""
+    if ANY_HOST in hosts:
+        return app
     return TrustedHostMiddleware(app, ["127.0.0.1", "localhost", "[::1]", *hosts], www_redirect=False)
 
 
