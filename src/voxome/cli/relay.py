@@ -1,4 +1,4 @@
-"""``voxome relay``: tokens and key pairs of a relay, and writes that stores do not have yet."""
+"""``voxome relay``: tokens and key pairs of a relay, writes that stores do not have yet, and layers to be stored."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import typer
 
 from voxome.cli.console import Json, print_stderr, show_json
 from voxome.cli.logs import Verbs
+from voxome.cli.relay_layers import materialize
 from voxome.cli.relay_writes import writes
 from voxome.cli.table import show_table
 from voxome.errors import NotFound
@@ -26,6 +27,7 @@ app.add_typer(token, name="token")
 key = Verbs(help="Create, list and revoke key pairs of the S3 API.", no_args_is_help=True)
 app.add_typer(key, name="key")
 app.add_typer(writes, name="writes")
+app.command("materialize")(materialize)
 
 _SECONDS = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
