@@ -83,7 +83,7 @@ def test_the_command_stores_a_layer(file: Path, tmp_path: Path) -> None:
     assert (voxome.open(out, expect=voxome.Volume)[...] == 255 * (noise(SHAPE, "uint8") > 100)).all()
 
 
-def test_what_is_no_layer_is_refused(file: Path) -> None:
+def test_a_stored_source_is_refused(file: Path) -> None:
     with pytest.raises(InvalidInput, match="stored already"):
         layer_graph(config_of(file), "lab/em")
     with pytest.raises(NotFound, match="did you mean"):
