@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -60,6 +61,13 @@ def test_a_chunk_is_written_and_deleted(url: str, uri: str, bucket: str) -> None
     assert (voxome.open(uri)[64:, :, 64:] == 7).all()
     assert_array_equal(voxome.open(uri)[:64], noise(SHAPE, "uint32")[:64])
     s3.delete_object(Bucket=bucket, Key="em/nothing")
+
+
+def test_a_chunk_may_be_sent_with_gzip(url: str, uri: str, bucket: str) -> None:
+    s3, where = client(url), {"Bucket": bucket, "Key": CHUNKS[bucket]}
+    s3.put_object(**where, Body=gzip.compress(chunk(bucket)), ContentEncoding="gzip")
+    assert_array_equal(voxome.open(uri)[64:, :, 64:], PART)
+    assert "ContentEncoding" not in s3.head_object(**where)
 
 
 def test_wrong_chunks_are_refused_and_nothing_is_stored(url: str, uri: str, bucket: str) -> None:
