@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from relay.fuzz import hostile
@@ -104,8 +105,33 @@ class Attempt:
         return f"{self.method} {self.target[:300]} by {self.caller}, {str(self.headers)[:300]}, body {body}"
 
 
+_WRITES: tuple[tuple[str, str, Callable[[random.Random], bytes], str, str], ...] = (
+    ("/view/edits/", "POST", hostile.edit, "member", "application/json"),
+    ("/view/states", "POST", hostile.fields, "nobody", "application/json"),
+    ("/view/login", "POST", hostile.fields, "nobody", "application/json"),
+    ("/raw/{name}/cutout", "PUT", hostile.npy, "member", "application/x-npy"),
+    ("/zarr", "PUT", hostile.chunk, "member", "application/octet-stream"),
+    ("/precomputed/", "PUT", hostile.chunk, "member", "application/octet-stream"),
+    ("/s3/", "PUT", hostile.chunk, "signed", "application/octet-stream"),
+    ("/s3/zarr3?delete", "POST", hostile.xml, "signed", "text/xml"),
+    ("/v1/cutout/", "POST", hostile.npy, "admin", "application/npygz"),
+    ("/v1/cutout/", "POST", hostile.blosc, "member", "application/blosc"),
+    ("/v1/cutout/to_black/", "PUT", hostile.fields, "member", "application/json"),
+    ("/v1/coord/", "POST", hostile.frame, "admin", "application/json"),
+    ("/v1/collection/", "POST", hostile.project, "admin", "application/json"),
+    ("/v1/collection/", "PUT", hostile.project, "admin", "application/json"),
+    ("/v1/permissions", "POST", hostile.project, "admin", "application/json"),
+    ("/v1/permissions", "PATCH", hostile.project, "admin", "application/json"),
+    ("/v1/sso/", "POST", hostile.fields, "admin", "application/json"),
+    ("/v1/downsample/", "POST", hostile.fields, "admin", "application/json"),
+)
+"""Start of a template, and how those write there who may."""
+
+
 def attempt(rng: random.Random) -> Attempt:
     """The next request."""
+    if rng.random() < 0.25:
+        return _write(rng)
     target = _fill(rng, rng.choice(rng.choice(TEMPLATES)))
     for _ in range(rng.choice((0, 0, 0, 1, 1, 2))):
         target = _change(rng, target)
@@ -116,6 +142,16 @@ def attempt(rng: random.Random) -> Attempt:
     if made.method in ("PUT", "POST", "PATCH", "DELETE") or rng.random() < 0.03:
         made.body, made.is_chunked = hostile.body(rng), rng.random() < 0.2
     return made
+
+
+def _write(rng: random.Random) -> Attempt:
+    """A write by one who may write, in which little is wrong."""
+    start, method, body, caller, media_type = rng.choice(_WRITES)
+    every = [one for templates in TEMPLATES for one in templates]
+    target = _fill(rng, rng.choice([one for one in every if one.startswith(start)]))
+    for _ in range(rng.choice((0, 0, 0, 1))):
+        target = _change(rng, target)
+    return Attempt(method, target or "/", caller, [("Content-Type", media_type)], body(rng), rng.random() < 0.1)
 
 
 def _fill(rng: random.Random, template: str) -> str:

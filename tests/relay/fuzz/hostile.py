@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import random
@@ -83,14 +84,15 @@ _BROKEN_JSON = (
 
 def body(rng: random.Random) -> bytes:
     """A body, mostly a broken one."""
-    return rng.choice((_bytes, _npy, _json, _json, _object, _object, _edit, _bomb, _blosc, _xml, _chunks))(rng)
+    return rng.choice((_bytes, npy, _json, _json, fields, fields, edit, _bomb, blosc, xml, _chunks))(rng)
 
 
 def _bytes(rng: random.Random) -> bytes:
     return rng.randbytes(rng.choice((0, 1, 7, 64, 600, 5000)))
 
 
-def _npy(rng: random.Random) -> bytes:
+def npy(rng: random.Random) -> bytes:
+    """An array, whole or not, compressed or not, or one whose header lies."""
     stream = io.BytesIO()
     shape = rng.choice(((1, 1, 1), (4, 4, 4), (0, 4, 4), (4,), ()))
     np.save(stream, np.full(shape, 7, rng.choice(("uint8", "uint64", ">u2", "float32", "S3", "complex64"))))
@@ -105,7 +107,8 @@ def _json(rng: random.Random) -> bytes:
     return rng.choice(_BROKEN_JSON)
 
 
-def _edit(rng: random.Random) -> bytes:
+def edit(rng: random.Random) -> bytes:
+    """An edit of segments, perhaps with wrong fields."""
     edit: dict[str, Any] = {
         "action": rng.choice(("merge", "cleave", "split", "undo", "redo")),
         "version": "0",
@@ -121,7 +124,30 @@ def _edit(rng: random.Random) -> bytes:
     return json.dumps(edit).encode()
 
 
-def _object(rng: random.Random) -> bytes:
+def chunk(rng: random.Random) -> bytes:
+    """A chunk of 20, 30, 40 voxels of 64 bits, compressed or not, or of another size."""
+    content = bytes(20 * 30 * 40 * 8)
+    return rng.choice((content, content[:-1], content + b"x", gzip.compress(content), rng.randbytes(500), b""))
+
+
+def frame(rng: random.Random) -> bytes:
+    """A coordinate frame, perhaps with a wrong field."""
+    wrong = {rng.choice(list(FRAME)): rng.choice(JSON_VALUES)} if rng.random() < 0.7 else {}
+    return json.dumps(FRAME | wrong).encode()
+
+
+def project(rng: random.Random) -> bytes:
+    """A collection, experiment, channel or permission, perhaps with a wrong field."""
+    right = {
+        "coord_frame": "cf", "num_hierarchy_levels": 2, "type": "annotation", "datatype": "uint64", "sources": ["own"],
+        "group": "crew", "collection": "col", "experiment": "exp", "channel": "own", "permissions": ["read"],
+    }  # fmt: skip
+    wrong = {rng.choice([*right, *FIELDS]): rng.choice(JSON_VALUES)} if rng.random() < 0.7 else {}
+    return json.dumps(right | wrong).encode()
+
+
+def fields(rng: random.Random) -> bytes:
+    """An object with any fields."""
     if rng.random() < 0.2:
         return json.dumps(FRAME | {rng.choice(list(FRAME)): rng.choice(JSON_VALUES)}).encode()
     return json.dumps({rng.choice(FIELDS): rng.choice(JSON_VALUES) for _ in range(rng.randint(0, 5))}).encode()
@@ -131,12 +157,14 @@ def _bomb(rng: random.Random) -> bytes:
     return zlib.compress(bytes(rng.choice((10**5, 10**7))), 9)
 
 
-def _blosc(rng: random.Random) -> bytes:
+def blosc(rng: random.Random) -> bytes:
+    """A buffer whose header lies."""
     sizes = [rng.choice((0, 64, 2**31 - 1, 2**32 - 1, 80)) for _ in range(3)]
     return struct.pack("<BBBBIII", 2, 1, rng.choice((0, 1, 2, 255)), rng.choice((1, 8, 0)), *sizes) + rng.randbytes(64)
 
 
-def _xml(rng: random.Random) -> bytes:
+def xml(rng: random.Random) -> bytes:
+    """A document, perhaps one that expands, or reads a file."""
     bomb = b'<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa">' + b"".join(
         b'<!ENTITY %c "%s">' % (98 + n, b"&%c;" % (97 + n) * 10) for n in range(8)
     )

@@ -26,7 +26,7 @@ from relay.fuzz.generator import Attempt, attempt
 from relay.fuzz.target import SECRET, Target, running
 
 SLOWEST_S = 20.0
-_READERS = ("member", "admin")
+_READERS = ("member", "admin", "signed")
 _LOGGERS = ("voxome", "uvicorn.error", "asyncio")
 _PRIVATE = re.compile(
     r"/(raw|precomputed|zarr3?|s3/\w+|v1/\w+)/(lab/exp/)?private(/|$)|/api/(?!sources).*[?&]source=(lab/exp/)?private(&|$)"

@@ -42,7 +42,7 @@ class Target:
     tokens : dict of str to str
         Caller → token.
     key : tuple of str
-        Access key and secret of the stranger.
+        Access key and secret of the member.
     folder : Path
         Folder of its data.
     """
@@ -124,7 +124,7 @@ def running(folder: Path) -> Iterator[Target]:
         "expired": create_token(catalogue, "bob", groups=["lab"], lifetime_s=-1.0),
         "forged": "f" * 40,
     }
-    key = create_key_pair(catalogue, "eve")
+    key = create_key_pair(catalogue, "ann")
     catalogue.close()
     with (
         patch.dict(os.environ, {"FUZZ_ADMIN": tokens["admin"]}),
