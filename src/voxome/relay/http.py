@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Awaitable, Callable
 
 from starlette.requests import ClientDisconnect, Request
@@ -19,6 +20,7 @@ from voxome.relay.threads import RequestThreads
 from voxome.relay.writes.journal import TooLargeForJournal
 
 _SLICE_BYTES = 2**20
+_LENGTH = re.compile("[0-9]{1,18}")
 _LOG = logging.getLogger(__name__)
 
 
@@ -132,8 +134,8 @@ async def read_body(request: Request, limit: int) -> bytearray:
     """
     announced = request.headers.get("content-length", "0")
     body = bytearray()
-    if not (announced.isascii() and announced.isdecimal()) or int(announced) > limit:
-        raise TooLarge(f"a body of {announced} bytes is more than {limit}")
+    if _LENGTH.fullmatch(announced) is None or int(announced) > limit:
+        raise TooLarge(f"a body of {announced[:40]} bytes is more than {limit}")
     try:
         async for part in request.stream():
             body += part

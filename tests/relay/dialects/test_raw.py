@@ -105,6 +105,8 @@ def test_rights_decide_who_reads_and_writes(client: httpx.Client) -> None:
         ("none/info", 404),
         ("em/raw/info?level=1", 404),
         ("em/raw/info?level=x", 400),
+        ("em/raw/info?level=0000000001", 400),
+        (f"em/raw/info?level={'0' * 5000}", 400),
         ("em/raw/cutout", 400),
         ("em/raw/cutout?box=1:2", 400),
         ("em/raw/cutout?box=0:2,2:3,3:4", 400),

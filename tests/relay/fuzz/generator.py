@@ -41,8 +41,18 @@ _S3 = (
     "/s3/zarr3?delete", "/s3/zarr3/{name}/x?uploads", "/s3/zarr3/{name}/x?partNumber={n}&uploadId=x",
     "/s3/zarr3?versions", "/s3/absent/x",
 )  # fmt: skip
+_STORES = (
+    "/s3/zarr3/scratch/object", "/s3/zarr3/scratch/{v}", "/s3/zarr3/scratch/link", "/zarr3/scratch/link",
+    "/s3/zarr3/scratch/../secret.txt", "/s3/zarr3/scratch/array/zarr.json", "/s3/zarr3/scratch/array/c/0/0/0",
+    "/zarr3/scratch/array/zarr.json", "/zarr/scratch/old/.zarray", "/zarr/scratch/old/0.0.0",
+    "/s3/zarr3/scratch/object?uploads",
+    "/s3/zarr3/scratch/object?partNumber={n}&uploadId={id}", "/s3/zarr3/scratch/object?uploadId={v}",
+    "/s3/zarr3?list-type=2&prefix=scratch/", "/s3/zarr3?delete", "/raw/scratch/array/info",
+    "/precomputed/scratch/p/info",
+)  # fmt: skip
 _VIEW = (
-    "/view/edits?layer=lab/cells", "/view/edits/lab/cells", "/view/edits/lab/cells?since={n}", "/view/edits/{name}",
+    "/view/edits?layer=lab/cells", "/view/edits/lab/cells", "/view/edits/lab/cells?since=@VERSION@",
+    "/view/edits/{name}",
     "/view/session", "/precomputed/points/info", "/precomputed/points/by_id/{id}",
     "/precomputed/points/spatial0/0_0_0", "/view", "/view/", "/view/v/relay/", "/view/v/relay/main.js",
     "/view/state?base=http://x/", "/view/state?layer={name}&base=http://x/", "/view/states?base=http://x/",
@@ -64,7 +74,7 @@ _BOSS = (
     "/v1/tile/{channel}/xz/{n}/0/0/0/0", "/latest/collection/", "/v2/collection/", "//v1//coord//", "/v1/ingest/",
     "/v1/ingest/{n}", "/v1/cutout/{channel}/0/0:4/0:4/0:4?access-mode=raw&window=1,2",
 )  # fmt: skip
-TEMPLATES = (_RAW, _API, _FILES, _S3, _VIEW, _BOSS)
+TEMPLATES = (_RAW, _API, _FILES, _S3, _STORES, _VIEW, _BOSS)
 METHODS = ("GET",) * 10 + ("HEAD", "PUT", "PUT", "POST", "POST", "POST", "DELETE", "PATCH", "OPTIONS", "TRACE")
 CALLERS = (
     "nobody",
@@ -113,6 +123,10 @@ _WRITES: tuple[tuple[str, str, Callable[[random.Random], bytes], str, str], ...]
     ("/zarr", "PUT", hostile.chunk, "member", "application/octet-stream"),
     ("/precomputed/", "PUT", hostile.chunk, "member", "application/octet-stream"),
     ("/s3/", "PUT", hostile.chunk, "signed", "application/octet-stream"),
+    ("/s3/zarr3/scratch/", "PUT", hostile.metadata, "signed", "application/json"),
+    ("/s3/zarr3/scratch/", "POST", hostile.xml, "signed", "text/xml"),
+    ("/zarr3/scratch/", "PUT", hostile.metadata, "member", "application/json"),
+    ("/zarr/scratch/", "PUT", hostile.metadata, "member", "application/json"),
     ("/s3/zarr3?delete", "POST", hostile.xml, "signed", "text/xml"),
     ("/v1/cutout/", "POST", hostile.npy, "admin", "application/npygz"),
     ("/v1/cutout/", "POST", hostile.blosc, "member", "application/blosc"),
@@ -163,7 +177,7 @@ def _fill(rng: random.Random, template: str) -> str:
         "id": rng.choice(("1", "7", "720575940602398473", "18446744073709551614")),
         "r": rng.choice(hostile.RANGES),
     }
-    return template.format(**values).replace("{v}", rng.choice(hostile.PARTS))
+    return template.format(**values, v="{v}").replace("{v}", rng.choice(hostile.PARTS))
 
 
 def _change(rng: random.Random, target: str) -> str:

@@ -62,6 +62,8 @@ FIELDS = (
     "layers", "annotations", "version", "id", "creator", "action", "ids", "supervoxels", "points_a_nm", "points_b_nm",
     "operation", "version", "base",
 )  # fmt: skip
+VERSION = "@VERSION@"
+"""Stands for the first version of the segments that are edited."""
 FRAME = {
     "x_start": 0, "x_stop": 40, "y_start": 0, "y_stop": 30, "z_start": 0, "z_stop": 20, "x_voxel_size": 4,
     "y_voxel_size": 4, "z_voxel_size": 40,
@@ -111,7 +113,7 @@ def edit(rng: random.Random) -> bytes:
     """An edit of segments, perhaps with wrong fields."""
     edit: dict[str, Any] = {
         "action": rng.choice(("merge", "cleave", "split", "undo", "redo")),
-        "version": "0",
+        "version": VERSION,
         "ids": ["11", str(2**60 + 1)],
         "id": "11",
         "supervoxels": ["11"],
@@ -128,6 +130,24 @@ def chunk(rng: random.Random) -> bytes:
     """A chunk of 20, 30, 40 voxels of 64 bits, compressed or not, or of another size."""
     content = bytes(20 * 30 * 40 * 8)
     return rng.choice((content, content[:-1], content + b"x", gzip.compress(content), rng.randbytes(500), b""))
+
+
+def metadata(rng: random.Random) -> bytes:
+    """Metadata of a zarr array, perhaps with a wrong field."""
+    right: dict[str, Any] = {
+        "zarr_format": 3, "node_type": "array", "shape": [8, 8, 8], "data_type": "uint8", "fill_value": 0,
+        "attributes": {},
+        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [8, 8, 8]}},
+        "chunk_key_encoding": {"name": "default"}, "codecs": [{"name": "bytes"}],
+    }  # fmt: skip
+    if rng.random() < 0.3:
+        right = {
+            "zarr_format": 2, "shape": [8, 8, 8], "chunks": [8, 8, 8], "dtype": "|u1", "fill_value": 0, "order": "C",
+            "compressor": None, "filters": None,
+        }  # fmt: skip
+    values = (*JSON_VALUES, [2**40] * 3, [0, 0, 0], [-1, 8, 8], "<f16", "string", [{"name": "zstd"}], [{"name": "x"}])
+    wrong = {rng.choice(list(right)): rng.choice(values)} if rng.random() < 0.7 else {}
+    return json.dumps(right | wrong).encode()
 
 
 def frame(rng: random.Random) -> bytes:

@@ -14,7 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -23,6 +23,7 @@ from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from relay.fuzz.generator import Attempt, attempt
+from relay.fuzz.hostile import VERSION
 from relay.fuzz.target import SECRET, Target, running
 
 SLOWEST_S = 20.0
@@ -149,6 +150,11 @@ def _encode(one: Attempt, target: Target) -> bytes:
     headers = [(name, value) for name, value in one.headers]
     if "host" not in {name.lower() for name, _ in headers}:
         headers.insert(0, ("Host", "127.0.0.1"))
+    one = replace(
+        one,
+        target=one.target.replace(VERSION, target.version),
+        body=one.body.replace(VERSION.encode(), target.version.encode()),
+    )
     token = target.tokens.get(one.caller)
     if one.caller == "signed":
         request = AWSRequest(

@@ -45,12 +45,15 @@ class Target:
         Access key and secret of the member.
     folder : Path
         Folder of its data.
+    version : str
+        First version of the segments that are edited.
     """
 
     url: str
     tokens: dict[str, str]
     key: tuple[str, str]
     folder: Path
+    version: str = ""
 
     def is_intact(self) -> bool:
         """Return whether nobody has changed what nobody, or only members, may write."""
@@ -65,6 +68,8 @@ def running(folder: Path) -> Iterator[Target]:
     spec = voxome.VolumeSpec
     secret = np.frombuffer((SECRET * 2000)[: 20 * 30 * 40 // 2], "uint8").reshape(20, 15, 40)
     (folder / "secret.txt").write_bytes(SECRET)
+    (folder / "scratch").mkdir()
+    (folder / "scratch" / "link").symlink_to(folder / "secret.txt")
     pyramid(f"zarr://{folder}/em.zarr", EM, voxel_size_nm=(40, 4, 4))
     for name, voxels in {
         "seg": (EM.astype("uint64") + np.uint64(720575940602398473)),
@@ -105,6 +110,7 @@ def running(folder: Path) -> Iterator[Target]:
     config = parse_config(
         {
             "sources": sources,
+            "stores": {"scratch": {"uri": str(folder / "scratch"), "writers": ["lab"]}},
             "annotations": {name: {"uri": stored} | rights for name, rights in collections.items()},
             "catalogue": str(folder / "names.sqlite"),
             "data": str(folder / "data"),
@@ -134,7 +140,8 @@ def running(folder: Path) -> Iterator[Target]:
         in_thread(app, guard=Guard(config.limits, ["*"])) as url,
     ):
         _create_project(url, tokens["admin"])
-        yield Target(url, tokens, (key.access_key, key.secret), folder)
+        edited = httpx.get(f"{url}/view/edits?layer=lab/cells").json()
+        yield Target(url, tokens, (key.access_key, key.secret), folder, edited["lab/cells"]["version"])
 
 
 @contextmanager

@@ -13,6 +13,7 @@ A box is written ``Z0:Z1,Y0:Y1,X0:X1``, in the axes and coordinates of the level
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -30,6 +31,8 @@ from voxome.relay.http import LongResponse, TooLarge, endpoint
 from voxome.relay.npy import HEADER_BYTES, read_npy
 from voxome.relay.permitted import PermittedSources
 from voxome.relay.relay import Relay
+
+_LEVEL = re.compile("[0-9]{1,9}")
 
 
 class RawDialect:
@@ -103,9 +106,9 @@ class RawDialect:
 
 def _level(request: Request) -> int:
     text = request.query_params.get("level", "0")
-    if not text.isascii() or not text.isdigit():
-        raise InvalidInput(f"level {text} is not a number; write ?level=2")
-    return int(text[:9])
+    if _LEVEL.fullmatch(text) is None:
+        raise InvalidInput(f"level {text[:40]} is not a number of a level; write ?level=2")
+    return int(text)
 
 
 def _to_json(spec: VolumeSpec) -> dict[str, Any]:

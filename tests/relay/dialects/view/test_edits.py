@@ -76,11 +76,12 @@ def test_writers_edit_by_version_and_everybody_else_is_refused(tmp_path: Path) -
             {"action": "merge", "ids": ["11", str(2**64)]},
             {"action": "erase"},
             {"action": "undo"},
+            {"action": "merge", "ids": ["11", "9" * 5000]},
             {"action": "split", "id": "11", "points_a_nm": [], "points_b_nm": [[0, 0, 0]]},
             {"action": "split", "id": "11", "points_a_nm": [[float("1e300")] * 3], "points_b_nm": [[0, 0, 0]]},
         ):
             assert edit(**wrong, version=again.json()["version"]).status_code == 400, wrong
-        for version in ("", "0", "99." + first.partition(".")[2], "0.other"):
+        for version in ("", "0", "99." + first.partition(".")[2], "9" * 5000 + first[1:], "0.other"):
             assert edit(action="merge", ids=["11", "12"], version=version).status_code == 400
 
 

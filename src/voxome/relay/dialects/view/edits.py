@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import getpass
 import json
+import re
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
@@ -38,6 +39,7 @@ from voxome.services.proofreading.source import SegmentsSource
 
 _EDIT = "/view/edits/{name:path}"
 _LARGEST_BYTES = 2**20
+_DIGITS = re.compile("[0-9]{1,20}")
 _LOOK_S = 1.0
 """Time between two looks for edits of others."""
 
@@ -158,8 +160,8 @@ def _number(source: SegmentsSource, version: str) -> int:
     """
     number, _, lineage = version.partition(".")
     now, _, own = source.current_version().partition(".")
-    if lineage != own or not number.isdecimal() or int(number) > int(now):
-        raise InvalidInput(f"there is no version {version!r}; reload the page to see the version now")
+    if lineage != own or _DIGITS.fullmatch(number) is None or int(number) > int(now):
+        raise InvalidInput(f"there is no version {version[:80]!r}; reload the page to see the version now")
     return int(number)
 
 
@@ -222,7 +224,7 @@ def _ids(values: Values, name: str) -> list[int]:
 
 
 def _id(value: Any) -> int:
-    if not isinstance(value, str) or not (value.isascii() and value.isdecimal()) or int(value) >= 2**64:
+    if not isinstance(value, str) or _DIGITS.fullmatch(value) is None or int(value) >= 2**64:
         raise InvalidInput("an id should be a text of digits, as that of a segment")
     return int(value)
 
