@@ -14,6 +14,7 @@ from threading import Event
 from typing import Any
 from uuid import uuid4
 
+import httpx
 import pytest
 from numpy.testing import assert_array_equal
 from relay.dialects.boss.client import Client
@@ -185,13 +186,14 @@ def test_levels_are_computed_although_all_workers_are_killed(tmp_path: Path) -> 
             data = noise((64, 512, 512), "uint8")
             client.write("raw/0/0:512/0:512/0:64", data)
             client.request("POST", "/v1/downsample/col/exp/raw", status=201)
-            time.sleep(0.2)
+            assert client.get("/v1/downsample/col/exp/raw")["status"] == "IN_PROGRESS"
             workers = Path(f"/proc/{relay.pid}/task/{relay.pid}/children").read_text().split()
             for worker in workers:
                 if b"spawn_main" in Path(f"/proc/{worker}/cmdline").read_bytes():
                     os.kill(int(worker), signal.SIGKILL)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         with closing(Client(url, "a-token")) as client:
+            client.http.timeout = httpx.Timeout(60)  # until workers have started again
             while client.get("/v1/downsample/col/exp/raw")["status"] != "DOWNSAMPLED":
                 assert time.monotonic() < deadline
                 time.sleep(0.2)
