@@ -9,8 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 from uuid import uuid4
 
+import httpx
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
@@ -441,3 +443,44 @@ def test_processes_that_describe_a_source_at_the_same_time_agree(memory: str, tm
         found = list(threads.map(describe, range(8)))
     for number, (channel, experiment) in enumerate(found):
         assert (channel, experiment) == (found[number % 2][0], found[0][1])
+
+
+def test_requests_that_wait_for_a_description_hold_up_no_others(server, memory: str) -> None:
+    class Slow:
+        """A source that does not answer."""
+
+        opened = Event()
+
+        @property
+        def spec(self) -> voxome.VolumeSpec:
+            assert self.opened.wait(30)
+            return spec()
+
+        def read(self, box: Box) -> np.ndarray:
+            return noise(SHAPE, "uint8")[box.within(DOMAIN)]
+
+    sources, slow = one(memory), Slow()
+    slow.opened.set()
+    sources.add("slow/exp/em", slow)
+    slow.opened.clear()
+    boss = server(sources)
+    with closing(Client(boss.url, boss.token)) as client, ThreadPoolExecutor(40) as threads:
+        paths = ["/v1/collection/slow/experiment/exp", "/v1/collection/slow/experiment/exp/channel/em"] * 20
+        requests = [threads.submit(httpx.get, boss.url + path, headers=boss.headers(), timeout=60) for path in paths]
+        time.sleep(0.5)
+        assert client.get(PATH)["name"] == "em"
+        assert client.get("/v1/collection/") == {"collections": ["lab", "slow"]}
+        assert not any(request.done() for request in requests)
+        slow.opened.set()
+        assert {request.result().status_code for request in requests} == {200}
+
+
+def test_who_comes_while_a_source_is_described_gets_its_records(memory: str) -> None:
+    catalogue, key = MemoryCatalogue(), tuple(NAME.split("/"))
+    for _ in range(30):
+        publication = Publication(catalogue, one(memory), {})
+        published = PublishedCatalogue(catalogue, publication)
+        catalogue.write(remove=catalogue.find(Channel))
+        with ThreadPoolExecutor(8) as threads:
+            found = list(threads.map(published.get, [Channel] * 8, *([part] * 8 for part in key)))
+        assert len(set(found)) == 1

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import logging
+import math
+import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from threading import Lock, RLock
 from typing import cast
 
-from voxome.errors import AlreadyExists, InvalidInput, NotFound, UnsupportedFormat, VoxomeError
+from voxome.errors import AlreadyExists, InvalidInput, NotFound, StoreError, UnsupportedFormat, VoxomeError
 from voxome.relay.accounts import Caller
 from voxome.relay.catalogue.contract import Catalogue, R, Record
 from voxome.relay.dialects.boss.description import Description, describe, signature
@@ -27,6 +29,7 @@ from voxome.relay.dialects.boss.records import (
     names_of,
 )
 from voxome.relay.sources import Sources, SourceUnavailable
+from voxome.relay.threads import waiting
 from voxome.relay.virtual.variants import SEPARATOR
 
 NOTES = "voxome"
@@ -75,6 +78,7 @@ class Publication:
         self._group_locks: defaultdict[tuple[str, str], RLock] = defaultdict(RLock)
         self._known: dict[str, tuple[object, ...]] = {}
         self._failed: dict[str, VoxomeError] = {}
+        self._tried: dict[tuple[str, str], float] = {}
 
     @property
     def keys(self) -> Mapping[ChannelKey, str]:
@@ -164,25 +168,41 @@ class Publication:
         return f"{source}{changes}"
 
     def _prepare_channel(self, key: ChannelKey) -> None:
-        name, group = self.keys[key], (key[0], key[1])
+        name = self.keys[key]
         known = self._known.get(name)
         if known is None or known != self._signature(name, known):
-            with self._group_locks[group]:
-                if self._known.get(name) == known:
-                    self._enter_group(group)
+            self._describe((key[0], key[1]), lambda: self._known.get(name) == known)
         failure = self._failed.get(name)
         if failure is not None:
             raise failure.with_traceback(None)
 
     def _prepare_group(self, group: tuple[str, str]) -> None:
         inside = self.inside(*group).values()
-        with self._group_locks[group]:
-            if not any(name in self._known for name in inside):
-                self._enter_group(group)
+        if not any(name in self._known for name in inside):
+            self._describe(group, lambda: not any(name in self._known for name in inside))
         failures = [self._failed[name] for name in inside if name in self._failed]
         if len(failures) == len(inside) and not self._catalogue.find(Experiment, collection=group[0], name=group[1]):
             first = next((one for one in failures if isinstance(one, SourceUnavailable)), failures[0])
             raise first.with_traceback(None)
+
+    def _describe(self, group: tuple[str, str], is_needed: Callable[[], bool]) -> None:
+        """Describe all sources of an experiment, once for all requests that wait for it, which hold up no others.
+
+        Raises
+        ------
+        SourceUnavailable
+            If too many wait.
+        """
+        begun = time.monotonic()
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(waiting(f"experiment {'/'.join(group)}"))
+            except StoreError as error:
+                raise SourceUnavailable(str(error)) from error
+            stack.enter_context(self._group_locks[group])
+            if is_needed() and self._tried.get(group, -math.inf) < begun:
+                self._enter_group(group)
+                self._tried[group] = time.monotonic()
 
     def _signature(self, name: str, known: tuple[object, ...]) -> tuple[object, ...]:
         """Return the signature of a source; what is known as long as it cannot be opened."""
@@ -194,22 +214,28 @@ class Publication:
     def _enter_group(self, group: tuple[str, str]) -> None:
         """Describe all sources of an experiment; those that do not go with the first are left out."""
         described: dict[str, Description] = {}
-        before = dict(self._known)
-        for key, name in self.inside(*group).items():
-            self._known.pop(name, None)
+        signatures: dict[str, tuple[object, ...]] = {}
+        inside = self.inside(*group)
+        for key, name in inside.items():
             try:
-                self._known[name] = signature(self._sources, name)
+                signatures[name] = signature(self._sources, name)
                 one = describe(name, key, self._sources)
                 self._check(one, described.values())
             except SourceUnavailable as error:
+                signatures.pop(name, None)
                 self._fail(name, error)
             except (UnsupportedFormat, InvalidInput) as error:
                 self._fail(name, Indescribable(name, str(error)))
             else:
                 described[name] = one
         for name, one in _joined(described).items():
-            self._enter(one, replaced=name in before and before[name] != self._known[name])
+            self._enter(one, replaced=self._known.get(name, signatures[name]) != signatures[name])
             self._failed.pop(name, None)
+        for name in inside.values():  # only now: who finds a signature expects the records
+            if name in signatures:
+                self._known[name] = signatures[name]
+            else:
+                self._known.pop(name, None)
 
     def _fail(self, name: str, error: VoxomeError) -> None:
         if str(self._failed.get(name)) != str(error):
