@@ -15,7 +15,7 @@ from typing import Protocol
 from voxome.geometry import Box
 from voxome.geometry.box_locks import BoxLocks
 
-_FILES = 32
+_FILES, _GROUPS = 32, 64
 _EDGE = 64
 
 
@@ -29,8 +29,9 @@ class SupportsHold(Protocol):
 class SharedBoxLocks:
     """Locks on boxes by locks on files, which the system frees when a process dies.
 
-    Cubes of 64 voxels share 32 files by their hashes. A box locks those of all its cubes, in one order, so that no two
-    wait for each other.
+    Volumes share 64 groups of files by their hashes, and their cubes of 64 voxels the 32 files of a group. A box locks
+    those of all its cubes, in one order, so that no two wait for each other; a store that does not answer holds up few
+    other volumes.
 
     Parameters
     ----------
@@ -47,13 +48,14 @@ class SharedBoxLocks:
     def hold(self, volume: Hashable, box: Box) -> Iterator[None]:
         """Wait until no other thread or process holds a voxel of `box` in `volume`, then hold it."""
         with self._threads.hold(volume, box), ExitStack() as stack:
+            group = zlib.crc32(f"{volume}".encode()) % _GROUPS
             for number in _files(volume, box):
-                stack.enter_context(self._lock(number))
+                stack.enter_context(self._lock(f"{group}-{number}"))
             yield
 
     @contextmanager
-    def _lock(self, number: int) -> Iterator[None]:
-        file = os.open(self._folder / f"{number}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    def _lock(self, name: str) -> Iterator[None]:
+        file = os.open(self._folder / f"{name}.lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield

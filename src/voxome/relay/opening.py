@@ -128,7 +128,7 @@ def opened(shared: SharedConfig) -> Iterator[Starlette]:
         stack.enter_context(closing(cache))
         folder = config.cache.folder
         locks = BoxLocks() if folder is None else SharedBoxLocks(folder / "boxes")
-        journal = stack.enter_context(_open_journal(config, cache.generations.process))
+        journal = stack.enter_context(_open_journal(config, cache))
         entering = None if journal is None else SharedBoxLocks(journal.folder / "boxes")
         sources = Sources(cache, locks, journal, entering, slots=_compute_slots(config))
         table = (
@@ -226,13 +226,14 @@ def _open_cache(config: CacheConfig, workers: int) -> tuple[ChunkCache, ProcessT
 
 
 @contextmanager
-def _open_journal(config: RelayConfig, process: int) -> Iterator[Journal | None]:
+def _open_journal(config: RelayConfig, cache: ChunkCache) -> Iterator[Journal | None]:
     """Yield the journal of writes; None where there are none and will be none."""
     folder = None if config.cache.folder is None else journal_folder(config.cache.folder)
     if folder is None or not (folder.is_dir() or any(one.write == "back" for one in config.sources.values())):
         yield None
         return
-    with closing(Journal(folder, config.cache.write_mib * _MIB, process)) as journal:
+    process, make_room = cache.generations.process, (lambda _: None) if cache.disk is None else cache.disk.make_room
+    with closing(Journal(folder, config.cache.write_mib * _MIB, process, make_room)) as journal:
         yield journal
 
 

@@ -27,9 +27,9 @@ import numpy as np
 import voxome
 from voxome.geometry import Box
 
-SHAPE, CLIENTS, WORKERS = (60, 64, 96), 6, 2
+SHAPE, CLIENTS, WORKERS = (60, 128, 128), 6, 2
 DEPTH = SHAPE[0] // CLIENTS
-"""Sections of each client: 10, so that clients share the chunks of 32 sections."""
+"""Sections of each client: 10, so that clients share chunks of 32; all chunks are twice the budget of the cache."""
 TOKEN = "the-admins-token"
 CONFIG = """
 port = {port}

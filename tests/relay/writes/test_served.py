@@ -13,7 +13,7 @@ import pytest
 from numpy.testing import assert_array_equal
 from relay.writes.away import BOX, DATA, PATHS, SHAPE, URL, Setting, answers, decode, in_front_of_boss, put, waiting_in
 from relay.writes.journals import wait_until
-from standins.faulty_proxy import Answer
+from standins.faulty_proxy import Answer, Cut, Fault, Stall
 
 import voxome
 from voxome.errors import InvalidInput
@@ -133,6 +133,23 @@ def test_names_of_volumes_are_shown_only_to_those_who_may_read_them(setting: Set
         (warning,) = client.get("/ready").json()["warnings"]
         assert warning.startswith("another volume: 1 write refused")
         assert "lab/exp/em" not in client.get("/metrics").text
+
+
+@pytest.mark.parametrize(
+    "fault", [Answer(403), Answer(413), Answer(429), Answer(500), Answer(503), Cut(), Cut(9), Stall()]
+)
+def test_a_write_through_that_the_store_does_not_take_is_never_confirmed(setting: Setting, fault: Fault) -> None:
+    with setting.relay(write="through") as client:
+        client.get(URL + BOX)
+        setting.fail(fault, "^(POST|PUT) ")
+        answer = put(client)
+        assert answer.status_code == (503 if fault != Answer(413) else 400)
+        if answer.status_code == 503:
+            assert answer.headers["retry-after"] == "1"
+        setting.heal()
+        assert put(client, 9).status_code == 204
+        assert (decode(client.get(URL + BOX)) == 9).all()
+    assert_array_equal(setting.stored(), written(9))
 
 
 def test_writing_back_needs_a_folder() -> None:

@@ -107,6 +107,14 @@ class DiskTier:
             return True
         return False
 
+    def make_room(self, nbytes: int) -> None:
+        """Remove the least recently used chunks that have `nbytes` in all, for something else on this disk."""
+        with self._tolerating("cleaned"):
+            oldest = self.index.oldest(nbytes)
+            self._unlink(file for _, file in oldest)  # before the entries, whose removal needs room too
+            for key, file in oldest:
+                self.index.remove(key, file)
+
     def close(self) -> None:
         """Record what is only in memory."""
         self._closing.set()

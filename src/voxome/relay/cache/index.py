@@ -132,6 +132,17 @@ class DiskIndex(Database):
         with self.transaction() as connection:
             connection.execute("DELETE FROM entries WHERE key = ? AND file = ?", (key, file))
 
+    def oldest(self, nbytes: int) -> list[tuple[bytes, str]]:
+        """Return the keys and files of the least recently used entries, until they have `nbytes`."""
+        found: list[tuple[bytes, str]] = []
+        with self._lock:
+            for key, file, size in self._connection.execute("SELECT key, file, bytes FROM entries ORDER BY used"):
+                if nbytes <= 0:
+                    break
+                found.append((key, file))
+                nbytes -= size
+        return found
+
     def files(self, first: int) -> set[str]:
         """Return the files of all keys with this first byte, and all unfinished ones."""
         low, high = bytes([first]), bytes([first + 1]) if first < 255 else b"\xff" * 64

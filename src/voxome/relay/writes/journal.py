@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +26,7 @@ FOLDER = "writes"
 INDEX_FILE = "index.sqlite"
 """Name of the index in the folder of the journal."""
 _SUFFIX = ".write"
+_RESERVE_FILE, _RESERVE_BYTES = "reserve", 2**18
 _MEMORY_BYTES = 2**26
 """Bytes of writes that each process keeps in memory, so that not every read opens their files."""
 _LOG = logging.getLogger(__name__)
@@ -54,14 +56,23 @@ class Journal:
         Number of this process among those that share the folder; writes that an earlier one with this number has not
         confirmed are removed. Without one nothing is removed, and nothing can be appended.
 
+    make_room : function, optional
+        Called when the disk is full, with the bytes that are needed: what is only cached goes first.
+
     Raises
     ------
     StoreError
         If it cannot be opened.
     """
 
-    def __init__(self, folder: Path, budget: int, process: int | None = None) -> None:
-        self.folder, self.budget, self._process = folder, budget, process
+    def __init__(
+        self,
+        folder: Path,
+        budget: int,
+        process: int | None = None,
+        make_room: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        self.folder, self.budget, self._process, self._make_room = folder, budget, process, make_room
         self._files = folder / "entries"
         self._memory = MemoryTier(_MEMORY_BYTES)
         try:
@@ -69,6 +80,8 @@ class Journal:
             self.index = WriteIndex(folder / INDEX_FILE)
             for made in (folder, folder.parent):
                 _sync_folder(made)
+            if process is not None:
+                self._fill_reserve()
             for number in () if process is None else self.index.take_reserved(process):
                 self._path(number).unlink(missing_ok=True)
         except (OSError, sqlite3.Error) as error:
@@ -96,19 +109,30 @@ class Journal:
         if self._process is None:
             raise StoreError(f"the journal in {self.folder} was opened to look at its writes, not to append")
         with self._storing():
-            number = self.index.reserve(size, self._process, self.budget)
-            if number is None:
-                raise JournalFull(f"the journal in {self.folder} has no room for {size} bytes until others are written")
-            entry = replace(entry, number=number)
             try:
-                self._write(entry, payload)
-            except BaseException:
-                with suppress(OSError, sqlite3.Error):
-                    self._path(number).unlink(missing_ok=True)
-                    self.index.release(number)
-                raise
-            size = len(encode_head(entry)) + len(payload)
-            self.index.add(entry, size)  # if this fails, whether it is entered is for the next start to find out
+                return self._append(entry, payload, size, self._process)
+            except (OSError, sqlite3.Error) as error:
+                if isinstance(error, StoreError) or not _is_full(error):
+                    raise
+            self._make_room(2 * size + _RESERVE_BYTES)
+            return self._append(entry, payload, size, self._process)
+
+    def _append(self, entry: WriteEntry, payload: bytes, size: int, process: int) -> WriteEntry:
+        number = self.index.reserve(size, process, self.budget)
+        if number is None:
+            raise JournalFull(f"the journal in {self.folder} has no room for {size} bytes until others are written")
+        entry = replace(entry, number=number)
+        try:
+            self._write(entry, payload)
+        except BaseException:
+            self._give_up(number)
+            raise
+        try:
+            self.index.add(entry, len(encode_head(entry)) + len(payload))
+        except sqlite3.Error as error:
+            if _is_full(error):  # after other errors only the next start can find out whether it is entered
+                self._give_up(number)
+            raise
         return entry
 
     def load(self, entry: WriteEntry) -> Voxels:
@@ -148,11 +172,17 @@ class Journal:
         """
         numbers = [entry.number for entry in entries]
         with self._storing():
-            self.index.remove(numbers)
+            try:
+                self.index.remove(numbers)
+            except sqlite3.Error:
+                with suppress(OSError):
+                    os.truncate(self.folder / _RESERVE_FILE, 0)
+                self.index.remove(numbers)
         for number in numbers:
             self._memory.drop(number.to_bytes(8, "big"))
             with suppress(OSError):  # the next start removes it
                 self._path(number).unlink(missing_ok=True)
+        self._fill_reserve()
 
     def find(self, number: int) -> QueuedWrite | None:
         """Return a write by its number."""
@@ -163,6 +193,20 @@ class Journal:
         """Close the index."""
         with suppress(sqlite3.Error):
             self.index.close()
+
+    def _give_up(self, number: int) -> None:
+        """Remove what there is of a write that is not entered."""
+        with suppress(OSError):
+            self._path(number).unlink(missing_ok=True)
+        with suppress(sqlite3.Error):
+            self.index.release(number)
+
+    def _fill_reserve(self) -> None:
+        """Occupy what the index needs to remove writes from a disk that is full."""
+        path = self.folder / _RESERVE_FILE
+        with suppress(OSError):
+            if not path.exists() or path.stat().st_size < _RESERVE_BYTES:
+                path.write_bytes(bytes(_RESERVE_BYTES))
 
     def _write(self, entry: WriteEntry, payload: bytes) -> None:
         """Write a file, and wait until it and its name are on the disk."""
@@ -188,6 +232,13 @@ class Journal:
             raise
         except (OSError, sqlite3.Error) as error:
             raise JournalFull(f"the journal of writes in {self.folder} cannot be written: {error}") from error
+
+
+def _is_full(error: Exception) -> bool:
+    """Return whether a disk has no room."""
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
 
 
 def journal_folder(cache: Path) -> Path:
