@@ -51,10 +51,13 @@ class PermittedSources:
             If it does not exist.
         AccessDenied
             If the caller may neither read nor write it.
+        InvalidInput
+            If it is a variant of a virtual layer with wrong parameters.
         """
         rights = self._sources.rights(name)
         if not rights.may_read(self._caller) and not rights.may_write(self._caller):
             raise AccessDenied(f"no permission to use {name}")
+        self._sources.check_name(name)
         return rights
 
     def level_count(self, name: str) -> int:

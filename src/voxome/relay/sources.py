@@ -291,16 +291,28 @@ class Sources:
         return base in self._entries or self._in_store(base) is not None
 
     def rights(self, name: str) -> Rights:
-        """Return who may read and write a source.
+        """Return who may read and write a source; the parameters of a variant are not checked, see `check_name`.
 
         Raises
         ------
         NotFound
             If no source has this name.
         """
-        base, version = split_version(name)
-        rights = self._entry(base).rights
-        return rights if version is None else Rights(rights.readers)
+        if name not in self:
+            raise NotFound(f"no source {name} is served")
+        rights = self._entries[base_name(name)].rights
+        return rights if split_version(name)[1] is None else Rights(rights.readers)
+
+    def check_name(self, name: str) -> None:
+        """Check the parameters in the name of a variant.
+
+        Raises
+        ------
+        InvalidInput
+            If one does not exist, cannot be changed, or has a wrong value.
+        """
+        if SEPARATOR in name:
+            self._entry(name)
 
     def level_count(self, name: str) -> int:
         """Return the number of levels of a source: 1 without a pyramid."""

@@ -82,6 +82,36 @@ def test_a_bad_value_is_400_and_an_unknown_layer_404(dialect: str) -> None:
 
 
 @pytest.mark.parametrize("dialect", CHUNKS)
+def test_who_may_not_read_a_layer_learns_nothing_of_its_parameters(dialect: str) -> None:
+    with installed():
+        sources = Sources(open_cache())
+        sources.add("lab/em/raw", stored(DATA, voxel_size_nm=(8, 8, 8)), Rights(frozenset({"lab"})))
+        sources.add_virtual(LAYER, Recipe("common.threshold", {"": "lab/em/raw"}, {"at": 100}))
+        with serving(sources, DIALECTS, members={"ann": "lab", "bob": "other"}) as url:
+            bob = [(as_user("bob"), {403})] if dialect != "s3" else []  # which takes no tokens
+            for headers, status in [({}, {401, 403}), *bob]:
+                for changes in ("", ";at=5", ";at=x", ";bt=1"):
+                    address = url + CHUNKS[dialect].format(f"{LAYER}{changes}")
+                    assert httpx.get(address, headers=headers).status_code in status, changes
+            if bob:
+                address = url + CHUNKS[dialect].format(f"{LAYER};at=5")
+                assert httpx.get(address, headers=as_user("ann")).status_code == 200
+
+
+def test_variants_are_in_no_list_but_that_of_their_own_files() -> None:
+    with served(stored(DATA, voxel_size_nm=(8, 8, 8))) as (_, url):
+        assert ";" not in httpx.get(f"{url}/s3/zarr?list-type=2").text
+        assert httpx.get(f"{url}/raw").json()["sources"] == [LAYER, "lab/em/raw"]
+        own = httpx.get(f"{url}/s3/zarr", params={"list-type": "2", "prefix": f"{LAYER};at=5/"})
+        assert own.text.count("<Key>") == 6
+        assert f"<Key>{LAYER};at=5/0/0/0/0</Key>" in own.text
+        assert httpx.get(f"{url}/s3/zarr?list-type=2&prefix={LAYER};at=x/").status_code == 400
+        assert "<Key>" not in httpx.get(f"{url}/s3/zarr?list-type=2&prefix=lab/em/raw;at=5/").text
+        described = httpx.get(f"{url}/api/source", params={"source": f"{LAYER};at=5"}).json()
+        assert (described["name"], described["writable"]) == (f"{LAYER};at=5", False)
+
+
+@pytest.mark.parametrize("dialect", CHUNKS)
 @pytest.mark.parametrize("error", [StoreError("reset"), TimeoutError("late"), CorruptData("garbage")])
 def test_trouble_upstream_is_503_and_never_voxels(dialect: str, error: Exception) -> None:
     store = Store(DATA)

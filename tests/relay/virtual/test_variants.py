@@ -60,14 +60,14 @@ def test_all_spellings_of_a_value_are_one_variant(sources: Sources) -> None:
 )  # fmt: skip
 def test_a_bad_value_is_the_callers_error(sources: Sources, changes: str) -> None:
     with pytest.raises(InvalidInput):
-        sources.rights(f"share;{changes}")
+        sources.check_name(f"share;{changes}")
 
 
 def test_a_parameter_that_is_text_or_not_named_stays(sources: Sources) -> None:
     with pytest.raises(InvalidInput, match="'note'"):
-        sources.rights("share;note=passwd")
+        sources.check_name("share;note=passwd")
     with pytest.raises(InvalidInput, match="'at'"):
-        sources.rights("fixed;at=0.1")
+        sources.check_name("fixed;at=0.1")
     assert list(sources) == ["em", "fixed", "over", "share"]
 
 
@@ -93,4 +93,4 @@ def test_a_value_for_which_the_layer_cannot_be_computed_is_the_callers_error(sou
     assert sources.spec("smooth").dtype == np.uint8
     sources._slots.memory_bytes = 156_100_000
     with pytest.raises(InvalidInput, match="choose others"):
-        sources.rights("smooth;radius=15")
+        sources.check_name("smooth;radius=15")

@@ -19,6 +19,19 @@ SEPARATOR = ";"
 _LONGEST = 512
 
 
+def variant_in(path: str) -> str:
+    """Return the variant whose files a path names; empty if there is none.
+
+    Examples
+    --------
+    >>> variant_in("lab/edges;at=5/0/"), variant_in("lab/edges/0/")
+    ('lab/edges;at=5', '')
+    """
+    name, separator, rest = path.partition(SEPARATOR)
+    changes, slash, _ = rest.partition("/")
+    return f"{name}{separator}{changes}" if slash else ""
+
+
 @dataclass(frozen=True)
 class Setting:
     """A parameter that clients may change, and its value."""

@@ -160,9 +160,7 @@ class Publication:
         Raises
         ------
         NotFound
-            If the source is no virtual layer.
-        InvalidInput
-            If the parameters are invalid.
+            If the source is no virtual layer; parameters are checked when it is read.
         """
         self._sources.rights(f"{source}{changes}")
         return f"{source}{changes}"

@@ -21,6 +21,7 @@ from voxome.relay.dialects.s3.listing import LAST, Page, page_of, product_keys, 
 from voxome.relay.dialects.s3.listing import Keys as ListedKeys
 from voxome.relay.dialects.s3.operation import WithoutBody
 from voxome.relay.stores.store import Store
+from voxome.relay.virtual.variants import variant_in
 
 _MOST_KEYS = 1000
 _STANDARD: Element = ("StorageClass", "STANDARD")
@@ -136,8 +137,11 @@ class _Listing:
             yield ("CommonPrefixes", [("Prefix", wanted.encode(folder))])
 
     def _names(self, prefix: str) -> Iterator[str]:
-        """Yield the sources and stores that the caller may read, and the volume of a store that a prefix names."""
+        """Yield the sources and stores that the caller may read, and what a prefix names: of a store, or a variant."""
         yield from self._call.sources
+        variant = variant_in(prefix)
+        if variant in self._call.all_sources and self._call.sources.rights(variant).may_read(self._call.caller):
+            yield variant
         stores = self._call.all_sources.stores
         readable = {name for name, store in stores.items() if store.rights.may_read(self._call.caller)}
         if self._call.has_objects:
