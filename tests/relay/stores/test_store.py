@@ -53,12 +53,12 @@ def test_keys_are_listed_in_order_from_any_one_on(store: Store, keys: set[str], 
         put(store, key)
     try:
         expected = [key for key in sorted(there) if key >= first and key.startswith(prefix)]
-        assert list(store.keys(first, prefix)) == expected
-        assert list(store.keys("", "")) == sorted(there)
+        assert list(store.walk().keys(first, prefix)) == expected
+        assert list(store.walk().keys("", "")) == sorted(there)
     finally:
         for key in there:
             store.delete(key, free)
-    assert list(store.keys("", "")) == []
+    assert list(store.walk().keys("", "")) == []
     assert [one.name for one in store.folder.path.iterdir()] == [".voxome-relay"]
 
 
@@ -95,7 +95,7 @@ def test_files_that_are_no_objects_are_not_found(store: Store) -> None:
     os.mkfifo(store.folder.path / "pipe")
     (store.folder.path / "chunk.__lock").write_bytes(b"x")
     (store.folder.path / "folder").mkdir()
-    assert list(store.keys("", "")) == []
+    assert list(store.walk().keys("", "")) == []
     for key in ("pipe", "folder", "none", "none/deeper", "pipe/deeper"):
         with pytest.raises(NotFound):
             store.open(key)

@@ -19,11 +19,9 @@ from typing import BinaryIO
 from voxome.errors import NotFound
 from voxome.relay.rights import Rights
 from voxome.relay.stores.folder import Folder
-from voxome.relay.stores.keys import LOCK_SUFFIX, OWN, parts_of
+from voxome.relay.stores.keys import OWN, parts_of
 from voxome.relay.stores.properties import Properties, PropertyFiles
-
-LAST = chr(0x10FFFF)
-"""Follows every other character."""
+from voxome.relay.stores.walk import KeyWalk
 
 _LOCKS = 64
 _SLICE_BYTES = 2**20
@@ -157,31 +155,9 @@ class Store:
         finally:
             os.close(lock)
 
-    def keys(self, first: str, prefix: str) -> Iterator[str]:
-        """Yield, in order, the keys from `first` on that begin with `prefix`."""
-        yield from self._keys((), first, prefix)
-
-    def _keys(self, above: tuple[str, ...], first: str, prefix: str) -> Iterator[str]:
-        start = "".join(f"{part}/" for part in above)
-        names: list[str] = []
-        with suppress(NotFound), self.folder.opened(above) as folder, os.scandir(folder) as entries:
-            for entry in entries:
-                if not above and entry.name == OWN:
-                    continue
-                if entry.is_dir(follow_symlinks=False):
-                    names.append(f"{entry.name}/")
-                elif entry.is_file(follow_symlinks=False) and not entry.name.endswith(LOCK_SUFFIX):
-                    names.append(entry.name)
-        for name in sorted(names):
-            full = start + name
-            if not _is_text(name) or full + LAST * name.endswith("/") < first:
-                continue
-            if not full.startswith(prefix) and not (name.endswith("/") and prefix.startswith(full)):
-                continue
-            if name.endswith("/"):
-                yield from self._keys((*above, name[:-1]), first, prefix)
-            else:
-                yield full
+    def walk(self) -> KeyWalk:
+        """Return what lists the keys."""
+        return KeyWalk(self.folder)
 
     def _etag(self, key: str) -> str | None:
         try:
@@ -200,10 +176,6 @@ def _remove_old(folder: Path) -> None:
         with suppress(OSError):
             if time.time() - file.stat().st_mtime > _OLD_S:
                 file.unlink()
-
-
-def _is_text(name: str) -> bool:
-    return not any("\ud800" <= one <= "\udfff" for one in name)
 
 
 _DIGESTS: dict[tuple[int, int, int, int], str] = {}

@@ -72,6 +72,8 @@ class StoreVolumes:
     def find(self, path: str) -> Upstream | None:
         """Return the volume whose folder in the store has this path; None if there is none."""
         parts = tuple(path.split("/"))
+        if len(parts) > _DEPTH:
+            return None
         return self._upstream(parts) if self._outermost(parts) == parts else None
 
     @contextmanager

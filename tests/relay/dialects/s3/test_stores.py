@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
-from collections.abc import Iterator
+import socket
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
 from relay.dialects.s3.service import BOB, EVE, client, code_of, keys_of, serving_stores, with_store
+
+from voxome.relay.dialects.s3.body import FileSink
 
 KEYS = ["a b", "a+b", "100%", "한/x", "a&b<c", "x\x17y", "run+x/c/0", "run x/c/0", "~._-", "deep/er/and/deeper"]
 
@@ -220,3 +226,41 @@ def test_objects_are_deleted_at_once_and_an_answer_names_each(url: str) -> None:
     assert "Deleted" not in found
     many = {"Objects": [{"Key": str(n)} for n in range(1001)]}
     assert code_of(lambda: s3.delete_objects(Bucket="zarr3", Delete=many)) == ("InvalidArgument", 400)
+
+
+@pytest.mark.parametrize(("number", "status"), [(errno.ENOSPC, 507), (errno.EDQUOT, 507), (errno.EIO, 503)])
+@pytest.mark.parametrize("method", ["write", "finish"])
+def test_a_full_disk_stores_nothing_and_leaves_nothing(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, status: int, method: str
+) -> None:
+    def fail(self: FileSink, *data: bytes) -> None:
+        raise OSError(number, os.strerror(number))
+
+    s3 = client(url)
+    put(s3, "k", b"old")
+    monkeypatch.setattr(FileSink, method, fail)
+    assert code_of(lambda: put(s3, "k", b"new"))[1] == status
+    assert code_of(lambda: put(s3, "other", b"new"))[1] == status
+    monkeypatch.undo()
+    assert get(s3, "k") == b"old"
+    assert keys_of(s3, "zarr3") == ["scratch/k"]
+    assert not list((tmp_path / "scratch/.voxome-relay/new").iterdir())
+
+
+def test_a_client_that_leaves_stores_nothing(url: str, tmp_path: Path) -> None:
+    link = client(url).generate_presigned_url("put_object", Params={"Bucket": "zarr3", "Key": "scratch/k"})
+    host, port = urlsplit(url).netloc.split(":")
+    with socket.create_connection((host, int(port))) as connection:
+        path = link.partition(urlsplit(url).netloc)[2]
+        connection.sendall(f"PUT {path} HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Length: 100\r\n\r\nhalf".encode())
+        new = tmp_path / "scratch/.voxome-relay/new"
+        wait_until(lambda: any(new.iterdir()))
+    wait_until(lambda: not any(new.iterdir()))
+    assert keys_of(client(url), "zarr3") == []
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

@@ -208,3 +208,16 @@ def test_a_volume_of_a_private_store_is_private(url: str) -> None:
     for path in ("raw/private/a/info", "zarr3/private/a/zarr.json", "precomputed/private/a/info"):
         assert httpx.get(f"{url}/{path}").status_code == 401
         assert httpx.get(f"{url}/{path}", headers=AUTHORIZATION).status_code == 200
+
+
+def test_chunks_are_written_in_every_format(url: str) -> None:
+    array = create(url, "scratch/a", (16, 32, 32))
+    data = noise((16, 32, 32), "uint16")
+    for format, key in (("zarr", "0/0/0/0"), ("zarr3", "0/c/0/0/0"), ("precomputed", "0/0-32_0-32_0-16")):
+        array.write(1).result()
+        answer = httpx.put(f"{url}/{format}/scratch/a/{key}", content=data.tobytes(), headers=AUTHORIZATION)
+        assert answer.status_code == 204, answer.text
+        assert_array_equal(array.read().result(), data)
+    array.write(1).result()
+    client(url).put_object(Bucket="precomputed", Key="scratch/a/0/0-32_0-32_0-16", Body=data.tobytes())
+    assert_array_equal(array.read().result(), data)

@@ -80,6 +80,8 @@ def error_of(error: Exception) -> tuple[str, int, str]:
     if isinstance(error, OSError) and error.errno in _FULL:
         return "InsufficientStorage", 507, "the disk of the store is full"
     code, status = next((one for kind, one in _ERRORS.items() if isinstance(error, kind)), ("InternalError", 500))
+    if isinstance(error, OSError) and status == 500:
+        return "ServiceUnavailable", 503, "the disk of the store fails; see the log of the server"
     return code, status, "internal error; see the log of the server" if status == 500 else str(error)
 
 

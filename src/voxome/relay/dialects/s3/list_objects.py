@@ -185,13 +185,13 @@ def _values_of(status: os.stat_result) -> list[Element]:
 
 
 def _store_keys(name: str, store: Store) -> ListedKeys:
-    start = f"{name}/"
+    start, walk = f"{name}/", store.walk()
 
     def from_first(first: str, prefix: str) -> Iterator[str]:
         if first >= start + LAST:
             return
         inner = first[len(start) :] if first.startswith(start) else ""
-        yield from (start + key for key in store.keys(inner, prefix[len(start) :]))
+        yield from (start + key for key in walk.keys(inner, prefix[len(start) :]))
 
     return from_first
 
