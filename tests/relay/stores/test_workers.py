@@ -9,7 +9,6 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import boto3  # type: ignore[import-untyped]
@@ -27,9 +26,10 @@ from voxome.testing.strategies import noise
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture
-def relay(tmp_path: Path) -> Iterator[tuple[str, KeyPair]]:
+@pytest.fixture(scope="module")
+def relay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, KeyPair]]:
     """Three processes with a store that bob's group may write."""
+    tmp_path = tmp_path_factory.mktemp("relay")
     with closing(SqlCatalogue.in_file(tmp_path / "catalogue.sqlite")) as records:
         pair = create_key_pair(records, "bob", groups=["lab"])
     config = tmp_path / "relay.toml"
