@@ -35,9 +35,10 @@ def require_space(path: Path, nbytes: int) -> None:
     """
     with storing(path):
         free = shutil.disk_usage(path.parent).free
-    if free < nbytes + _METADATA_BYTES:
+    needed = nbytes + _METADATA_BYTES
+    if free < needed:
         raise StoreError(
-            f"cannot write {path}: {nbytes:,} bytes may be needed, and {free:,} are free; make space, "
+            f"cannot write {path}: {needed:,} bytes may be needed, and {free:,} are free; make space, "
             "or write elsewhere"
         )
 
