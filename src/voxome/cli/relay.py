@@ -31,7 +31,9 @@ app.command("materialize")(materialize)
 
 _SECONDS = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
-CatalogueFile = Annotated[Path, typer.Option("--catalogue", metavar="FILE", help="SQLite file of the relay.")]
+CatalogueFile = Annotated[
+    str, typer.Option("--catalogue", metavar="FILE|URL", help="SQLite file or PostgreSQL database of the relay.")
+]
 
 
 def parse_lifetime(text: Any) -> int:
@@ -153,12 +155,12 @@ def revoke_key(
 
 
 @contextmanager
-def _opened(file: Path, *, create: bool = False) -> Iterator[SqlCatalogue]:
+def _opened(address: str, *, create: bool = False) -> Iterator[SqlCatalogue]:
     from voxome.relay.catalogue.sql import SqlCatalogue
 
-    if not create and not file.exists():
-        raise NotFound(f"{file} does not exist; give the file that `voxome serve --catalogue` uses")
-    with closing(SqlCatalogue.in_file(file)) as records:
+    if not create and "://" not in address and not Path(address).exists():
+        raise NotFound(f"{address} does not exist; give the file that `voxome serve --catalogue` uses")
+    with closing(SqlCatalogue.at(address)) as records:
         yield records
 
 

@@ -49,7 +49,11 @@ def serve(
         list[str] | None, typer.Option(metavar="NAME", help="API to serve, such as boss; by default all. Repeatable.")
     ] = None,
     catalogue: Annotated[
-        Path | None, typer.Option(help="SQLite file of users, projects and permissions; by default in memory.")
+        str | None,
+        typer.Option(
+            metavar="FILE|URL",
+            help="SQLite file or PostgreSQL database of users, projects and permissions; by default in memory.",
+        ),
     ] = None,
     data: Annotated[
         Path | None, typer.Option(help="Folder for volumes that clients create; by default in memory.")

@@ -245,8 +245,10 @@ class RelayConfig(_Model):
         Folders of clients by name.
     dialects : tuple of str
         APIs; by default all.
-    catalogue : Path or None
-        SQLite file of users, tokens, projects and permissions; in memory if None.
+    catalogue : str or None
+        SQLite file, or address of a PostgreSQL database, of users, tokens, projects and permissions; in memory if None.
+    catalogue_env : str or None
+        Environment variable with the address instead, which may have a password.
     data : Path or None
         Folder for volumes that clients create; in memory if None.
     admin_token_env : str or None
@@ -282,7 +284,8 @@ class RelayConfig(_Model):
     annotations: dict[str, AnnotationsConfig] = {}
     stores: dict[str, StoreConfig] = {}
     dialects: tuple[str, ...] = ()
-    catalogue: Path | None = None
+    catalogue: Annotated[str, Field(min_length=1)] | None = None
+    catalogue_env: str | None = None
     data: Path | None = None
     admin_token_env: str | None = None
     prefix: Annotated[str, Field(pattern=r"^(/[A-Za-z0-9._~@+-]+)*$")] = ""
@@ -312,7 +315,9 @@ def parse_config(values: dict[str, Any], where: str) -> RelayConfig:
         raise InvalidInput(f"{where}: " + "; ".join(_problem(values, one) for one in error.errors())) from None
     if twice := sorted(set(config.sources) & set(config.annotations)):
         raise InvalidInput(f"{where}: {', '.join(twice)} names both a volume and annotations; choose another name")
-    if (config.catalogue is None) != (config.data is None):
+    if config.catalogue is not None and config.catalogue_env is not None:
+        raise InvalidInput(f"{where}: both catalogue and catalogue_env are given; leave out one")
+    if (config.catalogue is None and config.catalogue_env is None) != (config.data is None):
         raise InvalidInput(f"{where}: catalogue and data need each other; add the missing one, or leave out both")
     for name, source in config.sources.items():
         if source.write == "back" and config.cache.folder is None:

@@ -89,13 +89,11 @@ def prepared(config: RelayConfig) -> Iterator[SharedConfig]:
             _check_source(name, source, config.workers)
     _check_layers(config)
     with ExitStack() as stack:
-        if config.workers > 1 and (config.cache.folder is None or config.catalogue is None):
+        has_catalogue = config.catalogue is not None or config.catalogue_env is not None
+        if config.workers > 1 and (config.cache.folder is None or not has_catalogue):
             shared = Path(stack.enter_context(TemporaryDirectory(prefix="voxome-relay-")))
             cache = config.cache.model_copy(update={"folder": config.cache.folder or shared / "cache"})
-            records = {
-                "catalogue": config.catalogue or shared / "catalogue.sqlite",
-                "data": config.data or shared / "data",
-            }
+            records = {} if has_catalogue else {"catalogue": str(shared / "catalogue.sqlite"), "data": shared / "data"}
             config = config.model_copy(update={"cache": cache, **records})
         if config.cache.folder is not None:
             stack.enter_context(_locked(config.cache.folder))
@@ -122,8 +120,7 @@ def opened(shared: SharedConfig) -> Iterator[Starlette]:
     """
     config = shared.config
     with ExitStack() as stack:
-        records: Catalogue = MemoryCatalogue() if config.catalogue is None else SqlCatalogue.in_file(config.catalogue)
-        stack.enter_context(closing(records))
+        records = stack.enter_context(closing(_open_catalogue(config)))
         cache, processes = _open_cache(config.cache, config.workers)
         stack.enter_context(closing(cache))
         folder = config.cache.folder
@@ -166,6 +163,16 @@ def opened(shared: SharedConfig) -> Iterator[Starlette]:
         )  # fmt: skip
         app.state.stopping = relay.stopping
         yield app
+
+
+def _open_catalogue(config: RelayConfig) -> Catalogue:
+    address = config.catalogue
+    if config.catalogue_env is not None:
+        address = os.environ.get(config.catalogue_env, "").strip()
+        if not address:
+            expected = "set it to a file, or the address of a database"
+            raise InvalidInput(f"the environment variable {config.catalogue_env} is not set; {expected}")
+    return MemoryCatalogue() if address is None else SqlCatalogue.at(address)
 
 
 def admins(variable: str | None) -> dict[str, str]:

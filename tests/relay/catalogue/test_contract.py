@@ -8,10 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from peers.databases import DatabaseServer
 
 from voxome.errors import AlreadyExists, NotFound, UnsupportedFormat
 from voxome.relay.accounts import Group, Membership, Token, User
@@ -31,6 +33,7 @@ from voxome.relay.dialects.boss.records import (
 from voxome.relay.dialects.boss.roles import Role
 from voxome.relay.dialects.s3.keys import KeyPair
 from voxome.relay.dialects.view.kept_states import SharedState, StateText
+from voxome.relay.sessions import BrowserSession
 
 ONE_OF_EACH: list[Record] = [
     Collection(name="c", description="é", creator="u", public=True),
@@ -52,17 +55,25 @@ ONE_OF_EACH: list[Record] = [
     KeyPair(access_key="k", secret="s", user="u"),
     SharedState(id="i", owner="u", created_s=0.5),
     StateText(id="i", text="{}"),
+    LevelsJob(uid="u", owner="p", beat=2, blocks=3, cancelled=True),
+    BrowserSession(digest="d", token="t", user="u", expires=1.5),
 ]  # fmt: skip
 
 
-@pytest.fixture(params=["memory", "sql"])
+@pytest.fixture(params=["memory", "sql", pytest.param("postgresql", marks=pytest.mark.slow)])
 def make(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Catalogue]:
     count = iter(range(1000))
     forms: dict[str, Callable[[], Catalogue]] = {
         "memory": MemoryCatalogue,
-        "sql": lambda: SqlCatalogue.in_file(tmp_path / "folder" / f"{next(count)}.sqlite"),
+        "sql": lambda: SqlCatalogue.at(str(tmp_path / "folder" / f"{next(count)}.sqlite")),
+        "postgresql": lambda: SqlCatalogue.at(_new_database(request)),
     }
     return forms[request.param]
+
+
+def _new_database(request: pytest.FixtureRequest) -> str:
+    server: DatabaseServer = request.getfixturevalue("postgresql")
+    return server.database(f"catalogue_{uuid4().hex}")
 
 
 def test_records_of_every_type_are_read_back_unchanged(make: Callable[[], Catalogue]) -> None:

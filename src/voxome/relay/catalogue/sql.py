@@ -16,6 +16,7 @@ from voxome.contracts.formats import CATALOGUE
 from voxome.errors import AlreadyExists, NotFound
 from voxome.records.sql_format import check_format
 from voxome.relay.catalogue.contract import R, Record
+from voxome.services.proofreading.database import parse_store
 
 _TYPES: dict[Any, TypeEngine[Any]] = {
     str: sa.Text(),
@@ -37,11 +38,31 @@ class SqlCatalogue:
     """
 
     def __init__(self, url: str | sa.URL) -> None:
-        self._engine = sa.create_engine(url)
+        self._engine = sa.create_engine(url, pool_pre_ping=not str(url).startswith("sqlite"))
         self._lock = RLock()
         self._tables: dict[type[Record], sa.Table] = {}
         if self._engine.dialect.name == "sqlite":
             sa.event.listen(self._engine, "connect", _tune_sqlite)
+
+    @classmethod
+    def at(cls, address: str) -> SqlCatalogue:
+        """Return a catalogue in the SQLite file or the PostgreSQL database `address`.
+
+        Parameters
+        ----------
+        address : str
+            ``FILE``, created if it does not exist, or ``postgresql://USER:PASSWORD@HOST/DATABASE``.
+
+        Raises
+        ------
+        InvalidUri, UnsupportedFormat
+            If it is the address of something else.
+        MissingExtra
+            If the driver of PostgreSQL is not installed.
+        """
+        if "://" not in address:
+            return cls.in_file(Path(address))
+        return cls(parse_store(address).render_as_string(hide_password=False))
 
     @classmethod
     def in_file(cls, path: Path) -> SqlCatalogue:
