@@ -30,7 +30,8 @@ CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
 def load(file: Path) -> dict[str, Any]:
-    return YAML(typ="safe").load(file.read_text())
+    content: dict[str, Any] = YAML(typ="safe").load(file.read_text())
+    return content
 
 
 def compose() -> dict[str, Any]:
@@ -113,7 +114,9 @@ def test_the_image_serves_as_nobody_from_a_root_that_cannot_be_written(podman: P
     cutout = httpx.get(f"{url}/raw/em/cutout?box=0:64,0:64,0:64", timeout=60)
     assert cutout.content[-voxels.nbytes :] == voxels.tobytes()
     assert podman("exec", container, "id", "-u").strip() == "10001"
-    podman("healthcheck", "run", container)
+    check = re.search(r"^HEALTHCHECK .*\\\n\s+CMD (\[.*\])$", (FOLDER / "Containerfile").read_text(), re.MULTILINE)
+    command = [one.replace("8090", str(port)) for one in json.loads(check[1])]
+    podman("exec", container, *command)
     podman("stop", "--time=40", container, timeout_s=60)
     assert podman("inspect", "--format={{.State.ExitCode}}", container).strip() == "0"
 

@@ -62,7 +62,7 @@ class SqlCatalogue:
         """
         if "://" not in address:
             return cls.in_file(Path(address))
-        return cls(parse_store(address).render_as_string(hide_password=False))
+        return cls(parse_store(address))
 
     @classmethod
     def in_file(cls, path: Path) -> SqlCatalogue:
