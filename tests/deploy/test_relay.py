@@ -115,6 +115,7 @@ def test_the_image_serves_as_nobody_from_a_root_that_cannot_be_written(podman: P
     assert cutout.content[-voxels.nbytes :] == voxels.tobytes()
     assert podman("exec", container, "id", "-u").strip() == "10001"
     check = re.search(r"^HEALTHCHECK .*\\\n\s+CMD (\[.*\])$", (FOLDER / "Containerfile").read_text(), re.MULTILINE)
+    assert check is not None
     command = [one.replace("8090", str(port)) for one in json.loads(check[1])]
     podman("exec", container, *command)
     podman("stop", "--time=40", container, timeout_s=60)
