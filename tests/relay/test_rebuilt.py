@@ -1,4 +1,4 @@
-"""A store that is built anew while it is read: no answer mixes the old and the new one."""
+"""A store that is replaced while it is read: no chunk mixes the old and the new one."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def read(url: str, box: str) -> NDArray[np.uint64] | None:
 
 @contextmanager
 def relay(tmp_path: Path, scheme: str, ttl_s: float = 600) -> Iterator[tuple[str, FaultyProxy, Callable[..., None]]]:
-    """Yield a relay of a store behind a proxy, and the function that builds the store anew."""
+    """Yield a relay of a store behind a proxy, and the function that replaces the store."""
     folder = tmp_path / "em"
     build(folder, scheme, OLD)
     with ExitStack() as stack:
@@ -75,7 +75,7 @@ def is_one_of(found: NDArray[np.uint64] | None, *expected: NDArray[np.uint64]) -
 
 
 @pytest.mark.parametrize("scheme", FORMATS)
-def test_a_shard_that_is_replaced_between_its_ranges_is_read_anew(tmp_path: Path, scheme: str) -> None:
+def test_a_shard_that_is_replaced_between_its_ranges_is_read_again(tmp_path: Path, scheme: str) -> None:
     with relay(tmp_path, scheme) as (url, proxy, rebuild):
         read(url, "0:1,0:1,0:1")
         before = len(proxy.seen)

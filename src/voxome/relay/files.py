@@ -6,7 +6,6 @@ way, so that ranges, lengths and validators are those of one sequence of bytes.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from voxome.errors import NotFound
+from voxome.relay.digests import digest_of
 from voxome.relay.http import NOT_KEPT, LongResponse, PreconditionFailed
 
 RANGE = re.compile(r"\s*bytes\s*=\s*(\d*)\s*-\s*(\d*)\s*", re.IGNORECASE | re.ASCII)
@@ -72,7 +72,7 @@ class FileAnswer:
 
         Clients of S3, cloud-files among them, compare it with that of what they have received.
         """
-        return f'"{hashlib.md5(self.content, usedforsecurity=False).hexdigest()}"'
+        return f'"{digest_of(self.content)}"'
 
     @property
     def size(self) -> int:
