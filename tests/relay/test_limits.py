@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import resource
+
 import pytest
 
 from voxome.errors import InvalidInput
 from voxome.relay.config import parse_config
-from voxome.relay.connections import Guard
+from voxome.relay.connections import Guard, allow_files
 from voxome.relay.limits import Limits
 
 
@@ -30,3 +32,17 @@ def test_processes_share_the_connections() -> None:
     guard.open["10.0.0.1"] = 5
     assert guard.crowd("10.0.0.1", 1) > 1
     assert guard.crowd("10.0.0.2", 1) < 1
+
+
+@pytest.mark.parametrize(
+    ("soft", "hard", "expected"),
+    [(1024, 1_048_576, 4048), (1024, resource.RLIM_INFINITY, 4048), (1024, 3000, 3000), (65_536, 65_536, None)],
+)
+def test_a_process_may_open_as_many_files_as_it_has_connections(
+    monkeypatch: pytest.MonkeyPatch, soft: int, hard: int, expected: int | None
+) -> None:
+    changed: list[tuple[int, int]] = []
+    monkeypatch.setattr(resource, "getrlimit", lambda limit: (soft, hard))
+    monkeypatch.setattr(resource, "setrlimit", lambda limit, values: changed.append(values))
+    allow_files(2000)
+    assert changed == ([] if expected is None else [(expected, hard)])

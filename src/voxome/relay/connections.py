@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import resource
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -23,6 +24,8 @@ DRAINED_BYTES = 2**20
 """Bytes of a refused body that are still taken, so that its sender reads why it was refused."""
 _DRAIN_S = 2.0
 """Time in s for which they are."""
+_OTHER_FILES = 2048
+"""Open files besides connections: of stores, the cache, databases."""
 _REFUSED_PER_OPEN = 2
 """At so many connections for each that is allowed, others are closed without an answer."""
 
@@ -67,6 +70,19 @@ class Guard:
             *(["Retry-After: 1"] if status == HTTPStatus.SERVICE_UNAVAILABLE else []),
         ]  # fmt: skip
         return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+def allow_files(connections: int) -> None:
+    """Let this process have as many open files as connections, stores and the cache need, as far as it may.
+
+    Many systems begin with 1024, at which connections would be refused without an answer.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections + _OTHER_FILES
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 class GuardedProtocol(HttpToolsProtocol):
