@@ -14,6 +14,7 @@ from relay.virtual.tools import installed
 from relay.writes.journals import Upstream, flushing, journaled, wait_until, waiting
 from scipy import ndimage
 
+import voxome
 from voxome.errors import StoreError
 from voxome.relay.rights import Rights
 from voxome.relay.sources import Sources
@@ -81,3 +82,21 @@ def test_two_processes_and_a_restart_compute_a_chunk_once(tmp_path: Path) -> Non
                 check(sources, noise(SHAPE, "uint8"))
                 misses += sources._entries["near"].counters["misses"]
     assert misses == 1
+
+
+def test_an_edit_of_segments_shows_at_once(tmp_path: Path) -> None:
+    labels = np.zeros((8, 8, 32), np.uint64)
+    labels[..., :16], labels[..., 16:] = 11, 12
+    spec = voxome.VolumeSpec.of(labels.shape, labels.dtype, voxel_size_nm=(10, 5, 5), kind="labels")
+    volume = voxome.create(f"zarr://{tmp_path}/supervoxels.zarr", spec)
+    volume[...] = labels
+    session = voxome.proofread(volume, store=tmp_path / "edits.sqlite", author="zoe")
+    with closing(open_cache()) as cache:
+        sources = Sources(cache)
+        sources.add("cells", f"proofread://{tmp_path}/edits.sqlite")
+        sources.add_virtual("twelve", Recipe("common.threshold", {"": "cells"}, {"at": 11}))
+        assert_array_equal(sources.read("twelve", spec.domain) > 0, labels > 11)
+        before = sources.version("twelve")
+        session.merge([11, 12])
+        assert not sources.read("twelve", spec.domain).any()
+        assert sources.version("twelve") != before
