@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -37,8 +37,6 @@ Reopen = Callable[[], VolumeSource]
 """Opens an array again, bypassing any cache."""
 _MAX_WAITING = 1 << 20
 """Ids that wait to be united."""
-_MAX_BESIDE = 1 << 26
-"""Bytes of a block that may be stored while another one is computed, which needs as much memory again."""
 _TRIM_EVERY = 4
 """Tiles after which freed memory is returned to the system, which keeps much of it otherwise."""
 
@@ -94,8 +92,6 @@ class _Check:
 class OpenPass:
     """A pass whose source and target are open; jobs may run in several threads.
 
-    Tiles of one block are computed at a time, while another is stored if it is small.
-
     Parameters
     ----------
     one : Pass
@@ -103,7 +99,7 @@ class OpenPass:
     source, target : VolumeSource
         Level 0, and the first level that it writes.
     threads : int
-        Number of tiles to compute at once.
+        Number of tiles to compute at once; if there are several, they are of one block, while others are stored.
     reopen : callable, optional
         Opens the first level again, to read back what was written.
     """
@@ -119,7 +115,7 @@ class OpenPass:
         self._pass, self._source, self._target, self._threads, self._reopen = one, source, target, threads, reopen
         self._scratch = Scratch(storage_at(one.scratch))
         self._buffers = threading.local()
-        self._computing = threading.Lock()
+        self._turn: AbstractContextManager[Any] = threading.Lock() if threads > 1 else nullcontext()
 
     def run(self, payload: Mapping[str, Any]) -> JobResult:
         """Run job ``payload["job"]``; its voxels and pieces are stored on return.
@@ -138,36 +134,32 @@ class OpenPass:
         arrays = {level: np.empty(box.shape, one.dtype) for level, box in boxes.items()}
         kept: list[list[Cells]] = [[] for _ in range(math.prod(write.shape[:-3]))]
         ids = _Ids()
-        with ExitStack() as turn:
-            turn.enter_context(self._computing)
-            with check.staged(self._target, index) as put:
-                with ThreadPoolExecutor(self._threads) as pool:
-                    compute = partial(self._compute, write, put)
-                    for number, tile in enumerate(pool.map(compute, *zip(*one.tiles(index), strict=True)), 1):
-                        if number % _TRIM_EVERY == 0:
-                            trim_memory()
-                        for row, levels in enumerate(tile.rows):
-                            for level, found in zip((one.before, *one.levels), levels.ids, strict=False):
-                                ids.add(level, found)
-                            if not tile.is_kept:
-                                continue
-                            for at, (level, array) in enumerate(arrays.items(), 1):
-                                own = array.reshape(-1, *array.shape[-3:])[row]
-                                _put(own, spatial_part(boxes[level]), levels.boxes[at], levels.values[at])
-                            if levels.last is not None:
-                                kept[row].append(levels.last)
-                trim_memory()  # before the shard is encoded
-                if write.size * self._target.spec.dtype.itemsize <= _MAX_BESIDE:
-                    turn.close()
-            del put, compute  # which hold what was staged
-            trim_memory()
-            for level, array in arrays.items():
-                if array.size:
-                    self._scratch.write(group_of_level(level), index, {"values": array})
-            if one.keep and any(kept):
-                self._keep(index, kept)
-            if one.ids:
-                self._scratch.write(group_of_ids(one.levels[0]), index, ids.arrays)
+        with check.staged(self._target, index) as put:
+            with self._turn, ThreadPoolExecutor(self._threads) as pool:
+                compute = partial(self._compute, write, put)
+                for number, tile in enumerate(pool.map(compute, *zip(*one.tiles(index), strict=True)), 1):
+                    if number % _TRIM_EVERY == 0:
+                        trim_memory()
+                    for row, levels in enumerate(tile.rows):
+                        for level, found in zip((one.before, *one.levels), levels.ids, strict=False):
+                            ids.add(level, found)
+                        if not tile.is_kept:
+                            continue
+                        for at, (level, array) in enumerate(arrays.items(), 1):
+                            own = array.reshape(-1, *array.shape[-3:])[row]
+                            _put(own, spatial_part(boxes[level]), levels.boxes[at], levels.values[at])
+                        if levels.last is not None:
+                            kept[row].append(levels.last)
+            trim_memory()  # before the shard is encoded
+        del put, compute  # which hold what was staged
+        trim_memory()
+        for level, array in arrays.items():
+            if array.size:
+                self._scratch.write(group_of_level(level), index, {"values": array})
+        if one.keep and any(kept):
+            self._keep(index, kept)
+        if one.ids:
+            self._scratch.write(group_of_ids(one.levels[0]), index, ids.arrays)
 
     def _compute(self, write: Box, put: Put, tile: Box, is_kept: bool) -> _Tile:
         """Compute a tile of a block, and write its part of the first level."""

@@ -51,8 +51,8 @@ from voxome.storage.find import storage_at
 _LOG = logging.getLogger(__name__)
 _THREADS = 2
 """Number of threads that compute tiles of a block, so that one reads while another computes."""
-_BLOCKS = 2
-"""Number of blocks at once, so that one is computed while another is stored."""
+_MAX_BESIDE = 1 << 26
+"""Bytes of a block that may be stored while the next one is computed, which needs as much memory again."""
 _LOST = "lost.npz"
 
 
@@ -322,7 +322,9 @@ class _Downsampling:
             yield engine
             return
         task = self._open(one).run
-        workers = _BLOCKS if isinstance(one, Pass) else 1
+        itemsize = self._target.spec.dtype.itemsize
+        beside = isinstance(one, Pass) and block_bytes(one.block, one.grid.box.shape, itemsize) <= _MAX_BESIDE
+        workers = 2 if beside else 1
         threads = ThreadEngine(workers=workers, run=partial(perform, task=task, quiet=True))
         try:
             yield threads
