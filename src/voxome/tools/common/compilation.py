@@ -11,7 +11,7 @@ from numba.core import event
 _LOG = logging.getLogger(__name__)
 
 
-class _Announcement(event.Listener):  # type: ignore[misc]
+class _Announcement(event.Listener):
     """Logs the first compilation of a kernel of voxome in this process; those loaded from the cache are none."""
 
     def __init__(self) -> None:
