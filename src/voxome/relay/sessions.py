@@ -75,6 +75,12 @@ def session_caller(accounts: Accounts, cookie: str) -> Caller:
     return accounts.user(session.user)
 
 
+def session_left_s(accounts: Accounts, cookie: str) -> float:
+    """Return the seconds until a session ends, unless its token does before; 0 without one."""
+    found = accounts.catalogue.find(BrowserSession, digest=digest(cookie))
+    return max(0.0, found[0].expires - time.time()) if found else 0.0
+
+
 def _remove(catalogue: Catalogue, session: BrowserSession) -> None:
     with suppress(NotFound):  # removed by another request, at the same time
         catalogue.write(remove=[session])

@@ -149,15 +149,31 @@ READY = (
 def point_at(page: Page, index: tuple[float, float, float], key: str) -> None:
     """Press a key while the mouse is over a voxel (x, y, z) of the upper left panel."""
     page.evaluate(f"viewer.position.value = Float32Array.of({index[0]}, {index[1]}, {index[2]})")
+    page.wait_for_timeout(1000)
     page.wait_for_function("() => viewer.isReady()", timeout=60_000)
     page.mouse.move(300, 150)
     x, y = page.evaluate(
         """() => { const box = [...document.querySelectorAll('.neuroglancer-rendered-data-panel')][0]
              .getBoundingClientRect(); return [box.x + box.width / 2, box.y + box.height / 2]; }"""
     )
-    page.mouse.move(x, y, steps=3)
-    page.wait_for_timeout(400)
+    there = (
+        "(x) => viewer.mouseState.active && Math.abs(viewer.mouseState.position[0] - x) < 2"
+        " && viewer.layerManager.managedLayers[0].layer.displayState.segmentSelectionState.value !== undefined"
+    )
+    for attempt in range(60):  # the viewer looks only where the mouse moves, and chunks may not be there yet
+        page.mouse.move(x + attempt % 2, y)
+        page.wait_for_timeout(300)
+        if page.evaluate(there, index[0]):
+            break
     page.keyboard.press(key)
+
+
+def id_at(page: Page, index: tuple[float, float, float]) -> str:
+    """Return the segment under the mouse, over a voxel (x, y, z)."""
+    point_at(page, index, "Alt+Shift+Digit9")
+    return str(
+        page.evaluate("String(viewer.layerManager.managedLayers[0].layer.displayState.segmentSelectionState.value)")
+    )
 
 
 @pytest.mark.slow
@@ -212,3 +228,21 @@ def test_an_edit_on_one_page_shows_on_another_and_spares_what_was_done_meanwhile
         stale = [one for one in visit.requests if "precomputed/cells/" in one]
         assert not stale
     other.context.close()
+
+
+@pytest.mark.slow
+def test_a_segment_is_split_between_marked_points(tmp_path: Path, visit: Visit) -> None:
+    session = store_in(tmp_path)
+    session.merge([11, 12])
+    page = visit.page
+    with voxome.view(session.volume, names=["cells"], proofread=True) as shown:
+        page.goto(shown.url)
+        page.wait_for_function(READY, timeout=60_000)
+        point_at(page, (8, 16, 16), "Alt+Digit1")
+        point_at(page, (24, 16, 16), "Alt+Digit2")
+        assert "1: 11   2: 11" in page.inner_text("#voxome-proofread")
+        page.keyboard.press("Alt+KeyS")
+        page.wait_for_function("() => document.body.dataset.voxomeEdits.includes('\"2.')", timeout=20_000)
+        first, second = session.segments_at([[16, 16, 4], [16, 16, 28]]).tolist()
+        assert (first, second) == (11, session.history()[-1].segments[1])
+        assert id_at(page, (28, 16, 16)) == str(second)  # the voxels of the new version

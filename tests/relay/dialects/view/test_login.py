@@ -94,13 +94,15 @@ def test_a_write_needs_proof_of_its_origin(url: str) -> None:
 
 def test_after_its_end_a_session_is_refused_and_public_data_stays(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     cookie = {**cookie_of(log_in(url)), **PAGE}
-    assert httpx.get(f"{url}/view/session", headers=cookie).json() == {"user": "ann", "expired": False}
+    session = httpx.get(f"{url}/view/session", headers=cookie).json()
+    assert 0 < session.pop("left_s") <= LIFETIME_S
+    assert session == {"user": "ann", "expired": False}
     real = time.time
     with monkeypatch.context() as later:
         later.setattr(time, "time", lambda: real() + LIFETIME_S + 1)
         assert httpx.get(f"{url}/{CHUNK}", headers=cookie).status_code == 401
         assert httpx.get(f"{url}/{CHUNK.replace('secret', 'open')}", headers=cookie).status_code == 200
-        assert httpx.get(f"{url}/view/session", headers=cookie).json() == {"user": "", "expired": True}
+        assert httpx.get(f"{url}/view/session", headers=cookie).json() == {"user": "", "expired": True, "left_s": 0}
     assert httpx.get(f"{url}/{CHUNK}", headers=cookie).status_code == 200
     assert httpx.post(f"{url}/view/logout", headers=cookie).status_code == 200
     assert httpx.get(f"{url}/{CHUNK}", headers=cookie).status_code == 401

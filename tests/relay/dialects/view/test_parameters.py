@@ -67,7 +67,7 @@ def test_a_shared_view_keeps_variants_of_layers_that_the_caller_may_see() -> Non
 
 def bright(page: Page) -> int:
     """Return the number of bright pixels of the layer in the first panel."""
-    shot = np.asarray(Image.open(io.BytesIO(page.screenshot(clip={"x": 280, "y": 176, "width": 80, "height": 78}))))
+    shot = np.asarray(Image.open(io.BytesIO(page.screenshot(clip={"x": 200, "y": 80, "width": 240, "height": 220}))))
     return int((shot[..., :3].min(axis=-1) > 200).sum())
 
 

@@ -57,16 +57,18 @@
   };
 
   const watch = async () => {
+    let wait = CHECK_MS;
     try {
       const now = await ask();
       if (user && now.user !== user) {
         form("Your session has ended, so that nothing is shown any longer. Log in again to go on.", { cover: true, keepState: true });
         return;
       }
+      wait = Math.max(50, Math.min(CHECK_MS, now.left_s * 1000 - 100));
     } catch {
       // the server is away: viewers repeat their requests, and so does this page
     }
-    setTimeout(watch, CHECK_MS);
+    setTimeout(watch, wait);
   };
 
   const begin = async () => {
