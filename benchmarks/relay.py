@@ -163,7 +163,7 @@ def rss_mib(pid: int) -> float:
 
 def measure_warm(folder: Path, clients: int, seconds: float) -> None:
     """Print the throughput of warm chunks, compared with nginx."""
-    sys.path.append(str(Path(__file__).parents[1] / "tests"))
+    sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
     from peers.nginx import serving
 
     starts = [(x, y, z) for x in range(CHUNKS) for y in range(CHUNKS) for z in range(CHUNKS)]
