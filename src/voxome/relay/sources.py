@@ -298,9 +298,11 @@ class Sources:
         NotFound
             If no source has this name.
         """
-        if name not in self:
+        base = base_name(name)
+        entry = self._entries.get(base) or self._in_store(base)
+        if entry is None or name not in self:
             raise NotFound(f"no source {name} is served")
-        rights = self._entries[base_name(name)].rights
+        rights = entry.rights
         return rights if split_version(name)[1] is None else Rights(rights.readers)
 
     def check_name(self, name: str) -> None:
@@ -522,7 +524,7 @@ class Sources:
         if name in self._written_back:
             return True
         with _journal_errors(name):
-            return writes.has_writes(self._entries[name].identity)  # which must be replayed before
+            return writes.has_writes(self._entry(name).identity)  # which must be replayed before
 
     def _writable(self, identity: str) -> Upstream:
         for entry in self._entries.values():
