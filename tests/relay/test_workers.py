@@ -141,7 +141,7 @@ def test_metrics_are_those_of_all_processes_and_show_only_what_the_caller_may_re
     assert "private" in server.get("/metrics", **ADMIN).text
     assert "voxome_relay_cache_disk_bytes" in server.get("/metrics").text
     assert server.get("/health").json() == {"status": "ok"}
-    assert server.get("/ready").json() == {"ready": True, "problems": []}
+    assert server.get("/ready").json() == {"ready": True, "problems": [], "warnings": []}
 
 
 def test_processes_that_die_are_replaced(server: Server) -> None:
