@@ -142,5 +142,5 @@ def test_why_a_body_is_refused_is_read_by_every_client(tmp_path: Path, size: int
         )  # fmt: skip
         with pytest.raises(botocore.exceptions.ClientError) as refused:
             client.put_object(Bucket="zarr3", Key="seg/0/c/0/0/0", Body=body)
-        assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403
+        assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 401
         assert peak_mib(pid) < 1000
