@@ -55,7 +55,6 @@ ONE_OF_EACH: list[Record] = [
     KeyPair(access_key="k", secret="s", user="u"),
     SharedState(id="i", owner="u", created_s=0.5),
     StateText(id="i", text="{}"),
-    LevelsJob(uid="u", owner="p", beat=2, blocks=3, cancelled=True),
     BrowserSession(digest="d", token="t", user="u", expires=1.5),
 ]  # fmt: skip
 
