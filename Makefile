@@ -2,6 +2,8 @@
 # make check  lint, types, layers and the fast tests, in under two minutes
 # make test   everything
 # make fuzz-relay   100,000 hostile requests on a relay, and those of Schemathesis
+# make fuzz         100,000 damaged inputs for every decoder and kind of metadata
+# make test-image   build and run the container image of the relay
 # make oldest, make newest   the fast tests with the lowest versions that pyproject.toml allows, and with the newest releases
 PYTHON ?= python3
 BIN := .venv/bin
@@ -10,7 +12,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 OLDEST_PYTHON ?= python3.11
 NEWEST_PYTHON ?= $(or $(lastword $(shell ls -v $$(pyenv root 2>/dev/null)/versions/3.*/bin/python3 2>/dev/null)),$(PYTHON))
 
-.PHONY: demo check lint fast test fuzz fuzz-relay oldest newest lock-oldest peers cwl clean
+.PHONY: demo check lint fast test fuzz fuzz-relay test-image oldest newest lock-oldest peers cwl clean
 
 TRUTH := demo-output/phantom
 # Servers and programs that tests start, as packages of Debian; tests of what is missing skip, or fail under CI.
@@ -47,6 +49,10 @@ test: .venv/train .venv/intern/ready .venv/fuzz/ready lint peers
 INPUTS := 100000
 fuzz: .venv/em
 	cd tests && ../$(BIN)/python -m fuzz.run --inputs $(INPUTS)
+
+# the image of deploy/relay: the build takes minutes, and packages from an index, which its container must reach
+test-image: .venv/dev
+	VOXOME_TEST_IMAGE=1 $(BIN)/pytest --numprocesses 0 tests/deploy
 
 # hostile requests on every dialect of a relay
 fuzz-relay: .venv/dev .venv/fuzz/ready
