@@ -16,7 +16,7 @@ from voxome.relay.accounts import Accounts, Caller
 from voxome.relay.catalogue.memory import MemoryCatalogue
 from voxome.relay.http import LongResponse, TooLarge, endpoint, error_response, read_body
 from voxome.relay.relay import Relay
-from voxome.relay.sources import SourceUnavailable
+from voxome.relay.source_errors import SourceUnavailable
 from voxome.relay.threads import RequestThreads
 
 

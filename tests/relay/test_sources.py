@@ -19,7 +19,8 @@ from voxome.contracts.source import MeshSource, SkeletonSource
 from voxome.errors import AlreadyExists, CorruptData, InvalidBox, InvalidInput, NotFound, ReadOnly, StoreError
 from voxome.geometry import Box
 from voxome.relay.rights import Rights
-from voxome.relay.sources import Sources, SourceUnavailable
+from voxome.relay.source_errors import SourceUnavailable
+from voxome.relay.sources import Sources
 from voxome.resources.open import create_source
 from voxome.testing.strategies import noise
 

@@ -22,7 +22,8 @@ from voxome.geometry import Box
 from voxome.relay.cache.chunk_cache import ChunkCache
 from voxome.relay.cache.status import cache_status, recording
 from voxome.relay.rights import Rights
-from voxome.relay.sources import Sources, SourceUnavailable
+from voxome.relay.source_errors import SourceUnavailable
+from voxome.relay.sources import Sources
 from voxome.relay.upstream import Caching, Upstream
 from voxome.resources.open import create_source
 from voxome.testing.strategies import noise

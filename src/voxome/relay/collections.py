@@ -11,7 +11,7 @@ from voxome.contracts.stored_files import StoredFiles, StoredPart, SupportsStore
 from voxome.errors import AccessDenied, AlreadyExists, InvalidBox, NotFound, VoxomeError
 from voxome.relay.accounts import Caller
 from voxome.relay.rights import PUBLIC_READ, Rights
-from voxome.relay.sources import SourceUnavailable
+from voxome.relay.source_errors import SourceUnavailable
 from voxome.resources.open import open
 from voxome.resources.shapes import Points
 

@@ -15,7 +15,7 @@ from voxome.relay.access_log import logged_path, note
 from voxome.relay.accounts import Accounts, Caller
 from voxome.relay.relay import Relay
 from voxome.relay.sessions import session_caller, session_cookie
-from voxome.relay.sources import SourceLoop, SourceUnavailable, hold_memory
+from voxome.relay.source_errors import SourceLoop, SourceUnavailable, hold_memory
 from voxome.relay.threads import RequestThreads
 from voxome.relay.writes.journal import TooLargeForJournal
 

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from voxome.contracts.spec import VolumeSpec
 from voxome.geometry import BlockGrid, Box
 from voxome.relay.permitted import PermittedSources
-from voxome.relay.sources import SourceUnavailable
+from voxome.relay.source_errors import SourceUnavailable
 
 MOST_WAITING = 64
 """Look-ups that wait for a thread; further ones are to be repeated."""

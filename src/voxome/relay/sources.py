@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import logging
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from threading import Lock
 from typing import Any, TypeVar
@@ -23,9 +21,7 @@ from voxome.errors import (
     InvalidInput,
     NotFound,
     ReadOnly,
-    RelayLoop,
     StoreError,
-    VoxomeError,
 )
 from voxome.geometry import Box
 from voxome.geometry.box_locks import BoxLocks
@@ -36,41 +32,25 @@ from voxome.relay.cache.counters import SourceCounters, exposition
 from voxome.relay.cache.generations import Generations
 from voxome.relay.cache.states import SourceStates
 from voxome.relay.cache.status import record
-from voxome.relay.memory import MemoryExhausted, hold
 from voxome.relay.rights import PUBLIC_READ, Rights, shared_rights
+from voxome.relay.source_errors import SourceUnavailable, hold_memory, journal_errors, open_errors, store_errors
+from voxome.relay.source_names import base_name, check_source_name, is_source_name, key_in, split_variant, split_version
 from voxome.relay.stores.store import Store
 from voxome.relay.stores.volumes import StoreVolumes
 from voxome.relay.upstream import CACHE_REMOTE, Caching, Guard, ReadableSource, Upstream
-from voxome.relay.virtual.planned import ToolFailed
 from voxome.relay.virtual.recipe import Recipe, check_recipe
 from voxome.relay.virtual.slots import ComputeSlots
 from voxome.relay.virtual.upstream import VirtualUpstream
-from voxome.relay.virtual.variants import SEPARATOR, Setting
+from voxome.relay.virtual.variants import Setting
 from voxome.relay.writes.frame import Voxels
-from voxome.relay.writes.journal import Journal, JournalFull
+from voxome.relay.writes.journal import Journal
 from voxome.relay.writes.replay import Replay, written_box
 from voxome.relay.writes.write_back import WriteBack
 
-_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*")
-
-_VERSION = re.compile(r"([^@]+)@([A-Za-z0-9.]+)")
 _MOST_VERSIONS = 32
 """Versions of sources that are open at the same time."""
 
 T = TypeVar("T")
-_LOG = logging.getLogger(__name__)
-
-
-class SourceUnavailable(StoreError):
-    """The store behind a source fails."""
-
-
-class StorageFull(SourceUnavailable):
-    """A write cannot be made durable: the journal of writes is full, or its disk fails."""
-
-
-class SourceLoop(SourceUnavailable):
-    """A source leads back to this relay."""
 
 
 class Sources:
@@ -255,7 +235,7 @@ class Sources:
         AlreadyExists
             If a source or store has this name, or one that begins with it.
         """
-        _check_name(name)
+        check_source_name(name)
         for other in (*self._entries, *self._stores):
             if f"{other}/".startswith(f"{name}/") or f"{name}/".startswith(f"{other}/"):
                 raise AlreadyExists(f"the store {name} and {other} would have names in common; choose another name")
@@ -273,8 +253,9 @@ class Sources:
     def find_store(self, path: str) -> tuple[Store, str] | None:
         """Return the store in which an object ``NAME/KEY`` is, with its key; None if none has this name."""
         for name, volumes in self._stores.items():
-            if path.startswith(f"{name}/"):
-                return volumes.store, path[len(name) + 1 :]
+            key = key_in(name, path)
+            if key is not None:
+                return volumes.store, key
         return None
 
     def __iter__(self) -> Iterator[str]:
@@ -284,8 +265,8 @@ class Sources:
     def __contains__(self, name: object) -> bool:
         if not isinstance(name, str):
             return False
-        base, separator, changes = name.partition(SEPARATOR)
-        if separator:
+        base, changes = split_variant(name)
+        if changes is not None:
             return "/" not in changes and isinstance(self._entries.get(base), VirtualUpstream)
         base = split_version(name)[0]
         return base in self._entries or self._in_store(base) is not None
@@ -313,13 +294,13 @@ class Sources:
         InvalidInput
             If one does not exist, cannot be changed, or has a wrong value.
         """
-        if SEPARATOR in name:
+        if split_variant(name)[1] is not None:
             self._entry(name)
 
     def level_count(self, name: str) -> int:
         """Return the number of levels of a source: 1 without a pyramid."""
         entry = self._entry(name)
-        with _open_errors(name):
+        with open_errors(name):
             return entry.level_count()
 
     def spec(self, name: str, *, level: int = 0) -> VolumeSpec:
@@ -348,7 +329,7 @@ class Sources:
         _check_box(name, box, spec)
         hold_memory(box.size * spec.dtype.itemsize)
         entry = self._entry(name)
-        with _store_errors(name, "read"):
+        with store_errors(name, "read"):
             voxels = self._read(entry, box, level)
         if self._is_cached(entry) and entry.is_overdue:
             record("stale")
@@ -409,21 +390,21 @@ class Sources:
         if box.empty or (where is not None and check is None and not where.any()):
             return
         if self._writes is not None and self._is_entered(self._writes, name):
-            with _store_errors(name, "written"):
+            with store_errors(name, "written"):
                 chunks = entry.chunks_under(box, level)
-            with _journal_errors(name):
+            with journal_errors(name):
                 self._writes.write(entry.identity, name, level, source.spec, box, Voxels(data, where), check, chunks)
             self._notify(entry, level)
             return
         with ExitStack() as stack:
-            with _store_errors(name, "written"):
+            with store_errors(name, "written"):
                 chunks = entry.chunks_under(box, level)
                 stack.enter_context(entry.waiting())  # whoever holds a lock waits for no slot, which others may have
                 stack.enter_context(self._locks.hold((entry.identity, level), written_box(source, box)))
                 stack.enter_context(entry.guard())
             if check is not None:
                 check()
-            with _store_errors(name, "written"), self._generations.writing(entry.identity, chunks):
+            with store_errors(name, "written"), self._generations.writing(entry.identity, chunks):
                 source.write(box, data if where is None or where.all() else np.where(where, data, source.read(box)))
         entry.counters.add("written_bytes", data.nbytes)
         self._notify(entry, level)
@@ -446,7 +427,7 @@ class Sources:
             If the store behind the source fails.
         """
         entry = self._entry(name)
-        with _open_errors(name):
+        with open_errors(name):
             return entry.version(self._generations)
 
     def counters(self, name: str) -> SourceCounters:
@@ -476,7 +457,7 @@ class Sources:
         note(source=name)
         source = self._open(name)
         try:
-            with _store_errors(name, "read"):
+            with store_errors(name, "read"):
                 provided = ability(source, protocol)
                 if provided is None:
                     return None
@@ -496,7 +477,7 @@ class Sources:
             If no source has this name.
         """
         entry = self._entry(name)
-        with _open_errors(name):
+        with open_errors(name):
             return entry.settings() if isinstance(entry, VirtualUpstream) else ()
 
     def replay(self) -> Replay:
@@ -523,7 +504,7 @@ class Sources:
     def _is_entered(self, writes: WriteBack, name: str) -> bool:
         if name in self._written_back:
             return True
-        with _journal_errors(name):
+        with journal_errors(name):
             return writes.has_writes(self._entry(name).identity)  # which must be replayed before
 
     def _writable(self, identity: str) -> Upstream:
@@ -573,8 +554,8 @@ class Sources:
 
     def _entry(self, name: str) -> Upstream | VirtualUpstream:
         """Return a source, a version of it, or a variant of a virtual layer."""
-        base, separator, changes = name.partition(SEPARATOR)
-        if separator and "/" not in changes:  # which is a file of a variant
+        base, changes = split_variant(name)
+        if changes is not None and "/" not in changes:  # which is a file of a variant
             entry = self._entries.get(base)
             if isinstance(entry, VirtualUpstream):
                 return entry.variant(changes)
@@ -612,101 +593,32 @@ class Sources:
         return entry
 
     def _require_new(self, name: str) -> None:
-        _check_name(name)
+        check_source_name(name)
         if name in self._entries or any(f"{name}/".startswith(f"{store}/") for store in self._stores):
             raise AlreadyExists(f"a source {name} is already served; choose another name")
 
     def _in_store(self, name: str) -> Upstream | None:
         for store, volumes in self._stores.items():
-            if name.startswith(f"{store}/") and _NAME.fullmatch(name) is not None:
-                return volumes.find(name[len(store) + 1 :])
+            key = key_in(store, name)
+            if key is not None and is_source_name(name):
+                return volumes.find(key)
         return None
 
     def _open(self, name: str) -> ReadableSource:
         entry = self._entry(name)
-        with _open_errors(name):
+        with open_errors(name):
             return entry.open()
 
     def _level(self, name: str, level: int) -> ReadableSource:
         entry = self._entry(name)
         note(source=name)
-        with _open_errors(name):
+        with open_errors(name):
             source = entry.open_level(level)
         if source is None:
             raise NotFound(f"{name} has no level {level}: its levels are 0 to {self.level_count(name) - 1}")
         return source
 
 
-def split_version(name: str) -> tuple[str, str | None]:
-    """Return the name of a source, and its version if it is ``NAME@VERSION``."""
-    match = _VERSION.fullmatch(name)
-    return (name, None) if match is None else (match[1], match[2])
-
-
-def hold_memory(nbytes: int) -> None:
-    """Count memory that the request needs which is being answered; see `MemoryBudget`.
-
-    Raises
-    ------
-    SourceUnavailable
-        If other requests leave too little.
-    """
-    try:
-        hold(nbytes)
-    except MemoryExhausted as error:
-        raise SourceUnavailable(str(error)) from error
-
-
-def base_name(name: str) -> str:
-    """Return the name of a source without version and parameters."""
-    return split_version(name.partition(SEPARATOR)[0])[0]
-
-
-def _check_name(name: str) -> None:
-    if _NAME.fullmatch(name) is None:
-        raise InvalidInput(f"invalid source name {name!r}: use letters, digits, _, - and ., separated by /")
-
-
 def _check_box(name: str, box: Box, spec: VolumeSpec) -> None:
     if box.ndim != spec.domain.ndim or box not in spec.domain:
         raise InvalidBox(f"box {box} is not inside {name}, which is {spec.domain} ({', '.join(spec.axes)})")
-
-
-@contextmanager
-def _open_errors(name: str) -> Iterator[None]:
-    """Turn every error into one of the server: a caller cannot do anything about a source that does not open."""
-    try:
-        yield
-    except (VoxomeError, OSError) as error:
-        raise _failure(name, "opened", error) from error
-
-
-@contextmanager
-def _store_errors(name: str, action: str) -> Iterator[None]:
-    """Keep the caller's errors apart from those of the store, and addresses out of both."""
-    try:
-        yield
-    except InvalidInput as error:
-        raise InvalidInput(f"the source {name} cannot be {action} in this box; request another box") from error
-    except (VoxomeError, OSError) as error:
-        raise _failure(name, action, error) from error
-
-
-@contextmanager
-def _journal_errors(name: str) -> Iterator[None]:
-    try:
-        yield
-    except JournalFull as error:
-        _LOG.warning("a write to %s was refused: %s", name, error)
-        raise StorageFull(f"the relay has no room for another write to {name}; repeat it later") from error
-    except StoreError as error:
-        if isinstance(error, SourceUnavailable):
-            raise
-        raise _failure(name, "written", error) from error
-
-
-def _failure(name: str, action: str, error: Exception) -> SourceUnavailable:
-    if isinstance(error, RelayLoop):
-        return SourceLoop(f"the source {name} leads back to a relay that reads from it; check the URIs of its sources")
-    what = f"computed: {error.reason}" if isinstance(error, ToolFailed) else action
-    return SourceUnavailable(f"the source {name} cannot be {what}; see the log of the server")

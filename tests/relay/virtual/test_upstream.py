@@ -24,7 +24,8 @@ from voxome.geometry import Box
 from voxome.relay.cache.chunk_cache import ChunkCache
 from voxome.relay.cache.counters import SourceCounters
 from voxome.relay.rights import PUBLIC_READ, Rights
-from voxome.relay.sources import Sources, SourceUnavailable
+from voxome.relay.source_errors import SourceUnavailable
+from voxome.relay.sources import Sources
 from voxome.relay.upstream import Caching
 from voxome.relay.virtual.recipe import Recipe
 from voxome.relay.virtual.slots import ComputeSlots

@@ -19,7 +19,7 @@ from relay.writes.journals import Upstream, flushing, journal_of, journaled, wai
 
 from voxome.errors import CorruptData, StoreError
 from voxome.geometry import Box
-from voxome.relay.sources import SourceUnavailable, StorageFull
+from voxome.relay.source_errors import SourceUnavailable, StorageFull
 from voxome.relay.writes import flusher
 from voxome.relay.writes.entry import WriteEntry
 from voxome.relay.writes.frame import Voxels

@@ -19,7 +19,8 @@ import voxome
 from voxome.errors import AccessDenied, InvalidInput, NotFound, ReadOnly, StoreError
 from voxome.geometry import Box
 from voxome.relay.cache.chunk_cache import ChunkCache
-from voxome.relay.sources import Sources, SourceUnavailable, StorageFull
+from voxome.relay.source_errors import SourceUnavailable, StorageFull
+from voxome.relay.sources import Sources
 from voxome.relay.writes import flusher
 from voxome.relay.writes.flusher import Flusher
 from voxome.relay.writes.journal import Journal, TooLargeForJournal

@@ -22,7 +22,8 @@ from voxome.relay.files import FileAnswer, file_response
 from voxome.relay.http import NOT_KEPT, endpoint
 from voxome.relay.permitted import PermittedSources
 from voxome.relay.relay import Relay
-from voxome.relay.sources import SourceUnavailable, split_version
+from voxome.relay.source_errors import SourceUnavailable
+from voxome.relay.source_names import split_version
 
 JSON = "application/json"
 """Media type of metadata."""

@@ -15,7 +15,7 @@ from voxome.relay.dialects.boss.call import Call
 from voxome.relay.dialects.boss.errors import Code, Refused
 from voxome.relay.dialects.boss.handlers import Expected
 from voxome.relay.http import LongResponse
-from voxome.relay.sources import hold_memory
+from voxome.relay.source_errors import hold_memory
 
 _MODES = ("cache", "no-cache", "raw")
 _FRAMING_BYTES = 2**20

@@ -28,7 +28,8 @@ from voxome.relay.dialects.boss.records import (
     Resource,
     names_of,
 )
-from voxome.relay.sources import Sources, SourceUnavailable
+from voxome.relay.source_errors import SourceUnavailable
+from voxome.relay.sources import Sources
 from voxome.relay.threads import waiting
 from voxome.relay.virtual.variants import SEPARATOR
 

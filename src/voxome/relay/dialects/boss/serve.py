@@ -26,7 +26,7 @@ from voxome.relay.dialects.boss.labels import Abandoned
 from voxome.relay.dialects.boss.routes import ROUTES
 from voxome.relay.dialects.boss.state import BossState
 from voxome.relay.http import NOT_KEPT, RETRY, TooLarge, identify, read_body
-from voxome.relay.sources import SourceLoop, SourceUnavailable
+from voxome.relay.source_errors import SourceLoop, SourceUnavailable
 from voxome.relay.threads import RequestThreads
 from voxome.relay.writes.journal import TooLargeForJournal
 

@@ -44,7 +44,7 @@ from voxome.relay.dialects.volume_files import JSON, VolumeFilesDialect
 from voxome.relay.files import FileAnswer
 from voxome.relay.permitted import PermittedSources
 from voxome.relay.relay import Relay
-from voxome.relay.sources import split_version
+from voxome.relay.source_names import split_version
 from voxome.relay.stored import ReadPart, stored_response
 
 _SCHEME = "precomputed"

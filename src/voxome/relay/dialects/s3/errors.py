@@ -14,7 +14,7 @@ from voxome.relay.access_log import logged_path
 from voxome.relay.dialects.s3.documents import error_document
 from voxome.relay.dialects.s3.keys import InvalidKeyPair
 from voxome.relay.http import RETRY, PreconditionFailed, TooLarge, UnfinishedBody
-from voxome.relay.sources import SourceLoop, SourceUnavailable, StorageFull
+from voxome.relay.source_errors import SourceLoop, SourceUnavailable, StorageFull
 from voxome.relay.stores.keys import KeyTooLong
 from voxome.relay.stores.uploads import InvalidPart, InvalidPartOrder, NoSuchUpload, PartTooSmall
 from voxome.relay.writes.journal import TooLargeForJournal

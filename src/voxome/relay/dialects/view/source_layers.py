@@ -8,7 +8,8 @@ from urllib.parse import quote, unquote
 
 from voxome.relay.collections import PermittedCollections
 from voxome.relay.permitted import PermittedSources
-from voxome.relay.sources import SourceUnavailable, base_name
+from voxome.relay.source_errors import SourceUnavailable
+from voxome.relay.source_names import base_name
 from voxome.viewer.state_text import State
 from voxome.viewer.states import Extent, Layer, build_state
 
