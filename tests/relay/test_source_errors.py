@@ -30,7 +30,7 @@ def test_a_box_that_the_store_refuses_is_an_error_of_the_caller() -> None:
     assert "secret" not in str(raised.value)
 
 
-def test_a_loop_is_told_apart_from_other_trouble() -> None:
+def test_a_loop_of_relays_has_an_error_of_its_own() -> None:
     with pytest.raises(SourceLoop, match="em leads back"), store_errors("em", "read"):
         raise RelayLoop("http://secret")
 
