@@ -41,6 +41,10 @@ class Answer(Protocol):
         """Validator, with quotes."""
 
     @property
+    def known_etag(self) -> str | None:
+        """The validator if it is known without a read of the store, else None."""
+
+    @property
     def size(self) -> int:
         """Number of bytes."""
 
@@ -75,6 +79,11 @@ class FileAnswer:
         return f'"{digest_of(self.content)}"'
 
     @property
+    def known_etag(self) -> str:
+        """The validator."""
+        return self.etag
+
+    @property
     def size(self) -> int:
         """Number of bytes."""
         return memoryview(self.content).nbytes
@@ -90,7 +99,7 @@ def file_response(request: Request, file: Answer, *, public: bool) -> Response:
     """Return the answer to GET or HEAD of a file.
 
     Ranges of one part (``a-b``, ``a-``, ``-n``) give 206; lists of ranges and invalid ones give the whole file, as
-    RFC 9110 allows.
+    RFC 9110 allows. HEAD reads no content, unless it has to be compared with the ETags of a condition.
 
     Parameters
     ----------
@@ -101,18 +110,21 @@ def file_response(request: Request, file: Answer, *, public: bool) -> Response:
     public : bool
         Whether everybody may read it; shared caches keep nothing else.
     """
-    headers = cache_headers(file.etag, public=public, immutable=file.immutable)
-    conditions = request.headers
-    if "if-match" in conditions and not matches_etag(conditions["if-match"], file.etag, weak=False):
-        message = f"the file is another version: its ETag is {file.etag}"
+    match, none_match = request.headers.get("if-match", "*"), request.headers.get("if-none-match")
+    is_head = request.method == "HEAD"
+    compares = any(one is not None and one.strip() != "*" for one in (match, none_match))
+    etag = file.known_etag if is_head and not compares else file.etag
+    headers = cache_headers(etag, public=public, immutable=file.immutable)
+    if not matches_etag(match, etag or "", weak=False):
+        message = f"the file is another version: its ETag is {etag}"
         return JSONResponse({"message": message}, 412, headers | NOT_KEPT)
-    if "if-none-match" in conditions and matches_etag(conditions["if-none-match"], file.etag, weak=True):
+    if none_match is not None and matches_etag(none_match, etag or "", weak=True):
         return Response(status_code=304, headers=headers)
     size = file.size
     headers |= {"Accept-Ranges": "bytes", "Content-Length": str(size)}
-    if request.method == "HEAD":
+    if is_head or etag is None:
         return Response(headers=headers, media_type=file.media_type)
-    selected = _requested_range(request, file.etag, size)
+    selected = _requested_range(request, etag, size)
     if selected is None:
         return file.respond(range(size), 200, headers)
     if not selected:
@@ -158,12 +170,13 @@ def check_write(headers: Headers, current: Callable[[], str | None]) -> None:
         raise PreconditionFailed(f"the file exists already, with the ETag {etag}")
 
 
-def cache_headers(etag: str, *, public: bool, immutable: bool = False) -> dict[str, str]:
-    """Return the headers by which caches keep a file."""
+def cache_headers(etag: str | None, *, public: bool, immutable: bool = False) -> dict[str, str]:
+    """Return the headers by which caches keep a file; without an ETag if it is not known."""
     reach = "public" if public else "private"
     lifetime = f"max-age={_YEAR_S}, immutable" if immutable else "no-cache"
     vary = {} if public else {"Vary": "Authorization, Cookie"}
-    return {"ETag": etag, "Cache-Control": f"{reach}, {lifetime}", **vary}
+    validator = {} if etag is None else {"ETag": etag}
+    return {**validator, "Cache-Control": f"{reach}, {lifetime}", **vary}
 
 
 def _requested_range(request: Request, etag: str, size: int) -> range | None:

@@ -78,9 +78,19 @@ class PermittedSources:
         AccessDenied
             If the caller may write the source, but not read it.
         """
-        if not self.rights(name).may_read(self._caller):
-            raise AccessDenied(f"no permission to read {name}")
+        self._require_read(name)
         return self._sources.read(name, box, level=level)
+
+    def read_at_hand(self, name: str, box: Box, *, level: int = 0) -> NDArray[Any] | None:
+        """Return the voxels of `box` if no store has to be read for them, else None.
+
+        Raises
+        ------
+        AccessDenied
+            If the caller may write the source, but not read it.
+        """
+        self._require_read(name)
+        return self._sources.read_at_hand(name, box, level=level)
 
     def use(self, name: str, protocol: type[Ability], action: Callable[[Ability], T]) -> T | None:
         """Return what `action` does with an ability of a source; None if the source does not have it.
@@ -90,8 +100,7 @@ class PermittedSources:
         AccessDenied
             If the caller may not read the source.
         """
-        if not self.rights(name).may_read(self._caller):
-            raise AccessDenied(f"no permission to read {name}")
+        self._require_read(name)
         return self._sources.use(name, protocol, action)
 
     def current_version(self, name: str) -> str | None:
@@ -148,3 +157,7 @@ class PermittedSources:
             raise ReadOnly(f"{name} is served read-only")
         if not rights.may_write(self._caller):
             raise AccessDenied(f"no permission to write {name}")
+
+    def _require_read(self, name: str) -> None:
+        if not self.rights(name).may_read(self._caller):
+            raise AccessDenied(f"no permission to read {name}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from threading import Lock
 from typing import Any, TypeVar
@@ -51,6 +51,10 @@ _MOST_VERSIONS = 32
 """Versions of sources that are open at the same time."""
 
 T = TypeVar("T")
+
+
+class _NotAtHand(Exception):
+    """The store behind a source has to be read."""
 
 
 class Sources:
@@ -335,6 +339,39 @@ class Sources:
             record("stale")
         entry.counters.add("read_bytes", voxels.nbytes)
         return voxels
+
+    def read_at_hand(self, name: str, box: Box, *, level: int = 0) -> NDArray[Any] | None:
+        """Return the voxels of a box that is not empty if no store behind it has to be read, else None.
+
+        They are in the cache, in the journal of writes, or in a file of this machine.
+
+        Raises
+        ------
+        InvalidBox
+            If the box leaves the domain.
+        NotFound
+            If no source has this name, or it has no such level.
+        SourceUnavailable
+            If its metadata, or what is at hand, cannot be read.
+        """
+        entry = self._entry(name)
+        if entry.is_at_hand and not self._is_cached(entry):
+            return self.read(name, box, level=level)
+        spec = self._level(name, level).spec
+        _check_box(name, box, spec)
+
+        def read_cache(part: Box) -> NDArray[Any]:
+            array = entry.array(level) if self._is_cached(entry) else None
+            found = None if self._cache is None or array is None else self._cache.read_at_hand(array, part)
+            if found is None:
+                raise _NotAtHand
+            return found
+
+        with store_errors(name, "read"), suppress(_NotAtHand):
+            if self._writes is None or not self._writes.has_writes(entry.identity):
+                return read_cache(box)
+            return self._writes.read(entry.identity, level, spec, box, read_cache)
+        return None
 
     def write(
         self,

@@ -239,6 +239,11 @@ class Upstream:
         """Whether it is on this machine."""
         return "://" not in locate(self._uri).path if self._uri else True
 
+    @property
+    def is_at_hand(self) -> bool:
+        """Whether its voxels are in files of this machine."""
+        return bool(self._uri) and self.is_local and not self.is_remote
+
     def read(self, source: ReadableSource, box: Box) -> NDArray[Any]:
         """Return voxels of the store, without a cache.
 

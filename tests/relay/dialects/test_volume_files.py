@@ -6,12 +6,13 @@ import json
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from relay.cache.caches import open_cache
 from relay.serving import as_user, pyramid, serving, stored
 
 import voxome
@@ -19,15 +20,29 @@ from voxome.errors import CorruptData, InvalidInput, StoreError
 from voxome.geometry import Box
 from voxome.relay.rights import Rights
 from voxome.relay.sources import Sources
+from voxome.relay.upstream import Caching
 from voxome.testing.strategies import noise
 
 DIALECTS = ("precomputed", "zarr", "zarr3")
+HEAD_GET = ("HEAD", "GET")
 DATA = noise((10, 70, 80), "uint8")
 FILES = {
     "precomputed": ("info", "0/0-64_0-64_0-10"),
     "zarr": (".zattrs", "0/0/0/0"),
     "zarr3": ("zarr.json", "0/c/0/0/0"),
 }
+
+
+class Counting:
+    """A source that counts its reads, and is not on this machine."""
+
+    def __init__(self, dtype: str = "uint8", kind: Literal["image", "labels"] = "image") -> None:
+        self.spec = voxome.VolumeSpec.of(DATA.shape, dtype, kind=kind)
+        self.reads = 0
+
+    def read(self, box: Box) -> NDArray[Any]:
+        self.reads += 1
+        return DATA[box.within(self.spec.domain)].astype(self.spec.dtype)
 
 
 class Failing:
@@ -98,7 +113,7 @@ def test_trouble_of_a_store_is_no_missing_chunk(client: httpx.Client, dialect: s
             assert set(answer.json()) == {"message"}
             assert "secret" not in answer.text
             assert answer.headers["cache-control"] == "no-store"
-        assert client.head(f"/{dialect}/{name}/{chunk}").status_code == 503
+        assert client.head(f"/{dialect}/{name}/{chunk}", headers={"If-Match": '"x"'}).status_code == 503
     for file in FILES[dialect]:
         assert client.get(f"/{dialect}/missing/{file}").status_code == 503
 
@@ -178,6 +193,44 @@ def test_ranges_and_validators_work_for_chunks_and_metadata(client: httpx.Client
         for value, part in {"bytes=3-9": slice(3, 10), "bytes=5-": slice(5, None), "bytes=-4": slice(-4, None)}.items():
             answer = client.get(path, headers={"Range": value})
             assert (answer.status_code, answer.content) == (206, whole.content[part])
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_head_of_a_chunk_reads_no_store(dialect: str, cached: bool) -> None:
+    source, paths = Counting(), (f"/{dialect}/em/{FILES[dialect][1]}", f"/s3/{dialect}/em/{FILES[dialect][1]}")
+    with closing(open_cache()) as cache:
+        sources = Sources(cache)
+        sources.add("em", source, caching=Caching(enabled=cached))
+        sources.add("lab/em", source, Rights(readers=frozenset({"lab"})))
+        with serving(sources, (*DIALECTS, "s3")) as url, closing(httpx.Client(base_url=url)) as client:
+            cold = [client.head(path, headers={"Range": "bytes=0-1"}) for path in paths]
+            assert client.head(f"/{dialect}/em/0/nothing").status_code == 404
+            assert client.head(f"/{dialect}/lab/em/{FILES[dialect][1]}").status_code == 401
+            assert [client.head(path, headers={"If-None-Match": "*"}).status_code for path in paths] == [304, 304]
+            assert source.reads == 0
+            whole = [client.get(path) for path in paths]
+            reads = source.reads
+            warm = [client.head(path) for path in paths]
+            assert source.reads == reads
+            for before, full, after in zip(cold, whole, warm, strict=True):
+                assert before.status_code == full.status_code == after.status_code == 200
+                for name in ("content-length", "content-type", "accept-ranges", "cache-control"):
+                    assert before.headers[name] == full.headers[name] == after.headers[name]
+                assert "etag" not in before.headers
+                assert after.headers.get("etag") == (full.headers["etag"] if cached else None)
+            tag = whole[0].headers["etag"]
+            assert client.head(paths[0], headers={"If-None-Match": tag}).status_code == 304
+            assert client.head(paths[0], headers={"If-Match": '"other"'}).status_code == 412
+
+
+def test_head_of_a_chunk_whose_length_depends_on_its_voxels_reads_it() -> None:
+    source, sources = Counting("uint64", "labels"), Sources()
+    sources.add("em", source)
+    with serving(sources, DIALECTS) as url:
+        head, whole = (httpx.request(method, f"{url}/precomputed/em/{FILES['precomputed'][1]}") for method in HEAD_GET)
+        assert head.headers["content-length"] == str(len(whole.content))
+        assert head.headers["etag"] == whole.headers["etag"]
+        assert source.reads == 2
 
 
 def test_writes_are_refused(client: httpx.Client, dialect: str) -> None:

@@ -102,17 +102,18 @@ class ChunkCache:
         """
         if box not in array.grid.domain:
             raise InvalidBox(f"box {box} is not inside {array.grid.domain}")
-        first, *others = islice(array.grid.touching(box), 2)
-        if not others:
-            chunk_box = array.grid[first].write
-            for found in self._find(array, [first]):
-                return found[1].voxels[box.within(chunk_box)]
-        out = np.empty(box.shape, array.dtype)
-        for index, chunk in self._find(array, array.grid.touching(box)):
-            chunk_box = array.grid[index].write
-            part = chunk_box & box
-            out[part.within(box)] = chunk.voxels[part.within(chunk_box)]
-        return out
+        return _assemble(array, box, self._find(array, array.grid.touching(box)))
+
+    def read_at_hand(self, array: CachedArray, box: Box) -> NDArray[Any] | None:
+        """Return the voxels of a box that is not empty, if the cache has all of them, else None."""
+        chunks = []
+        for index in array.grid.touching(box):
+            found = self._look_up(array, index).fresh
+            if found is None:
+                return None
+            chunks.append((index, found.chunk))
+        record("hit")
+        return _assemble(array, box, chunks)
 
     def note_read(self, array: CachedArray, box: Box) -> None:
         """Fetch the chunks beside a box that a client has read, when nobody waits for the source."""
@@ -290,6 +291,20 @@ class ChunkCache:
     def _count(self, array: CachedArray, result: Result) -> None:
         array.counters.add(_COUNTERS[result])
         record(_STATUS.get(result, result))
+
+
+def _assemble(array: CachedArray, box: Box, chunks: Iterable[tuple[int, CachedChunk]]) -> NDArray[Any]:
+    """Return the voxels of a box from all chunks that it touches; those of a single chunk are not copied."""
+    out: NDArray[Any] | None = None
+    for index, chunk in chunks:
+        chunk_box = array.grid[index].write
+        part = chunk_box & box
+        if part == box:
+            return chunk.voxels[box.within(chunk_box)]
+        out = np.empty(box.shape, array.dtype) if out is None else out
+        out[part.within(box)] = chunk.voxels[part.within(chunk_box)]
+    assert out is not None
+    return out
 
 
 def _wait_for(flights: Sequence[Future[_Found]], timeout_s: float) -> None:

@@ -12,17 +12,17 @@ from starlette.routing import BaseRoute, Route
 
 from voxome.contracts.abilities import ability
 from voxome.contracts.spec import VolumeSpec
-from voxome.contracts.volume_files import ChunkFile, SupportsVolumeFiles, VolumeFiles
+from voxome.contracts.volume_files import SupportsVolumeFiles, VolumeFiles
 from voxome.errors import InvalidInput, NotFound, UnsupportedFormat
 from voxome.registry import load
 from voxome.relay.accounts import PUBLIC, Caller
+from voxome.relay.dialects.chunk_answer import ChunkAnswer
 from voxome.relay.dialects.chunks import MOST_BYTES, served_chunk
 from voxome.relay.dialects.file_writes import WritableFile
 from voxome.relay.files import FileAnswer, file_response
 from voxome.relay.http import NOT_KEPT, endpoint
 from voxome.relay.permitted import PermittedSources
 from voxome.relay.relay import Relay
-from voxome.relay.source_errors import SourceUnavailable
 from voxome.relay.source_names import split_version
 
 JSON = "application/json"
@@ -148,8 +148,8 @@ class VolumeFilesDialect:
                 return WritableFile(sources, name, rest, files, chunk, description)
         raise NotFound(f"there is no {self._prefix}/{path}: only chunks of volumes and their metadata can be written")
 
-    def find(self, sources: PermittedSources, path: str) -> tuple[str, FileAnswer]:
-        """Return the file ``NAME/PATH``, with the name of its source.
+    def find(self, sources: PermittedSources, path: str) -> tuple[str, FileAnswer | ChunkAnswer]:
+        """Return the file ``NAME/PATH``, with the name of its source; a chunk is read when its content is needed.
 
         Raises
         ------
@@ -175,7 +175,7 @@ class VolumeFilesDialect:
             if name in self._relay.sources:
                 yield name, "/".join(parts[count:])
 
-    def file(self, sources: PermittedSources, name: str, path: str) -> FileAnswer | None:
+    def file(self, sources: PermittedSources, name: str, path: str) -> FileAnswer | ChunkAnswer | None:
         """Return the file `path` of a source; None if it has none.
 
         Raises
@@ -188,7 +188,7 @@ class VolumeFilesDialect:
         files = self.files(sources, name)
         chunk = files.find(path)
         if chunk is not None:
-            return FileAnswer(self._encode(files, chunk, sources, name))
+            return ChunkAnswer(sources, name, files, chunk)
         content = self._description(sources, name, path)
         return None if content is None else FileAnswer(content, JSON)
 
@@ -227,9 +227,3 @@ class VolumeFilesDialect:
         most = min(MOST_BYTES, self._relay.largest_cutout_bytes)
         chunk = served_chunk(spec, together=self._together, most_bytes=most)
         return spec.replace(read_chunk=chunk, write_chunk=chunk, encoding=self._encoding, attributes={})
-
-    def _encode(self, files: VolumeFiles, chunk: ChunkFile, sources: PermittedSources, name: str) -> bytes | memoryview:
-        try:
-            return files.encode(chunk, sources.read(name, chunk.box, level=chunk.level))
-        except InvalidInput as error:  # the box is not the caller's choice
-            raise SourceUnavailable(f"the source {name} cannot be read; see the log of the server") from error

@@ -42,6 +42,11 @@ class StoredFile:
         return self.found.etag
 
     @property
+    def known_etag(self) -> str:
+        """The validator."""
+        return self.etag
+
+    @property
     def size(self) -> int:
         """Number of bytes."""
         return self.found.status.st_size

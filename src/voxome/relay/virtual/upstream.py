@@ -141,6 +141,11 @@ class VirtualUpstream:
         """Whether all stored sources from which it is computed are on this machine."""
         return all(one.is_local for one in self.inputs.values())
 
+    @property
+    def is_at_hand(self) -> bool:
+        """Whether its voxels are in files of this machine; never, as they are computed."""
+        return False
+
     @cached_property
     def depth(self) -> int:
         """Number of layers, each over the next, down to a stored source."""

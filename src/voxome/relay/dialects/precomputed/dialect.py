@@ -40,6 +40,7 @@ from voxome.errors import InvalidBox, UnsupportedFormat
 from voxome.registry import load
 from voxome.relay.accounts import PUBLIC, Caller
 from voxome.relay.collections import PermittedCollections
+from voxome.relay.dialects.chunk_answer import ChunkAnswer
 from voxome.relay.dialects.volume_files import JSON, VolumeFilesDialect
 from voxome.relay.files import FileAnswer
 from voxome.relay.permitted import PermittedSources
@@ -106,7 +107,7 @@ class PrecomputedDialect(VolumeFilesDialect):
         }
         return {folder: folder for folder, exists in has.items() if exists}
 
-    def file(self, sources: PermittedSources, name: str, path: str) -> FileAnswer | None:
+    def file(self, sources: PermittedSources, name: str, path: str) -> FileAnswer | ChunkAnswer | None:
         """Return a file of the volume, or of a folder beside its voxels; None if it has none."""
         folder, _, rest = path.partition("/")
         if folder == _MESH:
