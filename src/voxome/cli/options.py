@@ -73,6 +73,9 @@ VoxelSize = Annotated[
     ),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Run even if a tool rejects its inputs as unsuitable.")]
+AllowNetwork = Annotated[
+    bool, typer.Option("--allow-network", help="Fetch documents from the network to which the workflow refers.")
+]
 Unfinished = Annotated[bool, typer.Option("--force", help="Take what an interrupted run has not finished.")]
 Source = Annotated[str, typer.Argument(help="URI or path of the source.", autocompletion=uris)]
 Destination = Annotated[str, typer.Argument(help="URI of the destination, such as zarr://PATH.", autocompletion=uris)]

@@ -9,6 +9,7 @@ import typer
 from voxome.cli.console import Json, print_stderr, show_json, size_text
 from voxome.cli.into import Into, IntoDrop, IntoExisting, IntoLevels, IntoVerify, read_copies
 from voxome.cli.options import (
+    AllowNetwork,
     Blocks,
     BoxText,
     CoreWorkers,
@@ -28,6 +29,7 @@ from voxome.cli.options import (
     read_options,
 )
 from voxome.cli.table import show_table
+from voxome.config.settings import configure
 from voxome.geometry.notation import comma_text
 
 if TYPE_CHECKING:
@@ -60,11 +62,15 @@ def plan_workflow(
     options: RunOptions,
     store: str | None,
     workers: int | None,
+    *,
+    allow_network: bool,
 ) -> tuple[Plan, RunArguments]:
     """Plan a workflow with the arguments of the command line; those of a job file come with the plan."""
     from voxome.workflow.cwl import load
     from voxome.workflow.plan import make_plan
 
+    if allow_network:
+        configure(allow_network=True)
     graph = load(workflow)
     arguments = read_arguments(graph, workflow, job, settings, options, store, workers)
     return make_plan(graph, arguments.inputs, arguments.options), arguments
@@ -101,6 +107,7 @@ def plan(
     existing: IntoExisting = False,
     truth: Truth = None,
     fresh: Fresh = False,
+    allow_network: AllowNetwork = False,
     json: Json = False,
 ) -> None:
     """Check a run and print its steps, blocks, voxels to read, memory and disk, without starting it.
@@ -112,7 +119,7 @@ def plan(
     from voxome.engines.choice import parse_engine_options
     from voxome.workflow.preview import preview as preview_run
 
-    plan, arguments = plan_workflow(workflow, job, settings, options, store, workers)
+    plan, arguments = plan_workflow(workflow, job, settings, options, store, workers, allow_network=allow_network)
     preview = preview_run(
         plan,
         out=out,

@@ -10,6 +10,7 @@ import typer
 from voxome.cli.console import Json, print_stderr, show_json, size_text
 from voxome.cli.into import Into, IntoDrop, IntoExisting, IntoLevels, IntoVerify, read_copies
 from voxome.cli.options import (
+    AllowNetwork,
     Blocks,
     BoxText,
     CoreWorkers,
@@ -51,6 +52,7 @@ def run(
     existing: IntoExisting = False,
     truth: Truth = None,
     fresh: Fresh = False,
+    allow_network: AllowNetwork = False,
     json: Json = False,
 ) -> None:
     """Run a workflow over a volume of any size, block by block; rerun the same command to resume.
@@ -66,7 +68,7 @@ def run(
     from voxome.workflow.preview import preview as preview_run
     from voxome.workflow.run import run_plan
 
-    plan, arguments = plan_workflow(workflow, job, settings, options, store, workers)
+    plan, arguments = plan_workflow(workflow, job, settings, options, store, workers, allow_network=allow_network)
     choices: dict[str, Any] = {
         "out": out,
         "store": arguments.store,

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from voxome.errors import InvalidInput, NotFound
+from voxome.config.settings import settings
+from voxome.errors import InvalidInput, NotFound, VoxomeError
 from voxome.extras import require
 from voxome.workflow.cwl_files import file_address, is_file
 from voxome.workflow.cwl_subset import (
@@ -91,20 +94,27 @@ def _parse(path: str) -> Any:
     from cwltool.workflow import default_make_tool
     from schema_salad.exceptions import SchemaSaladException
 
+    from voxome.workflow.documents import NETWORK, DocumentFetcher
+
     file = path.partition("#")[0]
     if Path(file).is_dir():
         raise InvalidInput(f"{file} is a folder; expected the path of a CWL file")
     if not urlsplit(file).scheme and not Path(file).is_file():
         raise NotFound(f"{file} does not exist; expected the path of a CWL file")
+    allowed = settings().allow_network or bool(urlsplit(file).scheme)
     context = LoadingContext({"doc_cache": False, "construct_tool_object": default_make_tool})
+    context.fetcher_constructor = partial(DocumentFetcher, allow_network=allowed)
     with _quiet():
         try:
             return load_tool(path, context)
         except RecursionError as error:
             raise InvalidInput(f"{file} contains itself as a step") from error
+        except VoxomeError:
+            raise
         except Exception as error:
             if isinstance(error, SchemaSaladException | OSError) or type(error).__module__.startswith("cwl"):
-                raise InvalidInput(f"{file} is not valid CWL:\n{error}") from error
+                refused = not allowed and re.search(r"undefined reference to '\w+://(?!/)", str(error))
+                raise InvalidInput(f"{file} is not valid CWL:\n{error}{f'; {NETWORK}' if refused else ''}") from error
             if isinstance(error, ValueError | StopIteration):
                 raise InvalidInput(f"{file} is not CWL; expected cwlVersion, class, inputs, steps") from error
             raise

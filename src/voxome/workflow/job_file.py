@@ -86,8 +86,12 @@ def _load(file: Path) -> Mapping[Any, Any]:
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
+    from voxome.workflow.documents import require_bounded
+
     try:
-        values = YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8"))
+        text = file.read_text(encoding="utf-8")
+        require_bounded(text, str(file))
+        values = YAML(typ="safe", pure=True).load(text)
     except FileNotFoundError:
         raise NotFound(f"{file} does not exist; expected a job file: YAML or JSON with the workflow's inputs") from None
     except OSError as error:

@@ -1,0 +1,98 @@
+"""Documents of workflows: their size when aliases are expanded, and whether they may come from the network."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, ScalarEvent
+from schema_salad.fetcher import DefaultFetcher
+
+from voxome.errors import InvalidInput
+
+NETWORK = "documents on the network are fetched with --allow-network only (VOXOME_ALLOW_NETWORK=true)"
+"""Why a document is not fetched."""
+_MOST_BYTES = 1 << 24
+_MOST_VALUES = 1_000_000
+_DEEPEST = 200
+
+
+def require_bounded(text: str, name: str) -> None:
+    """Refuse YAML or JSON whose values would fill the memory: a few aliases of aliases stand for billions.
+
+    Parameters
+    ----------
+    text : str
+        The document; one that is not YAML is left to whoever reads it.
+    name : str
+        Its name, for messages.
+
+    Raises
+    ------
+    InvalidInput
+        If it has more than 16 MiB, a million values with all aliases expanded, or 200 levels.
+    """
+    if len(text) > _MOST_BYTES:
+        raise InvalidInput(f"{name} has {len(text):,} characters; a workflow or job file has at most {_MOST_BYTES:,}")
+    sizes: dict[str, int] = {}
+    open_nodes: list[tuple[str | None, int]] = [(None, 0)]
+    try:
+        for event in YAML(typ="safe", pure=True).parse(text):
+            if isinstance(event, CollectionStartEvent):
+                open_nodes.append((event.anchor, 0))
+                if len(open_nodes) > _DEEPEST:
+                    raise InvalidInput(f"{name} has more than {_DEEPEST} levels")
+                continue
+            if isinstance(event, CollectionEndEvent):
+                anchor, size = open_nodes.pop()
+            elif isinstance(event, ScalarEvent):
+                anchor, size = event.anchor, 0
+            elif isinstance(event, AliasEvent):
+                anchor, size = None, sizes.get(event.anchor, _MOST_VALUES)  # of what it is in, without an end
+            else:
+                continue
+            size += 1
+            if anchor is not None:
+                sizes[anchor] = size
+            above, total = open_nodes[-1]
+            open_nodes[-1] = (above, total + size)
+            if total + size > _MOST_VALUES:
+                raise InvalidInput(f"{name} has more than {_MOST_VALUES:,} values, with its aliases expanded")
+    except (YAMLError, RecursionError):
+        return
+
+
+class DocumentFetcher(DefaultFetcher):
+    """Fetches the documents that workflows refer to, for cwltool.
+
+    Parameters
+    ----------
+    cache, session
+        As schema-salad gives them.
+    allow_network : bool
+        Whether they may be on the network.
+    """
+
+    def __init__(self, cache: Any, session: Any, allow_network: bool = False) -> None:
+        super().__init__(cache, session)
+        self._allow_network = allow_network
+
+    def fetch_text(self, url: str, content_types: list[str] | None = None) -> str:
+        """Return a document, if it is of a plausible size."""
+        if not self._is_allowed(url):
+            raise InvalidInput(f"the workflow refers to {url}; {NETWORK}")
+        known = url in self.cache
+        text: str = super().fetch_text(url, content_types)
+        if known:  # schemas of CWL
+            return text
+        require_bounded(text, url.removeprefix("file://"))
+        return text
+
+    def check_exists(self, url: str) -> bool:
+        """Return whether there is a document; on the network there is none, unless that is allowed."""
+        return self._is_allowed(url) and bool(super().check_exists(url))
+
+    def _is_allowed(self, url: str) -> bool:
+        return self._allow_network or url in self.cache or urlsplit(url).scheme in ("file", "", "_")

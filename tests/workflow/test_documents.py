@@ -1,0 +1,65 @@
+"""Documents of workflows are of a plausible size, and come from the network only if that is allowed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import voxome
+from voxome.errors import InvalidInput
+from voxome.workflow.cwl import load
+from voxome.workflow.documents import require_bounded
+from voxome.workflow.job_file import read_job
+
+WORKFLOW = "cwlVersion: v1.2\nclass: Workflow\ninputs: {}\noutputs: {}\nsteps: {}\n"
+BOMB = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 40))
+
+
+def test_aliases_of_aliases_are_counted() -> None:
+    with pytest.raises(InvalidInput, match=r"more than 1,000,000 values"):
+        require_bounded(BOMB, "a.yml")
+    require_bounded("a: &a [1, 2]\nb: [*a, *a]\n", "a.yml")
+
+
+def test_a_value_that_contains_itself_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="values"):
+        require_bounded("a: &a [*a]\n", "a.yml")
+
+
+def test_levels_and_characters_are_limited() -> None:
+    with pytest.raises(InvalidInput, match="200 levels"):
+        require_bounded("[" * 300 + "]" * 300, "a.yml")
+    with pytest.raises(InvalidInput, match="characters"):
+        require_bounded(" " * (1 << 25), "a.yml")
+
+
+def test_what_is_no_yaml_is_left_to_its_reader() -> None:
+    require_bounded("a: [", "a.yml")
+
+
+def test_workflows_and_job_files_are_bounded(tmp_path: Path) -> None:
+    (tmp_path / "a.cwl").write_text(BOMB + WORKFLOW)
+    with pytest.raises(InvalidInput, match=r"a\.cwl has more than"):
+        load(tmp_path / "a.cwl")
+    (tmp_path / "b.cwl").write_text(WORKFLOW)
+    (tmp_path / "b.yml").write_text(BOMB)
+    with pytest.raises(InvalidInput, match=r"b\.yml has more than"):
+        read_job(tmp_path / "b.yml", tmp_path / "b.cwl", load(tmp_path / "b.cwl"))
+
+
+@pytest.mark.parametrize("reference", ["steps: {s: {run: 'http://127.0.0.1:9/a.cwl', in: {}, out: []}}", "$import"])
+def test_nothing_is_fetched_from_the_network_unless_that_is_allowed(tmp_path: Path, reference: str) -> None:
+    text = WORKFLOW.replace("steps: {}", reference)
+    if reference == "$import":
+        text = WORKFLOW.replace("inputs: {}", json.dumps({"inputs": {"$import": "http://127.0.0.1:9/a.yml"}})[1:-1])
+    (tmp_path / "a.cwl").write_text(text)
+    with pytest.raises(InvalidInput, match="with --allow-network only"):
+        load(tmp_path / "a.cwl")
+    voxome.configure(allow_network=True)
+    try:
+        with pytest.raises(InvalidInput, match=r"undefined reference|Error fetching|cannot connect|refused"):
+            load(tmp_path / "a.cwl")
+    finally:
+        voxome.configure(allow_network=None)
