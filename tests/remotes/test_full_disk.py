@@ -1,4 +1,4 @@
-"""A disk that takes no more: an error of ours, and nothing half-written that opens as whole."""
+"""A full disk: an error of ours, and nothing half-written that opens as whole."""
 
 from __future__ import annotations
 

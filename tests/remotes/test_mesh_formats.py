@@ -79,7 +79,7 @@ def test_quadrilaterals_are_split_into_triangles():
         ("1.obj", b"v 0 0\n"),
         ("1.obj", b"v a b c\n"),
         ("1.obj", b"\xff\xfe"),
-        ("1.drc", b"DRACO no more"),
+        ("1.drc", b"DRACO, cut"),
         ("1.drc", b"something else"),
     ],
 )

@@ -55,7 +55,7 @@ def warnings_of(found: dict[str, Any]) -> dict[str, int]:
 
 
 @pytest.mark.slow
-def test_nothing_is_said_while_the_voxels_are_the_same(labels: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_there_is_no_warning_while_the_voxels_are_the_same(labels: str, caplog: pytest.LogCaptureFixture) -> None:
     voxome.downsample(labels, levels=2)
     found = shapes(labels)
     assert set(warnings_of(found).values()) == {0}
@@ -102,7 +102,7 @@ def test_a_copy_elsewhere_is_not_compared(labels: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_without_a_version_nothing_is_said(labels: str, tmp_path: Path) -> None:
+def test_without_a_version_there_is_no_warning(labels: str, tmp_path: Path) -> None:
     volume = voxome.open(labels, expect=voxome.Volume)
     unknown = Provenance.now("meshes", LOCAL, "lab", "1", {}, [InputRecord("labels", labels)])
     for folder in ("mesh", "skeletons"):

@@ -35,7 +35,7 @@ def test_levels_and_characters_are_limited() -> None:
         require_bounded(" " * (1 << 25), "a.yml")
 
 
-def test_what_is_no_yaml_is_left_to_its_reader() -> None:
+def test_text_that_is_not_yaml_is_left_to_its_reader() -> None:
     require_bounded("a: [", "a.yml")
 
 

@@ -181,7 +181,7 @@ def test_an_offset_of_half_a_voxel_is_a_convention(bind: Bind) -> None:
     assert bind(membranes="corner.zarr").steps
 
 
-def test_a_voxel_size_is_asked_for_and_assumed_only_by_force(bind: Bind) -> None:
+def test_a_voxel_size_is_required_and_assumed_only_by_force(bind: Bind) -> None:
     make("bare", voxel_size_nm=None)
     assert any("raw has no voxel size" in problem for problem in problems(bind, raw="bare.zarr"))
     warnings = bind(RunOptions(force=True), raw="bare.zarr").warnings
@@ -191,7 +191,7 @@ def test_a_voxel_size_is_asked_for_and_assumed_only_by_force(bind: Bind) -> None
 
 
 @pytest.mark.parametrize("dtype", ["bool", "float32", "float64"])
-def test_membranes_from_0_to_1_are_taken_and_said_to_be_scaled(bind: Bind, dtype: str) -> None:
+def test_membranes_from_0_to_1_are_scaled_with_a_warning(bind: Bind, dtype: str) -> None:
     make("fractions", dtype)
     voxome.open("fractions.zarr", mode="r+", expect=voxome.Volume)[3:5] = 1
     plan = bind(membranes="fractions.zarr")

@@ -280,7 +280,7 @@ def test_levels_of_a_volume_that_has_changed_are_computed_again_on_request(tmp_p
     check(uri, data, "mean", 4, (0, 0, 0))
 
 
-def test_levels_beyond_those_that_are_asked_for_are_computed_again_too(tmp_path: Path) -> None:
+def test_levels_beyond_the_wanted_ones_are_computed_again_too(tmp_path: Path) -> None:
     uri, data = f"zarr://{tmp_path}/v.zarr", some_image((40, 40, 40))
     voxome.downsample(make(uri, data), levels=3)
     data[:8] = 0
