@@ -29,6 +29,7 @@ from voxome.redaction import RedactedFormatter
 from voxome.relay.access_log import open_log
 from voxome.relay.accounts import Accounts, Membership, Token, User
 from voxome.relay.app import create_app
+from voxome.relay.caching import Caching
 from voxome.relay.catalogue.memory import MemoryCatalogue
 from voxome.relay.dialect import open_dialects
 from voxome.relay.dialects.s3.keys import create_key_pair
@@ -37,7 +38,6 @@ from voxome.relay.rights import Rights
 from voxome.relay.secrets import digest
 from voxome.relay.serve import in_thread
 from voxome.relay.sources import Sources
-from voxome.relay.upstream import Caching
 from voxome.testing.strategies import noise
 
 DATA = noise((32, 32, 32), "uint8")

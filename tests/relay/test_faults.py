@@ -15,8 +15,8 @@ from standins.faulty_proxy import Alter, Answer, Cut, FaultyProxy, Stall
 
 import voxome
 from voxome.relay.cache.chunk_cache import ChunkCache
+from voxome.relay.caching import Caching
 from voxome.relay.sources import Sources
-from voxome.relay.upstream import Caching
 from voxome.testing.strategies import noise
 
 DATA = noise((128, 64, 64), "uint8")

@@ -22,8 +22,8 @@ from relay.serving import serving
 from standins.faulty_proxy import Alter, FaultyProxy
 
 import voxome
+from voxome.relay.caching import Caching
 from voxome.relay.sources import Sources
-from voxome.relay.upstream import Caching
 
 pytestmark = pytest.mark.slow
 SHAPE = (64, 64, 64)

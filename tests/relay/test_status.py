@@ -17,6 +17,7 @@ from relay.serving import as_user, stored
 from voxome.errors import StoreError
 from voxome.relay.accounts import Accounts, Membership, Token, User
 from voxome.relay.app import create_app
+from voxome.relay.caching import Caching
 from voxome.relay.catalogue.memory import MemoryCatalogue
 from voxome.relay.dialect import open_dialects
 from voxome.relay.operation import Operation
@@ -26,7 +27,6 @@ from voxome.relay.rights import Rights
 from voxome.relay.secrets import digest
 from voxome.relay.serve import in_thread
 from voxome.relay.sources import Sources
-from voxome.relay.upstream import Caching
 from voxome.testing.strategies import noise
 
 SECRET = "s3://key:password@store.example/em"

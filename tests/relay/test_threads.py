@@ -17,9 +17,9 @@ from standins.faulty_proxy import FaultyProxy, Stall
 
 import voxome
 from voxome.errors import StoreError
+from voxome.relay.caching import Caching
 from voxome.relay.sources import Sources
 from voxome.relay.threads import RequestThreads, waiting
-from voxome.relay.upstream import Caching
 from voxome.testing.strategies import noise
 
 DATA = noise((32, 32, 32), "uint8")

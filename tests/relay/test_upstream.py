@@ -21,10 +21,11 @@ from voxome.errors import InvalidInput, NotFound, StoreError
 from voxome.geometry import Box
 from voxome.relay.cache.chunk_cache import ChunkCache
 from voxome.relay.cache.status import cache_status, recording
+from voxome.relay.caching import Caching
+from voxome.relay.origin import Origin
 from voxome.relay.rights import Rights
 from voxome.relay.source_errors import SourceUnavailable
 from voxome.relay.sources import Sources
-from voxome.relay.upstream import Caching, Upstream
 from voxome.resources.open import create_source
 from voxome.testing.strategies import noise
 
@@ -206,7 +207,7 @@ def test_the_wall_clock_may_be_set(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         with closing(open_cache(tmp_path / "cache")) as cache:
             sources = Sources(cache)
             sources.add("em", store, caching=Caching(True, ttl_s=10))
-            sources._entries["em"].identity = "the same at each start"
+            sources._upstreams["em"].origin.identity = "the same at each start"
             sources.read("em", ONE)
             sources.read("em", ONE)
     assert len(store.boxes) == 1
@@ -224,7 +225,7 @@ def test_after_a_start_of_the_machine_time_goes_by_the_wall_clock(
         with closing(open_cache(tmp_path / "cache")) as cache:
             sources = Sources(cache)
             sources.add("em", store, caching=Caching(True, ttl_s=10))
-            sources._entries["em"].identity = "the same at each start"
+            sources._upstreams["em"].origin.identity = "the same at each start"
             sources.read("em", ONE)
         reads.append(len(store.boxes))
     assert reads == [1, 1, 1, 2]
@@ -357,7 +358,7 @@ def test_a_read_of_a_store_that_does_not_answer_is_given_up_in_time(
     store, release = Store(), Event()
     store.before_read = lambda: wait_for(release)
     sources = Sources(cache)
-    monkeypatch.setattr(Upstream, "is_remote", True)
+    monkeypatch.setattr(Origin, "is_remote", True)
     sources.add("em", store, caching=Caching(cached, timeout_s=0.1))
     with pytest.raises(SourceUnavailable) as raised:
         sources.read("em", ONE)

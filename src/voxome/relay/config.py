@@ -38,9 +38,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from voxome.contracts.validation import describe_problem
 from voxome.errors import InvalidInput, UnknownName
 from voxome.relay.accounts import PUBLIC
+from voxome.relay.caching import CACHE_REMOTE, Caching
 from voxome.relay.limits import DEFAULT_LIMITS, Limits
 from voxome.relay.rights import Rights
-from voxome.relay.upstream import CACHE_REMOTE, Caching
 from voxome.relay.virtual.recipe import Recipe
 
 Positive = Annotated[int, Field(ge=1)]

@@ -35,13 +35,13 @@ from voxome.relay.collections import Collections
 from voxome.relay.config import CacheConfig, RelayConfig, SourceConfig
 from voxome.relay.dialect import open_dialects
 from voxome.relay.operation import Operation
+from voxome.relay.origin import is_edited
 from voxome.relay.processes import ProcessTable
 from voxome.relay.rates import RateTable
 from voxome.relay.relay import Relay
 from voxome.relay.rights import Rights
 from voxome.relay.secrets import digest
 from voxome.relay.sources import Sources
-from voxome.relay.upstream import is_edited
 from voxome.relay.virtual.adding import add_sources
 from voxome.relay.virtual.slots import ComputeSlots
 from voxome.relay.writes.flusher import Flusher

@@ -20,8 +20,8 @@ from voxome.errors import StoreError
 from voxome.geometry import Box
 from voxome.relay.cache.chunk_cache import ChunkCache
 from voxome.relay.cache.status import recording
+from voxome.relay.caching import Caching
 from voxome.relay.sources import Sources
-from voxome.relay.upstream import Caching, Upstream
 from voxome.testing.strategies import noise
 
 EDGE, CELLS = 64, 5
@@ -49,7 +49,7 @@ def wait_until(reached: Callable[[], bool]) -> None:
 
 
 def total(sources: Sources, name: str) -> float:
-    return sources._entries["em"].counters[name]
+    return sources.counters("em")[name]
 
 
 def read(sources: Sources, *cell: int) -> str:
@@ -160,8 +160,7 @@ def test_only_sources_behind_a_network_are_prefetched_by_default() -> None:
     sources = Sources()
     for name, uri in {"near": stored(noise((9, 9, 9), "uint8")), "far": "zarr://http://store.example/em"}.items():
         sources.add(name, uri)
-    entries: dict[str, Upstream] = sources._entries
-    assert (entries["near"].prefetches, entries["far"].prefetches) == (False, True)
+    assert [sources.find(name).prefetches for name in ("near", "far")] == [False, True]
 
 
 def test_in_a_row_of_relays_only_the_first_prefetches() -> None:
@@ -171,7 +170,7 @@ def test_in_a_row_of_relays_only_the_first_prefetches() -> None:
         url = stack.enter_context(serving(behind, ["zarr"]))
         for _ in range(3):
             url = stack.enter_context(relay_at(free_port(), "em", f"zarr://{url}/zarr/em/0", memory=2**26))
-        read_bytes = behind._entries["em"].counters
+        read_bytes = behind.counters("em")
         answer = httpx.get(f"{url}/raw/em/cutout?box=128:192,128:192,128:192", timeout=30)
         assert answer.status_code == 200
         wait_until(lambda: read_bytes["read_bytes"] == 7 * EDGE**3)

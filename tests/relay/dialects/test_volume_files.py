@@ -18,9 +18,9 @@ from relay.serving import as_user, pyramid, serving, stored
 import voxome
 from voxome.errors import CorruptData, InvalidInput, StoreError
 from voxome.geometry import Box
+from voxome.relay.caching import Caching
 from voxome.relay.rights import Rights
 from voxome.relay.sources import Sources
-from voxome.relay.upstream import Caching
 from voxome.testing.strategies import noise
 
 DIALECTS = ("precomputed", "zarr", "zarr3")

@@ -19,9 +19,9 @@ from relay.virtual.tools import installed
 
 import voxome
 from voxome.errors import CorruptData, StoreError
+from voxome.relay.caching import Caching
 from voxome.relay.rights import Rights
 from voxome.relay.sources import Sources
-from voxome.relay.upstream import Caching
 from voxome.relay.virtual.recipe import Recipe
 from voxome.testing.strategies import noise
 

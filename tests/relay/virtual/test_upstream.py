@@ -23,10 +23,10 @@ from voxome.errors import CorruptData, InvalidInput, NotFound, ReadOnly, StoreEr
 from voxome.geometry import Box
 from voxome.relay.cache.chunk_cache import ChunkCache
 from voxome.relay.cache.counters import SourceCounters
+from voxome.relay.caching import Caching
 from voxome.relay.rights import PUBLIC_READ, Rights
 from voxome.relay.source_errors import SourceUnavailable
 from voxome.relay.sources import Sources
-from voxome.relay.upstream import Caching
 from voxome.relay.virtual.recipe import Recipe
 from voxome.relay.virtual.slots import ComputeSlots
 from voxome.resources.open import open_source
@@ -116,7 +116,7 @@ def test_a_write_computes_only_the_chunks_again_whose_halo_it_touches() -> None:
 
 
 def counts(sources: Sources, name: str) -> SourceCounters:
-    return sources._entries[name].counters
+    return sources.counters(name)
 
 
 def test_a_write_during_the_computation_is_never_missed() -> None:
@@ -197,7 +197,7 @@ def test_what_is_computed_from_stale_chunks_is_not_kept_as_fresh() -> None:
 
     store.before_read = fail
     assert_array_equal(sources.read("over", WHOLE), over(old))
-    sources._entries["em"].caching = Caching(True, ttl_s=1e6)  # no later epoch
+    sources._upstreams["em"]._checks.caching = Caching(True, ttl_s=1e6)  # no later epoch
     assert_array_equal(sources.read("over", WHOLE), over(old))
     store.before_read, store.voxels = lambda: None, 255 - store.voxels
     assert_array_equal(sources.read("over", WHOLE), over(store.voxels))

@@ -33,7 +33,7 @@ def sources() -> Iterator[Sources]:
 
 
 def layer(sources: Sources, name: str) -> VirtualUpstream:
-    entry = sources._entry(name)
+    entry = sources.find(name)
     assert isinstance(entry, VirtualUpstream)
     return entry
 

@@ -80,7 +80,7 @@ def test_two_processes_and_a_restart_compute_a_chunk_once(tmp_path: Path) -> Non
                 sources.add("em", uri)
                 add_layers(sources)
                 check(sources, noise(SHAPE, "uint8"))
-                misses += sources._entries["near"].counters["misses"]
+                misses += sources.counters("near")["misses"]
     assert misses == 1
 
 

@@ -12,9 +12,9 @@ from relay.cache.caches import SHAPE, Store
 
 from voxome.geometry import Box
 from voxome.relay.cache.chunk_cache import ChunkCache
+from voxome.relay.caching import Caching
 from voxome.relay.rights import Rights
 from voxome.relay.sources import Sources
-from voxome.relay.upstream import Caching
 from voxome.relay.writes.flusher import Flusher
 from voxome.relay.writes.index import Backlog
 from voxome.relay.writes.journal import Journal

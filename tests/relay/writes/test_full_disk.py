@@ -17,9 +17,9 @@ from relay.writes.journals import LAB, MIB, Upstream, flushing, wait_until, wait
 
 import voxome
 from voxome.geometry import Box
+from voxome.relay.caching import Caching
 from voxome.relay.source_errors import StorageFull
 from voxome.relay.sources import Sources
-from voxome.relay.upstream import Caching
 from voxome.relay.writes.journal import Journal, recover
 from voxome.testing.strategies import noise
 

@@ -17,8 +17,8 @@ from voxome.geometry import Box
 from voxome.relay.box_locks import SharedBoxLocks
 from voxome.relay.cache.generations import Generations
 from voxome.relay.cache.index import DiskIndex
+from voxome.relay.caching import Caching
 from voxome.relay.sources import Sources
-from voxome.relay.upstream import Caching
 from voxome.relay.writes.flusher import Flusher
 from voxome.relay.writes.journal import Journal
 from voxome.testing.strategies import noise

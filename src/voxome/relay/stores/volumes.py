@@ -15,8 +15,9 @@ from voxome.errors import NotFound, VoxomeError
 from voxome.relay.cache.generations import Generations
 from voxome.relay.cache.states import SourceState, SourceStates
 from voxome.relay.rights import Rights
+from voxome.relay.source_entry import Guard
 from voxome.relay.stores.store import Store
-from voxome.relay.upstream import Guard, Upstream
+from voxome.relay.upstream import Upstream
 from voxome.resources.open import open_source
 
 METADATA = frozenset({"zarr.json", ".zarray", ".zattrs", ".zgroup", ".zmetadata"})

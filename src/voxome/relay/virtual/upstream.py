@@ -23,9 +23,10 @@ from voxome.geometry import Box
 from voxome.relay.cache.array import CachedArray
 from voxome.relay.cache.counters import SourceCounters
 from voxome.relay.cache.generations import Generations
+from voxome.relay.caching import Caching
 from voxome.relay.rights import Rights
+from voxome.relay.source_entry import ReadableSource, SourceEntry, SourceStatus
 from voxome.relay.threads import waiting
-from voxome.relay.upstream import Caching, ReadableSource, SourceStatus, Upstream
 from voxome.relay.virtual.planned import InputLevel, PlannedLevel, plan_level
 from voxome.relay.virtual.recipe import CheckedRecipe
 from voxome.relay.virtual.slots import ComputeSlots
@@ -37,7 +38,7 @@ MOST_VARIANTS = 32
 _ATTEMPTS = 5
 _LOG = logging.getLogger(__name__)
 
-ReadEntry = Callable[["Upstream | VirtualUpstream", Box, int], NDArray[Any]]
+ReadEntry = Callable[[SourceEntry, Box, int], NDArray[Any]]
 """Returns the voxels of a box of a level of an entry, through the cache."""
 
 
@@ -74,7 +75,7 @@ class VirtualUpstream:
         Name of the layer.
     recipe : CheckedRecipe
         Tool, parameters and output.
-    inputs : mapping of str to Upstream or VirtualUpstream
+    inputs : mapping of str to SourceEntry
         Inputs that are volumes.
     read : function
         Reads them.
@@ -92,7 +93,7 @@ class VirtualUpstream:
         self,
         name: str,
         recipe: CheckedRecipe,
-        inputs: Mapping[str, Upstream | VirtualUpstream],
+        inputs: Mapping[str, SourceEntry],
         read: ReadEntry,
         rights: Rights,
         caching: Caching,
@@ -282,7 +283,7 @@ class VirtualUpstream:
         volumes = {name: self._input_level(name, one, number) for name, one in self.inputs.items()}
         return plan_level(self.name, self.recipe, volumes, others, self._slots)
 
-    def _input_level(self, name: str, entry: Upstream | VirtualUpstream, number: int) -> InputLevel:
+    def _input_level(self, name: str, entry: SourceEntry, number: int) -> InputLevel:
         source, array = entry.open_level(number), entry.array(number)
         if source is None or array is None:
             raise StoreError(f"level {number} of the input {name} no longer exists")

@@ -23,6 +23,7 @@ import voxome
 from voxome.contracts.abilities import SupportsLevels, ability
 from voxome.errors import InvalidInput, NotFound
 from voxome.geometry import Box
+from voxome.relay.caching import Caching
 from voxome.relay.catalogue.memory import MemoryCatalogue
 from voxome.relay.catalogue.sql import SqlCatalogue
 from voxome.relay.config import RelayConfig, parse_config
@@ -32,7 +33,6 @@ from voxome.relay.opening import opened, prepared
 from voxome.relay.rights import PUBLIC_READ, Rights
 from voxome.relay.serve import in_thread
 from voxome.relay.sources import Sources
-from voxome.relay.upstream import Caching
 from voxome.resources.open import create_source
 from voxome.testing.strategies import noise
 

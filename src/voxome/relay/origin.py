@@ -1,0 +1,88 @@
+"""Where a source comes from: its URI, from which it is opened, or an object."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from contextlib import AbstractContextManager, nullcontext
+from functools import cached_property
+
+from voxome.contracts.abilities import SupportsRecognise
+from voxome.contracts.source import VolumeSource
+from voxome.contracts.uri import Uri
+from voxome.relay.source_entry import ReadableSource
+from voxome.relay.threads import waiting
+from voxome.resources.open import canonical, locate, open_source
+from voxome.resources.recognition import get_remote
+
+_LIVE = frozenset({"memory", "proofread"})
+"""Schemes of sources whose voxels change by more than writes to them."""
+_EDITED = frozenset({"proofread"})
+"""Schemes of sources that are edited, not written."""
+
+
+class Origin:
+    """A URI or an object, and what is known of it before it is opened.
+
+    Parameters
+    ----------
+    source : str or ReadableSource
+        The URI or the object.
+    """
+
+    def __init__(self, source: str | ReadableSource) -> None:
+        self._uri = source if isinstance(source, str) else ""
+        self._given: ReadableSource | None = None if isinstance(source, str) else source
+        self._random = secrets.token_hex(16)
+
+    @cached_property
+    def identity(self) -> str:
+        """Digest of the URI, the same for all its spellings and in all processes; random for an object."""
+        if not self._uri:
+            return self._random
+        return hashlib.sha256(canonical(locate(self._uri).reveal()).reveal().encode()).hexdigest()[:32]
+
+    @cached_property
+    def is_remote(self) -> bool:
+        """Whether its store is behind a network, and its voxels change only by writes to them."""
+        if not self._uri:
+            return False
+        located = locate(self._uri)
+        local = "://" not in located.path and isinstance(get_remote(located.scheme), SupportsRecognise)
+        return not local and located.scheme not in _LIVE
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is on this machine."""
+        return "://" not in locate(self._uri).path if self._uri else True
+
+    @property
+    def is_at_hand(self) -> bool:
+        """Whether its voxels are in files of this machine."""
+        return bool(self._uri) and self.is_local and not self.is_remote
+
+    @property
+    def may_change(self) -> bool:
+        """Whether it has to be checked: a computed object has no version, and never changes."""
+        return self._given is None or isinstance(self._given, VolumeSource)
+
+    def open(self, *, writable: bool) -> ReadableSource:
+        """Return the source, opened for writing if that is wanted and it is not changed by edits instead.
+
+        Raises
+        ------
+        VoxomeError, OSError
+            If it cannot be opened.
+        """
+        if self._given is not None:
+            return self._given
+        return open_source(self._uri, mode="r+" if writable and not is_edited(self._uri) else "r")
+
+    def waiting(self) -> AbstractContextManager[None]:
+        """Return the context in which a request reads or writes the store, and lets others work if that is remote."""
+        return waiting(self.identity) if self.is_remote else nullcontext()
+
+
+def is_edited(uri: str) -> bool:
+    """Return whether the voxels of a URI change by edits of segments, for which it is not opened for writing."""
+    return Uri.parse(uri).scheme in _EDITED

@@ -1,0 +1,96 @@
+"""Writes to a source: into its store, or first into the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+
+import numpy as np
+
+from voxome.contracts.source import VolumeSource
+from voxome.geometry import Box
+from voxome.relay.box_locks import SupportsHold
+from voxome.relay.cache.generations import Generations
+from voxome.relay.source_errors import journal_errors, store_errors
+from voxome.relay.upstream import Upstream
+from voxome.relay.writes.frame import Voxels
+from voxome.relay.writes.replay import written_box
+from voxome.relay.writes.write_back import WriteBack
+
+
+class SourceWriter:
+    """Writes voxels of sources, after which nothing older is served.
+
+    Parameters
+    ----------
+    generations : Generations
+        By which what is cached becomes invalid.
+    locks : SupportsHold
+        Locks on boxes that are written.
+    writes : WriteBack or None
+        The journal, for sources whose writes are confirmed before their stores have them.
+    """
+
+    def __init__(self, generations: Generations, locks: SupportsHold, writes: WriteBack | None) -> None:
+        self._generations, self._locks, self._writes = generations, locks, writes
+
+    def write(
+        self,
+        name: str,
+        entry: Upstream,
+        source: VolumeSource,
+        level: int,
+        box: Box,
+        voxels: Voxels,
+        check: Callable[[], None] | None,
+    ) -> None:
+        """Write the voxels of a box, into the journal while earlier writes to the volume wait there.
+
+        Parameters
+        ----------
+        name : str
+            Name of the source.
+        entry : Upstream
+            The source.
+        source : VolumeSource
+            Its level.
+        level : int
+            Number of the level.
+        box : Box
+            Where the voxels are, in the coordinates of the level.
+        voxels : Voxels
+            The voxels.
+        check : function or None
+            Called while nobody else writes the box; nothing is written if it raises.
+
+        Raises
+        ------
+        InvalidInput
+            If the store refuses the box.
+        SourceUnavailable
+            If it fails; `StorageFull` if the write cannot be made durable here.
+        """
+        if self._writes is not None and self._is_entered(self._writes, name, entry):
+            with store_errors(name, "written"):
+                chunks = entry.chunks_under(box, level)
+            with journal_errors(name):
+                self._writes.write(entry.identity, name, level, source.spec, box, voxels, check, chunks)
+            return
+        data, where = voxels.data, voxels.where
+        with ExitStack() as stack:
+            with store_errors(name, "written"):
+                chunks = entry.chunks_under(box, level)
+                stack.enter_context(entry.waiting())  # whoever holds a lock waits for no slot, which others may have
+                stack.enter_context(self._locks.hold((entry.identity, level), written_box(source, box)))
+                stack.enter_context(entry.guard())
+            if check is not None:
+                check()
+            with store_errors(name, "written"), self._generations.writing(entry.identity, chunks):
+                source.write(box, data if where is None or where.all() else np.where(where, data, source.read(box)))
+        entry.counters.add("written_bytes", data.nbytes)
+
+    def _is_entered(self, writes: WriteBack, name: str, entry: Upstream) -> bool:
+        if entry.write_back:
+            return True
+        with journal_errors(name):
+            return writes.has_writes(entry.identity)  # which must be replayed before
