@@ -221,6 +221,17 @@ class Sources(SourceTable):
         with open_errors(name):
             return entry.version(self._generations)
 
+    def renew(self, name: str) -> None:
+        """Fetch all voxels of a source again when they are read: its store has changed some on request.
+
+        Raises
+        ------
+        NotFound
+            If no source has this name.
+        """
+        with self._generations.writing(self._entry(name).identity, None):
+            pass
+
     def counters(self, name: str) -> SourceCounters:
         """Return the counters of a source.
 

@@ -15,6 +15,7 @@ from standins.boss import Boss, serving
 from standins.faulty_proxy import Fault, FaultyProxy
 
 import voxome
+from voxome.contracts.spec import VolumeKind
 from voxome.relay.config import parse_config
 from voxome.relay.opening import opened, prepared
 from voxome.relay.serve import in_thread
@@ -89,8 +90,8 @@ class Setting:
 
 
 @contextmanager
-def in_front_of_boss(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Setting]:
-    """Yield a store with the channel ``lab/exp/em``; nobody is patient."""
+def in_front_of_boss(folder: Path, monkeypatch: pytest.MonkeyPatch, voxels: np.ndarray = DATA) -> Iterator[Setting]:
+    """Yield a store with the channel ``lab/exp/em``, labels if they have 64 bits; nobody is patient."""
     monkeypatch.setattr(flusher, "_FIRST_WAIT_S", 0.02)
     monkeypatch.setattr(flusher, "_LOOK_S", 0.02)
     monkeypatch.setenv("RELAY_ADMIN", "the-admins-token")
@@ -98,8 +99,11 @@ def in_front_of_boss(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     with serving() as boss, FaultyProxy(boss.url) as proxy:
         monkeypatch.setenv("VOXOME_BOSSDB_HOST", proxy.url)
         monkeypatch.setenv("VOXOME_BOSSDB_TOKEN", boss.token)
-        spec = voxome.VolumeSpec.of(SHAPE, "uint8", voxel_size_nm=(40, 4, 4))
-        voxome.create("bossdb://lab/exp/em", spec)[...] = DATA
+        kind: VolumeKind = "labels" if voxels.dtype.itemsize == 8 else "image"
+        spec = voxome.VolumeSpec.of(voxels.shape, voxels.dtype, voxel_size_nm=(40, 4, 4), kind=kind)
+        if kind == "labels":
+            voxome.create("bossdb://lab/exp/segmented", spec.replace(dtype=np.dtype("uint8"), kind="image"))
+        voxome.create("bossdb://lab/exp/em", spec)[...] = voxels
         yield Setting(folder, boss, proxy)
     voxome.configure(retries=None, stall_s=None)
 

@@ -51,12 +51,13 @@ class Upstream(Store):
 
 @contextmanager
 def journaled(
-    folder: Path, upstream: Store | str, cache: ChunkCache | None = None, *, budget: int = 64 * MIB, flush: bool = True
-) -> Iterator[Sources]:
-    """Yield the source ``em``, which is written back; unless `flush`, nothing is replayed."""
+    folder: Path, upstream: Store | str, cache: ChunkCache | None = None, *,
+    budget: int = 64 * MIB, flush: bool = True, name: str = "em",
+) -> Iterator[Sources]:  # fmt: skip
+    """Yield a source which is written back; unless `flush`, nothing is replayed."""
     with closing(Journal(folder / "writes", budget, 0)) as journal:
         sources = Sources(cache, journal=journal)
-        sources.add("em", upstream, LAB, Caching(cache is not None), write_back=True)
+        sources.add(name, upstream, LAB, Caching(cache is not None), write_back=True)
         with flushing(folder, sources) if flush else nullcontext():
             yield sources
 

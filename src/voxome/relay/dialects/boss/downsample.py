@@ -15,6 +15,8 @@ from voxome.relay.dialects.boss.pyramid import Pyramid
 from voxome.relay.dialects.boss.state import BossState
 
 _BLOCK = (1, 32, 256, 256)
+_LOOK_S = 0.5
+"""Time between two looks at the writes that a store does not have yet."""
 _METHODS: dict[str, Method] = {"image": "mean", "annotation": "mode"}
 
 
@@ -46,7 +48,7 @@ def compute(
     report : function
         Called with their number after each block.
     """
-    if pyramid.channel.served and _compute_in_store(boss, pyramid.channel.served):
+    if pyramid.channel.served and _compute_in_store(boss, pyramid.channel.served, stop):
         return
     if len(pyramid.levels) > 1:
         blocks = BlockGrid(pyramid.domain(pyramid.levels[-1]), _BLOCK)
@@ -57,9 +59,17 @@ def compute(
                     report(number + 1)
 
 
-def _compute_in_store(boss: BossState, source: str) -> bool:
-    status = boss.sources.use(source, SupportsOwnDownsampling, lambda one: one.downsample(wait=True))
-    return status is not None
+def _compute_in_store(boss: BossState, source: str, stop: Event) -> bool:
+    """Let the store of a source compute its levels, as soon as it has all writes; return False if it does not."""
+    sources = boss.sources
+    if sources.use(source, SupportsOwnDownsampling, lambda one: True) is None:
+        return False
+    while sources.writes is not None and sources.writes.has_writes(sources.identity(source)):
+        if stop.wait(_LOOK_S):
+            return True
+    sources.use(source, SupportsOwnDownsampling, lambda one: one.downsample(wait=True))
+    sources.renew(source)
+    return True
 
 
 def _compute_block(boss: BossState, pyramid: Pyramid, stop: Event, whole: Box) -> None:
