@@ -27,7 +27,7 @@ from voxome.relay.catalogue.memory import MemoryCatalogue
 from voxome.relay.collections import PermittedCollections
 from voxome.relay.dialect import open_dialects
 from voxome.relay.dialects.view.dialect import ViewDialect
-from voxome.relay.dialects.view.source_layers import source_url, versioned
+from voxome.relay.dialects.view.source_layers import FirstView, source_url, versioned
 from voxome.relay.notebooks import ANY_HOST, frame, hub_address, hub_hosts
 from voxome.relay.permitted import PermittedSources
 from voxome.relay.relay import Relay
@@ -40,7 +40,6 @@ from voxome.services.annotations.create import create_annotations
 from voxome.viewer.contents import Content, contents_of
 from voxome.viewer.kept_annotations import KeptAnnotations
 from voxome.viewer.meshed import with_meshes
-from voxome.viewer.state_text import State
 from voxome.viewer.states import Extent, Layer, build_state
 
 _EDITABLE = Rights(writers=frozenset({PUBLIC}))
@@ -218,7 +217,7 @@ class _FirstState:
 
     def __call__(
         self, sources: PermittedSources, collections: PermittedCollections, names: Sequence[str], base: str
-    ) -> State:
+    ) -> FirstView:
         order = {"image": 0, "segmentation": 1, "annotation": 2}
         layers = [
             Layer(
@@ -233,7 +232,7 @@ class _FirstState:
             layers.append(Layer(name, "annotation", "", linked=linked, annotations=kept.read()))
         volumes = (one.resource for one in self.contents if isinstance(one.resource, Volume))
         extent = next((found for volume in volumes if (found := Extent.of(volume.spec)) is not None), None)
-        return build_state(layers, _voxel_size(self.contents), extent)
+        return FirstView(build_state(layers, _voxel_size(self.contents), extent))
 
     def _url(self, content: Content, sources: PermittedSources, base: str) -> str:
         is_volume = isinstance(content.resource, Volume)

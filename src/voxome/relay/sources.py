@@ -229,7 +229,7 @@ class Sources(SourceTable):
         NotFound
             If no source has this name.
         """
-        with self._generations.writing(self._entry(name).identity, None):
+        with self._generations.writing(self.find(name).identity, None):
             pass
 
     def counters(self, name: str) -> SourceCounters:

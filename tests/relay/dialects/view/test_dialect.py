@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
+from peers.chromium import Visit
 from relay.serving import as_user, serving, stored
 
+from voxome.relay.collections import Collections
 from voxome.relay.dialects.view import kept_states
 from voxome.relay.rights import Rights
 from voxome.relay.sources import Sources
@@ -55,6 +58,42 @@ def test_the_first_state_has_the_sources_that_the_caller_may_read(url: str) -> N
     assert names(httpx.get(f"{url}/view/state", headers=as_user("ann"))) == ["em", "secret", "lab/cells"]
     assert names(httpx.get(f"{url}/view/state?layer=lab/cells&layer=em")) == ["em", "lab/cells"]
     assert httpx.get(f"{url}/view/state?layer=secret").status_code == 401
+
+
+@contextmanager
+def serving_what_fails() -> Iterator[str]:
+    sources, collections = Sources(), Collections()
+    sources.add("em", stored(np.zeros((4, 5, 6), np.uint8), voxel_size_nm=(40, 8, 4)))
+    sources.add("lab/away", "memory://nothing-is-here")
+    collections.add("lab/points", "precomputed:///nothing/is/here")
+    with serving(sources, ["precomputed", "view"], collections=collections) as url:
+        yield url
+
+
+def test_what_cannot_be_opened_is_left_out_and_named() -> None:
+    with serving_what_fails() as url:
+        answer = httpx.get(f"{url}/view/state")
+        assert names(answer) == ["em"]
+        assert answer.headers["x-voxome-left-out"] == "lab/away, lab/points"
+        answer = httpx.get(f"{url}/view/state?layer=lab/away&layer=em")
+        assert (names(answer), answer.headers["x-voxome-left-out"]) == (["em"], "lab/away")
+        assert "x-voxome-left-out" not in httpx.get(f"{url}/view/state?layer=em").headers
+        answer = httpx.get(f"{url}/view/state?layer=lab/away")
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+        assert httpx.get(f"{url}/view/state?layer=em&layer=none").status_code == 404
+
+
+@pytest.mark.slow
+def test_the_page_says_what_is_not_shown(visit: Visit) -> None:
+    page = visit.page
+    with serving_what_fails() as url:
+        page.goto(f"{url}/view")
+        page.wait_for_function("() => document.body.dataset.voxomeLeftOut === 'lab/away, lab/points'", timeout=30_000)
+        assert page.get_by_text("cannot be reached now: lab/away, lab/points").is_visible()
+        page.wait_for_function("() => window.viewer?.isReady()", timeout=60_000)
+        page.goto(f"{url}/view?layer=em")
+        page.wait_for_function("() => window.viewer?.isReady()", timeout=60_000)
+        assert page.get_by_text("cannot be reached now").count() == 0
 
 
 def test_the_sources_have_the_address_by_which_the_page_was_opened(url: str) -> None:

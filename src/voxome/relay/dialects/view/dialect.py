@@ -4,7 +4,7 @@
 ``GET /view``                          the viewer, with all sources that the caller may read
 ``GET /view?layer=NAME&layer=…``       with these sources
 ``GET /view?s=ID``                     with a shared state
-``GET /view/state?base=…``             the first state, as JSON
+``GET /view/state?base=…``             the first state, as JSON; ``X-Voxome-Left-Out`` names what cannot be opened
 ``POST /view/states?base=…``           keep a state: its id, as JSON
 ``GET /view/states/ID?base=…``         a kept state, without the layers that the caller may not see
 ``GET /view/session``                  user of the session of this browser, and whether it has expired, as JSON
@@ -57,6 +57,8 @@ _TOKEN = "relay"
 """Part of the page's address in which Neuroglancer looks for the session of a server."""
 _PAGE = f"/view/v/{_TOKEN}/"
 _ANNOTATIONS = "/view/annotations/{name}"
+_LEFT_OUT = "X-Voxome-Left-Out"
+"""Header with the names of what cannot be opened now; the page says so."""
 _ALIVE_S = 10.0
 """Proxies close connections that are silent for longer."""
 
@@ -133,7 +135,11 @@ class ViewDialect:
     def _first(self, request: Request, caller: Caller, body: bytearray) -> Response:
         sources, collections = self._permitted(caller)
         names = request.query_params.getlist("layer")
-        return _json(request, self._first_state(sources, collections, names, base_of(request)))
+        view = self._first_state(sources, collections, names, base_of(request))
+        response = _json(request, view.state)
+        if view.left_out:
+            response.headers[_LEFT_OUT] = ", ".join(view.left_out)
+        return response
 
     def _permitted(self, caller: Caller) -> tuple[PermittedSources, PermittedCollections]:
         return PermittedSources(self._relay.sources, caller), PermittedCollections(self._relay.collections, caller)

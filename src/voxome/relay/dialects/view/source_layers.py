@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
+from voxome.contracts.spec import VolumeSpec
 from voxome.relay.collections import PermittedCollections
 from voxome.relay.permitted import PermittedSources
 from voxome.relay.source_errors import SourceUnavailable
@@ -16,37 +19,73 @@ from voxome.viewer.states import Extent, Layer, build_state
 MOST_LAYERS = 32
 """Sources that are shown where the address names none."""
 _FORMAT = "precomputed"
+_LOG = logging.getLogger(__name__)
 
-FirstState = Callable[[PermittedSources, PermittedCollections, Sequence[str], str], State]
-"""Sources and collections of the caller, names in the address, and address of the relay → state."""
+
+@dataclass(frozen=True)
+class FirstView:
+    """What the page begins with.
+
+    Attributes
+    ----------
+    state : dict
+        State of Neuroglancer.
+    left_out : tuple of str
+        Names of what cannot be opened now, and is not in it.
+    """
+
+    state: State
+    left_out: tuple[str, ...] = ()
+
+
+FirstState = Callable[[PermittedSources, PermittedCollections, Sequence[str], str], FirstView]
+"""Sources and collections of the caller, names in the address, and address of the relay → what is shown."""
 
 
 def show_sources(
     sources: PermittedSources, collections: PermittedCollections, names: Sequence[str], base: str
-) -> State:
+) -> FirstView:
     """Return a state with sources as layers: images below labels, annotations on top.
 
-    Relations of annotations are linked to the labels, if there is one layer of them.
+    Relations of annotations are linked to the labels, if there is one layer of them. What cannot be opened is left out,
+    unless nothing else is shown.
 
     Raises
     ------
     NotFound
         If a name is that of nothing that the caller may read.
+    SourceUnavailable
+        If nothing can be opened.
     """
-    chosen = list(names) or [*sources, *collections][:MOST_LAYERS]
-    specs = {name: sources.spec(name) for name in chosen if name not in collections}
-    images = [name for name in specs if specs[name].kind != "labels"]
-    labels = [name for name in specs if specs[name].kind == "labels"]
-    layers = [Layer(name, "image", source_url(base, name)) for name in images]
-    layers += [Layer(name, "segmentation", source_url(base, versioned(sources, name))) for name in labels]
+    chosen = list(dict.fromkeys(names)) or [*sources, *collections][:MOST_LAYERS]
+    failures: dict[str, SourceUnavailable] = {}
+    specs: dict[str, VolumeSpec] = {}
+    shown: dict[str, str] = {}
+    related: dict[str, list[str]] = {}
     for name in chosen:
-        if name in collections:
-            linked = dict.fromkeys(relations(collections, name), labels[0]) if len(labels) == 1 else {}
-            layers.append(Layer(name, "annotation", source_url(base, name), linked=linked))
+        try:
+            if name in collections:
+                related[name] = relations(collections, name)
+            else:
+                spec = sources.spec(name)
+                shown[name] = versioned(sources, name) if spec.kind == "labels" else name
+                specs[name] = spec
+        except SourceUnavailable as error:
+            _LOG.warning("%s is left out of the viewer's page: %s", name, error)
+            failures[name] = error
+    if failures and len(failures) == len(chosen):
+        raise failures[chosen[0]]
+    labels = [name for name in specs if specs[name].kind == "labels"]
+    layers = [Layer(name, "image", source_url(base, shown[name])) for name in specs if name not in labels]
+    layers += [Layer(name, "segmentation", source_url(base, shown[name])) for name in labels]
+    for name, found in related.items():
+        linked = dict.fromkeys(found, labels[0]) if len(labels) == 1 else {}
+        layers.append(Layer(name, "annotation", source_url(base, name), linked=linked))
     sizes = (spec.voxel_size_nm for spec in specs.values())
     extents = (Extent.of(spec) for spec in specs.values())
     first_size = next((size for size in sizes if size is not None), None)
-    return build_state(layers, first_size, next((one for one in extents if one is not None), None))
+    state = build_state(layers, first_size, next((one for one in extents if one is not None), None))
+    return FirstView(state, tuple(failures))
 
 
 def relations(collections: PermittedCollections, name: str) -> list[str]:

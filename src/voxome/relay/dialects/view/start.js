@@ -9,16 +9,17 @@
   const shared = query.get("s");
   const path = shared ? `states/${encodeURIComponent(shared)}` : "state";
   const firstState = `${view}${path}?${parameters}`;
+  const isFirst = !shared && !location.hash.startsWith("#!");
   if (!location.hash.startsWith("#!")) location.hash = `#!${firstState}`;
 
-  const show = (text) => {
+  const show = (text, lasting_ms = 15000) => {
     const note = document.createElement("div");
     note.textContent = text;
     note.style.cssText =
       "position:fixed;bottom:44px;right:12px;z-index:99;max-width:60%;padding:6px 10px;border-radius:4px;" +
       "background:#222;color:#eee;font:13px sans-serif;user-select:all;overflow-wrap:anywhere";
     document.body.append(note);
-    setTimeout(() => note.remove(), 15000);
+    setTimeout(() => note.remove(), lasting_ms);
   };
   window.voxome = { base, firstState, here, show, view };
 
@@ -81,7 +82,17 @@
     begin();
   };
 
+  // A layer that is not there would be taken for one that is empty.
+  const tellWhatIsLeftOut = async () => {
+    const answer = await fetch(firstState);
+    const names = answer.headers.get("X-Voxome-Left-Out");
+    if (!names) return;
+    document.body.dataset.voxomeLeftOut = names;
+    show(`Not shown, because their stores cannot be reached now: ${names}. Load the page again later.`, 3600000);
+  };
+
   addEventListener("load", () => {
+    if (isFirst) tellWhatIsLeftOut();
     for (const name of JSON.parse(document.querySelector("meta[name=voxome-edited]").content)) keep(name);
     const button = document.createElement("button");
     button.id = "voxome-share";
