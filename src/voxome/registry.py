@@ -33,6 +33,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
     "voxome.engines": {
         "local": "voxome.engines.local:open_local",
         "sequential": "voxome.engines.sequential:SequentialEngine",
+        "slurm": "voxome.engines.slurm:open_slurm",
         "threads": "voxome.engines.threads:open_threads",
     },
     "voxome.records": {

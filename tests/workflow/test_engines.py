@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from peers.slurm import Slurm
 from workflow.pipeline import CONNECTOME, Phantom, assert_same_results
 
 from voxome.blocks.job_loop import MAX_FAILED_JOBS, JobBatch, run_jobs
@@ -155,4 +156,15 @@ def test_an_unknown_engine_or_step_is_refused_before_any_work(phantom: Phantom, 
 def test_the_pipeline_runs_on_the_engine_of_another_package(phantom: Phantom, reference: Path, tmp_path: Path) -> None:
     record = run(CONNECTOME, phantom.inputs, out=tmp_path, workers=2, block=(96, 96, 96), engine="oneshot")
     assert [(row["name"], row["workers"]) for row in record["engines"]] == [("oneshot", 2)]
+    assert_same_results(reference, tmp_path)
+
+
+@pytest.mark.slow
+def test_the_pipeline_runs_in_job_arrays_of_slurm(
+    phantom: Phantom, reference: Path, tmp_path: Path, slurm: Slurm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLURM_CONF", str(slurm.config))
+    engine = "slurm?partition=main&poll=1&grace=5&group=2"
+    record = run(CONNECTOME, phantom.inputs, out=tmp_path, workers=2, block=(96, 96, 96), engine=engine)
+    assert [row["name"] for row in record["engines"]] == ["slurm"]
     assert_same_results(reference, tmp_path)

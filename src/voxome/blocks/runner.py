@@ -67,6 +67,7 @@ def run_step(
     targets = list(step.targets(store))
     if is_lost(step, store, ledger):
         ledger.forget(step.key)
+        _cancel_earlier(step, store, engine)
     prepare(step, store)
     notify = progress or (lambda _: None)
     for phase in range(len(step.phases)):
@@ -84,6 +85,13 @@ def run_step(
     report.ended = True
     notify(report)
     return report
+
+
+def _cancel_earlier(step: Step, store: str, engine: Engine) -> None:
+    """Cancel jobs that a killed run has left on a cluster: their results, or some of them, are gone."""
+    for phase in (*range(len(step.phases)), *((FOLD,) if _has_fold(step) else ())):
+        batch = _batch(step, phase, store)
+        engine.cancel([batch.id(number) for number in range(batch.jobs)])
 
 
 def _run_phase(

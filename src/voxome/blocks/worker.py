@@ -3,8 +3,9 @@
 ``python -m voxome.blocks.worker`` takes jobs as JSON lines on its standard input and writes their statuses to its
 standard output. It ends when its input does, or with its parent; what takes long to import waits until that is ensured.
 
-``python -m voxome.blocks.worker --job FILE --result FILE`` performs one job and writes its status to a file. The exit
-status is 0 if the job is done, 1 if it failed, 2 if the arguments or the job file are wrong.
+``python -m voxome.blocks.worker --job FILE --result FILE`` performs one job and writes its status to a file, unless
+that file says already that the job is done. The exit status is 0 if the job is done, 1 if it failed, 2 if the arguments
+or the job file are wrong.
 
 What libraries print goes to standard error.
 """
@@ -51,7 +52,10 @@ def serve(run: Callable[[Job], JobStatus] | None = None) -> None:
 
 
 def run_file(job: Path, result: Path) -> int:
-    """Perform the job in a file, write its status to another atomically, and return the exit status."""
+    """Perform the job in a file, write its status to another as the last thing, and return the exit status.
+
+    Nothing is performed if the other file says that the job is done. It appears complete, or not at all.
+    """
     from voxome.engines.perform import perform_in_worker
     from voxome.storage.atomic import replacing
 
@@ -60,10 +64,22 @@ def run_file(job: Path, result: Path) -> int:
     except (OSError, ValueError, KeyError, TypeError) as error:
         print(f"{job} is not a job file of voxome: {error}; expected the JSON of a Job", file=sys.stderr)
         return WRONG_USAGE
+    if _is_done(loaded, result):
+        return DONE
     status = perform_in_worker(loaded)
-    with replacing(result) as partial:
-        partial.write_text(json.dumps(status.to_json()), encoding="utf-8")
+    with replacing(result) as partial, partial.open("w", encoding="utf-8") as stream:
+        stream.write(json.dumps(status.to_json()))
+        stream.flush()
+        os.fsync(stream.fileno())
     return DONE if status.state == "done" else FAILED
+
+
+def _is_done(job: Job, result: Path) -> bool:
+    try:
+        status = JobStatus.from_json(json.loads(result.read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    return (status.id, status.state) == (job.id, "done")
 
 
 def main() -> None:

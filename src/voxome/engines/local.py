@@ -15,21 +15,11 @@ from typing import IO
 
 from voxome.config.machine import available_cpus, available_memory_bytes
 from voxome.contracts.engine import WORKER_MODULE, Job, JobStatus
+from voxome.engines.worker_environment import worker_environment
 
 WORKER = (sys.executable, "-m", WORKER_MODULE)
 """Command that starts a worker: a job per line on its standard input, a status per line on its standard output."""
 _CLOSE_TIMEOUT_S = 5.0
-_THREAD_VARIABLES = (
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "BLIS_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-    "NUMBA_NUM_THREADS",
-    "VOXOME_THREADS",
-)
-_MEMORY_VARIABLES = {"MALLOC_ARENA_MAX": "2", "ARROW_DEFAULT_MEMORY_POOL": "system"}
-"""Make all libraries free memory into one pool, from which it returns to the system."""
 
 
 class _Worker:
@@ -163,8 +153,7 @@ class LocalEngine:
         return [w for w in self._workers if w.job is not None]
 
     def _start_worker(self) -> _Worker:
-        threads = str(max(1, available_cpus() // self.slots))
-        environment = {**os.environ, **dict.fromkeys(_THREAD_VARIABLES, threads), **_MEMORY_VARIABLES}
+        environment = {**os.environ, **worker_environment(max(1, available_cpus() // self.slots))}
         self._log.parent.mkdir(parents=True, exist_ok=True)
         with self._log.open("ab") as log:
             worker = _Worker(self._command, environment, log)
