@@ -1,4 +1,4 @@
-"""What goes wrong on a Slurm cluster: refusals, lost answers, lost and late jobs, killed runs. The commands are fake."""
+"""What goes wrong on a Slurm cluster: refusals, lost answers, lost and late jobs, killed runs. Commands are fake."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_arrays_stay_below_the_limits_of_the_site(open_engine: Open, cluster: Cl
     engine.close()
 
 
-def test_no_more_elements_run_at_once_than_there_are_workers(
+def test_elements_that_run_at_once_are_limited_by_the_workers(
     open_engine: Open, cluster: Cluster, tmp_path: Path
 ) -> None:
     engine = open_engine(workers=2)
@@ -141,7 +141,7 @@ def test_what_slurm_refuses_for_good_has_failed(open_engine: Open, cluster: Clus
     engine.close()
 
 
-def test_a_controller_that_is_down_is_asked_again(
+def test_a_controller_that_is_down_is_tried_again(
     open_engine: Open, cluster: Cluster, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     cluster.fail("sbatch", DOWN, DOWN)

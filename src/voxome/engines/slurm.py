@@ -226,7 +226,7 @@ class SlurmEngine:
         now = time.monotonic()
         since = self._refused_since_s = self._refused_since_s or now
         if error.temporary and now - since < self._options.patience_s:
-            self._warn(f"Slurm takes no jobs now, and is asked again: {error}")
+            self._warn(f"Slurm takes no jobs now, and is tried again: {error}")
             self._next_submit_s = now + min(max(_BACK_OFF_S[0], now - since), _BACK_OFF_S[1])
             if error.limit:
                 self._queued = max(1, sum(len(one.elements()) for one in self._arrays) // 2)

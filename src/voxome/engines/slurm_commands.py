@@ -39,7 +39,7 @@ class Refusal(Exception):
     Attributes
     ----------
     temporary : bool
-        Whether it may succeed later; then Slurm may even have done what it was told.
+        Whether it may succeed later; then Slurm may even have done it.
     limit : bool
         Whether fewer elements may be accepted.
     """
@@ -207,6 +207,6 @@ def _run(command: Sequence[str], environment: Mapping[str, str] | None = None) -
     except subprocess.TimeoutExpired:
         raise Refusal(f"{command[0]} timed out after {_TIMEOUT_S:g} s") from None
     if ended.returncode:
-        said = " ".join((ended.stderr or ended.stdout).split())
-        raise Refusal(f"{command[0]} ended with status {ended.returncode}: {said}")
+        message = " ".join((ended.stderr or ended.stdout).split())
+        raise Refusal(f"{command[0]} ended with status {ended.returncode}: {message}")
     return ended.stdout
