@@ -22,6 +22,7 @@ import pytest
 from standins.faulty_proxy import FaultyProxy, Stall
 
 import voxome
+from voxome.contracts.spec import VolumeKind
 from voxome.relay.stopping import EventStream, Stopping
 from voxome.testing.strategies import noise
 
@@ -89,8 +90,8 @@ class SlowFiles(SimpleHTTPRequestHandler):
 
 
 @contextmanager
-def store(folder: Path) -> Iterator[str]:
-    spec = voxome.VolumeSpec.of(SHAPE, "uint8", chunk=SHAPE)
+def store(folder: Path, kind: VolumeKind = "image") -> Iterator[str]:
+    spec = voxome.VolumeSpec.of(SHAPE, "uint8", chunk=SHAPE, kind=kind)
     voxome.create(f"zarr://{folder}/em.zarr", spec)[:] = noise(SHAPE, "uint8")
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(SlowFiles, directory=str(folder)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -170,3 +171,21 @@ def test_a_relay_stops_in_time_whatever_a_store_does(tmp_path: Path, workers: in
             assert time.monotonic() - begin < 14
             with suppress(httpx.HTTPError):
                 assert cutout.result().status_code >= 500
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", ["/api/bounding-box?source=em&id=1", "/raw/em/cutout?box=0:32,0:32,0:32"])
+def test_what_does_not_end_in_time_is_to_be_repeated(tmp_path: Path, path: str) -> None:
+    with (
+        store(tmp_path, "labels") as url,
+        FaultyProxy(url) as proxy,
+        relay(tmp_path, f"zarr://{proxy.url}/em.zarr", shutdown_s=1) as (process, relay_url),
+        ThreadPoolExecutor() as pool,
+    ):
+        httpx.get(f"{relay_url}/raw/em/info", timeout=30)
+        proxy.script("/c/", *[Stall()] * 99)
+        answer = pool.submit(httpx.get, f"{relay_url}{path}", timeout=60)
+        wait_for(lambda: any("/c/" in one.target for one in proxy.seen))
+        process.send_signal(signal.SIGTERM)
+        assert answer.result().status_code == 503
+        assert answer.result().headers["retry-after"] == "1"

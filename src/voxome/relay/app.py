@@ -22,6 +22,7 @@ from voxome.relay.loops import RefuseLoops
 from voxome.relay.prefix import KeptPrefix
 from voxome.relay.rates import LimitedRates, RateTable
 from voxome.relay.raw_paths import RawPaths
+from voxome.relay.stopping import AnswerInterrupted
 
 
 def create_app(
@@ -103,7 +104,7 @@ class _Application(Starlette):
         if self._limits.has_rates:
             checked = LimitedRates(checked, self._limits, self._rates or RateTable(), self._instance)
         bounded = BoundedRequests(checked, self._limits)
-        answering: ASGIApp = Cors(bounded, self._allow_origins)
+        answering: ASGIApp = Cors(AnswerInterrupted(bounded), self._allow_origins)
         if self._prefix:
             answering = KeptPrefix(answering, self._prefix)
         return answering if self._log is None else AccessLog(answering, self._log)

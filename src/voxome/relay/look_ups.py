@@ -13,6 +13,7 @@ from anyio import CapacityLimiter, to_thread
 from numpy.typing import NDArray
 from starlette.requests import Request
 
+from voxome.config.machine import available_cpus
 from voxome.contracts.spec import VolumeSpec
 from voxome.geometry import BlockGrid, Box
 from voxome.relay.permitted import PermittedSources
@@ -71,37 +72,52 @@ class SearchedLevel:
         return tuple(piece)
 
 
-async def look_up(request: Request, threads: CapacityLimiter, search: Callable[[Event], T]) -> T:
-    """Return what `search` finds in one of `threads`; the event that it is given is set when the client leaves.
+class LookUps:
+    """Threads of the look-ups of all dialects, of which few run at the same time: other requests need cores too.
 
-    Raises
-    ------
-    Abandoned
-        If the client leaves.
-    SourceUnavailable
-        If too many wait for a thread.
+    Parameters
+    ----------
+    threads : int, optional
+        Look-ups at the same time; by default one for four cores.
     """
-    if threads.statistics().tasks_waiting >= MOST_WAITING:
-        raise SourceUnavailable("too many look-ups are under way; repeat the request later")
-    gone = Event()
-    result: list[T] = []
-    failures: list[Exception] = []
 
-    async def watch(scope: anyio.CancelScope) -> None:
-        while (await request.receive())["type"] != "http.disconnect":
-            pass
-        gone.set()
-        scope.cancel()
+    def __init__(self, threads: int | None = None) -> None:
+        self._threads = CapacityLimiter(threads or max(1, available_cpus() // 4))
 
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(watch, tasks.cancel_scope)
+    async def run(self, request: Request, search: Callable[[Event], T]) -> T:
+        """Return what `search` finds; the event that it is given is set when the client leaves, or the server stops.
+
+        Raises
+        ------
+        Abandoned
+            If the client leaves.
+        SourceUnavailable
+            If too many wait for a thread.
+        """
+        if self._threads.statistics().tasks_waiting >= MOST_WAITING:
+            raise SourceUnavailable("too many look-ups are under way; repeat the request later")
+        gone = Event()
+        result: list[T] = []
+        failures: list[Exception] = []
+
+        async def watch(scope: anyio.CancelScope) -> None:
+            while (await request.receive())["type"] != "http.disconnect":
+                pass
+            gone.set()
+            scope.cancel()
+
         try:
-            result.append(await to_thread.run_sync(search, gone, limiter=threads))
-        except Exception as error:
-            failures.append(error)
-        tasks.cancel_scope.cancel()
-    if failures:
-        raise failures[0]
-    if not result:
-        raise Abandoned
-    return result[0]
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(watch, tasks.cancel_scope)
+                try:
+                    result.append(await to_thread.run_sync(search, gone, limiter=self._threads))
+                except Exception as error:
+                    failures.append(error)
+                tasks.cancel_scope.cancel()
+        finally:
+            gone.set()
+        if failures:
+            raise failures[0]
+        if not result:
+            raise Abandoned
+        return result[0]

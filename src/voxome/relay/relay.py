@@ -10,6 +10,7 @@ from voxome.relay.accounts import Accounts
 from voxome.relay.box_locks import SupportsHold
 from voxome.relay.catalogue.contract import Catalogue
 from voxome.relay.collections import Collections
+from voxome.relay.look_ups import LookUps
 from voxome.relay.sources import Sources
 from voxome.relay.stopping import Stopping
 from voxome.relay.threads import RequestThreads
@@ -33,6 +34,8 @@ class Relay:
         Limit of one request's voxels, uncompressed.
     threads : RequestThreads
         Threads in which the handlers of all dialects run.
+    look_ups : LookUps
+        Threads in which they search many voxels.
     dialect_names : mapping
         Dialect → source → its name there, where that is not derived from that of the source.
     locks : SupportsHold
@@ -49,6 +52,7 @@ class Relay:
     sources: Sources = field(default_factory=Sources)
     largest_cutout_bytes: int = 520 * 2**20
     threads: RequestThreads = field(default_factory=RequestThreads, repr=False)
+    look_ups: LookUps = field(default_factory=LookUps, repr=False)
     dialect_names: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     locks: SupportsHold = field(default_factory=BoxLocks, repr=False)
     stopping: Stopping = field(default_factory=Stopping, repr=False)

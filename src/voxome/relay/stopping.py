@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 
-from starlette.responses import StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.responses import JSONResponse, StreamingResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class Stopping:
@@ -31,6 +31,36 @@ class Stopping:
     def discard(self, action: Callable[[], None]) -> None:
         """Do not call `action` any more."""
         self._actions.discard(action)
+
+
+class AnswerInterrupted:
+    """Layer that answers 503 to a request whose time ends with that of the server, which otherwise would be 500.
+
+    Parameters
+    ----------
+    app : ASGI application
+        What it surrounds.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_answered = False
+
+        async def send_noted(message: Message) -> None:
+            nonlocal is_answered
+            is_answered = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_noted)
+        except asyncio.CancelledError:
+            if is_answered or scope["type"] != "http":
+                raise
+            headers = {"Cache-Control": "no-store", "Retry-After": "1", "Connection": "close"}
+            refusal = JSONResponse({"message": "the server stops; repeat the request"}, 503, headers)
+            await refusal(scope, receive, send)
 
 
 class EventStream(StreamingResponse):

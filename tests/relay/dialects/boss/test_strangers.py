@@ -141,7 +141,7 @@ def test_a_look_up_ends_when_its_client_leaves(path: str, monkeypatch: pytest.Mo
 
 
 def test_others_do_not_wait_for_look_ups(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("voxome.relay.dialects.boss.serve._MOST_WAITING", 8)
+    monkeypatch.setattr("voxome.relay.look_ups.MOST_WAITING", 8)
     with serving() as boss, closing(Client(boss.url, boss.token)) as admin, ThreadPoolExecutor(30) as threads:
         admin.project()
         admin.channel("raw")

@@ -24,13 +24,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from threading import Event
 
-from anyio import CapacityLimiter
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from voxome.config.machine import available_cpus
 from voxome.contracts.validation import describe_problem
 from voxome.errors import InvalidInput
 from voxome.relay.accounts import PUBLIC, Caller
@@ -39,12 +37,10 @@ from voxome.relay.dialects.api.document import build_document, build_page
 from voxome.relay.dialects.api.operations import OPERATIONS, Call, Operation
 from voxome.relay.files import FileAnswer, file_response
 from voxome.relay.http import error_response, identify, read_body
-from voxome.relay.look_ups import Abandoned, look_up
+from voxome.relay.look_ups import Abandoned
 from voxome.relay.permitted import PermittedSources
 from voxome.relay.relay import Relay
 
-LOOK_UPS = max(1, available_cpus() // 4)
-"""Look-ups of one process at the same time: other requests need cores too."""
 _JSON = "application/json"
 
 
@@ -62,7 +58,6 @@ class ApiDialect:
         document = build_document(OPERATIONS)
         self._document = FileAnswer(json.dumps(document).encode(), _JSON)
         self._page = FileAnswer(build_page(document).encode(), "text/html; charset=utf-8")
-        self._look_ups = CapacityLimiter(LOOK_UPS)
 
     def routes(self) -> Sequence[BaseRoute]:
         return [
@@ -82,7 +77,7 @@ class ApiDialect:
                 await read_body(request, 0)
                 answer = partial(self._answer, operation, request, caller)
                 if operation.is_costly:
-                    return await look_up(request, self._look_ups, answer)
+                    return await self._relay.look_ups.run(request, answer)
                 return await self._relay.threads.run(answer, Event())
             except Abandoned:
                 return Response(status_code=499)  # for the log: the client has left

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 
-from anyio import CapacityLimiter
 from starlette.routing import BaseRoute, Mount
 
 from voxome.relay.dialects.boss.downsampler import Downsampler
-from voxome.relay.dialects.boss.serve import Threads, boss_app
+from voxome.relay.dialects.boss.serve import boss_app
 from voxome.relay.dialects.boss.state import BossState
 from voxome.relay.relay import Relay
 
@@ -32,10 +30,10 @@ class BossDialect:
     def __init__(self, relay: Relay) -> None:
         self.state = BossState(relay)
         self._downsampler = Downsampler(self.state)
-        self._threads = Threads(relay.threads, CapacityLimiter(max(1, (os.cpu_count() or 1) // 2)))
+        self._relay = relay
 
     def routes(self) -> Sequence[BaseRoute]:
-        return [Mount("/", app=boss_app(self.state, self._downsampler, self._threads))]
+        return [Mount("/", app=boss_app(self.state, self._downsampler, self._relay.threads, self._relay.look_ups))]
 
     def close(self) -> None:
         self._downsampler.close()

@@ -14,13 +14,10 @@ from voxome.errors import NotFound
 from voxome.geometry import BlockGrid, Box
 from voxome.relay.dialects.boss.pyramid import CUBOID, Pyramid
 from voxome.relay.dialects.boss.voxels import VoxelReader
+from voxome.relay.look_ups import Abandoned
 
 _MOST_VOXELS = 2**20
 """Voxels that are read at once where chunks are smaller: a cutout that comes meanwhile waits for no more than these."""
-
-
-class Abandoned(Exception):
-    """Nobody waits for the result any longer."""
 
 
 def ids_in(voxels: VoxelReader, pyramid: Pyramid, level: int, box: Box, gone: Event) -> NDArray[Any]:

@@ -7,8 +7,6 @@ import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
-import anyio
-from anyio import CapacityLimiter, to_thread
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -22,42 +20,24 @@ from voxome.relay.dialects.boss.call import Call
 from voxome.relay.dialects.boss.downsampler import Downsampler
 from voxome.relay.dialects.boss.errors import Code, Refused
 from voxome.relay.dialects.boss.handlers import Handler, LookUp, Upload
-from voxome.relay.dialects.boss.labels import Abandoned
 from voxome.relay.dialects.boss.routes import ROUTES
 from voxome.relay.dialects.boss.state import BossState
 from voxome.relay.http import NOT_KEPT, RETRY, TooLarge, identify, read_body
+from voxome.relay.look_ups import Abandoned, LookUps
 from voxome.relay.source_errors import SourceLoop, SourceUnavailable
 from voxome.relay.threads import RequestThreads
 from voxome.relay.writes.journal import TooLargeForJournal
 
 _LARGEST_DOCUMENT_BYTES = 2**20
-_MOST_WAITING = 64
-"""Look-ups that wait for a thread; further ones are to be repeated."""
 _PRIVATE = {"Cache-Control": "private, no-cache", "Vary": "Authorization"}
 """Headers of answers, which may be another caller's refusal."""
 _SLASHES = re.compile("/+")
 _LOG = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Threads:
-    """Threads in which handlers run.
-
-    Attributes
-    ----------
-    handlers : RequestThreads
-        Those of all dialects.
-    look_ups : CapacityLimiter
-        Limit of those of look-ups, which may take minutes: others never wait for them.
-    """
-
-    handlers: RequestThreads
-    look_ups: CapacityLimiter
-
-
-def boss_app(boss: BossState, downsampler: Downsampler, threads: Threads) -> Starlette:
-    """Return BossDB's API as an ASGI application, whose handlers run in `threads`."""
-    server = _Server(boss, downsampler, threads)
+def boss_app(boss: BossState, downsampler: Downsampler, threads: RequestThreads, look_ups: LookUps) -> Starlette:
+    """Return BossDB's API as an ASGI application, whose handlers run in `threads`, and look-ups in their own."""
+    server = _Server(boss, downsampler, threads, look_ups)
     routes = [Route("/ping", _ping)]
     routes += [
         Route(path, server.endpoint(handler), methods=[method])
@@ -75,7 +55,8 @@ def boss_app(boss: BossState, downsampler: Downsampler, threads: Threads) -> Sta
 class _Server:
     boss: BossState
     downsampler: Downsampler
-    threads: Threads
+    threads: RequestThreads
+    look_ups: LookUps
 
     def endpoint(self, handler: Handler | LookUp | Upload) -> Callable[[Request], Awaitable[Response]]:
         async def respond(request: Request) -> Response:
@@ -90,8 +71,8 @@ class _Server:
         return respond
 
     async def _answer(self, request: Request, handler: Handler | LookUp | Upload) -> Response:
-        run, headers = self.threads.handlers.run, request.headers
-        caller = await identify(request, self.boss.accounts, self.threads.handlers)
+        run, headers = self.threads.run, request.headers
+        caller = await identify(request, self.boss.accounts, self.threads)
         if not caller.name and request.method not in ("GET", "HEAD"):
             raise AccessDenied("Authentication credentials were not provided.")
         call = Call(self.boss, self.downsampler, caller, request.path_params, request.query_params, headers)
@@ -105,34 +86,10 @@ class _Server:
 
     async def _look_up(self, request: Request, handler: LookUp, call: Call) -> Response:
         """Run a look-up in a pool of its own, and end it when the client leaves."""
-        if self.threads.look_ups.statistics().tasks_waiting >= _MOST_WAITING:
-            raise SourceUnavailable("too many look-ups are under way; repeat the request later")
-        response = Response(status_code=499)  # for the log: the client has left
-
-        def answer() -> Response:
-            try:
-                return handler.handle(call)
-            except Abandoned:
-                return response
-            except Exception as error:
-                return error_response(error, request)
-
         try:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(_watch, request, call, tasks.cancel_scope)
-                response = await to_thread.run_sync(answer, limiter=self.threads.look_ups)
-                tasks.cancel_scope.cancel()
-        finally:
-            call.gone.set()  # also when the server stops
-        return response
-
-
-async def _watch(request: Request, call: Call, scope: anyio.CancelScope) -> None:
-    """Cancel a look-up when its client leaves."""
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
-    call.gone.set()
-    scope.cancel()
+            return await self.look_ups.run(request, lambda gone: handler.handle(replace(call, gone=gone)))
+        except Abandoned:
+            return Response(status_code=499)  # for the log: the client has left
 
 
 def error_response(error: Exception, request: Request) -> Response:
