@@ -15,6 +15,7 @@ from voxome.contracts.source import Version
 from voxome.contracts.spec import VolumeSpec
 from voxome.errors import AccessDenied, CorruptData, InvalidBox, InvalidInput, ReadOnly, UnsupportedFormat
 from voxome.geometry import BlockGrid, Box
+from voxome.remotes.staged_chunks import ChunksInShards, StagedChunks
 from voxome.storage.path import StoragePath
 from voxome.storage.tensorstore import context, map_errors, result_of
 
@@ -172,11 +173,21 @@ class TensorStoreSource:
     def stage(self) -> Iterator[Callable[[Box, NDArray[Any]], None]]:
         """Collect voxels in memory, and store them at the end, unless it fails.
 
+        Chunks inside shards are encoded as soon as all of their voxels have come.
+
         Yields
         ------
         function of a box and its voxels
             Like `write`.
         """
+        shards = self._chunks_in_shards()
+        if shards is not None:
+            with map_errors(self.name):
+                staged = StagedChunks(shards, self._store.spec().transform, self.spec.domain, self.read)
+            yield partial(self._collect, staged)
+            with map_errors(self.name):
+                staged.store()
+            return
         with map_errors(self.name):
             transaction = ts.Transaction()
         try:
@@ -187,17 +198,38 @@ class TensorStoreSource:
         with map_errors(self.name):
             transaction.commit_sync()
 
+    def _chunks_in_shards(self) -> ChunksInShards | None:
+        """Return the chunks in the shards of the array; None if they cannot be encoded one by one."""
+        return None
+
+    def _collect(self, staged: StagedChunks, box: Box, data: NDArray[Any]) -> None:
+        values = self._values(box, data)
+        if not box.empty:
+            with map_errors(self.name):
+                staged.put(box, values)
+
     def _write(self, store: ts.TensorStore, box: Box, data: NDArray[Any]) -> None:
+        values = self._values(box, data)
+        if not box.empty:
+            with map_errors(self.name):
+                result_of(store[_slices(box)].write(values))
+
+    def _values(self, box: Box, data: NDArray[Any]) -> NDArray[Any]:
+        """Return the voxels to write in the data type of the array.
+
+        Raises
+        ------
+        ReadOnly
+            If it is open for reading.
+        InvalidBox
+            If the box leaves the domain, or the data have another shape.
+        """
         if not self._writable:
             raise ReadOnly(f"{self.name} is open for reading; open it with mode='r+'")
         self._check(box)
         if data.shape != box.shape:
             raise InvalidBox(f"{self.name}: data have shape {data.shape}, the box {box} has {box.shape}")
-        if box.empty:
-            return
-        values = np.asarray(data).astype(self.spec.dtype, copy=False)
-        with map_errors(self.name):
-            result_of(store[_slices(box)].write(values))
+        return np.asarray(data).astype(self.spec.dtype, copy=False)
 
     def version(self) -> Version:
         """Return the state of the array's metadata file, which is only a hint."""

@@ -5,11 +5,11 @@ Format: https://github.com/google/neuroglancer/blob/master/src/datasource/precom
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 
@@ -140,7 +140,7 @@ class Sharding:
 
 def compress(data: bytes, encoding: str) -> bytes:
     """Return data encoded as ``raw`` or ``gzip``; equal data give equal bytes, without a time."""
-    return zlib.compress(data, wbits=_GZIP_WINDOW) if encoding == "gzip" else data
+    return bytes(imagecodecs.gzip_encode(data)) if encoding == "gzip" else data
 
 
 def decompress(data: bytes, encoding: str) -> bytes:

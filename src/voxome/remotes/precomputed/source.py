@@ -5,20 +5,23 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
 import tensorstore as ts
 from numpy.typing import NDArray
 
+from voxome.config.machine import available_cpus
 from voxome.contracts.abilities import Ability
 from voxome.contracts.levels import Level, coarser, require_coarser, require_level
 from voxome.contracts.provenance import Provenance
 from voxome.contracts.source import MeshSource, Mode, SkeletonSource, Version, VolumeSource
 from voxome.contracts.uri import at_level
 from voxome.errors import AlreadyExists, InvalidInput, ReadOnly
-from voxome.geometry import Box
+from voxome.geometry import BlockGrid, Box
 from voxome.remotes.precomputed.chunk_names import warn_of_unreachable_chunks
+from voxome.remotes.precomputed.chunks_in_shards import PrecomputedChunks, chunks_in_shards
 from voxome.remotes.precomputed.compressed_chunks import CompressedChunks, require_plain_shards
 from voxome.remotes.precomputed.create import add_scale, new_scale, whole_shards
 from voxome.remotes.precomputed.folders import INFO
@@ -97,7 +100,7 @@ class PrecomputedSource(TensorStoreSource):
         return data
 
     def write(self, box: Box, data: NDArray[Any]) -> None:
-        """Write `box`.
+        """Write `box`; in shards as `stage` does, as tensorstore keeps a shard over which only zeros are written.
 
         Raises
         ------
@@ -106,9 +109,19 @@ class PrecomputedSource(TensorStoreSource):
         """
         self._need_write()
         self._check(box)
-        if self._compressed is not None and not box.empty:
+        if self._compressed is None:
+            self._write_shards(box, self._values(box, data))
+            return
+        if not box.empty:
             self._compressed.require_none(self.spec.spatial_box(box))
         super().write(box, data)
+
+    def _write_shards(self, box: Box, values: NDArray[Any]) -> None:
+        if box.empty:
+            return
+        chunks = [one.write for one in BlockGrid(self.spec.domain, self.spec.read_chunk or box.shape, box)]
+        with self.stage() as put, ThreadPoolExecutor(available_cpus()) as pool:
+            list(pool.map(lambda chunk: put(chunk, values[chunk.within(box)]), chunks))
 
     def version(self) -> Version:
         """Return a digest of the metadata of the scale, which is only a hint; links to meshes do not change it."""
@@ -177,6 +190,9 @@ class PrecomputedSource(TensorStoreSource):
         """
         self._need_write()
         add_provenance(self._folder, one)
+
+    def _chunks_in_shards(self) -> PrecomputedChunks | None:
+        return chunks_in_shards(self._store)
 
     def _need_write(self) -> None:
         if not self._writable:

@@ -17,6 +17,7 @@ from voxome.remotes.provenance_json import read_attributes, with_entry
 from voxome.remotes.tensorstore import TensorStoreSource
 from voxome.remotes.zarr import ome
 from voxome.remotes.zarr.chunk_keys import warn_of_unreachable_chunks
+from voxome.remotes.zarr.chunks_in_shards import ZarrChunks, chunks_in_shards
 from voxome.remotes.zarr.create import create_level
 from voxome.remotes.zarr.handle import open_handle
 from voxome.remotes.zarr.layout import RESERVED, layout, user_attrs, voxel_zero_nm
@@ -84,6 +85,9 @@ class ZarrSource(TensorStoreSource):
         """
         self._require_writable()
         self._group.update_attributes(lambda old: with_entry(old, one, self.name))
+
+    def _chunks_in_shards(self) -> ZarrChunks | None:
+        return chunks_in_shards(self._store)
 
     def _change(self, change: Callable[[Json], Json]) -> None:
         self._require_writable()
