@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import tensorstore as ts
@@ -183,7 +183,8 @@ class TensorStoreSource:
         shards = self._chunks_in_shards()
         if shards is not None:
             with map_errors(self.name):
-                staged = StagedChunks(shards, self._store.spec().transform, self.spec.domain, self.read)
+                view = cast("ts.IndexTransform", self._store.spec().transform)  # an open store has one
+                staged = StagedChunks(shards, view, self.spec.domain, self.read)
             yield partial(self._collect, staged)
             with map_errors(self.name):
                 staged.store()
