@@ -11,7 +11,7 @@ from blocks.bench import Bench
 import voxome
 from voxome.blocks.job import OpenStep
 from voxome.blocks.job_loop import RETRIES
-from voxome.blocks.runner import prepare
+from voxome.blocks.runner import FOLD, prepare
 from voxome.errors import RunFailed
 from voxome.geometry import Box
 from voxome.resources.table import TableFile
@@ -80,6 +80,19 @@ def test_parts_that_vanish_before_they_are_folded_are_computed_again(folder_benc
     assert (report.run, report.reused) == (report.total, 0)
     rows = TableFile(step.output("result").within(store).uri).read()
     assert rows["voxels"].sum() == folder_bench.array.size
+
+
+def test_jobs_that_a_killed_run_left_are_cancelled_if_their_results_are_gone(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cancelled: set[str] = set()
+    monkeypatch.setattr(type(bench.engine), "cancel", lambda _, ids: cancelled.update(ids))
+    step = bench.step("common.statistics", (16, 16, 16))
+    bench.run(step)
+    assert cancelled == {*(f"{step.key}/0/{job}" for job in range(step.jobs(0))), f"{step.key}/{FOLD}/0"}
+    cancelled.clear()
+    bench.run(step)
+    assert cancelled == set()
 
 
 @pytest.mark.slow

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from voxome.blocks.worker import DONE, FAILED, WRONG_USAGE
-from voxome.contracts.engine import Job, JobStatus
+from voxome.blocks.worker import DONE, FAILED, WRONG_USAGE, run_file
+from voxome.contracts.engine import Job, JobResult, JobStatus
 from voxome.engines.perform import perform
 from voxome.testing.engine import count, probe
 
@@ -44,6 +44,20 @@ def test_settings_that_the_worker_cannot_adopt_fail_the_job(settings: dict[str, 
     code, status = _run_one(job, tmp_path)
     assert (code, status.state, status.retryable) == (FAILED, "failed", False)
     assert next(iter(settings)) in status.error
+
+
+def test_a_job_whose_result_is_there_is_not_performed_again(tmp_path: Path) -> None:
+    job = probe("one", "fail", message="performed")
+    (tmp_path / "job.json").write_text(json.dumps(job.to_json()), encoding="utf-8")
+    stored, paths = tmp_path / "result.json", (tmp_path / "job.json", tmp_path / "result.json")
+    done = JobStatus("one", "done", JobResult(1.0, 1, {"first": 1}))
+    stored.write_text(json.dumps(done.to_json()), encoding="utf-8")
+    assert run_file(*paths) == DONE
+    assert JobStatus.from_json(json.loads(stored.read_text(encoding="utf-8"))) == done
+    for other in ("not a status", json.dumps(JobStatus("two", "done", JobResult(1.0, 1)).to_json())):
+        stored.write_text(other, encoding="utf-8")
+        assert run_file(*paths) == FAILED
+        assert "performed" in stored.read_text(encoding="utf-8")
 
 
 def test_failures_are_reported_without_secrets(capfd: pytest.CaptureFixture[str]) -> None:

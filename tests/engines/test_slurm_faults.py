@@ -101,6 +101,7 @@ def test_jobs_see_no_secret_and_nothing_of_the_job_that_the_runner_is_in(
         open_engine(env="NOT_SET")
 
 
+@pytest.mark.slow
 def test_arrays_stay_below_the_limits_of_the_site(open_engine: Open, cluster: Cluster, tmp_path: Path) -> None:
     cluster.set("MaxArraySize", "5")
     engine = open_engine(workers=20, array="12")
@@ -114,6 +115,7 @@ def test_arrays_stay_below_the_limits_of_the_site(open_engine: Open, cluster: Cl
     engine.close()
 
 
+@pytest.mark.slow
 def test_elements_that_run_at_once_are_limited_by_the_workers(
     open_engine: Open, cluster: Cluster, tmp_path: Path
 ) -> None:
@@ -191,6 +193,7 @@ def test_fewer_jobs_are_submitted_where_a_limit_is_met(open_engine: Open, cluste
     engine.close()
 
 
+@pytest.mark.slow
 def test_nothing_is_concluded_from_a_queue_that_cannot_be_read(
     open_engine: Open, cluster: Cluster, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -265,6 +268,7 @@ def test_a_status_that_was_not_recorded_is_reported_again(open_engine: Open, clu
     last.close()
 
 
+@pytest.mark.slow
 def test_jobs_of_an_earlier_run_are_cancelled_where_they_have_changed_or_are_cancelled_or_not_needed(
     open_engine: Open, cluster: Cluster, tmp_path: Path
 ) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -168,3 +171,27 @@ def test_the_pipeline_runs_in_job_arrays_of_slurm(
     record = run(CONNECTOME, phantom.inputs, out=tmp_path, workers=2, block=(96, 96, 96), engine=engine)
     assert [row["name"] for row in record["engines"]] == ["slurm"]
     assert_same_results(reference, tmp_path)
+
+
+@pytest.mark.slow
+def test_a_run_on_slurm_that_is_killed_is_resumed_with_its_jobs(
+    phantom: Phantom, reference: Path, tmp_path: Path, slurm: Slurm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLURM_CONF", str(slurm.config))
+    engine = "slurm?partition=main&poll=1&grace=5"
+    inputs = [f"--set={name}={uri}" for name, uri in phantom.inputs.items()]
+    options = ["--out", str(tmp_path), "--block", "48,48,48", "--workers", "2", "--engine", engine]
+    command = [sys.executable, "-m", "voxome.cli.main", "run", str(CONNECTOME), *inputs, *options]
+    spool = tmp_path / ".voxome" / "logs" / "slurm"
+    killed = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 100
+    while not any(spool.glob("*/*.started")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    killed.kill()
+    killed.wait()
+    unreported = {path.parent for path in spool.glob("*/array.json")}
+    assert unreported
+    run(CONNECTOME, phantom.inputs, out=tmp_path, workers=2, block=(48, 48, 48), engine=engine)
+    assert_same_results(reference, tmp_path)
+    assert not any(spool.glob("*/array.json"))
+    assert not slurm.run("squeue", "--noheader").stdout
