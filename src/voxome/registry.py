@@ -31,6 +31,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "zarr3": "voxome.relay.dialects.zarr.dialect:Zarr3Dialect",
     },
     "voxome.engines": {
+        "dask": "voxome.engines.dask:open_dask",
         "local": "voxome.engines.local:open_local",
         "sequential": "voxome.engines.sequential:SequentialEngine",
         "slurm": "voxome.engines.slurm:open_slurm",

@@ -25,7 +25,7 @@ _CLOSE_TIMEOUT_S = 5.0
 class _Worker:
     """One process, the job it runs, and the bytes of the reply so far."""
 
-    def __init__(self, command: Sequence[str], environment: dict[str, str], log: IO[bytes]) -> None:
+    def __init__(self, command: Sequence[str], environment: dict[str, str], log: IO[bytes] | None) -> None:
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=environment
         )
@@ -77,20 +77,29 @@ class LocalEngine:
     ----------
     workers : int
         Number of processes.
-    log : path
-        File to which the workers' standard error is appended.
+    log : path or None
+        File to which the workers' standard error is appended; that of this process if None.
     command : sequence of str
         Starts a worker.
     memory_bytes : int, optional
         Memory that the jobs may take together, by their own estimates; what this process may use if None.
+    threads : int, optional
+        Threads of the libraries in each worker; its share of the cores if None.
     """
 
     name = "local"
 
     def __init__(
-        self, *, workers: int, log: Path, command: Sequence[str] = WORKER, memory_bytes: int | None = None
+        self,
+        *,
+        workers: int,
+        log: Path | None,
+        command: Sequence[str] = WORKER,
+        memory_bytes: int | None = None,
+        threads: int | None = None,
     ) -> None:
         self.slots = workers
+        self._threads = max(1, available_cpus() // workers) if threads is None else threads
         self._memory_bytes = available_memory_bytes() if memory_bytes is None else memory_bytes
         self._command = list(command)
         self._log = log
@@ -153,9 +162,12 @@ class LocalEngine:
         return [w for w in self._workers if w.job is not None]
 
     def _start_worker(self) -> _Worker:
-        environment = {**os.environ, **worker_environment(max(1, available_cpus() // self.slots))}
-        self._log.parent.mkdir(parents=True, exist_ok=True)
-        with self._log.open("ab") as log:
+        environment = {**os.environ, **worker_environment(self._threads)}
+        with contextlib.ExitStack() as stack:
+            log = None
+            if self._log is not None:
+                self._log.parent.mkdir(parents=True, exist_ok=True)
+                log = stack.enter_context(self._log.open("ab"))
             worker = _Worker(self._command, environment, log)
         self._workers.append(worker)
         self._selector.register(worker.stdout, selectors.EVENT_READ, worker)

@@ -1,0 +1,264 @@
+"""Dask clusters that the engine ``dask`` starts or joins."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from voxome.config.machine import available_memory_bytes
+from voxome.errors import InvalidInput, MissingExtra, StoreError, UnknownName
+from voxome.extras import require
+
+_CONNECT_S = 60.0
+_CLOSE_S = 30.0
+_SCHEDULER = {"allowed_failures": 0, "dashboard_address": None}
+"""Dask repeats no job by itself: whoever gave it to the engine counts its losses."""
+
+
+@dataclass(frozen=True)
+class ClusterOptions:
+    """Options of a cluster; those that are None are Dask's own defaults, which its configuration files can set.
+
+    Attributes
+    ----------
+    workers : int
+        Number of jobs that run at once, unless the cluster adapts.
+    minimum, maximum : int or None
+        Limits of the number of Dask workers; with either the cluster adapts to the number of jobs.
+    cores : int or None
+        Jobs that each Dask worker runs at once.
+    memory, queue, walltime, account, interface : str or None
+        As in dask-jobqueue: what a job of the queueing system asks for, and the network interface of the scheduler.
+    hosts : str or None
+        Hosts of ``ssh``, separated by commas; the first one also runs the scheduler.
+    log : path
+        Log of the run; the queueing system writes its logs beside it.
+    """
+
+    workers: int
+    log: Path
+    minimum: int | None = None
+    maximum: int | None = None
+    cores: int | None = None
+    memory: str | None = None
+    queue: str | None = None
+    walltime: str | None = None
+    account: str | None = None
+    interface: str | None = None
+    hosts: str | None = None
+
+    @property
+    def adapts(self) -> bool:
+        """Whether the number of Dask workers follows that of jobs."""
+        return self.minimum is not None or self.maximum is not None
+
+
+@dataclass
+class DaskCluster:
+    """A cluster with a connection to it.
+
+    Attributes
+    ----------
+    client : distributed.Client
+        The connection.
+    slots : int or None
+        Jobs that run at once; None where others decide on the workers.
+    log : path or None
+        File for what jobs print, where workers can write to it; else it goes to the logs of the workers.
+    resources : mapping of str to float
+        What each worker declares, where that is known.
+    stack : contextlib.ExitStack
+        Closes what was started.
+    """
+
+    client: Any
+    slots: int | None
+    log: Path | None = None
+    resources: Mapping[str, float] = field(default_factory=dict)
+    stack: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+
+    def close(self) -> None:
+        """Close the connection, and the cluster if it was started here."""
+        self.stack.close()
+
+
+def open_cluster(kind: str, options: ClusterOptions) -> DaskCluster:
+    """Start a cluster of a kind, or connect to the scheduler at an address.
+
+    Raises
+    ------
+    UnknownName, InvalidInput
+        If there is no such kind, or if it does not take an option or needs another.
+    MissingExtra
+        If a package is not installed.
+    StoreError
+        If there is no scheduler at the address.
+    """
+    require("dask", "dask", "distributed")
+    with contextlib.ExitStack() as stack:
+        if kind in _KINDS:
+            _check(kind, options)
+            opened = _KINDS[kind](options, stack)
+        elif ":" in kind:
+            _check("ADDRESS", options)
+            opened = DaskCluster(_connect(kind, stack), None)
+        else:
+            raise UnknownName.of("cluster", kind, [*_KINDS, "ADDRESS"])
+        opened.stack = stack.pop_all()
+        return opened
+
+
+def _check(kind: str, options: ClusterOptions) -> None:
+    """Refuse options that a cluster has no use for, and limits that contradict each other."""
+    given = {name for name, value in vars(options).items() if name not in ("workers", "log") and value is not None}
+    foreign = sorted(given - _TAKEN[kind])
+    if foreign:
+        known = ", ".join(sorted(_TAKEN[kind])) or "no option"
+        raise InvalidInput(f"cluster={kind} does not take {', '.join(foreign)}; it takes {known}")
+    if options.maximum is not None and options.maximum < max(1, options.minimum or 0):
+        raise InvalidInput(f"maximum={options.maximum} workers, expected at least 1 and minimum={options.minimum or 0}")
+
+
+def _connect(target: Any, stack: contextlib.ExitStack) -> Any:
+    from distributed import Client
+
+    try:
+        client = Client(target, set_as_default=False, timeout=_CONNECT_S, name="voxome")
+    except (OSError, ValueError) as error:
+        raise StoreError(
+            f"There is no Dask scheduler at {target}: {error}; start it, or give another address"
+        ) from error
+    stack.callback(client.close, timeout=_CLOSE_S)
+    return client
+
+
+def _scale(cluster: Any, options: ClusterOptions, *, cores: int, replace: bool) -> int:
+    """Set the number of workers, and return that of jobs at once.
+
+    Where Dask does not `replace` a worker that died, it adapts between equal limits, which does.
+    """
+    count = math.ceil(options.workers / cores)
+    if options.adapts:
+        maximum = options.maximum if options.maximum is not None else max(count, options.minimum or 0)
+        cluster.adapt(minimum=options.minimum or 0, maximum=maximum)
+        return maximum * cores
+    if replace:
+        cluster.scale(count)
+    else:
+        cluster.adapt(minimum=count, maximum=count)
+    return options.workers if count == 1 else count * cores
+
+
+def _open_local(options: ClusterOptions, stack: contextlib.ExitStack) -> DaskCluster:
+    from dask.utils import parse_bytes
+    from distributed import LocalCluster
+
+    scratch = tempfile.mkdtemp(prefix="voxome-dask-")
+    stack.callback(shutil.rmtree, scratch, ignore_errors=True)
+    cores = options.cores or options.workers
+    count = options.maximum or math.ceil(options.workers / cores)
+    memory = parse_bytes(options.memory) if options.memory else (available_memory_bytes() or 0) // count
+    resources = {"cpus": float(cores), **({"memory": float(memory)} if memory else {})}
+    cluster = LocalCluster(
+        n_workers=0,
+        threads_per_worker=cores,
+        processes=True,
+        memory_limit=0,
+        resources=resources,
+        local_directory=scratch,
+        env={"DASK_CONFIG": scratch},
+        dashboard_address=None,
+        silence_logs="ERROR",
+        scheduler_kwargs={"allowed_failures": 0},
+    )
+    stack.callback(cluster.close, timeout=_CLOSE_S)
+    slots = _scale(cluster, options, cores=cores, replace=True)
+    return DaskCluster(_connect(cluster, stack), slots, options.log.absolute(), resources)
+
+
+def _open_queue(system: str, options: ClusterOptions, stack: contextlib.ExitStack) -> DaskCluster:
+    """Start a scheduler here, whose workers are jobs of a queueing system."""
+    require("dask", "dask_jobqueue")
+    import dask
+    import dask_jobqueue
+    from dask.utils import parse_bytes
+
+    settings = f"jobqueue.{system}"
+    cores = options.cores or dask.config.get(f"{settings}.cores")
+    memory = options.memory or dask.config.get(f"{settings}.memory")
+    if not cores or not memory:
+        raise InvalidInput(
+            f"cluster={system} needs the cores and memory of a job; write cluster={system}&cores=8&memory=24GB, or set "
+            f"{settings} in ~/.config/dask/jobqueue.yaml"
+        )
+    given = {name: getattr(options, name) for name in ("queue", "walltime", "account", "interface")}
+    resources = {"cpus": float(cores), "memory": float(parse_bytes(memory))}
+    options.log.parent.mkdir(parents=True, exist_ok=True)
+    cluster = getattr(dask_jobqueue, f"{system.upper()}Cluster")(
+        cores=cores,
+        memory=memory,
+        processes=1,
+        job_name="voxome",
+        log_directory=str(options.log.parent.absolute()),
+        scheduler_options=_SCHEDULER,
+        worker_extra_args=[
+            "--resources",
+            _quoted(resources),
+            *(dask.config.get(f"{settings}.worker-extra-args") or ()),
+        ],
+        **{name: value for name, value in given.items() if value is not None},
+    )
+    stack.callback(cluster.close, timeout=_CLOSE_S)
+    slots = _scale(cluster, options, cores=int(cores), replace=False)
+    return DaskCluster(_connect(cluster, stack), slots, None, resources)
+
+
+def _open_ssh(options: ClusterOptions, stack: contextlib.ExitStack) -> DaskCluster:
+    try:
+        require("dask", "asyncssh")
+    except MissingExtra:
+        raise MissingExtra("cluster=ssh needs the package asyncssh; install it with: pip install asyncssh") from None
+    from dask.utils import parse_bytes
+    from distributed import SSHCluster
+
+    hosts = [host.strip() for host in (options.hosts or "").split(",") if host.strip()]
+    if not hosts:
+        raise InvalidInput(
+            "cluster=ssh needs hosts; write cluster=ssh&hosts=node1,node2: the first runs the scheduler too"
+        )
+    cores = options.cores or math.ceil(options.workers / len(hosts))
+    resources = {"cpus": float(cores), **({"memory": float(parse_bytes(options.memory))} if options.memory else {})}
+    cluster = SSHCluster(
+        [hosts[0], *hosts],
+        worker_options={"nthreads": cores, "memory_limit": 0, "resources": resources},
+        scheduler_options={"dashboard_address": ":0"},
+    )
+    stack.callback(cluster.close, timeout=_CLOSE_S)
+    return DaskCluster(_connect(cluster, stack), len(hosts) * cores, None, resources)
+
+
+def _quoted(resources: Mapping[str, float]) -> str:
+    """Return resources as `dask worker` takes them, quoted for the shell of a job script."""
+    return "'" + " ".join(f"{name}={value:.0f}" for name, value in resources.items()) + "'"
+
+
+_KINDS: dict[str, Callable[[ClusterOptions, contextlib.ExitStack], DaskCluster]] = {
+    "local": _open_local,
+    "pbs": lambda options, stack: _open_queue("pbs", options, stack),
+    "slurm": lambda options, stack: _open_queue("slurm", options, stack),
+    "ssh": _open_ssh,
+}
+_QUEUE = frozenset({"minimum", "maximum", "cores", "memory", "queue", "walltime", "account", "interface"})
+_TAKEN: dict[str, frozenset[str]] = {
+    "ADDRESS": frozenset(),
+    "local": frozenset({"minimum", "maximum", "cores", "memory"}),
+    "pbs": _QUEUE,
+    "slurm": _QUEUE,
+    "ssh": frozenset({"cores", "memory", "hosts"}),
+}
