@@ -17,7 +17,9 @@ from voxome.extras import require
 
 _CONNECT_S = 60.0
 _CLOSE_S = 30.0
-_SCHEDULER = {"allowed_failures": 0, "dashboard_address": None}
+_DASHBOARD = "127.0.0.1:0"
+"""A free port, which only this machine reaches."""
+_SCHEDULER = {"allowed_failures": 0}
 """Dask repeats no job by itself: whoever gave it to the engine counts its losses."""
 
 
@@ -173,9 +175,9 @@ def _open_local(options: ClusterOptions, stack: contextlib.ExitStack) -> DaskClu
         resources=resources,
         local_directory=scratch,
         env={"DASK_CONFIG": scratch},
-        dashboard_address=None,
+        dashboard_address=_DASHBOARD,
         silence_logs="ERROR",
-        scheduler_kwargs={"allowed_failures": 0},
+        scheduler_kwargs=_SCHEDULER,
     )
     stack.callback(cluster.close, timeout=_CLOSE_S)
     slots = _scale(cluster, options, cores=cores, replace=True)
@@ -206,7 +208,7 @@ def _open_queue(system: str, options: ClusterOptions, stack: contextlib.ExitStac
         processes=1,
         job_name="voxome",
         log_directory=str(options.log.parent.absolute()),
-        scheduler_options=_SCHEDULER,
+        scheduler_options={**_SCHEDULER, "dashboard_address": _DASHBOARD},
         worker_extra_args=[
             "--resources",
             _quoted(resources),
@@ -237,7 +239,7 @@ def _open_ssh(options: ClusterOptions, stack: contextlib.ExitStack) -> DaskClust
     cluster = SSHCluster(
         [hosts[0], *hosts],
         worker_options={"nthreads": cores, "memory_limit": 0, "resources": resources},
-        scheduler_options={"dashboard_address": ":0"},
+        scheduler_options={**_SCHEDULER, "dashboard_address": _DASHBOARD},
     )
     stack.callback(cluster.close, timeout=_CLOSE_S)
     return DaskCluster(_connect(cluster, stack), len(hosts) * cores, None, resources)
