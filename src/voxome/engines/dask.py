@@ -133,7 +133,7 @@ class DaskEngine:
         return [status]
 
     def _resources(self, needed: Resources) -> dict[str, float]:
-        """Return what the workers declare of what a job needs, and no more than one has: it would wait for ever."""
+        """Return what the workers declare of what a job needs, and at most what one has: it would wait for ever."""
         amounts = {"cpus": needed.cpus, "memory": needed.memory_bytes or 0, "gpus": needed.gpus}
         return {
             name: min(amount, self._largest[name])
