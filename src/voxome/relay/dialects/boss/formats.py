@@ -144,9 +144,9 @@ def _from_blosc(body: bytearray, dtype: np.dtype[Any], shape: tuple[int, ...]) -
 
 
 def _from_npygz(body: bytearray, dtype: np.dtype[Any], shape: tuple[int, ...]) -> NDArray[Any]:
-    most_bytes = math.prod(shape) * dtype.itemsize + HEADER_BYTES
+    decoder, most_bytes = zlib.decompressobj(), math.prod(shape) * dtype.itemsize + HEADER_BYTES
     try:
-        content = zlib.decompressobj().decompress(body, most_bytes)
+        content = decoder.decompress(body, most_bytes + 1)  # the end, with the checksum, is read before the limit
     except zlib.error as error:
         raise Refused(Code.DESERIALIZATION_ERROR, f"the body is not compressed by zlib: {error}") from error
     try:
@@ -158,9 +158,14 @@ def _from_npygz(body: bytearray, dtype: np.dtype[Any], shape: tuple[int, ...]) -
     if found_shape != shape or found_dtype != dtype:
         raise _mismatch(math.prod(found_shape) * found_dtype.itemsize, shape, dtype)
     try:
-        return np.ascontiguousarray(read_npy(content, shape, dtype))
+        voxels = np.ascontiguousarray(read_npy(content, shape, dtype))
     except InvalidInput as error:
         raise Refused(Code.DESERIALIZATION_ERROR, str(error)) from error
+    if not decoder.eof or decoder.unused_data:
+        raise Refused(
+            Code.DESERIALIZATION_ERROR, "the body is cut off, or goes on after the end of what zlib compressed"
+        )
+    return voxels
 
 
 _DECODERS = {BLOSC: _from_blosc, NPYGZ: _from_npygz}

@@ -6,16 +6,16 @@ from pydantic import BaseModel, SecretStr
 from starlette.responses import JSONResponse, Response
 
 from voxome.errors import AlreadyExists, NotFound
-from voxome.relay.accounts import Membership, Token, User
+from voxome.relay.accounts import User
 from voxome.relay.dialects.boss.call import Call
 from voxome.relay.dialects.boss.checks import check_name
+from voxome.relay.dialects.boss.deletion import delete_user
 from voxome.relay.dialects.boss.errors import Code, Refused
 from voxome.relay.dialects.boss.records import Profile
 from voxome.relay.dialects.boss.roles import (
     RESOURCE_MANAGER,
     ROLES,
     USER_MANAGER,
-    Role,
     find_role,
     role_record,
     roles_of,
@@ -65,13 +65,12 @@ def post(call: Call) -> Response:
 
 
 def delete(call: Call) -> Response:
-    """Delete a user with their roles, tokens and memberships."""
+    """Delete a user with all by which they are recognised; what they have created is then nobody's."""
     call.require_role(USER_MANAGER)
-    one, catalogue = _user(call), call.boss.catalogue
+    one = _user(call)
     if set(_roles(call)) - {RESOURCE_MANAGER} and not call.caller.is_admin:
         raise Refused(Code.MISSING_PERMISSION, f"{one.name} manages users: only an admin may delete them")
-    owned = (catalogue.find(record_type, user=one.name) for record_type in (Role, Token, Membership, Profile))
-    catalogue.write(remove=[*(record for records in owned for record in records), one])
+    delete_user(call.boss.accounts.catalogue, one)
     return Response(status_code=204)
 
 

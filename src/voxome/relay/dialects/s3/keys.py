@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from voxome.errors import AccessDenied, NotFound
-from voxome.relay.accounts import Accounts, Caller
+from voxome.relay.accounts import Accounts, Caller, User
 from voxome.relay.catalogue.contract import Catalogue, Record
 from voxome.relay.tokens import add_user
 
@@ -93,7 +93,7 @@ class Keys:
         Raises
         ------
         InvalidKeyPair
-            If the key is unknown, or has expired.
+            If the key is unknown or has expired, or its user was deleted.
         """
         return self._pair(access_key).secret
 
@@ -104,6 +104,7 @@ class Keys:
     def _pair(self, access_key: str) -> KeyPair:
         try:
             pair = self.catalogue.get(KeyPair, access_key)
+            self.catalogue.get(User, pair.user)
         except NotFound:
             raise InvalidKeyPair("the access key does not exist") from None
         if pair.expires and pair.expires <= time.time():

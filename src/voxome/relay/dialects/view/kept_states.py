@@ -96,6 +96,12 @@ def find_state(catalogue: Catalogue, id: str, base: str, may_see: Callable[[str]
     return dict(state)
 
 
+def states_of(catalogue: Catalogue, owner: str) -> list[Record]:
+    """Return all records of the states that an owner shares."""
+    shared = catalogue.find(SharedState, owner=owner)
+    return [*shared, *(text for one in shared for text in catalogue.find(StateText, id=one.id))]
+
+
 def _addresses(layer: Any) -> list[str]:
     """Return all texts of the sources of a layer."""
     source = layer.get("source", []) if isinstance(layer, dict) else []
