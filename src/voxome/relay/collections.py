@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from threading import Lock
+from typing import TypeVar
 
 from voxome.contracts.abilities import ability
 from voxome.contracts.source import PointsSource
 from voxome.contracts.stored_files import StoredFiles, StoredPart, SupportsStoredFiles
-from voxome.errors import AccessDenied, AlreadyExists, InvalidBox, NotFound, VoxomeError
+from voxome.errors import (
+    AccessDenied,
+    AlreadyExists,
+    InvalidBox,
+    InvalidInput,
+    NotFound,
+    UnsupportedFormat,
+    VoxomeError,
+)
 from voxome.relay.accounts import Caller
 from voxome.relay.rights import PUBLIC_READ, Rights
 from voxome.relay.source_errors import SourceUnavailable
 from voxome.resources.open import open
 from voxome.resources.shapes import Points
+
+T = TypeVar("T")
 
 
 class Collections:
@@ -81,6 +92,35 @@ class Collections:
         except (VoxomeError, OSError) as error:
             raise SourceUnavailable(f"the annotations {name} cannot be read; see the log of the server") from error
 
+    def use(self, name: str, action: Callable[[PointsSource], T]) -> T:
+        """Return what `action` finds in a collection.
+
+        Raises
+        ------
+        NotFound
+            If it looks for an id that does not exist.
+        InvalidInput
+            If the collection has no such relation, or no index for this.
+        SourceUnavailable
+            If the store fails.
+        """
+        try:
+            source = self._open(name)
+        except (VoxomeError, OSError) as error:
+            raise SourceUnavailable(f"the annotations {name} cannot be opened; see the log of the server") from error
+        try:
+            return action(source)
+        except NotFound as error:
+            raise NotFound(f"the annotations {name} lack one of these ids") from error
+        except UnsupportedFormat as error:
+            raise InvalidInput(
+                f"the annotations {name} have no index for this; look for them in another way"
+            ) from error
+        except InvalidInput:
+            raise
+        except (VoxomeError, OSError) as error:
+            raise SourceUnavailable(f"the annotations {name} cannot be read; see the log of the server") from error
+
     def _files(self, name: str) -> StoredFiles:
         source = self._open(name)
         files = ability(source, SupportsStoredFiles)
@@ -142,3 +182,8 @@ class PermittedCollections:
         """Return bytes of a file of a collection, None if there is no such file; the errors are those of both."""
         self.rights(name)
         return self._collections.read(name, path, start, stop)
+
+    def use(self, name: str, action: Callable[[PointsSource], T]) -> T:
+        """Return what `action` finds in a collection; the errors are those of both."""
+        self.rights(name)
+        return self._collections.use(name, action)

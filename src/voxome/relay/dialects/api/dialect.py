@@ -11,6 +11,9 @@
 ``GET /api/region?source=…&id=…``      voxels, volume, centroid and bounding box of a segment
 ``GET /api/mesh?source=…&id=…``        mesh of a segment, where the store has meshes
 ``GET /api/skeleton?source=…&id=…``    skeleton of a segment, where the store has skeletons
+``GET /api/collections``               names of the collections of annotations that the caller may read
+``GET /api/collection?collection=…``   geometry, properties and relations of a collection
+``GET /api/annotations?collection=…``  annotations by ``ids``, in ``box_nm``, or of a ``segment``
 =====================================  ==============================================================
 
 Names are in the query, since they have slashes. Ids are decimal strings: JavaScript rounds numbers above 2⁵³.
@@ -32,8 +35,10 @@ from starlette.routing import BaseRoute, Route
 from voxome.contracts.validation import describe_problem
 from voxome.errors import InvalidInput
 from voxome.relay.accounts import PUBLIC, Caller
+from voxome.relay.collections import PermittedCollections
 from voxome.relay.dialect import addresses_of
 from voxome.relay.dialects.api.document import build_document, build_page
+from voxome.relay.dialects.api.models import CollectionQuery, SourceQuery
 from voxome.relay.dialects.api.operations import OPERATIONS, Call, Operation
 from voxome.relay.files import FileAnswer, file_response
 from voxome.relay.http import error_response, identify, read_body
@@ -89,13 +94,22 @@ class ApiDialect:
     def _answer(self, operation: Operation, request: Request, caller: Caller, gone: Event) -> Response:
         query = parse_query(operation.query, request)
         sources = PermittedSources(self._relay.sources, caller)
-        call = Call(sources, caller, self._relay.largest_cutout_bytes, partial(addresses_of, request.app), gone)
+        collections = PermittedCollections(self._relay.collections, caller)
+        call = Call(
+            sources, collections, caller, self._relay.largest_cutout_bytes, partial(addresses_of, request.app), gone
+        )
         answer = operation.respond(call, query)
         if isinstance(answer, BaseModel):
             answer = answer.model_dump_json().encode(), _JSON
-        name = getattr(query, "source", None)
-        public = not operation.is_personal and name is not None and PUBLIC in sources.rights(name).readers
+        public = not operation.is_personal and _is_public(sources, collections, query)
         return file_response(request, FileAnswer(*answer), public=public)
+
+
+def _is_public(sources: PermittedSources, collections: PermittedCollections, query: BaseModel) -> bool:
+    """Return whether everybody may read what a query is about."""
+    if isinstance(query, SourceQuery):
+        return PUBLIC in sources.rights(query.source).readers
+    return isinstance(query, CollectionQuery) and PUBLIC in collections.rights(query.collection).readers
 
 
 def parse_query(model: type[BaseModel], request: Request) -> BaseModel:

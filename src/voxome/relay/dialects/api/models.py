@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 _LAST_ID = 2**64 - 1
 _DIGITS = re.compile(r"[0-9]{1,9}")
 _RANGE = r"-?[0-9]{1,18}:-?[0-9]{1,18}"
+_NUMBER_NM = r"-?[0-9]{1,18}(\.[0-9]{1,18})?"
+_RANGE_NM = f"{_NUMBER_NM}:{_NUMBER_NM}"
 
 
 def _plain(value: Any) -> Any:
@@ -21,6 +23,12 @@ def _plain(value: Any) -> Any:
 def _is_id(value: str) -> str:
     if int(value) > _LAST_ID:
         raise ValueError(f"ids are at most {_LAST_ID}")
+    return value
+
+
+def _are_ids(value: str | None) -> str | None:
+    for one in (value or "0").split(","):
+        _is_id(one)
     return value
 
 
@@ -91,6 +99,40 @@ class ShapeQuery(SourceQuery):
     id: Id
 
 
+class CollectionQuery(_Query):
+    """A collection of annotations."""
+
+    collection: Annotated[
+        str, Field(min_length=1, max_length=500, description="Name of the collection.", examples=["lab/synapses"])
+    ]
+
+
+class AnnotationsQuery(CollectionQuery):
+    """Annotations: either some by id, or those in a box, or those of a segment."""
+
+    ids: Annotated[
+        str | None,
+        Field(pattern="^[0-9]{1,20}(,[0-9]{1,20}){0,999}$", description="Ids of annotations, separated by commas."),
+        AfterValidator(_are_ids),
+    ] = None
+    box_nm: Annotated[
+        str | None,
+        Field(pattern=f"^{_RANGE_NM}(,{_RANGE_NM}){{2}}$", description="Half-open ranges along z, y and x in nm."),
+    ] = None
+    segment: Annotated[Id | None, Field(description="Segment to which they are related.")] = None
+    relation: Annotated[
+        str | None, Field(max_length=500, description="Relation to the segment, where the collection has several.")
+    ] = None
+
+    @model_validator(mode="after")
+    def _is_one_search(self) -> Self:
+        if sum(one is not None for one in (self.ids, self.box_nm, self.segment)) != 1:
+            raise ValueError("give one of ids, box_nm and segment")
+        if self.relation is not None and self.segment is None:
+            raise ValueError("relation needs a segment")
+        return self
+
+
 class Problem(BaseModel):
     """Why a request failed."""
 
@@ -150,6 +192,45 @@ class Region(BoundingBox):
     centroid: Annotated[list[float], Field(description="Mean index of its voxels along each axis.")]
     centroid_nm: Position | None
     volume_um3: float | None
+
+
+class CollectionNames(BaseModel):
+    """Collections of annotations that the caller may read."""
+
+    collections: list[str]
+
+
+class Collection(BaseModel):
+    """A collection of annotations."""
+
+    name: str
+    shape: Literal["point", "line", "box", "ellipsoid"]
+    relations: list[str]
+    count: int | None
+    properties: Annotated[dict[str, str] | None, Field(description="Name → data type; null if not known.")]
+
+
+class Annotation(BaseModel):
+    """One annotation."""
+
+    id: Id
+    positions_nm: Annotated[
+        list[Position], Field(description="A point, both ends, two corners, or the centre and the radii.")
+    ]
+    properties: Annotated[
+        dict[str, float | int | str | bool | None], Field(description="Whole numbers of 64 bits are strings.")
+    ]
+    relations: Annotated[
+        dict[str, list[Id]], Field(description="Segments by relation; empty where the store does not tell them here.")
+    ]
+
+
+class Annotations(BaseModel):
+    """Annotations, sorted by id."""
+
+    collection: str
+    shape: Literal["point", "line", "box", "ellipsoid"]
+    annotations: list[Annotation]
 
 
 class MeshShape(BaseModel):

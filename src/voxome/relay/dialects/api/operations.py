@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from threading import Event
 from typing import Any, TypeVar, cast
 
@@ -16,7 +17,8 @@ from voxome.contracts.spec import VolumeSpec
 from voxome.errors import InvalidInput, NotFound
 from voxome.geometry import Box
 from voxome.relay.accounts import Caller
-from voxome.relay.dialects.api import models
+from voxome.relay.collections import PermittedCollections
+from voxome.relay.dialects.api import collection_search, models
 from voxome.relay.dialects.api.region import measure
 from voxome.relay.http import TooLarge
 from voxome.relay.look_ups import SearchedLevel
@@ -37,6 +39,8 @@ class Call:
     ----------
     sources : PermittedSources
         Sources of the caller.
+    collections : PermittedCollections
+        Annotations of the caller.
     caller : Caller
         Sender of the request.
     largest_bytes : int
@@ -48,6 +52,7 @@ class Call:
     """
 
     sources: PermittedSources
+    collections: PermittedCollections
     caller: Caller
     largest_bytes: int
     addresses: Callable[[str], Mapping[str, str]]
@@ -156,6 +161,24 @@ def get_skeleton(call: Call, query: models.ShapeQuery) -> models.SkeletonShape:
     )
 
 
+def list_collections(call: Call, query: models.NoQuery) -> models.CollectionNames:
+    """List the collections of annotations that the caller may read."""
+    return models.CollectionNames(collections=list(call.collections))
+
+
+def describe_collection(call: Call, query: models.CollectionQuery) -> models.Collection:
+    """Describe a collection of annotations: its geometry, properties and relations."""
+    return call.collections.use(query.collection, partial(collection_search.describe, query.collection))
+
+
+def find_annotations(call: Call, query: models.AnnotationsQuery) -> models.Annotations:
+    """Find annotations by their ids, in a box, or of a segment."""
+    found = call.collections.use(query.collection, partial(collection_search.find, query))
+    if len(found) > collection_search.MOST:
+        raise TooLarge(f"{len(found)} annotations are over {collection_search.MOST}; give a smaller box, or fewer ids")
+    return collection_search.to_model(query.collection, found)
+
+
 _VOXELS = {"application/x-npy": "An array.", "application/octet-stream": "Voxels in C order, little-endian."}
 OPERATIONS = (
     Operation("/api/sources", models.NoQuery, models.SourceNames, list_sources, is_personal=True),
@@ -166,6 +189,9 @@ OPERATIONS = (
     Operation("/api/region", models.SegmentQuery, models.Region, measure_region, is_costly=True),
     Operation("/api/mesh", models.ShapeQuery, models.MeshShape, get_mesh),
     Operation("/api/skeleton", models.ShapeQuery, models.SkeletonShape, get_skeleton),
+    Operation("/api/collections", models.NoQuery, models.CollectionNames, list_collections, is_personal=True),
+    Operation("/api/collection", models.CollectionQuery, models.Collection, describe_collection),
+    Operation("/api/annotations", models.AnnotationsQuery, models.Annotations, find_annotations, is_costly=True),
 )
 """All operations; the OpenAPI document is written from them."""
 
