@@ -17,7 +17,7 @@ from relay.cache.caches import ONE, SHAPE, WHOLE, Store, open_cache, part, zeros
 
 import voxome
 from voxome.contracts.abilities import SupportsLevels, ability
-from voxome.errors import InvalidInput, NotFound, StoreError
+from voxome.errors import NotFound, StoreError
 from voxome.geometry import Box
 from voxome.relay.cache.chunk_cache import ChunkCache
 from voxome.relay.cache.status import cache_status, recording
@@ -315,13 +315,6 @@ def test_a_write_during_a_fetch_wins(cache: ChunkCache) -> None:
         release.set()
         early.result(10)
     assert not sources.read("em", ONE).any()
-
-
-def test_a_time_of_0_is_refused() -> None:
-    with pytest.raises(InvalidInput, match="ttl_s"):
-        Caching(ttl_s=0)
-    with pytest.raises(InvalidInput, match="stale_s"):
-        Caching(stale_s=-1)
 
 
 def test_merges_of_the_same_voxels_at_the_same_time_lose_nothing(cache: ChunkCache) -> None:
