@@ -22,6 +22,7 @@ from voxome.relay.loops import RefuseLoops
 from voxome.relay.prefix import KeptPrefix
 from voxome.relay.rates import LimitedRates, RateTable
 from voxome.relay.raw_paths import RawPaths
+from voxome.relay.ready import ReadyAnswers
 from voxome.relay.stopping import AnswerInterrupted
 
 
@@ -67,6 +68,7 @@ def create_app(
     others = [route for route in routes if not _is_at_root(route)]
     roots = [_AtRoot(route, others) for route in routes if _is_at_root(route)]
     app = _Application(
+        dialects,
         allow_origins,
         instance or secrets.token_hex(8),
         limits,
@@ -85,6 +87,7 @@ class _Application(Starlette):
 
     def __init__(
         self,
+        dialects: Sequence[Dialect],
         allow_origins: Sequence[str],
         instance: str,
         limits: Limits,
@@ -94,12 +97,12 @@ class _Application(Starlette):
         **options: Any,
     ) -> None:
         super().__init__(**options)
-        self._prefix = prefix
+        self._prefix, self._dialects = prefix, dialects
         self._allow_origins, self._instance, self._limits, self._log = allow_origins, instance, limits, log
         self._rates = rates
 
     def build_middleware_stack(self) -> ASGIApp:
-        inner = CacheStatusHeader(super().build_middleware_stack())
+        inner = CacheStatusHeader(ReadyAnswers(super().build_middleware_stack(), self._dialects))
         checked: ASGIApp = RawPaths(RefuseLoops(inner, self._instance))
         if self._limits.has_rates:
             checked = LimitedRates(checked, self._limits, self._rates or RateTable(), self._instance)

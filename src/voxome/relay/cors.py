@@ -26,6 +26,7 @@ _SHOWN = (
     "x-amz-bucket-region", "x-amz-checksum-crc32", "x-amz-delete-marker", "x-amz-request-id", "x-amz-version-id",
 )  # fmt: skip
 """Headers of an answer that scripts of a page see."""
+_EXPOSED = ", ".join(_SHOWN)
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _DAY_S = 86400
 
@@ -71,7 +72,7 @@ class Cors:
             if origin not in self._origins:
                 return
             headers["Access-Control-Allow-Origin"] = origin
-        headers["Access-Control-Expose-Headers"] = ", ".join(_SHOWN)
+        headers["Access-Control-Expose-Headers"] = _EXPOSED
 
 
 def _preflight(scope: Scope) -> Response:

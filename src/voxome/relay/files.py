@@ -10,46 +10,18 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from voxome.errors import NotFound
+from voxome.relay.answer import Answer, cache_headers, whole_response
 from voxome.relay.digests import digest_of
 from voxome.relay.http import NOT_KEPT, LongResponse, PreconditionFailed
 
 RANGE = re.compile(r"\s*bytes\s*=\s*(\d*)\s*-\s*(\d*)\s*", re.IGNORECASE | re.ASCII)
 _ETAG = re.compile(r'\s*(W/)?("[^"]*"|[^",\s]+)\s*')
-_YEAR_S = 31_536_000
-
-
-class Answer(Protocol):
-    """A file, stored or computed."""
-
-    @property
-    def media_type(self) -> str:
-        """Its type, such as ``application/json``."""
-
-    @property
-    def immutable(self) -> bool:
-        """Whether its URL has a version, so that caches may keep it without a question."""
-
-    @property
-    def etag(self) -> str:
-        """Validator, with quotes."""
-
-    @property
-    def known_etag(self) -> str | None:
-        """The validator if it is known without a read of the store, else None."""
-
-    @property
-    def size(self) -> int:
-        """Number of bytes."""
-
-    def respond(self, part: range, status: int, headers: Mapping[str, str]) -> Response:
-        """Return the response with a part of its bytes."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +98,7 @@ def file_response(request: Request, file: Answer, *, public: bool) -> Response:
         return Response(headers=headers, media_type=file.media_type)
     selected = _requested_range(request, etag, size)
     if selected is None:
-        return file.respond(range(size), 200, headers)
+        return whole_response(file, public=public)
     if not selected:
         return JSONResponse(
             {"message": f"the range is outside the file, which has {size} bytes"},
@@ -168,15 +140,6 @@ def check_write(headers: Headers, current: Callable[[], str | None]) -> None:
             raise PreconditionFailed(f"the file is another version: its ETag is {etag}")
     if none_match is not None and etag is not None and matches_etag(none_match, etag, weak=True):
         raise PreconditionFailed(f"the file exists already, with the ETag {etag}")
-
-
-def cache_headers(etag: str | None, *, public: bool, immutable: bool = False) -> dict[str, str]:
-    """Return the headers by which caches keep a file; without an ETag if it is not known."""
-    reach = "public" if public else "private"
-    lifetime = f"max-age={_YEAR_S}, immutable" if immutable else "no-cache"
-    vary = {} if public else {"Vary": "Authorization, Cookie"}
-    validator = {} if etag is None else {"ETag": etag}
-    return {**validator, "Cache-Control": f"{reach}, {lifetime}", **vary}
 
 
 def _requested_range(request: Request, etag: str, size: int) -> range | None:

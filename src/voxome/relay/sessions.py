@@ -88,7 +88,7 @@ def _remove(catalogue: Catalogue, session: BrowserSession) -> None:
 
 def session_cookie(request: Request) -> str:
     """Return the cookie of a session, empty if there is none, or a page of another origin may have sent it."""
-    return request.cookies.get(COOKIE, "") if is_same_origin(request) else ""
+    return request.cookies.get(COOKIE, "") if "cookie" in request.headers and is_same_origin(request) else ""
 
 
 def is_same_origin(request: Request) -> bool:

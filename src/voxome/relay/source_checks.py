@@ -13,6 +13,7 @@ from threading import Lock, Thread
 
 from voxome.contracts.source import Version
 from voxome.errors import NotFound, StoreError, VoxomeError
+from voxome.relay.cache.array import CachedArray
 from voxome.relay.cache.counters import SourceCounters
 from voxome.relay.cache.states import SourceState, SourceStates
 from voxome.relay.caching import Caching
@@ -78,6 +79,15 @@ class SourceChecks:
             with self._origin.waiting():
                 return self._checked(state)
         return state
+
+    def is_current(self, array: CachedArray) -> bool:
+        """Return whether an array is one of the source as it is now, as far as that is known without waiting."""
+        state = self._states.peek(self._origin.identity)
+        return (
+            state is not None
+            and (state.incarnation, state.epoch) == (array.incarnation, array.epoch)
+            and (not self._origin.may_change or _age_s(state) < self.caching.ttl_s)
+        )
 
     def oldest_epoch(self, state: SourceState) -> int:
         """Return the first epoch whose chunks are still served while the source cannot be reached."""

@@ -21,6 +21,7 @@ from voxome.relay.cache.counters import SourceCounters, exposition
 from voxome.relay.cache.generations import Generations
 from voxome.relay.cache.states import SourceStates
 from voxome.relay.cache.status import record
+from voxome.relay.kept_files import KeptFiles
 from voxome.relay.source_entry import ReadableSource
 from voxome.relay.source_errors import hold_memory, open_errors, store_errors
 from voxome.relay.source_reads import SourceReader, use_ability
@@ -56,6 +57,11 @@ class Sources(SourceTable):
     slots : ComputeSlots, optional
         Bound on what is computed at the same time for virtual layers.
 
+    Attributes
+    ----------
+    kept_files : KeptFiles
+        Files of chunks of the sources that are in memory.
+
     Examples
     --------
     >>> import voxome
@@ -81,6 +87,7 @@ class Sources(SourceTable):
         self._locks: SupportsHold = BoxLocks() if locks is None else locks
         self._writer = SourceWriter(generations, self._locks, writes)
         self._listeners: list[Callable[[str, int], None]] = []
+        self.kept_files = KeptFiles(cache, self._upstreams, self._layers, writes)
 
     def on_write(self, listener: Callable[[str, int], None]) -> None:
         """Call `listener` after each write, with the names of all sources that it has changed, and the level."""

@@ -9,7 +9,8 @@ from starlette.responses import JSONResponse, Response
 
 from voxome.contracts.stored_files import StoredPart
 from voxome.errors import InvalidBox, NotFound
-from voxome.relay.files import RANGE, cache_headers, matches_etag
+from voxome.relay.answer import cache_headers
+from voxome.relay.files import RANGE, matches_etag
 from voxome.relay.http import NOT_KEPT, LongResponse, TooLarge
 
 ReadPart = Callable[[int | None, int | None], StoredPart | None]

@@ -185,6 +185,10 @@ class Upstream:
                 )  # fmt: skip
             return array
 
+    def is_current(self, array: CachedArray) -> bool:
+        """Return whether an array is one of the source as it is now, as far as that is known without waiting."""
+        return self._checks.is_current(array)
+
     def version(self, generations: Generations) -> str:
         """Return a text that changes whenever voxels may have changed."""
         _, state = self._current()

@@ -115,6 +115,22 @@ class ChunkCache:
         record("hit")
         return _assemble(array, box, chunks)
 
+    def chunk_of(self, array: CachedArray, box: Box, voxels: NDArray[Any]) -> tuple[int, CachedChunk] | None:
+        """Return the chunk in memory, with its number, whose voxels `read` has returned; None if they are others."""
+        first, *others = islice(array.grid.touching(box), 2)
+        chunk = None if others or array.grid[first].write != box else self.memory.get(array.key(first))
+        if chunk is None or chunk.epoch != array.epoch or _layout(chunk.voxels) != _layout(voxels):
+            return None
+        return first, chunk
+
+    def is_valid(self, array: CachedArray, index: int, chunk: CachedChunk) -> bool:
+        """Return whether a chunk was not written since it was fetched."""
+        return chunk.generation == array.generation(index, self.generations)
+
+    def count_hit(self, array: CachedArray) -> None:
+        """Count a chunk in memory that was not read by `read`."""
+        self._count(array, "memory")
+
     def note_read(self, array: CachedArray, box: Box) -> None:
         """Fetch the chunks beside a box that a client has read, when nobody waits for the source."""
         budget = max(self.memory.budget, 0 if self.disk is None else self.disk.budget)
@@ -305,6 +321,12 @@ def _assemble(array: CachedArray, box: Box, chunks: Iterable[tuple[int, CachedCh
         out[part.within(box)] = chunk.voxels[part.within(chunk_box)]
     assert out is not None
     return out
+
+
+def _layout(voxels: NDArray[Any]) -> tuple[Any, ...]:
+    """Return what is the same for two arrays, both in use, only if they are the same memory."""
+    memory = voxels.__array_interface__
+    return memory["data"][0], memory["shape"], memory["strides"], memory["typestr"]
 
 
 def _wait_for(flights: Sequence[Future[_Found]], timeout_s: float) -> None:

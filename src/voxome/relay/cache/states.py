@@ -79,6 +79,13 @@ class SourceStates:
                 self._known[source] = (generation, stored)
             return stored or (known and known[1])
 
+    def peek(self, source: str) -> SourceState | None:
+        """Return the state of a source as this process knows it, without waiting; None if another has changed it."""
+        known = self._known.get(source)
+        if known is None or (self._index is not None and known[0] != self._generations.of(source, "state")):
+            return None
+        return known[1]
+
     def put(self, source: str, state: SourceState) -> None:
         """Replace the state of a source, for all processes."""
         with self._lock:

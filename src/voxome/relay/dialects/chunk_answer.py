@@ -31,6 +31,8 @@ class ChunkAnswer:
         All files of the source.
     chunk : ChunkFile
         The chunk.
+    keep : function or None
+        Gets the voxels and the file once they are read.
     media_type : str
         Its type.
     immutable : bool
@@ -41,6 +43,7 @@ class ChunkAnswer:
     name: str
     files: VolumeFiles
     chunk: ChunkFile
+    keep: Callable[[NDArray[Any], FileAnswer], None] | None = None
     media_type: str = "application/octet-stream"
     immutable: bool = False
 
@@ -89,6 +92,11 @@ class ChunkAnswer:
     def _encoded(self, read: Callable[..., NDArray[Any] | None]) -> FileAnswer | None:
         try:
             voxels = read(self.name, self.chunk.box, level=self.chunk.level)
-            return None if voxels is None else FileAnswer(self.files.encode(self.chunk, voxels), self.media_type)
+            if voxels is None:
+                return None
+            file = FileAnswer(self.files.encode(self.chunk, voxels), self.media_type)
         except InvalidInput as error:  # the box is not the caller's choice
             raise SourceUnavailable(f"the source {self.name} cannot be read; see the log of the server") from error
+        if self.keep is not None:
+            self.keep(voxels, file)
+        return file

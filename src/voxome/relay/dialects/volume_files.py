@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, overload
 
+from numpy.typing import NDArray
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from voxome.contracts.abilities import ability
 from voxome.contracts.spec import VolumeSpec
-from voxome.contracts.volume_files import SupportsVolumeFiles, VolumeFiles
+from voxome.contracts.volume_files import ChunkFile, SupportsVolumeFiles, VolumeFiles
 from voxome.errors import InvalidInput, NotFound, UnsupportedFormat
 from voxome.registry import load
 from voxome.relay.accounts import PUBLIC, Caller
@@ -20,13 +22,15 @@ from voxome.relay.dialects.chunk_answer import ChunkAnswer
 from voxome.relay.dialects.chunks import MOST_BYTES, served_chunk
 from voxome.relay.dialects.file_writes import WritableFile
 from voxome.relay.files import FileAnswer, file_response
-from voxome.relay.http import NOT_KEPT, endpoint
+from voxome.relay.http import NOT_KEPT, endpoint, identify
 from voxome.relay.permitted import PermittedSources
 from voxome.relay.relay import Relay
 from voxome.relay.source_names import split_version
 
 JSON = "application/json"
 """Media type of metadata."""
+_OF_BODIES = frozenset({b"content-length", b"transfer-encoding"})
+_CONDITIONS = frozenset({b"if-match", b"if-none-match", b"range", b"if-range"})
 
 
 class _Levels(Sequence[VolumeSpec]):
@@ -73,6 +77,11 @@ class VolumeFilesDialect:
         Options of the format.
     together : collection of str
         Axes that no chunk of the format divides.
+
+    Attributes
+    ----------
+    prefix : str
+        The prefix.
     """
 
     def __init__(
@@ -84,7 +93,8 @@ class VolumeFilesDialect:
         encoding: Mapping[str, Any] | None = None,
         together: Collection[str] = (),
     ) -> None:
-        self._relay, self._prefix, self._encoding, self._together = relay, prefix, encoding, together
+        self.prefix = prefix
+        self._relay, self._encoding, self._together = relay, encoding, together
         format = ability(load("voxome.remotes", scheme)(), SupportsVolumeFiles)
         if format is None:
             raise UnsupportedFormat(f"the remote {scheme} has no files of volumes that could be served")
@@ -92,7 +102,7 @@ class VolumeFilesDialect:
 
     def routes(self) -> Sequence[BaseRoute]:
         """Return the routes: every file below the prefix."""
-        path, largest = f"{self._prefix}/{{path:path}}", 2 * self._relay.largest_cutout_bytes
+        path, largest = f"{self.prefix}/{{path:path}}", 2 * self._relay.largest_cutout_bytes
         return [
             Route(path, endpoint(self._relay, 0, self._answer), methods=["GET"]),
             Route(path, endpoint(self._relay, largest, self._put, self._permit), methods=["PUT"]),
@@ -104,7 +114,25 @@ class VolumeFilesDialect:
 
     def addresses(self, name: str) -> Mapping[str, str]:
         """Return the address of a source."""
-        return {self._prefix.strip("/"): f"{self._prefix.strip('/')}/{name}"}
+        return {self.prefix.strip("/"): f"{self.prefix.strip('/')}/{name}"}
+
+    async def ready(self, request: Request) -> Response | None:
+        """Return the answer to a request of a chunk that is in memory; None if it is not, or is not permitted."""
+        path, kept_files = request.scope["path"], self._relay.sources.kept_files
+        names = {name for name, _ in request.scope["headers"]}
+        if path not in kept_files or not names.isdisjoint(_OF_BODIES):
+            return None
+        try:
+            caller = await identify(request, self._relay.accounts, self._relay.threads)
+        except Exception:  # which the route answers
+            return None
+        kept = kept_files.read(path, caller)
+        if kept is None:
+            return None
+        if names.isdisjoint(_CONDITIONS):
+            return kept.response
+        public = PUBLIC in self._relay.sources.rights(kept.source).readers
+        return file_response(request, kept.answer, public=public)
 
     def _answer(self, request: Request, caller: Caller, body: bytearray) -> Response:
         sources = PermittedSources(self._relay.sources, caller)
@@ -146,7 +174,7 @@ class VolumeFilesDialect:
             description = b"" if chunk is not None else self._description(sources, name, rest)
             if description is not None:
                 return WritableFile(sources, name, rest, files, chunk, description)
-        raise NotFound(f"there is no {self._prefix}/{path}: only chunks of volumes and their metadata can be written")
+        raise NotFound(f"there is no {self.prefix}/{path}: only chunks of volumes and their metadata can be written")
 
     def find(self, sources: PermittedSources, path: str) -> tuple[str, FileAnswer | ChunkAnswer]:
         """Return the file ``NAME/PATH``, with the name of its source; a chunk is read when its content is needed.
@@ -165,7 +193,7 @@ class VolumeFilesDialect:
             file = self.file(sources, name, rest)
             if file is not None:
                 return name, file
-        raise NotFound(f"there is no {self._prefix}/{path}")
+        raise NotFound(f"there is no {self.prefix}/{path}")
 
     def _names(self, path: str) -> Iterator[tuple[str, str]]:
         """Yield the sources whose names begin a path, the longest first, and what follows."""
@@ -188,7 +216,8 @@ class VolumeFilesDialect:
         files = self.files(sources, name)
         chunk = files.find(path)
         if chunk is not None:
-            return ChunkAnswer(sources, name, files, chunk)
+            keep = partial(self._keep, name, path, chunk) if self.prefix else None
+            return ChunkAnswer(sources, name, files, chunk, keep)
         content = self._description(sources, name, path)
         return None if content is None else FileAnswer(content, JSON)
 
@@ -227,3 +256,8 @@ class VolumeFilesDialect:
         most = min(MOST_BYTES, self._relay.largest_cutout_bytes)
         chunk = served_chunk(spec, together=self._together, most_bytes=most)
         return spec.replace(read_chunk=chunk, write_chunk=chunk, encoding=self._encoding, attributes={})
+
+    def _keep(self, name: str, path: str, chunk: ChunkFile, voxels: NDArray[Any], file: FileAnswer) -> None:
+        """Keep the file of a chunk; a dialect without a prefix has its files under other paths of another API."""
+        url = f"{self.prefix}/{name}/{path}"
+        self._relay.sources.kept_files.keep(url, name, chunk.level, chunk.box, voxels, file, file.content)

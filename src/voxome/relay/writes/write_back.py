@@ -49,6 +49,10 @@ class WriteBack:
         """Expect writes of a source."""
         self._watched.add(source)
 
+    def watches(self, source: str) -> bool:
+        """Return whether there may be writes of a source that its store does not have."""
+        return source in self._watched
+
     def has_writes(self, source: str) -> bool:
         """Return whether there are writes of a source that its store may not have.
 

@@ -70,6 +70,13 @@ class PrecomputedDialect(VolumeFilesDialect):
         self._meshes: EncodedShapes[Mesh] = shapes.mesh_files()
         self._skeletons: EncodedShapes[Skeleton] = shapes.skeleton_files()
 
+    async def ready(self, request: Request) -> Response | None:
+        """Return the answer to a request of a chunk that is in memory; None if a collection has such a name."""
+        parts = request.scope["path"].removeprefix(f"{self.prefix}/").split("/")
+        if any("/".join(parts[:count]) in self._relay.collections for count in range(1, len(parts))):
+            return None
+        return await super().ready(request)
+
     def _answer(self, request: Request, caller: Caller, body: bytearray) -> Response:
         """Answer with a stored file, if the path is that of one, or a computed one."""
         path, sources = request.path_params["path"], PermittedSources(self._relay.sources, caller)
