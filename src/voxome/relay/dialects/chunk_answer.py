@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 from typing import Any
 
 from numpy.typing import NDArray
@@ -46,6 +45,7 @@ class ChunkAnswer:
     keep: Callable[[NDArray[Any], FileAnswer], None] | None = None
     media_type: str = "application/octet-stream"
     immutable: bool = False
+    _files: list[FileAnswer] = field(default_factory=list, init=False, repr=False, compare=False)
 
     @property
     def content(self) -> bytes | bytearray | memoryview:
@@ -83,11 +83,14 @@ class ChunkAnswer:
         """Return the response with a part of the content."""
         return self._file.respond(part, status, headers)
 
-    @cached_property
+    @property
     def _file(self) -> FileAnswer:
-        file = self._encoded(self.sources.read)
-        assert file is not None
-        return file
+        """The file, read once; `cached_property` would let all chunks of a process wait for one (Python 3.11)."""
+        if not self._files:
+            file = self._encoded(self.sources.read)
+            assert file is not None
+            self._files.append(file)
+        return self._files[0]
 
     def _encoded(self, read: Callable[..., NDArray[Any] | None]) -> FileAnswer | None:
         try:
