@@ -30,7 +30,7 @@ class ReadyAnswers:
     app : ASGI application
         The ordinary way.
     dialects : iterable
-        Those with the ability `SupportsReadyAnswers` are asked.
+        Those with the ability `SupportsReadyAnswers` count.
     """
 
     def __init__(self, app: ASGIApp, dialects: Iterable[Any]) -> None:
