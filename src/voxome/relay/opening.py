@@ -132,12 +132,12 @@ def opened(shared: SharedConfig) -> Iterator[Starlette]:
             None if folder is None or not config.sources else open_counters(folder / "counters", len(config.sources))
         )
         rows = {name: None if table is None else table[number] for number, name in enumerate(config.sources)}
+        for name, store in config.stores.items():
+            sources.add_store(name, store.folder, store.rights)
         add_sources(sources, config, lambda name: SourceCounters(rows[name], cache.generations.process))
         collections = Collections()
         for name, one in config.annotations.items():
             collections.add(name, one.uri, Rights(frozenset(one.readers)))
-        for name, store in config.stores.items():
-            sources.add_store(name, store.folder, store.rights)
         root = "memory://relay" if config.data is None else f"zarr://{config.data.absolute()}"
         accounts, largest = Accounts(records, admins(config.admin_token_env)), config.largest_cutout_mib * _MIB
         names = {name: source.boss for name, source in config.sources.items() if source.boss is not None}

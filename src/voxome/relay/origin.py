@@ -6,6 +6,7 @@ import hashlib
 import secrets
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
+from pathlib import Path
 
 from voxome.contracts.abilities import SupportsRecognise
 from voxome.contracts.source import VolumeSource
@@ -55,6 +56,14 @@ class Origin:
     def is_local(self) -> bool:
         """Whether it is on this machine."""
         return "://" not in locate(self._uri).path if self._uri else True
+
+    @cached_property
+    def place(self) -> str:
+        """Path or URL of the volume or file, whatever the format and the options; empty for an object."""
+        if not self._uri:
+            return ""
+        path = locate(self._uri).path
+        return (path if "://" in path else str(Path(path).resolve())).rstrip("/")
 
     @property
     def is_at_hand(self) -> bool:

@@ -57,3 +57,13 @@ class Relay:
     locks: SupportsHold = field(default_factory=BoxLocks, repr=False)
     stopping: Stopping = field(default_factory=Stopping, repr=False)
     collections: Collections = field(default_factory=Collections)
+
+    @property
+    def groups(self) -> frozenset[str]:
+        """Groups that the rights of sources, stores and annotations name."""
+        rights = [
+            *(self.sources.rights(name) for name in self.sources),
+            *(store.rights for store in self.sources.stores.values()),
+            *(self.collections.rights(name) for name in self.collections),
+        ]
+        return frozenset[str]().union(*(one.readers | one.writers for one in rights))

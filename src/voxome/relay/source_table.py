@@ -121,7 +121,7 @@ class SourceTable:
         recipe : Recipe
             Tool, inputs, parameters and output. An input that names no source is the address of a volume or table.
         rights : Rights, optional
-            Who may read it; by default those who may read all its inputs.
+            Who may read it; by default those who may read all its inputs, under whatever name they are served.
         caching : Caching
             Whether it is cached; by default it is, if there is a cache.
         counters : SourceCounters, optional
@@ -140,7 +140,7 @@ class SourceTable:
             raise InvalidInput(f"the virtual layer {name} cannot be written; leave out its writers")
         checked = check_recipe(name, recipe)
         inputs = {one: self._input(address) for one, address in checked.volumes.items()}
-        allowed = shared_rights(name, [one.rights for one in inputs.values()]) if rights is None else rights
+        allowed = shared_rights(name, self._rights_over(inputs)) if rights is None else rights
         self._layers[name] = VirtualUpstream(
             name, checked, inputs, self._reader.read, allowed, caching, counters or SourceCounters(), self._slots
         )
@@ -302,6 +302,18 @@ class SourceTable:
             # other names of one volume have one state, and so look for the same changes
             one.is_input = one.is_input or one.identity == upstream.identity
         return upstream
+
+    def _rights_over(self, inputs: Mapping[str, Upstream | VirtualUpstream]) -> list[Rights]:
+        """Return the rights of inputs; those over an address have those of all sources and stores in which it is."""
+        named = {id(one) for one in (*self._upstreams.values(), *self._layers.values())}
+        places = [(one.origin.place, one.rights) for one in self._upstreams.values()]
+        places += [(str(store.folder.path.resolve()), store.rights) for store in self.stores.values()]
+        rights = [one.rights for one in inputs.values()]
+        for one in inputs.values():
+            if isinstance(one, Upstream) and id(one) not in named:
+                where = f"{one.origin.place}/"
+                rights += [allowed for place, allowed in places if place and where.startswith(f"{place}/")]
+        return rights
 
     def _require_new(self, name: str) -> None:
         check_source_name(name)

@@ -17,6 +17,7 @@ from voxome.relay.opening import prepared
 from voxome.relay.rights import Rights
 from voxome.relay.sources import Sources
 from voxome.relay.virtual.adding import add_sources
+from voxome.relay.virtual.recipe import Recipe
 from voxome.testing.strategies import noise
 
 DATA = noise((8, 9, 10), "uint8")
@@ -104,3 +105,22 @@ def test_a_file_and_the_command_line_are_one_configuration(tmp_path: Path) -> No
     sources = Sources()
     add_sources(sources, config)
     assert ((sources.read("over", Box.of_shape(DATA.shape)) > 0) == (DATA > 3.5)).all()
+
+
+@pytest.mark.parametrize("inside", ["", "/0", "?voxel_size_nm=1,1,1"])
+def test_a_layer_over_the_address_of_a_source_has_its_readers(tmp_path: Path, inside: str) -> None:
+    sources = Sources()
+    sources.add("em", f"zarr://{tmp_path}/em.zarr", Rights(frozenset({"lab", "guests"})))
+    sources.add("copy", f"zarr://{tmp_path}/./em.zarr", Rights(frozenset({"lab"}), frozenset({"lab"})))
+    sources.add("other", f"zarr://{tmp_path}/em.zarr2", Rights(frozenset({"others"})))
+    sources.add_virtual("edges", Recipe("common.threshold", {"": f"zarr://{tmp_path}/em.zarr{inside}"}, {"at": 3}))
+    assert sources.rights("edges") == Rights(frozenset({"lab"}))
+    sources.add_virtual("named", Recipe("common.threshold", {"": "em"}, {"at": 3}))
+    assert sources.rights("named") == Rights(frozenset({"lab", "guests"}))
+
+
+def test_a_layer_over_an_address_in_a_store_has_its_readers(tmp_path: Path) -> None:
+    sources = Sources()
+    sources.add_store("private", tmp_path, Rights(frozenset({"lab"})))
+    sources.add_virtual("edges", Recipe("common.threshold", {"": f"zarr://{tmp_path}/em.zarr"}, {"at": 3}))
+    assert sources.rights("edges") == Rights(frozenset({"lab"}))

@@ -43,7 +43,7 @@ def post(call: Call) -> Response:
     name, owner = check_name(call.path["group"]), call.caller.name
     ranks = [Membership(group=name, user=owner, rank=rank) for rank in _RANKS]
     try:
-        if name in (ADMIN, PUBLIC):
+        if name in call.boss.reserved_groups:
             raise AlreadyExists(name)
         call.boss.catalogue.write(add=[Group(name=name, owner=owner), *ranks])
     except AlreadyExists as error:
@@ -55,6 +55,9 @@ def delete(call: Call) -> Response:
     """Delete a group and its permissions."""
     call.require_role(RESOURCE_MANAGER)
     group = _group(call)
+    if group.name in call.boss.reserved_groups:
+        message = f"the group {group.name} is in the configuration of this server; remove it there before"
+        raise Refused(Code.UNABLE_TO_VALIDATE, message)
     if group.owner != call.caller.name and not call.caller.is_admin:
         raise Refused(Code.MISSING_PERMISSION, f"only its owner {group.owner} may delete the group {group.name}")
     catalogue = call.boss.catalogue

@@ -7,8 +7,8 @@ from dataclasses import replace
 from threading import RLock
 from typing import Any
 
-from voxome.errors import NotFound
-from voxome.relay.accounts import Accounts
+from voxome.errors import AlreadyExists, NotFound
+from voxome.relay.accounts import ADMIN, PUBLIC, Accounts, Group
 from voxome.relay.catalogue.contract import Catalogue
 from voxome.relay.dialects.boss.access import Access
 from voxome.relay.dialects.boss.publication import Publication, PublishedCatalogue
@@ -42,6 +42,8 @@ class BossState:
         Which of them are channels, and their records.
     voxels : VoxelStore
         The voxels of channels that are not sources of the relay.
+    reserved_groups : frozenset of str
+        Groups with a meaning, and those that the configuration of the relay names; they cannot be created or deleted.
     largest_cutout_bytes : int
         Limit of one request, uncompressed.
     lock : RLock
@@ -56,8 +58,12 @@ class BossState:
         self.access = Access(self.catalogue, relay.sources, self.publication)
         self.voxels: VoxelStore = VolumeStore(relay.data, relay.locks)
         self._served = ServedVoxels(relay.sources)
+        self.reserved_groups = relay.groups | {ADMIN, PUBLIC}
         self.largest_cutout_bytes = relay.largest_cutout_bytes
         self.lock = RLock()
+        for name in self.reserved_groups - {ADMIN, PUBLIC}:
+            with suppress(AlreadyExists):
+                self.catalogue.write(add=[Group(name=name)])
         relay.sources.on_write(self._note_write)
 
     def store(self, channel: Channel) -> VoxelWriter:

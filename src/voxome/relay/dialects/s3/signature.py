@@ -25,6 +25,9 @@ _HEADER = re.compile(
     r"Signature=(?P<signature>[0-9a-f]{64})"
 )
 _SCOPE = re.compile(r"(?P<key>[^/]+)/(?P<day>\d{8})/(?P<region>[^/]+)/s3/aws4_request")
+_SIGNED_OTHERWISE = frozenset({"x-amz-date", "x-amz-content-sha256"})
+"""Headers whose values are in what is signed, whether or not they are named, or are not used."""
+_COPY = "x-amz-copy-source"
 _SKEW = timedelta(minutes=15)
 _LONGEST = timedelta(days=7)
 
@@ -82,7 +85,7 @@ def verify(request: Request, secret_of: Callable[[str], str], now: datetime | No
     Raises
     ------
     AccessDenied
-        If the signature is wrong, or too old.
+        If the signature is wrong or too old, or does not cover all ``x-amz-`` headers; if a presigned request copies.
     InvalidInput
         If it is malformed.
     """
@@ -96,6 +99,12 @@ def verify(request: Request, secret_of: Callable[[str], str], now: datetime | No
     _check_date(claim, now or datetime.now(UTC))
     if "host" not in claim.signed_headers:
         raise AccessDenied("the signature does not cover the header Host")
+    unsigned = {one for one in request.headers if one.startswith("x-amz-")} - {
+        *claim.signed_headers,
+        *_SIGNED_OTHERWISE,
+    }
+    if unsigned:
+        raise AccessDenied(f"the signature does not cover the headers {', '.join(sorted(unsigned))}")
     canonical = _digest(_canonical(request, query, claim))
     valid_for = claim.credential.partition("/")[2]
     text = "\n".join([_ALGORITHM, claim.date, valid_for, canonical])
@@ -109,6 +118,8 @@ def verify(request: Request, secret_of: Callable[[str], str], now: datetime | No
 
 def _claim_of(authorization: str, query: Mapping[str, str], headers: Mapping[str, str]) -> _Claim | None:
     if query.get("X-Amz-Algorithm") == _ALGORITHM:
+        if _COPY in headers:
+            raise AccessDenied("a presigned request cannot copy; sign it in the header Authorization")
         try:
             signed = tuple(query["X-Amz-SignedHeaders"].split(";"))
             lifetime = timedelta(seconds=int(query["X-Amz-Expires"][:9]))
