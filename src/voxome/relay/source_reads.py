@@ -43,8 +43,10 @@ class SourceReader:
         """Return whether a source is read through the cache."""
         return self._cache is not None and entry.is_cached
 
-    def read(self, entry: SourceEntry, box: Box, level: int) -> NDArray[Any]:
+    def read(self, entry: SourceEntry, box: Box, level: int, *, cached: bool = True) -> NDArray[Any]:
         """Return the voxels of a box of a level; the array may not be writable.
+
+        Unless `cached`, they are read from the store; those of virtual layers are cached always.
 
         Raises
         ------
@@ -52,11 +54,11 @@ class SourceReader:
             If the store fails.
         """
         try:
-            return self._read_once(entry, box, level)
+            return self._read_once(entry, box, level, cached)
         except (CorruptData, NotFound):
             if not entry.check():
                 raise
-            return self._read_once(entry, box, level)  # the source was replaced; its metadata were the old ones
+            return self._read_once(entry, box, level, cached)  # the source was replaced; its metadata were the old ones
 
     def read_at_hand(self, entry: SourceEntry, box: Box, level: int, spec: VolumeSpec) -> NDArray[Any] | None:
         """Return the voxels of a box of a level that are in the cache or the journal; None if not all are there."""
@@ -74,17 +76,18 @@ class SourceReader:
             return self._writes.read(entry.identity, level, spec, box, read_cache)
         return None
 
-    def _read_once(self, entry: SourceEntry, box: Box, level: int) -> NDArray[Any]:
+    def _read_once(self, entry: SourceEntry, box: Box, level: int, cached: bool) -> NDArray[Any]:
         if self._writes is None or box.empty or not self._writes.has_writes(entry.identity):
-            return self._read_store(entry, box, level)
+            return self._read_store(entry, box, level, cached)
         source = _open_level(entry, level)
         record("hit")  # by the journal; what the store has to add is recorded too
         return self._writes.read(
-            entry.identity, level, source.spec, box, lambda part: self._read_store(entry, part, level)
+            entry.identity, level, source.spec, box, lambda part: self._read_store(entry, part, level, cached)
         )
 
-    def _read_store(self, entry: SourceEntry, box: Box, level: int) -> NDArray[Any]:
-        array = entry.array(level) if self.is_cached(entry) and not box.empty else None
+    def _read_store(self, entry: SourceEntry, box: Box, level: int, cached: bool) -> NDArray[Any]:
+        through_cache = self.is_cached(entry) and not box.empty and (cached or entry.depth > 0)
+        array = entry.array(level) if through_cache else None
         if self._cache is not None and array is not None:
             voxels = self._cache.read(array, box)
             if entry.prefetches:

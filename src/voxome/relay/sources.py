@@ -109,8 +109,10 @@ class Sources(SourceTable):
         """
         return self._level(name, level).spec
 
-    def read(self, name: str, box: Box, *, level: int = 0) -> NDArray[Any]:
+    def read(self, name: str, box: Box, *, level: int = 0, cached: bool = True) -> NDArray[Any]:
         """Return the voxels of `box`, in the coordinates of the level; the array may not be writable.
+
+        Unless `cached`, they are read from the store, and not kept; those of virtual layers are cached always.
 
         Raises
         ------
@@ -126,7 +128,7 @@ class Sources(SourceTable):
         hold_memory(box.size * spec.dtype.itemsize)
         entry = self.find(name)
         with store_errors(name, "read"):
-            voxels = self._reader.read(entry, box, level)
+            voxels = self._reader.read(entry, box, level, cached=cached)
         if self._reader.is_cached(entry) and entry.is_overdue:
             record("stale")
         entry.counters.add("read_bytes", voxels.nbytes)

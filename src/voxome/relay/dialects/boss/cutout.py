@@ -26,11 +26,11 @@ _OTHER_DTYPE_BYTES = 2**26
 def get(call: Call) -> Response:
     """Send the voxels of a box."""
     target = parse_region(call, "read_volumetric_data")
-    _check_access_mode(call)
+    store = call.boss.store(target.pyramid.channel, cached=_may_be_cached(call))
     check_size(call, target)
     ids, media_type = _filter(call, target), formats.media_type(call.headers.get("accept", ""))
     window = _window(call, media_type)
-    data = call.boss.store(target.pyramid.channel).read(target.pyramid, target.level, target.box).reshape(target.shape)
+    data = store.read(target.pyramid, target.level, target.box).reshape(target.shape)
     if ids is not None:
         data = np.where(np.isin(data, ids), data, 0).astype(data.dtype, copy=False)
     if window is not None:
@@ -73,13 +73,15 @@ def _mark_levels_outdated(call: Call, target: Region) -> None:
         call.boss.mark_levels_outdated(target.pyramid.channel.uid)
 
 
-def _check_access_mode(call: Call) -> None:
+def _may_be_cached(call: Call) -> bool:
+    """Return whether voxels may come from the cache: not with the access modes ``no-cache`` and ``raw``."""
     if {"access-mode", "no-cache"} <= set(call.query):
         raise Refused(Code.INVALID_CUTOUT_ARGS, "give access-mode or no-cache, not both")
-    call.flag("no-cache")
+    without = call.flag("no-cache")
     mode = call.query.get("access-mode", "cache")
     if mode not in _MODES:
         raise Refused(Code.INVALID_CUTOUT_ARGS, f"access-mode must be one of {', '.join(_MODES)}, not {mode}")
+    return mode == "cache" and not without
 
 
 def check_size(call: Call, target: Region) -> None:

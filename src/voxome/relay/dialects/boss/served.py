@@ -25,10 +25,12 @@ class ServedVoxels:
     ----------
     sources : Sources
         Where they are read and written.
+    cached : bool
+        Whether they may come from the cache of the relay.
     """
 
-    def __init__(self, sources: Sources) -> None:
-        self._sources = sources
+    def __init__(self, sources: Sources, *, cached: bool = True) -> None:
+        self._sources, self._cached = sources, cached
 
     def read(self, pyramid: Pyramid, level: int, box: Box) -> NDArray[Any]:
         """Return the voxels of `box` (t, z, y, x); 0 beyond the extent of the source's level."""
@@ -37,10 +39,10 @@ class ServedVoxels:
         inner = _spatial(box, spec)
         inside = inner & spec.domain
         if inside == inner:
-            return self._sources.read(name, inner, level=level).reshape(box.shape)
+            return self._sources.read(name, inner, level=level, cached=self._cached).reshape(box.shape)
         out = np.zeros(inner.shape, spec.dtype)
         if not inside.empty:
-            out[inside.within(inner)] = self._sources.read(name, inside, level=level)
+            out[inside.within(inner)] = self._sources.read(name, inside, level=level, cached=self._cached)
         return out.reshape(box.shape)
 
     def chunk(self, pyramid: Pyramid, level: int) -> tuple[int, ...]:

@@ -57,7 +57,7 @@ class BossState:
         self.accounts: Accounts = relay.accounts
         self.access = Access(self.catalogue, relay.sources, self.publication)
         self.voxels: VoxelStore = VolumeStore(relay.data, relay.locks)
-        self._served = ServedVoxels(relay.sources)
+        self._served, self._stored = ServedVoxels(relay.sources), ServedVoxels(relay.sources, cached=False)
         self.reserved_groups = relay.groups | {ADMIN, PUBLIC}
         self.largest_cutout_bytes = relay.largest_cutout_bytes
         self.lock = RLock()
@@ -66,9 +66,9 @@ class BossState:
                 self.catalogue.write(add=[Group(name=name)])
         relay.sources.on_write(self._note_write)
 
-    def store(self, channel: Channel) -> VoxelWriter:
-        """Return where the voxels of a channel are: in the store, or in a source of the relay."""
-        return self._served if channel.served else self.voxels
+    def store(self, channel: Channel, *, cached: bool = True) -> VoxelWriter:
+        """Return where the voxels of a channel are: in the store, or in a source, with or without the cache."""
+        return (self._served if cached else self._stored) if channel.served else self.voxels
 
     def mark_levels_outdated(self, uid: str) -> None:
         """Note that voxels of a channel were changed, and its coarser levels were not."""
