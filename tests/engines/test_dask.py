@@ -15,11 +15,12 @@ from typing import Any
 
 import psutil
 import pytest
-from peers.process import is_alive
+from peers.process import free_port, is_alive, listens, running
 
 from voxome.contracts.engine import Engine, Job, Resources
 from voxome.engines import dask
 from voxome.engines.dask import DaskEngine, open_dask
+from voxome.errors import StoreError
 from voxome.testing import EngineContract
 from voxome.testing.engine import TIMEOUT_S, collect, count, probe, wait_until
 
@@ -195,6 +196,30 @@ def test_a_worker_that_wakes_up_late_does_not_end_a_job_twice(tmp_path: Path, mo
     engine.close()
 
 
+def test_a_scheduler_that_dies_loses_its_jobs_and_ends_the_engine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("voxome.engines.dask_clusters._CONNECT_S", 8.0)
+    port = free_port()
+    address = f"tcp://127.0.0.1:{port}"
+    place = ["--host", "127.0.0.1", "--dashboard-address", "127.0.0.1:0"]
+    scheduler = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--port", str(port), *place]
+    worker = [sys.executable, "-m", "distributed.cli.dask_worker", address, "--local-directory", str(tmp_path)]
+    log = tmp_path / "worker.log"
+    with (
+        running(scheduler, log=tmp_path / "scheduler.log", ready=lambda: listens(port)) as process,
+        running(worker, log=log, ready=lambda: "Starting established connection" in log.read_text()),
+    ):
+        engine = open_dask(workers=2, log=tmp_path / "log", cluster=address)
+        engine.submit([probe("one", "sleep", folder=str(tmp_path), seconds=600)])
+        wait_until((tmp_path / "started").exists, engine)
+        process.kill()
+        assert collect(engine, 1)["one"].state == "lost"
+        with pytest.raises(StoreError, match="The Dask scheduler ended, or could not be reached"):
+            submit_until_refused(engine)
+        engine.close()
+
+
 def test_nothing_outlives_a_runner_that_is_killed(tmp_path: Path) -> None:
     script = f"""
 import time
@@ -221,6 +246,13 @@ if __name__ == "__main__":
     while any(is_alive(pid) for pid in pids) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not any(is_alive(pid) for pid in pids)
+
+
+def submit_until_refused(engine: Engine) -> None:
+    """Submit a job again as often as it is lost."""
+    for _ in range(10):
+        engine.submit([probe("one", "checksum", text="")])
+        assert {status.state for status in engine.wait(10.0)} <= {"lost"}
 
 
 def dask_workers() -> list[int]:

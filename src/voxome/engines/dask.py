@@ -18,7 +18,7 @@ from typing import Any
 from voxome.contracts.engine import Job, JobStatus, Resources
 from voxome.engines.dask_clusters import ClusterOptions, DaskCluster, open_cluster
 from voxome.engines.dask_worker import describe_worker, end_children, perform_text, stop_attempts
-from voxome.errors import InvalidInput, describe_value
+from voxome.errors import InvalidInput, StoreError, describe_value
 from voxome.redaction import redact
 
 MAX_FUTURES = 2_000
@@ -101,6 +101,11 @@ class DaskEngine:
     def _start_jobs(self) -> None:
         if not self._waiting:
             return
+        if self._client.status not in ("running", "connecting"):
+            raise StoreError(
+                "The Dask scheduler ended, or could not be reached for a minute; start it again, or another cluster, "
+                "and rerun to resume"
+            )
         slots = self.slots
         limit = max(slots, min(MAX_FUTURES, _AHEAD * slots))
         while self._waiting and len(self._running) < limit:
