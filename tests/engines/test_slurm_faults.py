@@ -28,6 +28,7 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cluster:
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
     monkeypatch.setattr(slurm, "_SCAN_S", 0.02)
     monkeypatch.setattr(slurm, "_STOP_S", 1.0)
+    monkeypatch.setattr(slurm, "_SUBMIT_S", 0.0)
     monkeypatch.setattr(slurm, "_BACK_OFF_S", (0.01, 0.01))
     cluster.set("hold")
     return cluster
@@ -129,6 +130,14 @@ def test_elements_that_run_at_once_are_limited_by_the_workers(
     _wait(engine)
     assert len(cluster.calls("sbatch")) == 2
     assert cluster.calls("sbatch")[1][1] == "--array=0-0%1"
+    engine.submit([probe(name, "checksum", text="") for name in ("a", "b")])
+    _wait(engine)
+    _end(tmp_path, "key/0/2")
+    _wait(engine)
+    assert cluster.calls("sbatch")[2][1] == "--array=0-1%1"
+    _end(tmp_path, "later")
+    _wait(engine)
+    assert cluster.calls("scontrol")[-1] == ["update", "JobId=3", "ArrayTaskThrottle=2"]
     engine.close()
 
 
@@ -190,6 +199,18 @@ def test_fewer_jobs_are_submitted_where_a_limit_is_met(open_engine: Open, cluste
         _end(tmp_path, *(f"key/0/{n}" for n in range(8)), cluster=cluster)
         done += [status.id for status in engine.wait(0.02)]
     assert sorted(done) == sorted(job.id for job in _jobs(8))
+    engine.close()
+
+
+def test_a_limit_that_own_jobs_meet_is_waited_for(open_engine: Open, cluster: Cluster, tmp_path: Path) -> None:
+    engine = open_engine(workers=8, patience="0")
+    engine.submit(_jobs(2))
+    _wait(engine, 1)
+    cluster.fail("sbatch", LIMIT)
+    engine.submit([probe("more", "checksum", text="")])
+    for _ in range(3):
+        assert list(engine.wait(0.02)) == []
+    assert len(cluster.calls("sbatch")) == 2
     engine.close()
 
 

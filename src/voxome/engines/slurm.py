@@ -37,8 +37,12 @@ _LOG = logging.getLogger(__name__)
 _SCAN_S = 0.5
 _BACK_OFF_S = (1.0, 60.0)
 """First and longest time between two attempts to submit."""
+_SUBMIT_S = 2.0
+"""Time between two arrays, or two changes of one, that spares the controller of the site."""
 _STOP_S = 30.0
 """Time in which cancelled jobs of an earlier run must be gone."""
+_USUAL = {"", "None", "(null)", "Resources", "Priority", "JobArrayTaskLimit", "BeginTime", "Cleaning"}
+"""Reasons to wait that need no warning."""
 _DESCRIBED = 16
 """Lost elements whose end is looked up in one poll; the others are lost without a reason."""
 _HELD = "requeued held"
@@ -108,7 +112,7 @@ class SlurmEngine:
         self._spool = log.absolute().parent / "slurm"
         self._environment = job_environment(options.environment)
         self._array_size, site = read_limits()
-        self._queued = min(options.queued, site)
+        self._queued = self._most_queued = min(options.queued, site)
         self._run = self._read_run()
         self._left = list(JobArray.read_all(self._spool))
         self._left_places = {job.id: (array, place) for array in self._left for place, job in array.jobs.items()}
@@ -194,7 +198,8 @@ class SlurmEngine:
         if unsure is not None:
             yield from self._submit(unsure, look=True)
             return
-        self._raise_throttle()
+        if self._raise_throttle():
+            self._next_submit_s = now + _SUBMIT_S
         free, room = self._free(), self._queued - sum(len(array.elements()) for array in self._arrays)
         if not self._waiting or free < 1 or room < 1:
             return
@@ -204,6 +209,7 @@ class SlurmEngine:
         groups = [alike[start : start + size] for start in range(0, len(alike), size)][: min(self._array_size, room)]
         taken = {id(job) for group in groups for job in group}
         self._waiting = deque(job for job in self._waiting if id(job) not in taken)
+        self._next_submit_s = now + _SUBMIT_S
         array = JobArray.write(self._spool, self._run, groups, free)
         self._arrays.append(array)
         yield from self._submit(array, look=False)
@@ -219,17 +225,20 @@ class SlurmEngine:
                 environment = {**self._environment, **worker_environment(resources.cpus)}
                 array.ids.add(submit_array(array.script, array.name, array.size, array.throttle, options, environment))
             array.accepted, self._refused_since_s = True, None
+            self._queued = min(self._most_queued, self._queued + array.size)
         except Refusal as error:
             yield from self._take_refusal(array, error)
 
     def _take_refusal(self, array: JobArray, error: Refusal) -> Iterator[JobStatus]:
         now = time.monotonic()
-        since = self._refused_since_s = self._refused_since_s or now
-        if error.temporary and now - since < self._options.patience_s:
+        others = sum(len(one.elements()) for one in self._arrays if one is not array)
+        since = now if error.limit and others else self._refused_since_s or now
+        self._refused_since_s = since
+        if error.temporary and (now - since < self._options.patience_s or (error.limit and others)):
             self._warn(f"Slurm takes no jobs now, and is tried again: {error}")
             self._next_submit_s = now + min(max(_BACK_OFF_S[0], now - since), _BACK_OFF_S[1])
             if error.limit:
-                self._queued = max(1, sum(len(one.elements()) for one in self._arrays) // 2)
+                self._queued = max(1, others + len(array.elements()) // 2)
                 self._withdraw(array)
             return
         for place, job in list(array.jobs.items()):
@@ -246,18 +255,19 @@ class SlurmEngine:
             array.forget(place)
         self._arrays.remove(array)
 
-    def _raise_throttle(self) -> None:
+    def _raise_throttle(self) -> bool:
         """Let more elements of the last array run, in place of those of earlier arrays that have ended."""
         free = self._free()
         short = [array for array in self._arrays if array.ids and array.throttle < len(array.elements())]
         if free < 1 or not short:
-            return
+            return False
         try:
             for number in short[-1].ids:
                 set_throttle(number, short[-1].throttle + free)
             short[-1].throttle += free
         except Refusal as error:
             self._warn(f"The number of jobs that run at once stays smaller: {error}")
+        return True
 
     def _reservations(self, resources: Resources) -> list[str]:
         memory = resources.memory_bytes
@@ -298,6 +308,8 @@ class SlurmEngine:
                 if element in queued and not self._is_held(array, element, queued[element]):
                     array.ids |= queued[element].ids
                     self._gone_s.pop(key, None)
+                    if queued[element].reason not in _USUAL:
+                        self._warn(f"Slurm keeps jobs waiting: {queued[element].reason}")
                 elif now - self._gone_s.setdefault(key, now) >= self._options.grace_s:
                     del self._gone_s[key]
                     described += 1
