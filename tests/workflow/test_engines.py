@@ -180,7 +180,7 @@ def test_a_run_on_slurm_that_is_killed_is_resumed_with_its_jobs(
     monkeypatch.setenv("SLURM_CONF", str(slurm.config))
     engine = "slurm?partition=main&poll=1&grace=5"
     inputs = [f"--set={name}={uri}" for name, uri in phantom.inputs.items()]
-    options = ["--out", str(tmp_path), "--block", "48,48,48", "--workers", "2", "--engine", engine]
+    options = ["--out", str(tmp_path), "--block", "96,96,96", "--workers", "2", "--engine", engine]
     command = [sys.executable, "-m", "voxome.cli.main", "run", str(CONNECTOME), *inputs, *options]
     spool = tmp_path / ".voxome" / "logs" / "slurm"
     killed = subprocess.Popen(command, stdout=subprocess.DEVNULL)
@@ -191,7 +191,9 @@ def test_a_run_on_slurm_that_is_killed_is_resumed_with_its_jobs(
     killed.wait()
     unreported = {path.parent for path in spool.glob("*/array.json")}
     assert unreported
-    run(CONNECTOME, phantom.inputs, out=tmp_path, workers=2, block=(48, 48, 48), engine=engine)
+    run(CONNECTOME, phantom.inputs, out=tmp_path, workers=2, block=(96, 96, 96), engine=engine)
     assert_same_results(reference, tmp_path)
     assert not any(spool.glob("*/array.json"))
-    assert not slurm.run("squeue", "--noheader").stdout
+    while slurm.run("squeue", "--noheader").stdout:
+        assert time.monotonic() < deadline + 200
+        time.sleep(0.2)
