@@ -53,6 +53,8 @@ _THREADS = 2
 """Number of threads that compute tiles of a block, so that one reads while another computes."""
 _MAX_BESIDE = 1 << 26
 """Bytes of a block that may be stored while the next one is computed, which needs as much memory again."""
+_ENCODED = 2
+"""Voxels are at least so many times as large as encoded chunks and the pieces of coarser levels."""
 _LOST = "lost.npz"
 
 
@@ -322,14 +324,18 @@ class _Downsampling:
             yield engine
             return
         task = self._open(one).run
-        itemsize = self._target.spec.dtype.itemsize
-        beside = isinstance(one, Pass) and block_bytes(one.block, one.grid.box.shape, itemsize) <= _MAX_BESIDE
-        workers = 2 if beside else 1
+        workers = 2 if isinstance(one, Pass) and self._held_bytes(one) <= _MAX_BESIDE else 1
         threads = ThreadEngine(workers=workers, run=partial(perform, task=task, quiet=True))
         try:
             yield threads
         finally:
             threads.close()
+
+    def _held_bytes(self, one: Pass) -> int:
+        """Return about how many bytes of a block are in memory until it is stored; chunks in shards are encoded."""
+        level = self._pyramid.level(one.levels[0]).spec
+        size = block_bytes(one.block, one.grid.box.shape, level.dtype.itemsize)
+        return size // _ENCODED if level.read_chunk != level.write_chunk else size
 
     def _open(self, one: Pass | Assembly) -> OpenPass | OpenAssembly:
         if isinstance(one, Assembly):
