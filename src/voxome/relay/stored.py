@@ -8,10 +8,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from voxome.contracts.stored_files import StoredPart
-from voxome.errors import InvalidBox, NotFound
+from voxome.errors import InvalidBox
 from voxome.relay.answer import cache_headers
 from voxome.relay.files import RANGE, matches_etag
 from voxome.relay.http import NOT_KEPT, LongResponse, TooLarge
+from voxome.relay.source_errors import SourceUnavailable, hold_memory
+
+_FIRST_BOUND = 2**20
+"""Bytes that a file has at least, where its size is unknown, for the relay to look how long it is."""
 
 ReadPart = Callable[[int | None, int | None], StoredPart | None]
 """Returns the bytes of a file from start to stop; None if it does not exist."""
@@ -44,6 +48,8 @@ def stored_response(
     ------
     TooLarge
         If more is requested.
+    SourceUnavailable
+        If other requests leave too little memory, or the file is replaced while it is read.
     """
     first = read(0, 0)
     if first is None:
@@ -59,15 +65,17 @@ def stored_response(
         return Response(headers={**headers, "Content-Length": str(first.size)}, media_type=media_type)
     selected = None if request.method == "HEAD" else _selected(request, etag, first.size)
     start, stop = selected or (0, first.size)
-    if stop is not None and stop - start > most_bytes:
-        raise TooLarge(f"these are {stop - start} bytes; ask for ranges of at most {most_bytes}")
+    nbytes = _bound(read, start, most_bytes) if stop is None else stop - start
+    if nbytes > most_bytes:
+        raise TooLarge(f"these are at least {nbytes} bytes; ask for ranges of at most {most_bytes}")
+    hold_memory(nbytes)
     if first.size is not None and start >= first.size > 0 and selected:
         return _outside(first.size)
     part = _read(read, start, stop) if selected else read(None, None)
     if part is None and selected:
         return _outside(first.size)
     if part is None or f'"{part.state}"' != etag:
-        raise NotFound("the file was replaced while it was read; repeat the request")
+        raise SourceUnavailable("the file was replaced while it was read; repeat the request")
     length = str(len(part.content))
     if request.method == "HEAD":
         return Response(headers={**headers, "Content-Length": length}, media_type=media_type)
@@ -93,6 +101,17 @@ def _selected(request: Request, etag: str, size: int | None) -> tuple[int, int |
     if stop is not None and stop <= int(first):
         return None
     return int(first), stop if size is None or stop is None else min(stop, size)
+
+
+def _bound(read: ReadPart, start: int, most_bytes: int) -> int:
+    """Return how many bytes a file of unknown size has from `start` on at most; over `most_bytes` if it has more."""
+    nbytes = min(_FIRST_BOUND, most_bytes)
+    while _read(read, start + nbytes, start + nbytes + 1) is not None:
+        if nbytes == most_bytes:
+            return most_bytes + 1
+        nbytes = min(4 * nbytes, most_bytes)
+        hold_memory(nbytes)
+    return nbytes
 
 
 def _read(read: ReadPart, start: int, stop: int | None) -> StoredPart | None:
