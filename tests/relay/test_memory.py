@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import httpx
 import numpy as np
@@ -20,6 +21,7 @@ from voxome.relay.memory import MemoryBudget, MemoryExhausted, hold
 from voxome.relay.relay import Relay
 from voxome.relay.rights import Rights
 from voxome.relay.serve import in_thread
+from voxome.relay.source_errors import SourceUnavailable
 from voxome.relay.sources import Sources
 
 MIB = 2**20
@@ -72,3 +74,26 @@ def test_a_cutout_for_which_there_is_no_memory_is_to_be_repeated() -> None:
         held.go.set()
         assert slow.result().status_code == 200
         assert httpx.get(f"{url}/raw/free/{box}").status_code == 200
+
+
+@dataclass
+class Chunked:
+    """A source with a large chunk."""
+
+    spec: voxome.VolumeSpec
+
+    def read(self, box: voxome.Box) -> np.ndarray:
+        return np.zeros(box.shape, "uint8")
+
+
+def test_a_read_counts_the_chunk_that_is_decoded_for_it() -> None:
+    sources, budget = Sources(), MemoryBudget(8 * MIB)
+    spec = voxome.VolumeSpec.of((8, 1024, 1024), "uint8", chunk=(8, 1024, 1024))
+    sources.add("em", Chunked(spec))
+    one = voxome.Box((0, 0, 0), (1, 1, 1))
+    with budget.request():
+        hold(2 * MIB)
+        with budget.request(), pytest.raises(SourceUnavailable):
+            sources.read("em", one)
+    with budget.request():
+        assert sources.read("em", one).size == 1

@@ -11,6 +11,10 @@ Count = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
+LARGEST_CUTOUT_BYTES = 520 * 2**20
+"""Most voxels of one request, uncompressed; volumes in stores whose chunks have more are not served."""
+
+
 class Limits(BaseModel):
     """Limits of clients and of their connections.
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+from voxome.contracts.spec import VolumeSpec
 from voxome.errors import StoreError
 
 _SMALL = 2**20
@@ -79,3 +81,8 @@ def hold(nbytes: int) -> None:
     share = _CURRENT.get()
     if share is not None and nbytes > _SMALL:
         share.hold(nbytes)
+
+
+def chunk_bytes(spec: VolumeSpec) -> int:
+    """Return the bytes of the voxels of one chunk, all of which are decoded whatever is read; 0 without chunks."""
+    return 0 if spec.read_chunk is None else math.prod(spec.read_chunk) * spec.dtype.itemsize

@@ -10,6 +10,7 @@ from voxome.relay.accounts import Accounts
 from voxome.relay.box_locks import SupportsHold
 from voxome.relay.catalogue.contract import Catalogue
 from voxome.relay.collections import Collections
+from voxome.relay.limits import LARGEST_CUTOUT_BYTES
 from voxome.relay.look_ups import LookUps
 from voxome.relay.sources import Sources
 from voxome.relay.stopping import Stopping
@@ -50,7 +51,7 @@ class Relay:
     accounts: Accounts
     data: str
     sources: Sources = field(default_factory=Sources)
-    largest_cutout_bytes: int = 520 * 2**20
+    largest_cutout_bytes: int = LARGEST_CUTOUT_BYTES
     threads: RequestThreads = field(default_factory=RequestThreads, repr=False)
     look_ups: LookUps = field(default_factory=LookUps, repr=False)
     dialect_names: Mapping[str, Mapping[str, str]] = field(default_factory=dict)

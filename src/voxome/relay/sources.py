@@ -22,6 +22,7 @@ from voxome.relay.cache.generations import Generations
 from voxome.relay.cache.states import SourceStates
 from voxome.relay.cache.status import record
 from voxome.relay.kept_files import KeptFiles
+from voxome.relay.memory import chunk_bytes
 from voxome.relay.source_entry import ReadableSource
 from voxome.relay.source_errors import hold_memory, open_errors, store_errors
 from voxome.relay.source_reads import SourceReader, use_ability
@@ -125,7 +126,7 @@ class Sources(SourceTable):
         """
         spec = self._level(name, level).spec
         _check_box(name, box, spec)
-        hold_memory(box.size * spec.dtype.itemsize)
+        hold_memory(box.size * spec.dtype.itemsize + (chunk_bytes(spec) if box.size else 0))
         entry = self.find(name)
         with store_errors(name, "read"):
             voxels = self._reader.read(entry, box, level, cached=cached)

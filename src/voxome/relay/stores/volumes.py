@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -14,6 +15,8 @@ from voxome.contracts.abilities import SupportsLevels, ability
 from voxome.errors import NotFound, VoxomeError
 from voxome.relay.cache.generations import Generations
 from voxome.relay.cache.states import SourceState, SourceStates
+from voxome.relay.limits import LARGEST_CUTOUT_BYTES
+from voxome.relay.memory import chunk_bytes
 from voxome.relay.rights import Rights
 from voxome.relay.source_entry import Guard
 from voxome.relay.stores.store import Store
@@ -27,6 +30,7 @@ _DEPTH = 16
 """Parts of the longest name of a volume in a store."""
 _MOST_BYTES = 2**24
 _MOST_KNOWN = 4096
+_LOG = logging.getLogger(__name__)
 
 Parts = tuple[str, ...]
 OpenUpstream = Callable[[str, Rights, Guard], Upstream]
@@ -156,15 +160,21 @@ def _has_levels(attributes: dict[str, Any]) -> bool:
 
 
 def _opens(uri: str) -> bool:
-    """Return whether a volume, with all its levels, can be opened."""
+    """Return whether a volume, with all its levels, can be opened, and no chunk of it is too large to be read."""
     try:
         source = open_source(uri)
         pyramid = ability(source, SupportsLevels)
+        specs = [source.spec]
         for number in range(1, 1 if pyramid is None else len(pyramid.levels)):
-            pyramid.level(number)  # type: ignore[union-attr]
+            specs.append(pyramid.level(number).spec)  # type: ignore[union-attr]
     except (VoxomeError, OSError):
         return False
-    return True
+    largest = max(map(chunk_bytes, specs))
+    if largest > LARGEST_CUTOUT_BYTES:
+        _LOG.warning(
+            "%s is not served: its chunks have %d bytes; expected at most %d", uri, largest, LARGEST_CUTOUT_BYTES
+        )
+    return largest <= LARGEST_CUTOUT_BYTES
 
 
 def _make_room(known: dict[Parts, Any]) -> None:

@@ -195,6 +195,19 @@ def test_metadata_that_describe_no_volume_are_only_an_object(url: str, text: str
     assert s3.get_object(Bucket="zarr3", Key="scratch/a/zarr.json")["Body"].read() == text.encode()
 
 
+@pytest.mark.parametrize("sharded", [False, True])
+def test_a_volume_whose_chunks_are_larger_than_the_largest_cutout_is_only_objects(url: str, sharded: bool) -> None:
+    inner = [{"name": "bytes"}, {"name": "gzip", "configuration": {"level": 1}}]
+    for name, size, status in (("small", 512, 200), ("large", 1024, 404)):
+        shape = [size, 1024, 520]
+        shard = {"chunk_shape": shape, "codecs": inner, "index_codecs": [{"name": "bytes"}, {"name": "crc32c"}]}
+        codecs = [{"name": "sharding_indexed", "configuration": shard}] if sharded else inner
+        grid = {"name": "regular", "configuration": {"chunk_shape": shape}}
+        create(url, f"scratch/{name}", tuple(shape), chunk_grid=grid, codecs=codecs, data_type="uint16")
+        assert httpx.get(f"{url}/raw/scratch/{name}/info").status_code == status
+    assert "scratch/large/zarr.json" in keys_of(client(url), "zarr3")
+
+
 def test_a_volume_that_is_a_link_is_no_source(url: str, tmp_path: Path) -> None:
     create(url, "scratch/a")
     (tmp_path / "outside").mkdir()
