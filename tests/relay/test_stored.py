@@ -20,15 +20,15 @@ CONTENT = bytes(6 * MIB)
 class File:
     """A file, and the largest number of bytes that were read of it at once."""
 
-    def __init__(self, *, told: bool) -> None:
-        self.told, self.most = told, 0
+    def __init__(self, *, known: bool) -> None:
+        self.known, self.most = known, 0
 
     def read(self, start: int | None, stop: int | None) -> StoredPart:
         if max(start or 0, stop or 0) > len(CONTENT):
             raise InvalidBox("the file is shorter")
         part = CONTENT[start:stop]
         self.most = max(self.most, len(part))
-        return StoredPart(part, "state", len(CONTENT) if self.told else None)
+        return StoredPart(part, "state", len(CONTENT) if self.known else None)
 
 
 def answer(file: File, most_bytes: int, **headers: str) -> Response:
@@ -42,9 +42,9 @@ def answer(file: File, most_bytes: int, **headers: str) -> Response:
 
 
 @pytest.mark.parametrize("headers", [{}, {"range": "bytes=0-"}])
-@pytest.mark.parametrize("told", [True, False])
-def test_what_is_read_counts_as_memory_before(told: bool, headers: dict[str, str]) -> None:
-    budget, file = MemoryBudget(8 * MIB), File(told=told)
+@pytest.mark.parametrize("known", [True, False])
+def test_what_is_read_counts_as_memory_before(known: bool, headers: dict[str, str]) -> None:
+    budget, file = MemoryBudget(8 * MIB), File(known=known)
     with budget.request():
         assert len(answer(file, 100 * MIB, **headers).body) == len(CONTENT)
         file.most = 0
@@ -53,16 +53,16 @@ def test_what_is_read_counts_as_memory_before(told: bool, headers: dict[str, str
         assert file.most <= 1
 
 
-@pytest.mark.parametrize("told", [True, False])
-def test_files_that_are_too_large_are_refused_before_they_are_read(told: bool) -> None:
-    file = File(told=told)
+@pytest.mark.parametrize("known", [True, False])
+def test_files_that_are_too_large_are_refused_before_they_are_read(known: bool) -> None:
+    file = File(known=known)
     with pytest.raises(TooLarge):
         answer(file, 5 * MIB)
     assert file.most <= 1
     assert len(answer(file, 6 * MIB).body) == len(CONTENT)
 
 
-def test_a_file_that_is_replaced_while_it_is_read_is_not_said_to_be_missing() -> None:
+def test_a_file_that_is_replaced_while_it_is_read_is_not_missing() -> None:
     states = iter("ab")
 
     class Replaced(File):
@@ -70,4 +70,4 @@ def test_a_file_that_is_replaced_while_it_is_read_is_not_said_to_be_missing() ->
             return StoredPart(CONTENT[start:stop], next(states), len(CONTENT))
 
     with pytest.raises(SourceUnavailable, match="replaced"):
-        answer(Replaced(told=True), 100 * MIB)
+        answer(Replaced(known=True), 100 * MIB)

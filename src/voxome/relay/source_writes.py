@@ -12,6 +12,7 @@ from voxome.geometry import Box
 from voxome.relay.box_locks import SupportsHold
 from voxome.relay.cache.generations import Generations
 from voxome.relay.source_errors import journal_errors, store_errors
+from voxome.relay.threads import waiting
 from voxome.relay.upstream import Upstream
 from voxome.relay.writes.frame import Voxels
 from voxome.relay.writes.replay import written_box
@@ -80,7 +81,9 @@ class SourceWriter:
         with ExitStack() as stack:
             with store_errors(name, "written"):
                 chunks = entry.chunks_under(box, level)
-                stack.enter_context(entry.waiting())  # whoever holds a lock waits for no slot, which others may have
+                stack.enter_context(
+                    waiting(entry.identity)
+                )  # who holds a lock waits for no slot, which others may have
                 stack.enter_context(self._locks.hold((entry.identity, level), written_box(source, box)))
                 stack.enter_context(entry.guard())
             if check is not None:

@@ -21,7 +21,7 @@ class Properties:
     Attributes
     ----------
     etag : str
-        ETag, where that is not the MD5 of the content; without quotes.
+        ETag, where that is not the MD5 of the content, or the content is long; without quotes.
     media_type : str
         Type of the content.
     headers : mapping of str to str

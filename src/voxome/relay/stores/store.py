@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import os
 import secrets
+import shutil
 import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +23,7 @@ from voxome.relay.stores.folder import Folder
 from voxome.relay.stores.keys import OWN, parts_of
 from voxome.relay.stores.properties import Properties, PropertyFiles
 from voxome.relay.stores.walk import KeyWalk
+from voxome.relay.threads import waiting
 
 _LOCKS = 64
 _SLICE_BYTES = 2**20
@@ -124,7 +126,7 @@ class Store:
             If a folder is there, or a part of the key is an object.
         """
         parts = parts_of(key)
-        with self._changing(parts), self.locked(parts, exclusive=True):
+        with self.waiting(), self._changing(parts), self.locked(parts, exclusive=True):
             check(lambda: self._etag(key))
             self._properties.write(key, file, properties)
             status = file.stat()
@@ -134,7 +136,7 @@ class Store:
     def delete(self, key: str, check: Check) -> None:
         """Delete an object; one that does not exist is deleted already."""
         parts = parts_of(key)
-        with self._changing(parts), self.locked(parts, exclusive=True):
+        with self.waiting(), self._changing(parts), self.locked(parts, exclusive=True):
             check(lambda: self._etag(key))
             with suppress(NotFound, FileNotFoundError, IsADirectoryError):
                 self.folder.remove(parts)
@@ -155,6 +157,10 @@ class Store:
         finally:
             os.close(lock)
 
+    def waiting(self) -> AbstractContextManager[None]:
+        """Return the context of what may take long, outside of all locks: other requests work meanwhile."""
+        return waiting(f"store {self.folder.path}")
+
     def walk(self) -> KeyWalk:
         """Return what lists the keys."""
         return KeyWalk(self.folder)
@@ -171,11 +177,14 @@ class Store:
 
 
 def _remove_old(folder: Path) -> None:
-    """Remove files that processes which were killed have left."""
-    for file in folder.iterdir():
+    """Remove files and folders that processes which were killed have left."""
+    for one in folder.iterdir():
         with suppress(OSError):
-            if time.time() - file.stat().st_mtime > _OLD_S:
-                file.unlink()
+            if time.time() - one.stat().st_mtime > _OLD_S:
+                if one.is_dir():
+                    shutil.rmtree(one)
+                else:
+                    one.unlink()
 
 
 _DIGESTS: dict[tuple[int, int, int, int], str] = {}
@@ -187,9 +196,10 @@ def _md5(file: BinaryIO, status: os.stat_result) -> str:
     state = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
     if state not in _DIGESTS:
         digest, at = hashlib.md5(usedforsecurity=False), 0
-        while part := os.pread(file.fileno(), _SLICE_BYTES, at):
-            digest.update(part)
-            at += len(part)
+        with waiting(f"file {state}"):
+            while part := os.pread(file.fileno(), _SLICE_BYTES, at):
+                digest.update(part)
+                at += len(part)
         with _LOCK:
             while len(_DIGESTS) >= _MOST_DIGESTS:
                 del _DIGESTS[next(iter(_DIGESTS))]

@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from voxome.errors import InvalidInput, NotFound
+from voxome.relay.stores.folder import sync_folder
 from voxome.relay.stores.keys import parts_of
 from voxome.relay.stores.properties import Properties
 from voxome.relay.stores.store import Check, Store
@@ -84,8 +85,13 @@ class Uploads:
         upload = Upload(secrets.token_hex(16), key, time.time(), properties)
         draft = self._store.new_file()
         draft.mkdir()
-        (draft / _RECORD).write_text(json.dumps(asdict(upload)))
+        with (draft / _RECORD).open("wb") as record:
+            record.write(json.dumps(asdict(upload)).encode())
+            record.flush()
+            os.fsync(record.fileno())
+        sync_folder(draft)
         draft.rename(self._folder / upload.id)
+        sync_folder(self._folder)
         return upload
 
     def find(self, id: str, key: str) -> Upload:
@@ -110,7 +116,7 @@ class Uploads:
         """Make a file, whose content is on the disk, a part; one of the same number is replaced."""
         if not 1 <= number <= MOST_PARTS:
             raise InvalidInput(f"parts have numbers from 1 to {MOST_PARTS}, not {number}")
-        with self._locked(upload):
+        with self._store.waiting(), self._locked(upload):
             old = self._paths(upload).get(number)
             new = self._folder / upload.id / f"{number:05}.{md5}"
             file.rename(new)
@@ -142,7 +148,7 @@ class Uploads:
         InvalidPart, InvalidPartOrder, PartTooSmall
             If these cannot be the parts of an object; the upload does not end.
         """
-        with self._locked(upload):
+        with self._store.waiting(), self._locked(upload):
             paths = self._paths(upload)
             files = self._chosen(paths, chosen)
             digests = b"".join(bytes.fromhex(file.name.partition(".")[2]) for file in files)
@@ -153,13 +159,19 @@ class Uploads:
                 self._store.put(upload.key, whole, Properties(etag, *_rest(upload.properties)), check)
             finally:
                 whole.unlink(missing_ok=True)
-            shutil.rmtree(self._folder / upload.id)
+            self._end(upload)
         return etag
 
     def abort(self, upload: Upload) -> None:
         """End an upload, and remove its parts."""
-        with self._locked(upload):
-            shutil.rmtree(self._folder / upload.id)
+        with self._store.waiting(), self._locked(upload):
+            self._end(upload)
+
+    def _end(self, upload: Upload) -> None:
+        """Remove an upload, which at no time is there without some of its files."""
+        ended = self._store.new_file()
+        (self._folder / upload.id).rename(ended)
+        shutil.rmtree(ended)
 
     def _chosen(self, paths: dict[int, Path], chosen: Sequence[tuple[int, str]]) -> list[Path]:
         if not chosen:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from urllib.parse import unquote
 
@@ -32,6 +33,8 @@ _TYPES = frozenset({DEFAULT_TYPE, "binary/octet-stream"})
 _KEPT = ("content-disposition", "content-language")
 _META = "x-amz-meta-"
 _MOST_META_BYTES = 2048
+_KEPT_DIGEST_BYTES = 2**26
+"""Bytes of an object from which on its MD5 is kept, since to compute it again takes long."""
 _SLICE_BYTES = 2**20
 _NOT_KEPT = (
     "x-amz-server-side-encryption", "x-amz-tagging", "x-amz-object-lock-", "x-amz-website-redirect-location",
@@ -112,7 +115,9 @@ class CopyObject(WithoutBody):
             raise not_offered("a copy on conditions, or of a range,")
         sink = PutObject().sink(call)
         try:
-            body, properties = self._read(call, sink)
+            place = call.writable_store()
+            with nullcontext() if place is None else place[0].waiting():
+                body, properties = self._read(call, sink)
             if call.headers.get("x-amz-metadata-directive", "COPY").upper() == "REPLACE":
                 properties = properties_of(call.headers)
             etag = put(call, body, properties, check_of(call.headers))
@@ -155,6 +160,8 @@ def put(call: S3Call, body: Received, properties: Properties, check: Check) -> s
         return call.files.writable(call.sources, call.key).put(body.sink.content, headers).etag
     assert isinstance(body.sink, FileSink)
     store, key = place
+    if body.sink.path.stat().st_size >= _KEPT_DIGEST_BYTES:
+        properties = replace(properties, etag=body.md5)
     store.put(key, body.sink.path, properties, check)
     return f'"{body.md5}"'
 
