@@ -6,11 +6,12 @@ import asyncio
 from collections.abc import Mapping
 
 from starlette.datastructures import Headers
-from starlette.responses import JSONResponse
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from voxome.relay.limits import DEFAULT_LIMITS, Limits
 from voxome.relay.memory import MemoryBudget
+from voxome.relay.refusals import refusal_body
 
 LONGEST_URL = 2**14
 """Bytes of a path with its query."""
@@ -48,11 +49,11 @@ class BoundedRequests:
             else:
                 await self._app(scope, receive, send)
 
-    def _refusal(self, scope: Scope) -> JSONResponse | None:
+    def _refusal(self, scope: Scope) -> Response | None:
         if len(scope.get("raw_path") or b"") + len(scope.get("query_string", b"")) > LONGEST_URL:
-            return _refuse(414, f"the address is over {LONGEST_URL} bytes")
+            return _refuse(scope, 414, f"the address is over {LONGEST_URL} bytes")
         if sum(len(name) + len(value) for name, value in scope["headers"]) > self._limits.header_kib * 1024:
-            return _refuse(431, f"the headers are over {self._limits.header_kib} KiB")
+            return _refuse(scope, 431, f"the headers are over {self._limits.header_kib} KiB")
         return None
 
 
@@ -78,9 +79,8 @@ class _TimedBody:
                 raise
         if self._is_late and not self._is_answered:
             slow = f"{self._limits.body_s:g} s, or {self._limits.least_bytes_per_s} bytes/s"
-            await _refuse(408, f"the body did not arrive in time; send it without pauses of {slow}")(
-                scope, self._receive, self._send
-            )
+            late = f"the body did not arrive in time; send it without pauses of {slow}"
+            await _refuse(scope, 408, late)(scope, self._receive, self._send)
 
     async def receive(self) -> Message:
         """Return the next part; the client is taken to have left if it does not arrive in time."""
@@ -112,5 +112,6 @@ class _TimedBody:
         await self._send(message)
 
 
-def _refuse(status: int, message: str) -> JSONResponse:
-    return JSONResponse({"message": message}, status, {"Cache-Control": "no-store", "Connection": "close"})
+def _refuse(scope: Scope, status: int, message: str) -> Response:
+    body, media_type = refusal_body(scope["path"], status, message)
+    return Response(body, status, {"Cache-Control": "no-store", "Connection": "close"}, media_type)

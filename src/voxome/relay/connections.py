@@ -6,7 +6,6 @@ uvicorn limits only the time between two requests, and any byte extends it.
 from __future__ import annotations
 
 import asyncio
-import json
 import math
 import resource
 from collections import Counter
@@ -19,6 +18,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from voxome.relay.cors import EVERY
 from voxome.relay.limits import DEFAULT_LIMITS, Limits
+from voxome.relay.refusals import refusal_body
 
 DRAINED_BYTES = 2**20
 """Bytes of a refused body that are still taken, so that its sender reads why it was refused."""
@@ -60,12 +60,12 @@ class Guard:
         most = math.ceil(self.limits.connections / self.share)
         return max(connections / most, self.open[address] / self.limits.connections_per_address)
 
-    def refusal(self, status: int, message: str) -> bytes:
-        """Return an answer that is made without a request."""
-        body = json.dumps({"message": message}).encode()
+    def refusal(self, status: int, message: str, path: str = "") -> bytes:
+        """Return an answer that is made without a request, of which at most the path is known."""
+        body, media_type = refusal_body(path, status, message)
         readers = "Access-Control-Allow-Origin: *" if EVERY in self.origins else "Vary: Origin"
         lines = [
-            f"HTTP/1.1 {status} {HTTPStatus(status).phrase}", "Content-Type: application/json",
+            f"HTTP/1.1 {status} {HTTPStatus(status).phrase}", f"Content-Type: {media_type}",
             f"Content-Length: {len(body)}", "Cache-Control: no-store", "Connection: close", readers,
             *(["Retry-After: 1"] if status == HTTPStatus.SERVICE_UNAVAILABLE else []),
         ]  # fmt: skip
@@ -101,7 +101,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def __init__(self, guard: Guard, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._guard, self._limits = guard, guard.limits
+        self._guard, self._limits, self.url = guard, guard.limits, b""
         self._stream: asyncio.Transport = cast(asyncio.Transport, None)
         self._timer: asyncio.TimerHandle | None = None
         self._deadline = math.inf
@@ -223,7 +223,8 @@ class GuardedProtocol(HttpToolsProtocol):
             self._close()
             return
         if self._is_waiting:
-            self._stream.write(self._guard.refusal(status, message))
+            path = self.url.decode("latin-1") if self._unparsed else ""
+            self._stream.write(self._guard.refusal(status, message, path))
         self._drain()
 
     def _allow(self, seconds: float) -> None:

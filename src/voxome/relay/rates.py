@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from starlette.datastructures import Headers
-from starlette.responses import JSONResponse
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from voxome.relay.access_log import noting
 from voxome.relay.limits import Limits
+from voxome.relay.refusals import refusal_body
 
 _ROWS = 2**18
 """Callers share a row only by chance: one in 2.6 with 10⁵ others, none to speak of with a thousand."""
@@ -90,7 +91,8 @@ class LimitedRates:
         delay = self._table.delay_s(row, self._request_s, self._limits.burst_s)
         if delay > 0:
             after = {"Retry-After": str(math.ceil(delay)), "Cache-Control": "no-store"}
-            await JSONResponse({"message": "too many requests; repeat later"}, 429, after)(scope, receive, send)
+            body, media_type = refusal_body(scope["path"], 429, "too many requests; repeat later")
+            await Response(body, 429, after, media_type)(scope, receive, send)
             return
         self._table.pay(row, _REQUESTS, self._request_s)
 

@@ -76,7 +76,7 @@ def test_collections_are_listed_and_described(client: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize(
-    ("query", "status", "said"),
+    ("query", "status", "part"),
     [
         ("collection=lab/synapses", 400, "give one of ids, box_nm and segment"),
         ("collection=lab/synapses&ids=7&segment=7", 400, "give one of"),
@@ -92,9 +92,9 @@ def test_collections_are_listed_and_described(client: httpx.Client) -> None:
         ("collection=gone&ids=7", 503, "gone"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_found_is_told(client: httpx.Client, query: str, status: int, said: str) -> None:
+def test_what_cannot_be_found_is_explained(client: httpx.Client, query: str, status: int, part: str) -> None:
     answer = client.get(f"/annotations?{query}")
-    assert (answer.status_code, said in answer.json()["message"]) == (status, True), answer.text
+    assert (answer.status_code, part in answer.json()["message"]) == (status, True), answer.text
 
 
 def test_too_many_are_refused(client: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:

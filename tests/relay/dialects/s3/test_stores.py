@@ -264,3 +264,15 @@ def wait_until(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def test_how_long_an_object_may_be_kept_is_kept_and_sent_where_everybody_may_read_it(tmp_path: Path) -> None:
+    with serving_stores(with_store(tmp_path)) as url:
+        s3 = client(url)
+        for store in ("scratch", "private"):
+            s3.put_object(Bucket="zarr", Key=f"{store}/a", Body=b"x", CacheControl="max-age=60", ContentType="text/css")
+        found = s3.head_object(Bucket="zarr", Key="scratch/a")
+        assert (found["CacheControl"], found["ContentType"]) == ("max-age=60", "text/css")
+        assert s3.get_object(Bucket="zarr", Key="private/a")["CacheControl"] == "private, no-cache"
+        s3.copy_object(Bucket="zarr", Key="scratch/b", CopySource="zarr/private/a")
+        assert s3.head_object(Bucket="zarr", Key="scratch/b")["CacheControl"] == "max-age=60"

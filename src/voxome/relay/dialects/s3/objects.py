@@ -30,7 +30,7 @@ LARGEST_BYTES = 5 * 2**30
 
 _REFUSALS = {412: "PreconditionFailed", 416: "InvalidRange"}
 _TYPES = frozenset({DEFAULT_TYPE, "binary/octet-stream"})
-_KEPT = ("content-disposition", "content-language")
+_KEPT = ("cache-control", "content-disposition", "content-language")
 _META = "x-amz-meta-"
 _MOST_META_BYTES = 2048
 _KEPT_DIGEST_BYTES = 2**26
@@ -71,7 +71,10 @@ class GetObject(WithoutBody):
         finally:
             found.close()
         response.headers["Last-Modified"] = modified_http(found.status.st_mtime)
-        response.headers.update({**found.properties.headers, **_FROM_OTHERS})
+        kept = dict(found.properties.headers)
+        if PUBLIC not in store.rights.readers:
+            kept.pop("cache-control", None)  # no shared cache keeps what is private
+        response.headers.update({**kept, **_FROM_OTHERS})
         if "content-type" in response.headers:
             response.headers["content-type"] = found.properties.media_type  # without a charset that nobody gave
         return response
