@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from xml.etree import ElementTree
 
 import boto3  # type: ignore[import-untyped]
 import httpx
@@ -23,7 +24,8 @@ from voxome.relay.accounts import Accounts, Membership, User
 from voxome.relay.app import create_app
 from voxome.relay.catalogue.memory import MemoryCatalogue
 from voxome.relay.dialects.s3.dialect import S3Dialect
-from voxome.relay.dialects.s3.keys import KeyPair, create_key_pair, revoke_key_pair
+from voxome.relay.dialects.s3.documents import error_document
+from voxome.relay.dialects.s3.keys import InvalidKeyPair, KeyPair, Keys, create_key_pair, revoke_key_pair
 from voxome.relay.dialects.s3.signature import verify
 from voxome.relay.relay import Relay
 from voxome.relay.rights import Rights
@@ -168,12 +170,17 @@ def test_other_calls_are_not_implemented(url: str) -> None:
         "list-type=2&max-keys=x",
         "list-type=2&continuation-token=%ff",
         "list-type=2&max-keys=-1",
+        "list-type=2&prefix=%00",
+        "list-type=2&start-after=a%01",
+        "marker=%1f",
+        "delimiter=%ef%bf%bf",
         "AWSAccessKeyId=a&Signature=b&Expires=1",
     ],
 )
 def test_wrong_lists_are_explained(url: str, query: str) -> None:
     answer = httpx.get(f"{url}/s3/zarr?{query}")
     assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (400, "*")
+    ElementTree.fromstring(answer.content)
     assert "<Code>InvalidArgument</Code>" in answer.text
 
 
@@ -182,6 +189,20 @@ def test_listings_are_encoded_where_that_is_requested(url: str) -> None:
     assert "<Prefix>a%20b%2B</Prefix>" in answer
     assert "<Delimiter>/</Delimiter>" in answer
     assert "<EncodingType>url</EncodingType>" in answer
+
+
+def test_control_characters_are_listed_if_they_are_encoded_and_errors_are_xml(url: str) -> None:
+    answer = httpx.get(f"{url}/s3/zarr?list-type=2&encoding-type=url&prefix=%00")
+    assert answer.status_code == 200
+    assert "<Prefix>%00</Prefix>" in answer.text
+    ElementTree.fromstring(bytes(error_document("NoSuchKey", "there is no a\0\x01<", 404).body))
+
+
+@pytest.mark.parametrize("access_key", ["a\0b", "", "VX", f"{BOB.access_key}\n", f"VX{'é' * 18}"])
+def test_access_keys_that_none_can_have_are_not_looked_up(access_key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(MemoryCatalogue, "get", lambda *_: pytest.fail("it was looked up"))
+    with pytest.raises(InvalidKeyPair):
+        Keys(CATALOGUE, Accounts(CATALOGUE)).secret(access_key)
 
 
 @pytest.mark.parametrize(

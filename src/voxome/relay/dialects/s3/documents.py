@@ -22,6 +22,7 @@ _SPECIAL = re.compile(rf"{_MARK}|[\x00-\x08\x0b\x0c\x0e-\x1f]|&#(?:x0*([01]?[0-9
 """Control characters, which keys may have and XML may not, and references to them."""
 _HIDDEN = re.compile(rf"{_MARK}(.)", re.DOTALL)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ufffe\uffff]")
+_NOT_XML = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 
 Value = str | int | bool | Iterable["Element"]
 Element = tuple[str, Value]
@@ -44,8 +45,21 @@ def document(name: str, content: Iterable[Element], headers: Mapping[str, str] |
     return Response(body, headers={**NOT_KEPT, **(headers or {})}, media_type="application/xml")
 
 
+def require_xml(name: str, text: str) -> None:
+    """Check that a parameter of a request, which the answer repeats, has only characters that XML may have.
+
+    Raises
+    ------
+    InvalidInput
+        If it has others.
+    """
+    if _NOT_XML.search(text):
+        raise InvalidInput(f"{name} is {text!a}, which XML cannot have; send encoding-type=url")
+
+
 def error_document(code: str, message: str, status: int, headers: Mapping[str, str] | None = None) -> Response:
     """Return an answer with an error, which has no namespace."""
+    message = _NOT_XML.sub(lambda one: ascii(one[0])[1:-1], message)
     body = f'<?xml version="1.0" encoding="UTF-8"?>\n<Error>{_inside([("Code", code), ("Message", message)])}</Error>'
     return Response(body, status, {**NOT_KEPT, **(headers or {})}, "application/xml")
 

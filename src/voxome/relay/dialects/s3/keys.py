@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import time
 from collections.abc import Iterable
@@ -11,6 +12,8 @@ from voxome.errors import AccessDenied, NotFound
 from voxome.relay.accounts import Accounts, Caller, User
 from voxome.relay.catalogue.contract import Catalogue, Record
 from voxome.relay.tokens import add_user
+
+_ACCESS_KEY = re.compile(r"VX[0-9A-F]{18}")
 
 
 class InvalidKeyPair(AccessDenied):
@@ -102,6 +105,8 @@ class Keys:
         return self.accounts.user(self._pair(access_key).user)
 
     def _pair(self, access_key: str) -> KeyPair:
+        if _ACCESS_KEY.fullmatch(access_key) is None:  # nothing else reaches the database
+            raise InvalidKeyPair("the access key does not exist")
         try:
             pair = self.catalogue.get(KeyPair, access_key)
             self.catalogue.get(User, pair.user)

@@ -16,7 +16,7 @@ from voxome.errors import InvalidInput, NotFound
 from voxome.relay.dialects.s3.body import Received
 from voxome.relay.dialects.s3.buckets import REGION
 from voxome.relay.dialects.s3.call import S3Call
-from voxome.relay.dialects.s3.documents import MODIFIED, Element, document, modified
+from voxome.relay.dialects.s3.documents import MODIFIED, Element, document, modified, require_xml
 from voxome.relay.dialects.s3.listing import LAST, Page, page_of, product_keys, sorted_keys
 from voxome.relay.dialects.s3.listing import Keys as ListedKeys
 from voxome.relay.dialects.s3.operation import WithoutBody
@@ -52,6 +52,8 @@ class _Request:
         encoding = query.get("encoding-type", "")
         if encoding not in ("", "url"):
             raise InvalidInput(f"encoding-type is {encoding!r}; expected url")
+        for name in () if encoding else ("prefix", "delimiter", "marker", "start-after"):
+            require_xml(name, query.get(name, ""))
         most = _number(query.get("max-keys"))
         return cls(query.get("prefix", ""), query.get("delimiter", ""), most, encoding == "url")
 

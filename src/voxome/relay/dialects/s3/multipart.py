@@ -7,7 +7,7 @@ from starlette.responses import Response
 from voxome.errors import InvalidInput
 from voxome.relay.dialects.s3.body import FileSink, MemorySink, Received, Sink
 from voxome.relay.dialects.s3.call import S3Call
-from voxome.relay.dialects.s3.documents import Element, document, modified, parse_document
+from voxome.relay.dialects.s3.documents import Element, document, modified, parse_document, require_xml
 from voxome.relay.dialects.s3.errors import not_offered
 from voxome.relay.dialects.s3.objects import LARGEST_BYTES, check_of, properties_of
 from voxome.relay.dialects.s3.operation import WithoutBody
@@ -112,6 +112,7 @@ class ListMultipartUploads(WithoutBody):
         """Return all uploads whose keys begin with a prefix."""
         call.require_name()
         prefix = call.request.query_params.get("prefix", "")
+        require_xml("prefix", prefix)
         elements: list[Element] = [("Bucket", call.bucket), ("Prefix", prefix), ("IsTruncated", False)]
         for name, store in sorted(call.all_sources.stores.items()):
             if not call.has_objects or not store.rights.may_write(call.caller):
