@@ -91,7 +91,10 @@ class Sources(SourceTable):
         self.kept_files = KeptFiles(cache, self._upstreams, self._layers, writes)
 
     def on_write(self, listener: Callable[[str, int], None]) -> None:
-        """Call `listener` after each write, with the names of all sources that it has changed, and the level."""
+        """Call `listener` before and after each write, with the names of all sources that it changes, and the level.
+
+        Before, because the process may be killed in between; after, for what others did in between.
+        """
         self._listeners.append(listener)
 
     def level_count(self, name: str) -> int:
@@ -210,10 +213,14 @@ class Sources(SourceTable):
             )
         if box.empty or (where is not None and check is None and not where.any()):
             return
-        self._writer.write(name, entry, source, level, box, Voxels(data, where), check)
-        for one in self.names_of(entry.identity):
-            for listener in self._listeners:
-                listener(one, level)
+
+        def prepare() -> None:
+            if check is not None:
+                check()
+            self._tell(entry.identity, level)
+
+        self._writer.write(name, entry, source, level, box, Voxels(data, where), prepare)
+        self._tell(entry.identity, level)
 
     def version(self, name: str) -> str:
         """Return a text that changes with each write, and when the source is replaced or may have changed.
@@ -298,6 +305,11 @@ class Sources(SourceTable):
     def writes(self) -> WriteBack | None:
         """Writes that are confirmed before the stores have them; None without a journal."""
         return self._writes
+
+    def _tell(self, identity: str, level: int) -> None:
+        for name in self.names_of(identity):
+            for listener in self._listeners:
+                listener(name, level)
 
     def _level(self, name: str, level: int) -> ReadableSource:
         entry = self.find(name)

@@ -46,6 +46,7 @@ def post(call: Call) -> Expected:
 
     def receive(body: bytearray) -> Response:
         data = formats.decode(body, content_type, target.dtype, target.shape)
+        _mark_levels_outdated(call, target)
         try:
             call.boss.store(target.pyramid.channel).merge(
                 target.pyramid, target.level, target.box, data.reshape(target.box.shape)
@@ -63,12 +64,14 @@ def to_black(call: Call) -> Response:
     """Set the voxels of a box to 0."""
     target = parse_region(call, "delete_volumetric_data")
     check_size(call, target)
+    _mark_levels_outdated(call, target)
     call.boss.store(target.pyramid.channel).erase(target.pyramid, target.level, target.box)
     _mark_levels_outdated(call, target)
     return Response(status_code=200)
 
 
 def _mark_levels_outdated(call: Call, target: Region) -> None:
+    """Mark the levels before a write, after which the process may be killed, and after it: others may have begun."""
     if not target.pyramid.channel.served:  # writes to sources are noted in whatever dialect they come
         call.boss.mark_levels_outdated(target.pyramid.channel.uid)
 

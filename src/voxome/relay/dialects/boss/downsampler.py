@@ -151,8 +151,12 @@ class Downsampler:
         if self._closed.is_set() and not now.cancelled:
             self._change(job, lambda one: replace(self._own(one), owner=""))
             return
+        if channel.served and not now.cancelled:
+            self._boss.set_outdated(channel.served, False)
         self._boss.change(channel.uid, downsample_status="NOT_DOWNSAMPLED" if now.cancelled else "DOWNSAMPLED")
         if self._remove(job).outdated:
+            if channel.served:
+                self._boss.set_outdated(channel.served, True)
             self._boss.change(channel.uid, downsample_status="NOT_DOWNSAMPLED")
 
     def _remove(self, job: LevelsJob) -> LevelsJob:

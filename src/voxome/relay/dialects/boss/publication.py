@@ -25,6 +25,7 @@ from voxome.relay.dialects.boss.records import (
     Experiment,
     Grant,
     Metadatum,
+    OutdatedLevels,
     Resource,
     names_of,
 )
@@ -267,6 +268,13 @@ class Publication:
         if self._sources.rights(one.channel.served).writers and not replaced:
             kept.append("downsample_status")
         self._put(one.channel, *kept)
+        outdated = self._catalogue.find(OutdatedLevels, identity=self._sources.identity(one.channel.served))
+        if replaced and outdated:
+            with suppress(NotFound):
+                self._catalogue.write(remove=outdated)
+        elif outdated and one.experiment.num_hierarchy_levels > 1:  # looked for after the channel is there to be marked
+            with suppress(NotFound):
+                self._catalogue.change(one.channel, _outdated)
         if one.notes:
             self._put(Metadatum(**names_of(one.channel), label=NOTES, value=json.dumps(one.notes)))
 
@@ -294,6 +302,11 @@ class Publication:
             return self._catalogue.get(type(record), *record.key)
         except NotFound:
             return None
+
+
+def _outdated(channel: Channel) -> Channel:
+    finished = channel.downsample_status == "DOWNSAMPLED"
+    return replace(channel, downsample_status="NOT_DOWNSAMPLED") if finished else channel
 
 
 def _fit(one: Description, other: Description) -> bool:

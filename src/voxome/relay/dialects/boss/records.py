@@ -132,6 +132,15 @@ class LevelsJob(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class OutdatedLevels(Record):
+    """A source whose finest level was written since its coarser ones were computed, be it a channel already or not."""
+
+    KEY = ("identity",)
+
+    identity: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Metadatum(Record):
     """A text under a key of a collection, an experiment or a channel (names below it are empty)."""
 

@@ -13,7 +13,7 @@ from voxome.relay.catalogue.contract import Catalogue
 from voxome.relay.dialects.boss.access import Access
 from voxome.relay.dialects.boss.publication import Publication, PublishedCatalogue
 from voxome.relay.dialects.boss.pyramid import Pyramid
-from voxome.relay.dialects.boss.records import Channel, CoordinateFrame, Experiment, LevelsJob
+from voxome.relay.dialects.boss.records import Channel, CoordinateFrame, Experiment, LevelsJob, OutdatedLevels
 from voxome.relay.dialects.boss.served import ServedVoxels
 from voxome.relay.dialects.boss.voxels import VolumeStore, VoxelStore, VoxelWriter
 from voxome.relay.relay import Relay
@@ -52,6 +52,7 @@ class BossState:
 
     def __init__(self, relay: Relay) -> None:
         self.sources: Sources = relay.sources
+        self._records = relay.catalogue
         self.publication = Publication(relay.catalogue, relay.sources, relay.dialect_names.get("boss", {}))
         self.catalogue: Catalogue = PublishedCatalogue(relay.catalogue, self.publication)
         self.accounts: Accounts = relay.accounts
@@ -83,11 +84,20 @@ class BossState:
                 self.change(uid, downsample_status="NOT_DOWNSAMPLED")
 
     def _note_write(self, name: str, level: int) -> None:
-        """Mark the levels of a source as outdated, in whatever dialect its finest level was written."""
+        """Mark the levels of a source as outdated, in whatever dialect its finest level is written."""
         if level == 0:
+            self.set_outdated(name, True)
             for channel in self.catalogue.find(Channel, served=name):
-                if self.pyramid(channel).experiment.num_hierarchy_levels > 1:
+                experiments = self._records.find(Experiment, collection=channel.collection, name=channel.experiment)
+                if any(one.num_hierarchy_levels > 1 for one in experiments):
                     self.mark_levels_outdated(channel.uid)
+
+    def set_outdated(self, source: str, outdated: bool) -> None:
+        """Keep whether the levels of a source are outdated, for all its names, those that it gets later too."""
+        record = OutdatedLevels(identity=self.sources.identity(source))
+        if (record in self.catalogue.find(OutdatedLevels, identity=record.identity)) != outdated:
+            with suppress(AlreadyExists, NotFound):  # done by another request, at the same time
+                self.catalogue.write(**{"add" if outdated else "remove": [record]})
 
     def pyramid(self, channel: Channel) -> Pyramid:
         """Return the channel with its experiment and coordinate frame.
