@@ -171,7 +171,7 @@ def test_rights_of_the_source_decide_who_reads(server, memory: str) -> None:
     with ExitStack() as stack:
         tokens = (boss.token, boss.add_user("bob"), boss.add_user("eve"), None)
         admin, bob, eve, nobody = (stack.enter_context(closing(Client(boss.url, token))) for token in tokens)
-        admin.request("POST", "/v1/groups/lab", status=201)
+        admin.request("POST", "/v1/groups/lab", status=404, code=6001)  # it exists, as the readers of a source
         admin.request("POST", "/v1/groups/lab/members/bob", status=204)
         admin.request("POST", "/v1/groups/all", status=201)
         admin.request("POST", "/v1/groups/all/members/eve", status=204)
