@@ -10,6 +10,9 @@ from starlette.requests import Request
 
 from voxome.errors import InvalidInput
 
+MOST_DEPTH = 100
+"""Lists and objects inside each other, of which even the states of large scenes have far fewer."""
+
 _BASE = re.compile(r"https?://[^\s\"'<>\\{};]+/")
 
 
@@ -19,15 +22,29 @@ def json_object(body: bytearray) -> dict[str, Any]:
     Raises
     ------
     InvalidInput
-        If it is something else.
+        If it is something else, is nested more than `MOST_DEPTH` deep, or has numbers or texts that JSON in UTF-8
+        cannot hold: NaN, infinity, halves of surrogate pairs.
     """
     try:
         value = json.loads(bytes(body))
+        _require_depth(value)
+        json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise InvalidInput(f"the body is not valid JSON: {error}") from error
     if not isinstance(value, dict):
         raise InvalidInput("the body is not a JSON object")
     return value
+
+
+def _require_depth(value: Any) -> None:
+    """Refuse values that are nested too deep for what walks through them."""
+    level = [value]
+    for _ in range(MOST_DEPTH + 1):
+        level = [one for one in level if isinstance(one, list | dict)]
+        if not level:
+            return
+        level = [one for outer in level for one in (outer.values() if isinstance(outer, dict) else outer)]
+    raise InvalidInput(f"the JSON is nested more than {MOST_DEPTH} deep")
 
 
 def base_of(request: Request) -> str:

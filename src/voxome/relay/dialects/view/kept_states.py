@@ -52,7 +52,7 @@ def keep_state(catalogue: Catalogue, state: State, base: str, owner: str) -> str
     InvalidInput
         If it is too large, or the owner has too many.
     """
-    text = json.dumps(_replaced(state, base, _BASE), separators=(",", ":"), sort_keys=True)
+    text = json.dumps(_replaced(state, base, _BASE), separators=(",", ":"), sort_keys=True, allow_nan=False)
     if len(text) > LARGEST_BYTES:
         raise InvalidInput(f"the state has {len(text)} bytes; expected at most {LARGEST_BYTES}")
     id = hashlib.sha256(text.encode()).hexdigest()[:16]
