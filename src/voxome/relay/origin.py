@@ -15,6 +15,7 @@ from voxome.relay.source_entry import ReadableSource
 from voxome.relay.threads import waiting
 from voxome.resources.open import canonical, locate, open_source
 from voxome.resources.recognition import get_remote
+from voxome.storage.durable import sync_files
 
 _LIVE = frozenset({"memory", "proofread"})
 """Schemes of sources whose voxels change by more than writes to them."""
@@ -86,6 +87,17 @@ class Origin:
         if self._given is not None:
             return self._given
         return open_source(self._uri, mode="r+" if writable and not is_edited(self._uri) else "r")
+
+    def sync(self) -> None:
+        """Wait until what was written is on the disk, if it is in files of this machine.
+
+        Raises
+        ------
+        StoreError
+            If the disk fails.
+        """
+        if self.is_at_hand and locate(self._uri).scheme not in _LIVE:
+            sync_files(Path(self.place))
 
     def waiting(self) -> AbstractContextManager[None]:
         """Return the context in which a request reads or writes the store, and lets others work if that is remote."""

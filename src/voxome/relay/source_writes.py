@@ -90,6 +90,7 @@ class SourceWriter:
                 check()
             with store_errors(name, "written"), self._generations.writing(entry.identity, chunks):
                 source.write(box, data if where is None or where.all() else np.where(where, data, source.read(box)))
+                entry.origin.sync()
         entry.counters.add("written_bytes", data.nbytes)
 
     def _is_entered(self, writes: WriteBack, name: str, entry: Upstream) -> bool:

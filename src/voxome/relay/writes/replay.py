@@ -56,6 +56,8 @@ class Replay:
     def write(self, entries: Sequence[WriteEntry]) -> None:
         """Write what is in the voxels of some writes to one level, in order, in one write to the store.
 
+        A store on this machine then has them on its disk.
+
         Raises
         ------
         ReadOnly, InvalidInput, AccessDenied
@@ -70,6 +72,7 @@ class Replay:
             chunks = upstream.chunks_under(box, first.level)
             with self._locks.hold((first.source, first.level), written_box(source, box)):
                 source.write(box, lay_over(entries, self.journal.load, box, source.spec.dtype, source.read))
+                upstream.origin.sync()  # before the journal forgets it
             # What is cached is valid up to here, also if the write fails: the journal hides the voxels of the write.
             with self._generations.writing(first.source, chunks):
                 pass
