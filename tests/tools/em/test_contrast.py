@@ -60,7 +60,7 @@ def test_padding_is_reported_as_a_share_and_is_not_tissue(tissue: NDArray[np.uin
     assert warnings(padded, 0 * padded)[0].startswith("has no data in 7")
 
 
-def test_a_constant_image_is_refused_as_constant() -> None:
+def test_a_constant_image_has_a_warning() -> None:
     assert warnings(np.full((4, 40, 40), 7, np.uint8)) == [
         "is constant, or nearly so, in a sample of 6,400 voxels (grey values 7 to 7)"
     ]
