@@ -79,6 +79,12 @@ def test_a_path_that_looks_like_options_survives(scheme: str, path: str, query: 
     assert Uri.parse(with_options(str(Uri(scheme, path)), level=1)) == Uri(scheme, path, {"level": "1"})
 
 
+def test_the_address_of_a_server_may_have_a_path() -> None:
+    uri = Uri.parse("zarr://s3://b/em?endpoint=http://h:9/s3&region=eu")
+    assert (uri.path, uri.query) == ("s3://b/em", {"endpoint": "http://h:9/s3", "region": "eu"})
+    assert Uri.parse(str(uri)) == uri
+
+
 @pytest.mark.parametrize(
     ("text", "right"),
     [

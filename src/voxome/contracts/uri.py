@@ -22,7 +22,7 @@ LEVEL = "level"
 
 _SCHEME = re.compile(r"^([a-z][a-z0-9+.-]*)://(.*)$", re.IGNORECASE | re.DOTALL)
 _FILE = re.compile(r"^file://", re.IGNORECASE)
-_QUERY = re.compile(r"[a-z_]+=(?:https?://|[^/|])*")
+_QUERY = re.compile(r"[a-z_]+=(?:https?://[^|&]*|[^/|])*")
 _INNER_QUERY = re.compile(rf"([^|]*)\?({_QUERY.pattern})(\|[a-z][a-z0-9_-]*:.*)", re.DOTALL)
 _PIPELINE = re.compile(r"(.+)\|(zarr[23]?|n5|(?:neuroglancer-)?precomputed):([^|]*)", re.DOTALL)
 

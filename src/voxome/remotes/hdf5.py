@@ -173,7 +173,8 @@ class Hdf5Remote:
         with _open_file(file) as h5:
             pyramid = pyramid_of(h5, inner)
             if uri.query.get("external", "false") != "true":
-                for path in (inner,) if pyramid is None else pyramid.paths:
+                others = () if pyramid is None else (path for path in pyramid.paths if path in h5)
+                for path in {inner, *others}:
                     _require_own_folder(file, _dataset(h5, file, path))
         if pyramid is not None and pyramid.number == 0:
             return Hdf5Pyramid(file, inner, mode)

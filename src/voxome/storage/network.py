@@ -63,7 +63,7 @@ class S3Path(BucketPath):
             "driver": "s3",
             "bucket": bucket,
             "path": f"{path}/" if path else "",
-            **({"endpoint": endpoint, "aws_region": region or "us-east-1"} if endpoint else {}),
+            **({"endpoint": endpoint.rstrip("/"), "aws_region": region or "us-east-1"} if endpoint else {}),
             **({"aws_region": region} if region else {}),
             "aws_credentials": _credentials(options),
         }
