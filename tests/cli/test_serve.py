@@ -78,3 +78,10 @@ def test_lifetimes_are_parsed() -> None:
     for text in ("", "0d", "-1d", "1", "1y", "1.5h"):
         with pytest.raises(typer.BadParameter, match="expected minutes"):
             parse_lifetime(text)
+
+
+def test_two_sources_cannot_be_one_channel(tmp_path: Path) -> None:
+    file = tmp_path / "relay.toml"
+    file.write_text('[sources]\na = {uri = "x", boss = "c/e/ch"}\nb = {uri = "y", boss = "c/e/ch"}\n')
+    with pytest.raises(InvalidInput, match="a and b are both the channel c/e/ch"):
+        build_config([str(file)], [], {})

@@ -96,7 +96,7 @@ class Accounts:
             return Caller()
         keyword, _, token = authorization.strip().partition(" ")
         if keyword.lower() not in ("token", "bearer") or not token.strip():
-            raise AccessDenied("the header Authorization must be: Token TOKEN")
+            raise AccessDenied("the header Authorization must be: Bearer TOKEN, or Token TOKEN")
         hashed = digest(token.strip())
         if hashed in self.admins:
             return self.admin(hashed)

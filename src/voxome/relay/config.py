@@ -319,7 +319,10 @@ def parse_config(values: dict[str, Any], where: str) -> RelayConfig:
         raise InvalidInput(f"{where}: both catalogue and catalogue_env are given; leave out one")
     if (config.catalogue is None and config.catalogue_env is None) != (config.data is None):
         raise InvalidInput(f"{where}: catalogue and data need each other; add the missing one, or leave out both")
+    channels: dict[str, str] = {}
     for name, source in config.sources.items():
+        if source.boss is not None and (other := channels.setdefault(source.boss, name)) != name:
+            raise InvalidInput(f"{where}: {other} and {name} are both the channel {source.boss}; change boss of one")
         if source.write == "back" and config.cache.folder is None:
             raise InvalidInput(
                 f'{where}: write = "back" of {name} needs a folder for what is written; set cache.folder'

@@ -6,6 +6,7 @@ import fcntl
 import os
 import secrets
 import sqlite3
+import ssl
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ from voxome.relay.catalogue.contract import Catalogue
 from voxome.relay.catalogue.memory import MemoryCatalogue
 from voxome.relay.catalogue.sql import SqlCatalogue
 from voxome.relay.collections import Collections
-from voxome.relay.config import CacheConfig, RelayConfig, SourceConfig
+from voxome.relay.config import CacheConfig, RelayConfig, SourceConfig, TlsConfig
 from voxome.relay.dialect import open_dialects
 from voxome.relay.operation import Operation
 from voxome.relay.origin import is_edited
@@ -88,6 +89,7 @@ def prepared(config: RelayConfig) -> Iterator[SharedConfig]:
         if source.recipe is None:
             _check_source(name, source, config.workers)
     _check_layers(config)
+    _check_certificate(config.tls)
     with ExitStack() as stack:
         has_catalogue = config.catalogue is not None or config.catalogue_env is not None
         if config.workers > 1 and (config.cache.folder is None or not has_catalogue):
@@ -214,6 +216,24 @@ def _check_layers(config: RelayConfig) -> None:
     sources.check_local_layers()
 
 
+def _check_certificate(tls: TlsConfig | None) -> None:
+    """Raise why nothing can be served with a certificate."""
+    if tls is None:
+        return
+    for key, file in (("certificate", tls.certificate), ("key", tls.key)):
+        try:
+            file.read_bytes()
+        except OSError as error:
+            raise InvalidInput(f"tls.{key}: {file} cannot be read: {error.strerror}; give a file in PEM") from error
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(tls.certificate, tls.key)
+    except ssl.SSLError as error:
+        raise InvalidInput(
+            f"tls.certificate {tls.certificate} and tls.key {tls.key} are no certificate and its key, in PEM: "
+            f"{error.reason or error}"
+        ) from error
+
+
 def _compute_slots(config: RelayConfig) -> ComputeSlots:
     """Return the part of the bound on computations that one process has."""
     threads = ComputeSlots(config.compute_threads).threads // config.workers
@@ -246,7 +266,7 @@ def _open_journal(config: RelayConfig, cache: ChunkCache) -> Iterator[Journal | 
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # what is cached is for those with rights
     with (folder / "relay.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -22,6 +22,10 @@ class StorageFull(SourceUnavailable):
     """A write cannot be made durable: the journal of writes is full, or its disk fails."""
 
 
+class CatalogueUnavailable(SourceUnavailable):
+    """The catalogue cannot be read or written."""
+
+
 class SourceLoop(SourceUnavailable):
     """A source leads back to this relay."""
 

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from peers.databases import DatabaseServer
 
-from voxome.errors import AlreadyExists, NotFound, UnsupportedFormat
+from voxome.errors import AlreadyExists, InvalidInput, NotFound, UnsupportedFormat
 from voxome.relay.accounts import Group, Membership, Token, User
 from voxome.relay.catalogue.contract import Catalogue, Record
 from voxome.relay.catalogue.memory import MemoryCatalogue
@@ -34,6 +34,7 @@ from voxome.relay.dialects.boss.roles import Role
 from voxome.relay.dialects.s3.keys import KeyPair
 from voxome.relay.dialects.view.kept_states import SharedState, StateText
 from voxome.relay.sessions import BrowserSession
+from voxome.relay.source_errors import CatalogueUnavailable
 
 ONE_OF_EACH: list[Record] = [
     Collection(name="c", description="é", creator="u", public=True),
@@ -64,7 +65,7 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Catalog
     count = iter(range(1000))
     forms: dict[str, Callable[[], Catalogue]] = {
         "memory": MemoryCatalogue,
-        "sql": lambda: SqlCatalogue.at(str(tmp_path / "folder" / f"{next(count)}.sqlite")),
+        "sql": lambda: SqlCatalogue.at(str(tmp_path / f"{next(count)}.sqlite")),
         "postgresql": lambda: SqlCatalogue.at(_new_database(request)),
     }
     return forms[request.param]
@@ -185,6 +186,38 @@ def test_a_catalogue_of_another_version_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["c%41.sqlite", "d?x=y/c.sqlite", "100%"])
 def test_the_file_of_a_catalogue_may_have_any_name(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
     with closing(SqlCatalogue.in_file(tmp_path / name)) as catalogue:
         catalogue.write(add=ONE_OF_EACH[:1])
     assert (tmp_path / name).is_file()
+
+
+def test_a_catalogue_is_read_by_its_owner_only(tmp_path: Path) -> None:
+    with closing(SqlCatalogue.at(str(tmp_path / "c.sqlite"))) as catalogue:
+        catalogue.write(add=[User(name="u")])
+        modes = {file.name: file.stat().st_mode & 0o777 for file in tmp_path.iterdir()}
+    assert modes == {"c.sqlite": 0o600, "c.sqlite-wal": 0o600, "c.sqlite-shm": 0o600}
+
+
+def test_a_missing_folder_of_a_catalogue_is_not_made(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="existing folder"):
+        SqlCatalogue.at(str(tmp_path / "none" / "c.sqlite"))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_of_another_kind_is_no_catalogue(tmp_path: Path) -> None:
+    (tmp_path / "relay.toml").write_text("port = 8090\n" * 100)
+    with pytest.raises(InvalidInput, match=r"relay.toml is not a catalogue.*not a database"):
+        SqlCatalogue.at(str(tmp_path / "relay.toml"))
+
+
+def test_trouble_of_an_open_catalogue_is_that_of_a_store_without_its_address(tmp_path: Path) -> None:
+    file = tmp_path / "c.sqlite"
+    with closing(SqlCatalogue.at(str(file))) as catalogue:
+        catalogue.write(add=[User(name="u")])
+        with closing(sqlite3.connect(file)) as connection:
+            connection.execute("DROP TABLE user")
+        for use in (lambda: catalogue.find(User), lambda: catalogue.write(add=[User(name="v")])):
+            with pytest.raises(CatalogueUnavailable) as raised:
+                use()
+            assert "c.sqlite" not in str(raised.value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -72,12 +72,13 @@ class Setting:
         return voxome.open(self.uri, expect=voxome.Volume)[...]
 
     @contextmanager
-    def relay(self, **source: Any) -> Iterator[httpx.Client]:
-        """Yield a client, with the admin's token, of a relay of the store."""
+    def relay(self, also: Sequence[str] = (), **source: Any) -> Iterator[httpx.Client]:
+        """Yield a client, with the admin's token, of a relay of the store; names in `also` are read-only."""
         values = {
             "cache": {"folder": str(self.folder / "cache"), "write_mib": 1},
             "admin_token_env": "RELAY_ADMIN",
-            "sources": {"lab/exp/em": {"uri": self.uri, "writers": ["lab"], "write": "back", **source}},
+            "sources": {"lab/exp/em": {"uri": self.uri, "writers": ["lab"], "write": "back", **source}}
+            | {name: {"uri": self.uri} for name in also},
         }
         config = parse_config(values, "test")
         with (

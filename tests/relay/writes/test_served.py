@@ -98,6 +98,16 @@ def test_what_a_store_does_not_take_is_named_and_passed_on_when_it_does(setting:
     assert_array_equal(setting.stored(), written())
 
 
+def test_the_warning_names_the_source_whose_writes_fail(setting: Setting) -> None:
+    with setting.relay(also=["z"]) as client:
+        client.get(URL + BOX)
+        setting.fail(Answer(403), "^(POST|PUT) ")
+        assert put(client).status_code == 204
+        wait_until(lambda: bool(client.get("/ready").json()["warnings"]))
+        (warning,) = client.get("/ready").json()["warnings"]
+        assert warning.startswith("lab/exp/em: ")
+
+
 def test_a_full_journal_is_503_with_retry_after_and_reads_go_to_the_store(setting: Setting) -> None:
     with setting.relay() as client:
         client.get(URL + "0:32,0:64,0:64")

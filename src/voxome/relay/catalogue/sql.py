@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, fields
@@ -13,9 +14,10 @@ import sqlalchemy as sa
 from sqlalchemy.types import TypeEngine
 
 from voxome.contracts.formats import CATALOGUE
-from voxome.errors import AlreadyExists, NotFound
+from voxome.errors import AlreadyExists, InvalidInput, NotFound
 from voxome.records.sql_format import check_format
 from voxome.relay.catalogue.contract import R, Record
+from voxome.relay.source_errors import CatalogueUnavailable
 from voxome.services.proofreading.database import parse_store
 
 _TYPES: dict[Any, TypeEngine[Any]] = {
@@ -35,6 +37,11 @@ class SqlCatalogue:
     url : str or sqlalchemy.URL
         Address of the database. One of another version is refused with UnsupportedFormat when
         it is first used.
+
+    Raises
+    ------
+    CatalogueUnavailable
+        By every method, if the database cannot be read or written.
     """
 
     def __init__(self, url: str | sa.URL) -> None:
@@ -55,19 +62,39 @@ class SqlCatalogue:
 
         Raises
         ------
-        InvalidUri, UnsupportedFormat
-            If it is the address of something else.
+        InvalidInput, InvalidUri, UnsupportedFormat
+            If it is the address of something else, or the database cannot be opened.
         MissingExtra
             If the driver of PostgreSQL is not installed.
         """
-        if "://" not in address:
-            return cls.in_file(Path(address))
-        return cls(parse_store(address))
+        catalogue = cls(parse_store(address)) if "://" in address else cls.in_file(Path(address))
+        try:
+            catalogue._check_format()
+        except sa.exc.DBAPIError as error:
+            catalogue.close()
+            reason = str(error.orig).strip().partition("\n")[0]
+            raise InvalidInput(
+                f"{catalogue._where} is not a catalogue that can be opened: {reason}; give the file or the database "
+                "that `voxome serve --catalogue` uses"
+            ) from error
+        return catalogue
 
     @classmethod
     def in_file(cls, path: Path) -> SqlCatalogue:
-        """Return a catalogue in the SQLite file `path`, created if it does not exist."""
-        path.parent.mkdir(parents=True, exist_ok=True)
+        """Return a catalogue in the SQLite file `path`, created, for its owner only, if it does not exist.
+
+        Raises
+        ------
+        InvalidInput
+            If its folder does not exist, or the file cannot be read and written.
+        """
+        try:
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))  # its -wal and -shm have its mode
+        except OSError as error:
+            raise InvalidInput(
+                f"the catalogue {path} cannot be opened: {error.strerror}; give a file in an existing folder that you "
+                "may write"
+            ) from error
         return cls(sa.URL.create("sqlite", database=str(path)))
 
     def get(self, record_type: type[R], *key: str) -> R:
@@ -79,7 +106,7 @@ class SqlCatalogue:
     def find(self, record_type: type[R], **equal: str) -> list[R]:
         table = self._table(record_type)
         query = sa.select(table).where(*(table.c[name] == value for name, value in equal.items()))
-        with self._engine.connect() as connection:
+        with self._trouble(), self._engine.connect() as connection:
             records = [_record(record_type, row) for row in connection.execute(query).mappings()]
         return sorted(records, key=lambda one: one.key)
 
@@ -104,10 +131,27 @@ class SqlCatalogue:
     def close(self) -> None:
         self._engine.dispose()
 
+    @property
+    def _where(self) -> str:
+        """The database, without its password."""
+        url = self._engine.url
+        return url.database or "" if url.drivername == "sqlite" else url.render_as_string()
+
+    def _check_format(self) -> None:
+        check_format(self._engine, CATALOGUE, _table_names(Record), self._where)
+
+    @contextmanager
+    def _trouble(self) -> Iterator[None]:
+        """Turn errors of the database into one without its address, which callers may see."""
+        try:
+            yield
+        except (sa.exc.DBAPIError, sa.exc.TimeoutError) as error:
+            raise CatalogueUnavailable("the catalogue cannot be used; see the log of the server") from error
+
     @contextmanager
     def _transaction(self) -> Iterator[sa.Connection]:
         """Yield a connection in a transaction that no other process or thread writes beside."""
-        with self._lock, self._engine.connect() as connection:
+        with self._lock, self._trouble(), self._engine.connect() as connection:
             if self._engine.dialect.name == "sqlite":
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
             yield connection
@@ -118,7 +162,8 @@ class SqlCatalogue:
             if record_type not in self._tables:
                 table = _table(record_type)
                 if not self._tables:
-                    check_format(self._engine, CATALOGUE, _table_names(Record), str(self._engine.url))
+                    with self._trouble():
+                        self._check_format()
                 with self._transaction() as connection:
                     table.metadata.create_all(connection)
                 self._tables[record_type] = table

@@ -56,10 +56,12 @@ def warnings_of(sources: Sources, caller: Caller) -> list[str]:
     if sources.writes is None:
         return []
     backlogs = sources.writes.backlogs()
-    names = {sources.identity(name): name for name in PermittedSources(sources, caller)}
+    permitted = list(PermittedSources(sources, caller))
+    names = {sources.identity(name): name for name in permitted}
     found: list[str] = []
     for identity, backlog in backlogs.items():
-        name = names.get(identity, backlog.oldest.name if caller.is_admin else "another volume")
+        written = backlog.oldest.name  # other names of the volume may be of sources without writers
+        name = written if caller.is_admin or written in permitted else names.get(identity, "another volume")
         if backlog.refused:
             found.append(f"{name}: {_writes(backlog.refused)} refused by the store; see `voxome relay writes list`")
         if backlog.failing:

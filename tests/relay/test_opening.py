@@ -1,0 +1,30 @@
+"""What keeps a relay from starting."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from voxome.errors import InvalidInput
+from voxome.relay.config import parse_config
+from voxome.relay.opening import prepared
+
+
+def test_a_certificate_that_cannot_be_used_keeps_a_relay_from_starting(tmp_path: Path) -> None:
+    certificate, key = tmp_path / "a.pem", tmp_path / "b.pem"
+    config = parse_config({"tls": {"certificate": str(certificate), "key": str(key)}}, "test")
+    with pytest.raises(InvalidInput, match=r"tls.certificate: .*a.pem cannot be read"), prepared(config):
+        pass
+    certificate.write_text("no certificate")
+    with pytest.raises(InvalidInput, match=r"tls.key: .*b.pem cannot be read"), prepared(config):
+        pass
+    key.write_text("no key")
+    with pytest.raises(InvalidInput, match=r"a.pem and tls.key .*b.pem are no certificate"), prepared(config):
+        pass
+
+
+def test_what_is_cached_is_for_the_owner_of_the_relay_only(tmp_path: Path) -> None:
+    config = parse_config({"cache": {"folder": str(tmp_path / "cache")}}, "test")
+    with prepared(config):
+        assert (tmp_path / "cache").stat().st_mode & 0o777 == 0o700
