@@ -19,6 +19,7 @@ import voxome
 from voxome.contracts.abilities import SupportsLevels, ability
 from voxome.errors import NotFound, StoreError
 from voxome.geometry import Box
+from voxome.relay import source_checks
 from voxome.relay.cache.chunk_cache import ChunkCache
 from voxome.relay.cache.status import cache_status, recording
 from voxome.relay.caching import Caching
@@ -242,6 +243,30 @@ def test_nobody_waits_long_for_a_check_of_what_can_be_served(cache: ChunkCache, 
         assert_array_equal(sources.read("em", ONE), part(store.voxels, ONE))
     assert time.perf_counter() - begin < 4
     release.set()
+
+
+def test_nobody_waits_long_for_a_check_while_a_level_is_opened(
+    cache: ChunkCache, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source_checks, "_PATIENCE_S", 0.05)
+    store, release, opening = Store(), Event(), Event()
+    sources = served(cache, store, Caching(True, ttl_s=10))
+    sources.read("em", ONE)
+    store.check = lambda: release.wait(30)
+
+    def open_slowly() -> None:
+        with sources._upstreams["em"]._handles.lock:
+            opening.set()
+            release.wait(30)
+
+    with ThreadPoolExecutor(2) as pool:
+        try:
+            pool.submit(open_slowly)
+            assert opening.wait(10)
+            clock.ahead_s = 11
+            assert_array_equal(pool.submit(sources.read, "em", ONE).result(10), part(store.voxels, ONE))
+        finally:
+            release.set()
 
 
 def test_a_source_that_does_not_answer_holds_up_no_other(cache: ChunkCache) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import secrets
 from contextlib import AbstractContextManager, nullcontext
-from functools import cached_property
 from pathlib import Path
 
 from voxome.contracts.abilities import SupportsRecognise
 from voxome.contracts.source import VolumeSource
 from voxome.contracts.uri import Uri
+from voxome.relay.lazy import lazy
 from voxome.relay.source_entry import ReadableSource
 from voxome.relay.threads import waiting
 from voxome.resources.open import canonical, locate, open_source
@@ -37,16 +37,16 @@ class Origin:
         self._given: ReadableSource | None = None if isinstance(source, str) else source
         self._random = secrets.token_hex(16)
 
-    @cached_property
+    @lazy
     def identity(self) -> str:
-        """Digest of the URI, the same for all its spellings and in all processes; random for an object."""
+        """Return the digest of the URI, the same for all its spellings and in all processes; random for an object."""
         if not self._uri:
             return self._random
         return hashlib.sha256(canonical(locate(self._uri).reveal()).reveal().encode()).hexdigest()[:32]
 
-    @cached_property
+    @lazy
     def is_remote(self) -> bool:
-        """Whether its store is behind a network, and its voxels change only by writes to them."""
+        """Return whether its store is behind a network, and its voxels change only by writes to them."""
         if not self._uri:
             return False
         located = locate(self._uri)
@@ -58,9 +58,9 @@ class Origin:
         """Whether it is on this machine."""
         return "://" not in locate(self._uri).path if self._uri else True
 
-    @cached_property
+    @lazy
     def place(self) -> str:
-        """Path or URL of the volume or file, whatever the format and the options; empty for an object."""
+        """Return the path or URL of the volume or file, whatever the format and the options; empty for an object."""
         if not self._uri:
             return ""
         path = locate(self._uri).path

@@ -61,7 +61,7 @@ class SourceChecks:
         self.caching = caching
         self._origin, self._states, self._counters, self._handles = origin, states, counters, handles
         self._examine = examine
-        self._checking = Lock()
+        self._checking, self._starting = Lock(), Lock()
         self._next_check = 0.0
         self._failure: tuple[float, Exception] | None = None
         self._background: tuple[float, Future[None]] | None = None
@@ -141,7 +141,7 @@ class SourceChecks:
 
     def _background_check(self) -> tuple[float, Future[None]]:
         """Return when the check that is under way has begun, and its end; start one if there is none."""
-        with self._handles.lock:
+        with self._starting:  # not the lock of the handles, which is held while one is opened
             if self._background is None or self._background[1].done():
                 self._background = (time.monotonic(), Future())
                 run = copy_context().run

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
 from threading import RLock
 
 from voxome.contracts.abilities import SupportsLevels, ability
 from voxome.contracts.spec import Scale
 from voxome.relay.cache.array import CachedArray
+from voxome.relay.lazy import lazy
 from voxome.relay.source_entry import ReadableSource
 from voxome.storage.hops import hops
 
@@ -37,14 +37,14 @@ class OpenedSource:
     levels: dict[int, ReadableSource] = field(default_factory=dict)
     arrays: dict[int, CachedArray] = field(default_factory=dict)
 
-    @cached_property
+    @lazy
     def pyramid(self) -> SupportsLevels | None:
-        """The source as a pyramid, if it is one."""
+        """Return the source as a pyramid, if it is one."""
         return ability(self.source, SupportsLevels)
 
-    @cached_property
+    @lazy
     def scales(self) -> tuple[Scale | None, ...]:
-        """Scales of all levels, which a store may read from its metadata at each call."""
+        """Return the scales of all levels, which a store may read from its metadata at each call."""
         return ((1, 1, 1),) if self.pyramid is None else tuple(level.scale for level in self.pyramid.levels)
 
     def level(self, number: int) -> ReadableSource | None:

@@ -13,6 +13,7 @@ from voxome.geometry import Box
 from voxome.relay import origin
 from voxome.relay.source_errors import SourceUnavailable
 from voxome.relay.sources import Sources
+from voxome.resources.open import open_source
 
 BOX = Box((0, 0, 0), (8, 8, 8))
 FIVES = np.full(BOX.shape, 5, "uint8")
@@ -30,7 +31,7 @@ def test_a_replayed_write_is_on_the_disk_before_the_journal_forgets_it(
     uri = volume(tmp_path)
     stored: list[tuple[Path, bool]] = []
     monkeypatch.setattr(
-        origin, "sync_files", lambda path: stored.append((path, bool((voxome.open(uri).read(BOX) == 5).all())))
+        origin, "sync_files", lambda path: stored.append((path, bool((open_source(uri).read(BOX) == 5).all())))
     )
     with journaled(tmp_path, uri, flush=False) as sources:
         sources.write("em", BOX, FIVES)
