@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from voxome.errors import InvalidInput
+from voxome.errors import InvalidInput, NotFound
 from voxome.relay.config import parse_config
 from voxome.relay.opening import prepared
 
@@ -28,3 +28,10 @@ def test_what_is_cached_is_for_the_owner_of_the_relay_only(tmp_path: Path) -> No
     config = parse_config({"cache": {"folder": str(tmp_path / "cache")}}, "test")
     with prepared(config):
         assert (tmp_path / "cache").stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("table", ["sources", "annotations"])
+def test_what_does_not_exist_keeps_a_relay_from_starting_and_is_named(tmp_path: Path, table: str) -> None:
+    config = parse_config({table: {"y": {"uri": str(tmp_path / "none")}}}, "test")
+    with pytest.raises(NotFound, match=rf"^{table}\.y: .*none"), prepared(config):
+        pass

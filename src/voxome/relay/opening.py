@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from starlette.applications import Starlette
 
 from voxome.contracts.uri import Uri
-from voxome.errors import InvalidInput, RunLocked
+from voxome.errors import InvalidInput, NotFound, RunLocked
 from voxome.geometry.box_locks import BoxLocks
 from voxome.relay.access_log import open_log
 from voxome.relay.accounts import Accounts
@@ -87,7 +87,11 @@ def prepared(config: RelayConfig) -> Iterator[SharedConfig]:
     """
     for name, source in config.sources.items():
         if source.recipe is None:
-            _check_source(name, source, config.workers)
+            with _naming(f"sources.{name}"):
+                _check_source(name, source, config.workers)
+    for name, collection in config.annotations.items():
+        with _naming(f"annotations.{name}"):
+            _locate(collection.uri)
     _check_layers(config)
     _check_certificate(config.tls)
     with ExitStack() as stack:
@@ -196,16 +200,29 @@ def admins(variable: str | None) -> dict[str, str]:
 def _check_source(name: str, source: SourceConfig, workers: int) -> None:
     """Raise what is wrong with a source, as far as it is known without a network."""
     address = source.uri or ""
-    uri = Uri.parse(address)
-    if uri.scheme and bare_address(uri) is None:
-        get_remote(uri.scheme)
-    if not uri.scheme and ":" not in uri.path:
-        uri = locate(address)
+    uri = _locate(address)
     alone = workers > 1 and source.writers and ":" not in uri.path and not is_edited(address)
     if alone and not open_source(address).concurrent_writers:
         raise InvalidInput(
             f"{name} can be written by one process only; use workers = 1, no writers, or another format, as zarr"
         )
+
+
+def _locate(address: str) -> Uri:
+    """Return the URI of what is served; what is missing on this machine is NotFound."""
+    uri = Uri.parse(address)
+    if uri.scheme and bare_address(uri) is None:
+        get_remote(uri.scheme)
+    return locate(address) if not uri.scheme and ":" not in uri.path else uri
+
+
+@contextmanager
+def _naming(key: str) -> Iterator[None]:
+    """Put the key of the configuration before the message of what does not exist."""
+    try:
+        yield
+    except NotFound as error:
+        raise NotFound(f"{key}: {error}") from error
 
 
 def _check_layers(config: RelayConfig) -> None:
