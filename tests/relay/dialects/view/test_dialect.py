@@ -131,13 +131,27 @@ def test_who_may_not_read_a_layer_gets_the_state_without_it(url: str) -> None:
     assert names(httpx.get(address)) == ["em", "lab/cells", "elsewhere"]
 
 
-def test_states_are_bounded_in_size_and_number(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", ["bob", None])
+def test_the_oldest_states_of_an_owner_make_room_for_new_ones(
+    url: str, monkeypatch: pytest.MonkeyPatch, name: str | None
+) -> None:
     monkeypatch.setattr(kept_states, "MOST_STATES", 2)
-    for number in range(2):
-        share(url, {"layers": [], "number": number}, BASE, "bob")
-    refused = httpx.post(f"{url}/view/states", json={"layers": [], "number": 3}, headers=as_user("bob"))
+    other = share(url, {"layers": [], "number": f"not of {name}"}, BASE, "ann")
+    headers = as_user(name) if name else {}
+    ids = []
+    for number in range(3):
+        answer = httpx.post(f"{url}/view/states", json={"number": f"{number} of {name}"}, headers=headers)
+        assert answer.status_code == 200
+        ids.append(answer.json()["id"])
+    assert [httpx.get(f"{url}/view/states/{id}").status_code for id in [other, *ids]] == [200, 404, 200, 200]
+
+
+def test_states_are_bounded_in_size(url: str) -> None:
+    large = {"layers": [], "text": "x" * kept_states.LARGEST_ANONYMOUS_BYTES}
+    refused = httpx.post(f"{url}/view/states", json=large)
     assert refused.status_code == 400
     assert "use the whole link" in refused.json()["message"]
+    assert httpx.post(f"{url}/view/states", json=large, headers=as_user("bob")).status_code == 200
     for body, status in ((b"[1]", 400), (b"{", 400), (b"x" * (8 * 2**20 + 1), 413)):
         assert httpx.post(f"{url}/view/states", content=body).status_code == status
 

@@ -16,8 +16,10 @@ from voxome.viewer.state_text import State
 
 LARGEST_BYTES = 8 * 2**20
 """Of a state, as JSON."""
+LARGEST_ANONYMOUS_BYTES = 2**18
+"""Of a state that somebody shares without an account."""
 MOST_STATES = 1000
-"""Of one owner."""
+"""Of one owner, after which the oldest are removed; all visitors without an account are one."""
 
 _BASE = "{base}"
 """Stands for the address of the relay, which each visitor may know by another name."""
@@ -45,24 +47,23 @@ class StateText(Record):
 
 
 def keep_state(catalogue: Catalogue, state: State, base: str, owner: str) -> str:
-    """Keep a state; return its id, the same for the same state.
+    """Keep a state, in place of the oldest of an owner with many; return its id, the same for the same state.
 
     Raises
     ------
     InvalidInput
-        If it is too large, or the owner has too many.
+        If it is too large.
     """
     text = json.dumps(_replaced(state, base, _BASE), separators=(",", ":"), sort_keys=True, allow_nan=False)
-    if len(text) > LARGEST_BYTES:
-        raise InvalidInput(f"the state has {len(text)} bytes; expected at most {LARGEST_BYTES}")
+    largest = LARGEST_BYTES if owner else LARGEST_ANONYMOUS_BYTES
+    if len(text) > largest:
+        hint = "" if owner else "; sign in, or use the whole link"
+        raise InvalidInput(f"the state has {len(text)} bytes; expected at most {largest}{hint}")
     id = hashlib.sha256(text.encode()).hexdigest()[:16]
     try:
         catalogue.get(SharedState, id)
     except NotFound:
-        if len(catalogue.find(SharedState, owner=owner)) >= MOST_STATES:
-            raise InvalidInput(
-                f"{MOST_STATES} links are kept for you, which is the limit; use the whole link"
-            ) from None
+        _remove_oldest(catalogue, owner)
         record = SharedState(id=id, owner=owner, created_s=time.time())
         with suppress(AlreadyExists):  # kept by another request, at the same time
             catalogue.write(add=[StateText(id=id, text=text), record])
@@ -100,6 +101,14 @@ def states_of(catalogue: Catalogue, owner: str) -> list[Record]:
     """Return all records of the states that an owner shares."""
     shared = catalogue.find(SharedState, owner=owner)
     return [*shared, *(text for one in shared for text in catalogue.find(StateText, id=one.id))]
+
+
+def _remove_oldest(catalogue: Catalogue, owner: str) -> None:
+    """Make room for one more state of an owner."""
+    shared = sorted(catalogue.find(SharedState, owner=owner), key=lambda one: one.created_s)
+    for one in shared[: max(0, len(shared) - MOST_STATES + 1)]:
+        with suppress(NotFound):  # removed by another request, at the same time
+            catalogue.write(remove=[*catalogue.find(StateText, id=one.id), one])
 
 
 def _addresses(layer: Any) -> list[str]:
