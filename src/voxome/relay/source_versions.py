@@ -57,7 +57,9 @@ class SourceVersions:
         pinned = use_ability(name, source, SupportsPinnedVersions, lambda edited: edited.at_version(version))
         if pinned is None:
             raise NotFound(f"the source {name} has no versions")
-        opened = Upstream(pinned, Rights(source.rights.readers), source.caching, self._states, source.counters)
+        opened = Upstream(
+            pinned, Rights(source.rights.readers), source.caching, self._states, source.counters, pool=source.identity
+        )
         with self._lock:
             while len(self._open) >= _MOST_VERSIONS:
                 del self._open[next(iter(self._open))]

@@ -55,6 +55,8 @@ class Upstream:
         Context in which voxels are written.
     write_back : bool
         Whether writes are confirmed when they are in the journal, before the store has them.
+    pool : str
+        Identity of the source in whose threads it is fetched, if not its own.
 
     Attributes
     ----------
@@ -74,10 +76,11 @@ class Upstream:
         guard: Guard = nullcontext,
         *,
         write_back: bool = False,
+        pool: str = "",
     ) -> None:
         self.origin = Origin(source)
         self.rights, self.caching, self.counters, self.guard = rights, caching, counters, guard
-        self.write_back, self.is_input = write_back, False
+        self.write_back, self.is_input, self._pool = write_back, False, pool
         self._handles = SourceHandles()
         self._checks = SourceChecks(self.origin, caching, states, counters, self._handles, self._examine)
 
@@ -182,6 +185,7 @@ class Upstream:
                     source.read, self.counters, state.epoch, self._checks.oldest_epoch(state),
                     spatial=tuple(source.spec.spatial),
                     timeout_s=self.caching.timeout_s,
+                    pool=self._pool,
                 )  # fmt: skip
             return array
 
