@@ -57,11 +57,13 @@ class Downsampler:
             If another request has started that.
         """
         try:
-            self._catalogue.write(add=[LevelsJob(uid=channel.uid)])
+            with self._boss.lock:  # job and status together: another process may have ended the job at once
+                now = self._boss.refresh(channel.uid)
+                started = replace(now, downsample_status="IN_PROGRESS")
+                self._catalogue.write(add=[LevelsJob(uid=channel.uid), started], remove=[now])
         except AlreadyExists as error:
             message = f"Channel {channel.name} is IN_PROGRESS already. Invalid Request."
             raise Refused(Code.INVALID_STATE, message) from error
-        self._boss.change(channel.uid, downsample_status="IN_PROGRESS")
         self._wake.set()
 
     def cancel(self, channel: Channel) -> None:
