@@ -28,6 +28,7 @@ from voxome.relay.dialects.boss.records import (
     Grant,
     LevelsJob,
     Metadatum,
+    OutdatedLevels,
     Profile,
 )
 from voxome.relay.dialects.boss.roles import Role
@@ -45,6 +46,7 @@ ONE_OF_EACH: list[Record] = [
     Experiment(collection="c", name="e", coord_frame="f", time_step=0.25),
     Channel(collection="c", experiment="e", name="ch", sources=("raw",), next_id=2**62),
     LevelsJob(uid="u", owner="o", beat=2**40, blocks=7, outdated=True),
+    OutdatedLevels(identity="zarr://a"),
     Metadatum(collection="c", label="k", value="v" * 1000),
     Group(name="g", owner="u"),
     Membership(group="g", user="u", rank="member"),
