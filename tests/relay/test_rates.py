@@ -6,16 +6,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import anyio
 import httpx
 import numpy as np
 from relay.serving import as_user, stored
+from starlette.datastructures import Headers
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
+from voxome.relay.access_log import note
 from voxome.relay.accounts import Accounts, Membership, Token, User
 from voxome.relay.app import create_app
 from voxome.relay.catalogue.memory import MemoryCatalogue
 from voxome.relay.dialect import open_dialects
 from voxome.relay.limits import Limits
-from voxome.relay.rates import RateTable
+from voxome.relay.rates import LimitedRates, RateTable
 from voxome.relay.relay import Relay
 from voxome.relay.secrets import digest
 from voxome.relay.serve import in_thread
@@ -92,3 +97,31 @@ def test_processes_share_a_file(tmp_path: Path) -> None:
 def test_without_rates_nothing_is_counted() -> None:
     with limited() as url:
         assert statuses(url, 50) == [200] * 50
+
+
+def test_a_login_of_one_browser_does_not_bind_other_callers_without_a_token() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        headers = Headers(scope=scope)
+        note(caller="ann" if "authorization" in headers or "cookie" in headers else "")
+        await Response()(scope, receive, send)
+
+    async def run() -> list[int]:
+        limited = LimitedRates(app, Limits(requests_per_s=0.01, burst_s=500), RateTable(), "salt")
+        transport = httpx.ASGITransport(limited)
+        async with httpx.AsyncClient(transport=transport, base_url="http://relay") as client:
+            ann = {"Authorization": "Bearer ann-token"}
+            found = [
+                (await client.get("/a", headers=headers)).status_code for headers in (ann, {"Cookie": "session=1"})
+            ]
+            found += [(await client.get("/a")).status_code for _ in range(6)]
+            return [*found, (await client.get("/a", headers=ann)).status_code]
+
+    statuses = anyio.run(run)
+    assert statuses[:2] == [200, 200]
+    assert statuses[-2:] == [429, 200]
+
+
+def test_a_table_takes_its_room_on_the_disk_at_once(tmp_path: Path) -> None:
+    RateTable(tmp_path / "rates")
+    stat = (tmp_path / "rates").stat()
+    assert stat.st_blocks * 512 >= stat.st_size > 0

@@ -144,6 +144,13 @@ def test_metrics_are_those_of_all_processes_and_show_only_what_the_caller_may_re
     assert server.get("/ready").json() == {"ready": True, "problems": [], "warnings": []}
 
 
+def test_processes_may_open_as_many_files_as_connections(server: Server) -> None:
+    for worker in server.workers():
+        found = re.search(r"Max open files +(\d+) +(\d+)", Path(f"/proc/{worker}/limits").read_text())
+        assert found is not None
+        assert int(found[1]) > 2000 or found[1] == found[2]
+
+
 def test_processes_that_die_are_replaced(server: Server) -> None:
     for _ in range(2):
         before = server.workers()

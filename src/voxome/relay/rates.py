@@ -44,8 +44,8 @@ class RateTable:
         if file is None:
             self._times = np.zeros((_ROWS, 2))
         else:
-            with file.open("ab") as opened:
-                opened.truncate(_ROWS * 16)
+            if not file.exists() or file.stat().st_size != _ROWS * 16:
+                file.write_bytes(bytes(_ROWS * 16))  # a sparse file would end the process when the disk is full
             self._times = np.memmap(file, np.float64, "r+", shape=(_ROWS, 2))
 
     def delay_s(self, row: int, request_s: float, burst_s: float) -> float:
@@ -61,8 +61,9 @@ class RateTable:
 class LimitedRates:
     """Layer that answers 429 to a caller who asks for more than the limits permit.
 
-    A caller is a user whose token is known to be valid, and else an address: wrong tokens gain nothing. An answer is
-    sent to its end; what it has cost is waited for before the next one.
+    A caller is a user whose token is known to be valid, and else an address: wrong tokens gain nothing, and neither do
+    cookies and signatures, of which every request may have another. An answer is sent to its end; what it has cost is
+    waited for before the next one.
 
     Parameters
     ----------
@@ -85,7 +86,8 @@ class LimitedRates:
         if scope["type"] != "http" or scope["path"] in _FREE:
             await self._app(scope, receive, send)
             return
-        token = self._digest(Headers(scope=scope).get("authorization", ""))
+        sent = Headers(scope=scope).get("authorization", "")
+        is_token, token = sent.lower().startswith(("bearer ", "token ")), self._digest(sent)
         user = self._users.get(token)
         row = self._row(f"user {user}" if user else f"address {(scope.get('client') or ('',))[0]}")
         delay = self._table.delay_s(row, self._request_s, self._limits.burst_s)
@@ -104,7 +106,7 @@ class LimitedRates:
 
         with noting() as noted:
             await self._app(scope, receive_counted, send_counted)
-        if noted.caller and not user:
+        if noted.caller and not user and is_token:
             self._users[token] = noted.caller
             if len(self._users) > _KNOWN:
                 self._users.popitem(last=False)

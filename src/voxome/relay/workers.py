@@ -19,7 +19,7 @@ from uvicorn import Server
 from voxome.errors import StoreError, VoxomeError
 from voxome.redaction import RedactedFormatter
 from voxome.relay.config import RelayConfig
-from voxome.relay.connections import Guard
+from voxome.relay.connections import Guard, allow_files
 from voxome.relay.opening import SharedConfig, opened, prepared
 from voxome.relay.serve import Stop, address_of, create_server, listening, serve_until_stopped
 
@@ -117,6 +117,7 @@ def run_workers(shared: SharedConfig, listener: socket, started: Callable[[], No
 
 
 def _server(app: Starlette, config: RelayConfig) -> Server:
+    allow_files(config.limits.connections)
     guard = Guard(config.limits, config.allow_origins, config.workers)
     return create_server(app, config.tls, guard, Stop(app.state.stopping, config.drain_s, config.shutdown_s))
 
