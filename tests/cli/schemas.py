@@ -395,3 +395,12 @@ def keys_of(schema: Schema) -> dict[str, list[Schema]]:
         for name, values in keys_of(part).items():
             found.setdefault(name, []).extend(values)
     return found
+
+
+SCHEMAS["relay materialize"] = SCHEMAS["run"]
+_WRITE = record(
+    id=COUNT, volume=TEXT, level=COUNT, box=TEXT, dtype=TEXT, masked=FLAG, bytes=COUNT, created=NUMBER, state=TEXT,
+    problem=TEXT,
+)  # fmt: skip
+SCHEMAS |= {f"relay writes {verb}": listing(_WRITE) for verb in ("list", "export", "discard")}
+SCHEMAS["relay writes retry"] = record(writes=COUNT)

@@ -29,7 +29,7 @@ def serve(
         typer.Argument(
             metavar="CONFIG.toml | [NAME=]URI… | NAME=tool:TOOL?source=NAME&PARAMETER=VALUE…",
             help="A configuration file, volumes that everybody may read, or both. What a tool computes from a volume "
-            "is a volume too: edges=tool:common.threshold?source=em&at=100.",
+            "is a volume too: edges=tool:common.threshold?source=em.",
             autocompletion=uris,
         ),
     ] = None,

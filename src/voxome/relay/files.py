@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
@@ -19,6 +18,7 @@ from voxome.errors import NotFound
 from voxome.relay.answer import Answer, cache_headers, whole_response
 from voxome.relay.digests import digest_of
 from voxome.relay.http import NOT_KEPT, LongResponse, PreconditionFailed
+from voxome.relay.lazy import lazy
 
 RANGE = re.compile(r"\s*bytes\s*=\s*(\d*)\s*-\s*(\d*)\s*", re.IGNORECASE | re.ASCII)
 _ETAG = re.compile(r'\s*(W/)?("[^"]*"|[^",\s]+)\s*')
@@ -42,7 +42,7 @@ class FileAnswer:
     media_type: str = "application/octet-stream"
     immutable: bool = False
 
-    @cached_property
+    @lazy
     def etag(self) -> str:
         """Strong validator: the MD5 of the content, so the same in every worker, on every host, after a restart.
 

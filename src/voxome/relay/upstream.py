@@ -7,7 +7,6 @@ import math
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import copy_context
-from functools import cached_property
 from typing import Any
 
 from numpy.typing import NDArray
@@ -23,6 +22,7 @@ from voxome.relay.cache.generations import Generations
 from voxome.relay.cache.grid import chunk_grid
 from voxome.relay.cache.states import SourceState, SourceStates
 from voxome.relay.caching import Caching
+from voxome.relay.lazy import lazy
 from voxome.relay.origin import Origin
 from voxome.relay.rights import Rights
 from voxome.relay.source_checks import SourceChecks
@@ -109,7 +109,7 @@ class Upstream:
         """Whether it could not be checked when that was due."""
         return self._checks.is_overdue
 
-    @cached_property
+    @lazy
     def _readers(self) -> ThreadPoolExecutor:
         """Threads that a store which does not answer holds up, instead of those of requests."""
         return ThreadPoolExecutor(_MOST_READERS, "voxome-relay-read")

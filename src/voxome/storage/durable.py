@@ -17,7 +17,7 @@ def sync_files(path: Path) -> None:
     Parameters
     ----------
     path : Path
-        A file or folder.
+        A file or folder, or what is inside a file.
 
     Raises
     ------
@@ -25,6 +25,8 @@ def sync_files(path: Path) -> None:
         If `path` cannot be opened, or the disk fails.
     """
     with storing(path):
+        while not path.exists():
+            path = path.parent
         file = os.open(path, os.O_RDONLY)
         try:
             _sync(file)

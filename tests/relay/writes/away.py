@@ -97,16 +97,18 @@ def in_front_of_boss(folder: Path, monkeypatch: pytest.MonkeyPatch, voxels: np.n
     monkeypatch.setattr(flusher, "_LOOK_S", 0.02)
     monkeypatch.setenv("RELAY_ADMIN", "the-admins-token")
     voxome.configure(retries=0, stall_s=2)
-    with serving() as boss, FaultyProxy(boss.url) as proxy:
-        monkeypatch.setenv("VOXOME_BOSSDB_HOST", proxy.url)
-        monkeypatch.setenv("VOXOME_BOSSDB_TOKEN", boss.token)
-        kind: VolumeKind = "labels" if voxels.dtype.itemsize == 8 else "image"
-        spec = voxome.VolumeSpec.of(voxels.shape, voxels.dtype, voxel_size_nm=(40, 4, 4), kind=kind)
-        if kind == "labels":
-            voxome.create("bossdb://lab/exp/segmented", spec.replace(dtype=np.dtype("uint8"), kind="image"))
-        voxome.create("bossdb://lab/exp/em", spec)[...] = voxels
-        yield Setting(folder, boss, proxy)
-    voxome.configure(retries=None, stall_s=None)
+    try:
+        with serving() as boss, FaultyProxy(boss.url) as proxy:
+            monkeypatch.setenv("VOXOME_BOSSDB_HOST", proxy.url)
+            monkeypatch.setenv("VOXOME_BOSSDB_TOKEN", boss.token)
+            kind: VolumeKind = "labels" if voxels.dtype.itemsize == 8 else "image"
+            spec = voxome.VolumeSpec.of(voxels.shape, voxels.dtype, voxel_size_nm=(40, 4, 4), kind=kind)
+            if kind == "labels":
+                voxome.create("bossdb://lab/exp/segmented", spec.replace(dtype=np.dtype("uint8"), kind="image"))
+            voxome.create("bossdb://lab/exp/em", spec)[...] = voxels
+            yield Setting(folder, boss, proxy)
+    finally:
+        voxome.configure(retries=None, stall_s=None)
 
 
 def waiting_in(client: httpx.Client) -> int:

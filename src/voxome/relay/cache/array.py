@@ -6,7 +6,6 @@ import hashlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from voxome.geometry import BlockGrid, Box
 from voxome.relay.cache.counters import SourceCounters
 from voxome.relay.cache.generations import ENTERED, Generations, entered
+from voxome.relay.lazy import lazy
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class CachedArray:
     spatial: tuple[int, ...] = ()
     timeout_s: float = math.inf
 
-    @cached_property
+    @lazy
     def _digest(self) -> bytes:
         parts = (self.source, self.incarnation, self.level, self.grid.domain, self.grid.block, self.grid.anchor)
         return hashlib.sha256(f"{parts} {self.dtype.str}".encode()).digest()

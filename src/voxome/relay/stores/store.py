@@ -12,12 +12,12 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from threading import Lock
 from typing import BinaryIO
 
 from voxome.errors import NotFound
+from voxome.relay.lazy import lazy
 from voxome.relay.rights import Rights
 from voxome.relay.stores.folder import Folder
 from voxome.relay.stores.keys import OWN, parts_of
@@ -57,7 +57,7 @@ class StoredObject:
     status: os.stat_result
     properties: Properties
 
-    @cached_property
+    @lazy
     def etag(self) -> str:
         """ETag with quotes: the MD5 of the content, or what was made of those of its parts."""
         return f'"{self.properties.etag or _md5(self.file, self.status)}"'

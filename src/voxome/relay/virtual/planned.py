@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,7 @@ from voxome.errors import InvalidInput, PlanError, ReadOnly, StoreError
 from voxome.geometry import BlockGrid, Box
 from voxome.kinds.image import Image, ImageReader, ImageWriter
 from voxome.relay.cache.array import CachedArray
+from voxome.relay.lazy import lazy
 from voxome.relay.virtual.recipe import CheckedRecipe
 from voxome.relay.virtual.slots import ComputeSlots
 from voxome.resources.view_options import apply_view
@@ -114,7 +114,7 @@ class PlannedLevel:
     inputs: tuple[InputLevel, ...]
     slots: ComputeSlots
 
-    @cached_property
+    @lazy
     def spec(self) -> VolumeSpec:
         """Spec of the array that a run would create, with the blocks as chunks."""
         spec = self.kind.output_spec(self._frame, self.step.block, self.step.parameters)
@@ -123,7 +123,7 @@ class PlannedLevel:
         shape = (*whole, *chunk)
         return spec.replace(read_chunk=shape, write_chunk=shape)
 
-    @cached_property
+    @lazy
     def grid(self) -> BlockGrid:
         """Chunks of the output, each of which is a block."""
         spec, read_chunk = self.spec, self.spec.read_chunk
@@ -132,14 +132,14 @@ class PlannedLevel:
         others = spec.domain.start[: spec.domain.ndim - 3]
         return BlockGrid(spec.domain, read_chunk, anchor=(*others, *anchor))
 
-    @cached_property
+    @lazy
     def is_voxelwise(self) -> bool:
         """Whether each voxel depends on those at its place only: no halo, for any blocks, wherever the voxel is."""
         low, high = self.step.spec.compute_halo(self.step.parameters, self._frame.scale_nm)
         scales = self.step.spec.compute_scale(self.step.parameters)
         return not any((*low, *high)) and set(scales) == {1} and not getattr(self.step.tool_object, "injected", {})
 
-    @cached_property
+    @lazy
     def memory_bytes(self) -> int:
         """Estimated peak memory of one block."""
         return block_memory_bytes(self.step) or 0
@@ -192,11 +192,11 @@ class PlannedLevel:
         assert self.step.frame is not None
         return self.step.frame
 
-    @cached_property
+    @lazy
     def _scale(self) -> Scale:
         return self.kind.scale_for(self.step.parameters)
 
-    @cached_property
+    @lazy
     def _blocks(self) -> BlockGrid:
         (grid,) = self.step.phases
         assert grid is not None

@@ -10,7 +10,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from threading import Lock, RLock
 from typing import Any
 
@@ -24,6 +23,7 @@ from voxome.relay.cache.array import CachedArray
 from voxome.relay.cache.counters import SourceCounters
 from voxome.relay.cache.generations import Generations
 from voxome.relay.caching import Caching
+from voxome.relay.lazy import lazy
 from voxome.relay.rights import Rights
 from voxome.relay.source_entry import ReadableSource, SourceEntry, SourceStatus
 from voxome.relay.threads import waiting
@@ -108,7 +108,7 @@ class VirtualUpstream:
         self._variants: OrderedDict[str, VirtualUpstream] = OrderedDict()
         self._lock, self._planning = Lock(), RLock()
 
-    @cached_property
+    @lazy
     def identity(self) -> str:
         """Digest of the tool, its parameters and the identities of its inputs, the same in all processes."""
         recipe = self.recipe
@@ -147,9 +147,9 @@ class VirtualUpstream:
         """Whether its voxels are in files of this machine; never, as they are computed."""
         return False
 
-    @cached_property
+    @lazy
     def depth(self) -> int:
-        """Number of layers, each over the next, down to a stored source."""
+        """Return the number of layers, each over the next, down to a stored source."""
         return 1 + max(one.depth for one in self.inputs.values())
 
     def open(self) -> PlannedLevel:
