@@ -30,7 +30,7 @@ from voxome.relay.serve import in_thread
 from voxome.resources.table import TableFile
 from voxome.tools.em.network import network
 
-SHARED = Path(os.environ.get("VOXOME_SHARED", "/work/shared"))
+SHARED = Path(os.environ.get("VOXOME_SHARED", "../shared"))
 RAW = f"hdf5://{SHARED / 'data' / 'fib25' / 'fib25.h5'}/volumes/raw"
 BLOCK = (64, 128, 128)
 

@@ -15,7 +15,7 @@ from voxome.errors import InvalidInput
 from voxome.relay.http import NOT_KEPT
 
 MODIFIED_HTTP, MODIFIED = "Thu, 01 Jan 1970 00:00:00 GMT", "1970-01-01T00:00:00.000Z"
-"""When chunks of sources were last modified, which the API requires and no store tells: ETags say what has changed."""
+"""When chunks of sources were last modified, which the API requires and no store knows: ETags show what has changed."""
 
 _PRIVATE, _MARK = 0xE000, "\uf8ff"
 _SPECIAL = re.compile(rf"{_MARK}|[\x00-\x08\x0b\x0c\x0e-\x1f]|&#(?:x0*([01]?[0-9a-fA-F])|0*(\d|[12]\d|3[01]));")
