@@ -9,19 +9,20 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+import hypothesis
 import made_once
 import pytest
-from hypothesis import settings
 from made_once import MakeOnce
 from peers.requirement import unavailable
 
+from voxome.config import settings
 from voxome.registry import BUILT_IN, load, targets
 
 pytest_plugins = ["peers.fixtures"]
 
-settings.register_profile("voxome", deadline=None, derandomize=True, print_blob=True)
-settings.register_profile("fast", settings.get_profile("voxome"), max_examples=20)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "voxome"))
+hypothesis.settings.register_profile("voxome", deadline=None, derandomize=True, print_blob=True)
+hypothesis.settings.register_profile("fast", hypothesis.settings.get_profile("voxome"), max_examples=20)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "voxome"))
 
 
 SHARED = os.environ.get("VOXOME_SHARED", "../shared")
@@ -52,6 +53,14 @@ def _unset_own_variables() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("VOXOME_SHARED", raising=False)
         yield
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_left() -> Iterator[None]:
+    """Forget what a test has configured, or adopted as workers do."""
+    yield
+    if settings._overrides or settings._adopted:
+        settings._replace({})
 
 
 @pytest.fixture

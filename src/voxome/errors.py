@@ -31,7 +31,7 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 from voxome.redaction import redact
 
@@ -192,6 +192,9 @@ class RelayLoop(StoreError):
 
 class OutOfMemory(VoxomeError, MemoryError):
     """Voxels do not fit into the memory of this machine."""
+
+    def __new__(cls, *args: object) -> Self:
+        return Exception.__new__(cls, *args)  # that of MemoryError refuses the layout of other exceptions
 
 
 class MissingExtra(VoxomeError, ImportError):

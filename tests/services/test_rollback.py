@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -18,8 +19,9 @@ def test_writes_that_end_after_the_removal_are_removed_too(tmp_path: Path) -> No
     def write() -> None:
         for number in range(15):
             chunk = tmp_path / f"a/0/c/0/0/{number}"
-            chunk.parent.mkdir(parents=True, exist_ok=True)
-            chunk.write_bytes(b"voxels")
+            with suppress(FileNotFoundError):  # the folder may be removed between the two
+                chunk.parent.mkdir(parents=True, exist_ok=True)
+                chunk.write_bytes(b"voxels")
             time.sleep(0.01)
 
     late = threading.Thread(target=write)

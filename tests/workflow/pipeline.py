@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 import voxome
+from voxome.records.sql import SqlRecords
 from voxome.resources.table import TableFile
 
 ROOT = Path(__file__).parent.parent.parent
@@ -26,6 +27,18 @@ class Phantom:
     @property
     def inputs(self) -> dict[str, Any]:
         return {name: str(self.folder / f"{name}.zarr") for name in ("raw", "membranes")}
+
+
+def has_jobs(out: Path) -> bool:
+    """Return whether a job of the run in folder `out` is in the ledger."""
+    file = out / ".voxome" / "run.sqlite"
+    if not file.exists():
+        return False
+    records = SqlRecords.in_file(file)
+    try:
+        return bool(list(records.query("jobs", {})))
+    finally:
+        records.close()
 
 
 def assert_same_results(one: Path, other: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 from peers.slurm import Slurm
-from workflow.pipeline import CONNECTOME, Phantom, assert_same_results
+from workflow.pipeline import CONNECTOME, Phantom, assert_same_results, has_jobs
 
 from voxome.workflow.verbs import run
 
@@ -37,10 +37,12 @@ def test_the_pipeline_runs_in_jobs_of_slurm(
     engine = "dask?cluster=slurm&cores=2&memory=800MB&interface=lo&walltime=00:20:00"
 
     def cancel_a_job() -> bool:
+        if not has_jobs(tmp_path):
+            return False
         jobs = slurm.run("squeue", "--noheader", "--states=RUNNING", "--format=%i").stdout.split()
         return bool(jobs) and slurm.run("scancel", "--signal=KILL", jobs[0]).returncode == 0
 
-    with repeating(cancel_a_job, every_s=25.0, most=1) as kills:
+    with repeating(cancel_a_job, every_s=0.5, most=1) as kills:
         run(CONNECTOME, phantom.inputs, out=tmp_path, workers=2, block=(48, 48, 48), engine=engine)
     assert kills
     assert_same_results(reference, tmp_path)

@@ -14,13 +14,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from workflow.pipeline import ARRAYS, CONNECTOME, ROOT, Phantom, assert_same_results, assert_same_tables
+from workflow.pipeline import ARRAYS, CONNECTOME, ROOT, Phantom, assert_same_results, assert_same_tables, has_jobs
 
 import voxome
 from voxome.errors import RunLocked
 from voxome.geometry import Box
 from voxome.records.folder import lock_folder
-from voxome.records.sql import SqlRecords
 from voxome.resources.table import TableFile
 from voxome.workflow.verbs import run
 
@@ -153,11 +152,9 @@ def _wait_for_lock(out: Path, pid: int) -> None:
 def _wait_for_a_job(out: Path) -> None:
     """Wait until a job is in the ledger, which on a busy machine ten short attempts may not reach."""
     deadline = time.monotonic() + 60
-    records = SqlRecords.in_file(out / ".voxome" / "run.sqlite")
-    while not list(records.query("jobs", {})):
+    while not has_jobs(out):
         assert time.monotonic() < deadline
         time.sleep(0.1)
-    records.close()
 
 
 def _kill(pid: int) -> None:

@@ -57,6 +57,7 @@ def open_listener(host: str = "127.0.0.1", port: int = 0) -> Iterator[tuple[sock
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
+        listener.listen()
         yield listener, f"http://{host}:{listener.getsockname()[1]}"
 
 
