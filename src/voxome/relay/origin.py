@@ -30,18 +30,20 @@ class Origin:
     ----------
     source : str or ReadableSource
         The URI or the object.
+    identity : str
+        Identity of an object, the same in all processes; by default random.
     """
 
-    def __init__(self, source: str | ReadableSource) -> None:
+    def __init__(self, source: str | ReadableSource, identity: str = "") -> None:
         self._uri = source if isinstance(source, str) else ""
         self._given: ReadableSource | None = None if isinstance(source, str) else source
-        self._random = secrets.token_hex(16)
+        self._identity = identity or secrets.token_hex(16)
 
     @lazy
     def identity(self) -> str:
-        """Return the digest of the URI, the same for all its spellings and in all processes; random for an object."""
+        """Return the digest of the URI, the same for all its spellings and in all processes, or that of the object."""
         if not self._uri:
-            return self._random
+            return self._identity
         return hashlib.sha256(canonical(locate(self._uri).reveal()).reveal().encode()).hexdigest()[:32]
 
     @lazy

@@ -141,7 +141,7 @@ class SourceChecks:
 
     def _background_check(self) -> tuple[float, Future[None]]:
         """Return when the check that is under way has begun, and its end; start one if there is none."""
-        with self._starting:  # not the lock of the handles, which is held while one is opened
+        with self._starting:
             if self._background is None or self._background[1].done():
                 self._background = (time.monotonic(), Future())
                 run = copy_context().run
@@ -169,7 +169,8 @@ class SourceChecks:
     def _check(self, state: SourceState | None) -> None:
         """Find out whether the source is still what it was; not to be able to is no reason to drop what is cached."""
         try:
-            source, version = self._examine()
+            with self._handles.sending() as way:
+                source, version = self._examine()
         except NotFound as error:
             self._failure = (time.monotonic(), error)
             self._counters.observe_error(error)
@@ -193,8 +194,7 @@ class SourceChecks:
             self._put(state.confirmed())
         elif self._is_due(state):
             self._put(state.expired())
-        with self._handles.lock:
-            self._handles.replace(OpenedSource(state.incarnation, source))  # with the levels that the store has now
+        self._handles.replace(OpenedSource(state.incarnation, source, hops=way))  # with the levels it has now
 
     def _put(self, state: SourceState) -> None:
         self._states.put(self._origin.identity, state)

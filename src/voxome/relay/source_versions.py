@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from threading import Lock
 
 from voxome.contracts.abilities import SupportsPinnedVersions
@@ -58,9 +59,15 @@ class SourceVersions:
         if pinned is None:
             raise NotFound(f"the source {name} has no versions")
         opened = Upstream(
-            pinned, Rights(source.rights.readers), source.caching, self._states, source.counters, pool=source.identity
-        )
+            pinned, Rights(source.rights.readers), source.caching, self._states, source.counters,
+            pool=source.identity, identity=_identity(source, version),
+        )  # fmt: skip
         with self._lock:
             while len(self._open) >= _MOST_VERSIONS:
                 del self._open[next(iter(self._open))]
             return self._open.setdefault(key, opened)
+
+
+def _identity(source: SourceEntry, version: str) -> str:
+    """Return the identity of a version, by which what is cached of it is found again."""
+    return hashlib.sha256(f"{source.identity}@{version}".encode()).hexdigest()[:32]

@@ -57,6 +57,8 @@ class Upstream:
         Whether writes are confirmed when they are in the journal, before the store has them.
     pool : str
         Identity of the source in whose threads it is fetched, if not its own.
+    identity : str
+        Identity of an object.
 
     Attributes
     ----------
@@ -77,8 +79,9 @@ class Upstream:
         *,
         write_back: bool = False,
         pool: str = "",
+        identity: str = "",
     ) -> None:
-        self.origin = Origin(source)
+        self.origin = Origin(source, identity)
         self.rights, self.caching, self.counters, self.guard = rights, caching, counters, guard
         self.write_back, self.is_input, self._pool = write_back, False, pool
         self._handles = SourceHandles()
@@ -86,7 +89,7 @@ class Upstream:
 
     @property
     def identity(self) -> str:
-        """Digest of the URI, the same for all its spellings and in all processes; random for an object."""
+        """Digest of the URI, the same for all its spellings and in all processes; given or random for an object."""
         return self.origin.identity
 
     @property
@@ -154,11 +157,7 @@ class Upstream:
 
     def open_level(self, number: int) -> ReadableSource | None:
         """Return a level; None if it does not exist."""
-        opened, _ = self._current()
-        if number == 0 or number in opened.levels:
-            return opened.level(number)
-        with self.waiting(), self._handles.lock:
-            return opened.level(number)
+        return self._level(self._current()[0], number)
 
     def level_count(self) -> int:
         """Return the number of levels: 1 without a pyramid."""
@@ -174,20 +173,15 @@ class Upstream:
         array = opened.arrays.get(number)
         if array is not None and array.epoch == state.epoch:
             return array
-        with self.waiting(), self._handles.lock:
-            array = opened.arrays.get(number)
-            if array is None or array.epoch != state.epoch:
-                source = opened.level(number)
-                if source is None:
-                    return None
-                array = opened.arrays[number] = CachedArray(
-                    self.identity, state.incarnation, number, chunk_grid(source, source.spec), source.spec.dtype,
-                    source.read, self.counters, state.epoch, self._checks.oldest_epoch(state),
-                    spatial=tuple(source.spec.spatial),
-                    timeout_s=self.caching.timeout_s,
-                    pool=self._pool,
-                )  # fmt: skip
-            return array
+        source = self._level(opened, number)
+        if source is None:
+            return None
+        array = opened.arrays[number] = CachedArray(
+            self.identity, state.incarnation, number, chunk_grid(source, source.spec), source.spec.dtype,
+            source.read, self.counters, state.epoch, self._checks.oldest_epoch(state),
+            spatial=tuple(source.spec.spatial), timeout_s=self.caching.timeout_s, pool=self._pool,
+        )  # fmt: skip
+        return array
 
     def is_current(self, array: CachedArray) -> bool:
         """Return whether an array is one of the source as it is now, as far as that is known without waiting."""
@@ -245,12 +239,20 @@ class Upstream:
         current = self._handles.current
         if current is not None and current.incarnation == state.incarnation:
             return current, state
-        with self.waiting(), self._handles.lock:
+        with self.waiting(), self._handles.opening:  # all who wait for this lock need these handles
             current = self._handles.current
             if current is None or current.incarnation != state.incarnation:
-                current = OpenedSource(state.incarnation, self._open())
+                with self._handles.sending() as way:
+                    current = OpenedSource(state.incarnation, self._open(), hops=way)
                 self._handles.replace(current)
             return current, state
+
+    def _level(self, opened: OpenedSource, number: int) -> ReadableSource | None:
+        """Return a level, and let other requests work while it is opened."""
+        if number == 0 or number in opened.levels:
+            return opened.level(number)
+        with self.waiting():
+            return opened.level(number)
 
     def _open(self) -> ReadableSource:
         return self.origin.open(writable=bool(self.rights.writers))

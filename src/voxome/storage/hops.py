@@ -11,6 +11,8 @@ HEADER = "X-Voxome-Relay"
 """Header with the ids of the relays, the first one first."""
 MOST = 16
 """Relays in a row beyond which a request is refused."""
+UNNAMED = "0" * 8
+"""What stands for a relay whose id is not sent."""
 
 _ID = re.compile(r"[0-9a-f]{8,32}")
 _HOPS: ContextVar[tuple[str, ...]] = ContextVar("voxome_relay_hops", default=())

@@ -13,6 +13,8 @@ from threading import Lock
 from voxome.relay.cache.generations import Generations
 from voxome.relay.cache.index import DiskIndex
 
+_MOST_KEPT = 10_000
+"""States in the index, beyond which those that were not checked for the longest time are forgotten."""
 _BOOT_FILE = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -115,6 +117,8 @@ def _store(index: DiskIndex, source: str, state: SourceState) -> None:
     row = (source, state.incarnation, state.token, state.epoch, state.checked, wall, _boot())
     with index.transaction() as connection:
         connection.execute("INSERT OR REPLACE INTO states VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+        oldest = "SELECT source FROM states ORDER BY checked_wall DESC LIMIT -1 OFFSET ?"
+        connection.execute(f"DELETE FROM states WHERE source IN ({oldest})", (_MOST_KEPT,))
 
 
 def _boot() -> str:
