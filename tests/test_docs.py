@@ -25,6 +25,7 @@ EXAMPLES = (
     "voxome.config",
     "voxome.contracts",
     "voxome.data.registry",
+    "voxome.environments",
     "voxome.geometry",
     "voxome.resources",
     "voxome.services",

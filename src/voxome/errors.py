@@ -15,7 +15,9 @@
     ├── AccessDenied (PermissionError)     the store refuses the token or the request
     ├── StoreError (OSError)               the store or its disk failed
     │   └── RelayLoop                      a relay reads from itself
-    ├── OutOfMemory (MemoryError)          voxels do not fit into the memory of this machine
+    ├── OutOfMemory (MemoryError)          voxels, or a command, do not fit into memory
+    ├── TimeLimit (TimeoutError)           a command ran longer than it may
+    ├── EnvironmentFailed (RuntimeError)   the engine of containers failed
     ├── MissingExtra (ImportError)         an optional package is not installed; names the extra
     ├── PluginError (RuntimeError)         a plug-in cannot be loaded, or failed; names it
     ├── EditConflict (RuntimeError)        another editor has changed or locked a segment
@@ -191,10 +193,18 @@ class RelayLoop(StoreError):
 
 
 class OutOfMemory(VoxomeError, MemoryError):
-    """Voxels do not fit into the memory of this machine."""
+    """Voxels do not fit into the memory of this machine, or a command does not into its memory limit."""
 
     def __new__(cls, *args: object) -> Self:
         return Exception.__new__(cls, *args)  # that of MemoryError refuses the layout of other exceptions
+
+
+class TimeLimit(VoxomeError, TimeoutError):
+    """A command ran longer than it may."""
+
+
+class EnvironmentFailed(VoxomeError, RuntimeError):
+    """The engine of containers failed to start or to keep a command."""
 
 
 class MissingExtra(VoxomeError, ImportError):

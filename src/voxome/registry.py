@@ -37,6 +37,9 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "slurm": "voxome.engines.slurm:open_slurm",
         "threads": "voxome.engines.threads:open_threads",
     },
+    "voxome.environments": {
+        "native": "voxome.environments.native:NativeEnvironment",
+    },
     "voxome.records": {
         "sqlite": "voxome.records.sql:open_sqlite",
     },
@@ -133,6 +136,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
 _WHAT = {
     "voxome.dialects": "dialect",
     "voxome.engines": "engine",
+    "voxome.environments": "environment",
     "voxome.records": "record store",
     "voxome.tasks": "task",
     "voxome.remotes": "scheme",

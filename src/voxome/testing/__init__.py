@@ -11,15 +11,24 @@ require("testing", "hypothesis", "pytest")
 
 if TYPE_CHECKING:
     from voxome.testing.engine import EngineContract
+    from voxome.testing.environment import EnvironmentContract
     from voxome.testing.kind import KindContract
     from voxome.testing.records import RecordStoreContract
     from voxome.testing.remote import VolumeRemoteContract
     from voxome.testing.service import ServiceContract
 
-__all__ = ["EngineContract", "KindContract", "RecordStoreContract", "ServiceContract", "VolumeRemoteContract"]
+__all__ = [
+    "EngineContract",
+    "EnvironmentContract",
+    "KindContract",
+    "RecordStoreContract",
+    "ServiceContract",
+    "VolumeRemoteContract",
+]
 
 _LAZY = {
     "EngineContract": "voxome.testing.engine",
+    "EnvironmentContract": "voxome.testing.environment",
     "KindContract": "voxome.testing.kind",
     "RecordStoreContract": "voxome.testing.records",
     "ServiceContract": "voxome.testing.service",

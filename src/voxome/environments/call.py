@@ -1,0 +1,133 @@
+"""One call of a command in an environment."""
+
+from __future__ import annotations
+
+import signal
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from voxome.contracts.environment import Command, Environment
+from voxome.environments.supervision import Stream, supervising
+from voxome.errors import InvalidInput, NotFound, TimeLimit
+
+FOLDERS = ("home", "tmp")
+"""Folders of the scratch folder of a call."""
+
+
+def call(
+    environment: Environment,
+    command: Command,
+    *,
+    stdin: Stream = None,
+    stdout: Stream = None,
+    stderr: Stream = None,
+    limit_s: float | None = None,
+    scratch: Path | None = None,
+) -> int:
+    """Run a command to its end, and return its exit status.
+
+    HOME and TMPDIR of the command are new folders, removed afterwards. All of its processes have ended when this
+    returns or raises, also those that went to the background; they end as well if this process is killed.
+
+    Parameters
+    ----------
+    environment : Environment
+        Where it runs.
+    command : Command
+        What runs.
+    stdin, stdout, stderr : file or file descriptor, optional
+        Its streams. Without them, it reads nothing, and both others are this process's standard error.
+    limit_s : float, optional
+        Time limit in seconds.
+    scratch : path, optional
+        Folder in which its HOME and TMPDIR are created; that for temporary files if None.
+
+    Returns
+    -------
+    int
+        Exit status; 128 and the number of the signal, if one ended it: see `describe_status`.
+
+    Raises
+    ------
+    InvalidInput
+        If the command is invalid, if its program or the engine of containers is missing, or if the environment
+        cannot run it.
+    NotFound
+        If the image, or what is mounted, is not there.
+    TimeLimit
+        If it ran too long.
+    OutOfMemory
+        If its memory limit ended it or one of its processes.
+    EnvironmentFailed
+        If the engine of containers failed.
+    """
+    problem = next(_problems(command), None)
+    if problem:
+        raise InvalidInput(f"Cannot run {command.argv[0] if command.argv else 'a command'}: {problem}")
+    for mount in command.mounts:
+        if not Path(mount.source).exists():
+            raise NotFound(
+                f"{mount.source} is not there, which {command.argv[0]} should see; it was removed "
+                "since the plan, or it is on another machine"
+            )
+    with tempfile.TemporaryDirectory(prefix="voxome-call-", dir=scratch, ignore_cleanup_errors=True) as name:
+        folder = Path(name).resolve()
+        for one in FOLDERS:
+            (folder / one).mkdir()
+        launch = environment.launch(command, folder)
+        with supervising(launch, folder, stdin=stdin, stdout=stdout, stderr=stderr, limit_s=limit_s) as end:
+            if end.is_late:
+                raise TimeLimit(
+                    f"{command.argv[0]} did not end within its time limit of {limit_s:g} s, and was ended with all its "
+                    "processes; increase the limit, or find out what it waits for"
+                )
+            if not end.is_signal:
+                environment.check_end(command, folder, end.status)
+        return end.status
+
+
+def describe_status(status: int) -> str:
+    """Return what an exit status says, as the end of a sentence.
+
+    Examples
+    --------
+    >>> describe_status(3)
+    'exited with status 3'
+    >>> describe_status(137)
+    'was killed by signal 9 (SIGKILL), or exited with status 137'
+    """
+    try:
+        name = signal.Signals(status - 128).name
+    except ValueError:
+        return f"exited with status {status}"
+    return f"was killed by signal {status - 128} ({name}), or exited with status {status}"
+
+
+def _problems(command: Command) -> Iterator[str]:
+    """Yield what is wrong with a command, as ends of a sentence."""
+    if not command.argv or not command.argv[0]:
+        yield "it names no program"
+    texts = [*command.argv, *command.variables, *command.variables.values(), command.folder]
+    texts += [path for mount in command.mounts for path in (mount.source, mount.target)]
+    if any("\0" in text for text in texts):
+        yield "an argument, variable or path has a NUL character"
+    for name in command.variables:
+        if not name or "=" in name:
+            yield f"a variable is called {name!r}; expected a name without '='"
+    for path in [command.folder, *(path for mount in command.mounts for path in (mount.source, mount.target))]:
+        if not path.startswith("/") or ".." in PurePosixPath(path).parts:
+            yield f"{path!r} is not an absolute path without '..'"
+    targets = [str(PurePosixPath(mount.target)) for mount in command.mounts]
+    for target in {one for one in targets if targets.count(one) > 1}:
+        yield f"two files or folders would be seen at {target}"
+    writable = [mount.target for mount in command.mounts if mount.is_writable]
+    if not any(PurePosixPath(command.folder).is_relative_to(target) for target in writable):
+        listed = ", ".join(writable) or "none"
+        yield f"its work folder {command.folder} is in none of the folders that it may write: {listed}"
+    if command.memory_bytes is not None and command.memory_bytes <= 0:
+        yield f"its memory limit is {command.memory_bytes} bytes; expected a positive number"
+    if command.cpus is not None and not command.cpus > 0:
+        yield f"its limit is {command.cpus} cores; expected a positive number"
+    if command.gpus < 0:
+        yield f"it needs {command.gpus} graphics cards; expected 0 or more"

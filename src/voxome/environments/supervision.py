@@ -1,0 +1,101 @@
+"""Start of a command under a supervisor, which ends all of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from voxome.contracts.environment import Launch
+from voxome.environments import supervisor
+from voxome.errors import EnvironmentFailed, InvalidInput
+
+Stream = int | IO[bytes] | None
+"""File, or its descriptor, as `subprocess` takes them."""
+
+
+@dataclass(frozen=True)
+class End:
+    """How a process ended.
+
+    Attributes
+    ----------
+    status : int
+        Exit status; 128 and the number of the signal, if one ended it.
+    is_signal : bool
+        Whether a signal ended the process that was started here.
+    is_late : bool
+        Whether it was ended for its time limit.
+    """
+
+    status: int
+    is_signal: bool = False
+    is_late: bool = False
+
+
+@contextmanager
+def supervising(
+    launch: Launch, scratch: Path, *, stdin: Stream, stdout: Stream, stderr: Stream, limit_s: float | None
+) -> Iterator[End]:
+    """Run a process to its end; what it leaves to others is there until the caller leaves.
+
+    All of it ends if an exception such as KeyboardInterrupt is raised here, and if this process is killed.
+
+    Raises
+    ------
+    InvalidInput
+        If the program cannot be executed.
+    EnvironmentFailed
+        If its supervisor was killed.
+    """
+    ours, theirs = socket.socketpair()
+    with ours:
+        with theirs:
+            process = subprocess.Popen(
+                [sys.executable, "-I", "-S", supervisor.__file__, str(theirs.fileno())],
+                stdin=subprocess.DEVNULL if stdin is None else stdin,
+                stdout=sys.__stderr__ if stdout is None else stdout,
+                stderr=stderr,
+                env=dict(os.environ),
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
+            )
+        try:
+            request = {**vars(launch), "variables": dict(launch.variables), "limit_s": limit_s, "scratch": str(scratch)}
+            yield _receive(ours, request, launch)
+            ours.sendall(b"\n")
+        finally:
+            ours.close()
+            process.wait()
+
+
+def _receive(control: socket.socket, request: object, launch: Launch) -> End:
+    try:
+        control.sendall(json.dumps(request).encode() + b"\n")
+        with control.makefile("rb") as stream:
+            line = stream.readline()
+    except OSError:
+        line = b""
+    if not line.endswith(b"\n"):
+        if launch.stop:
+            subprocess.run(
+                launch.stop, env=dict(launch.variables), stdin=subprocess.DEVNULL, capture_output=True, check=False
+            )
+        raise EnvironmentFailed(
+            f"The process that supervised {launch.arguments[0]} was killed, and the command with it; expected its exit "
+            "status; rerun"
+        )
+    answer = json.loads(line)
+    if "error" in answer:
+        raise InvalidInput(
+            f"Cannot execute {launch.arguments[0]} in {launch.folder}: {answer['error']}; expected a program for this "
+            "machine, or a script that begins with #! and its interpreter"
+        )
+    return End(**answer)

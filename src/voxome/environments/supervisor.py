@@ -1,0 +1,178 @@
+"""Process that runs one command, and ends all of its processes when it ends, runs too long, or loses its caller.
+
+``python -I -S supervisor.py FD``, where FD is a socket, reads a request from it and writes how the command ended to it,
+one line of JSON each; then it waits for a byte, by which the caller says that it lives, or for the end of the socket.
+It imports nothing of voxome, since it starts for every command. Its standard streams are those of the command.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import select
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
+_IS_LINUX = sys.platform == "linux"
+_END_TIMEOUT_S = 60.0
+
+
+def main(control: socket.socket) -> None:
+    """Run the command of a request.
+
+    Its fields are those of `voxome.contracts.environment.Launch`, and ``limit_s`` and ``scratch``. The answer has the
+    fields of `voxome.environments.supervision.End`, or ``error``.
+    """
+    control.set_inheritable(False)
+    woken, wake = os.pipe()
+    for end in (woken, wake):
+        os.set_blocking(end, False)
+    signal.set_wakeup_fd(wake)
+    for one in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(one, lambda *_: None)
+    request = json.loads(control.makefile("rb").readline())
+    stop = request["stop"]
+    if not stop and _IS_LINUX:
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    child, error = _start(request)
+    if error:
+        _answer(control, {"error": error})
+        return
+    status, is_late = _wait(child, control, woken, request["limit_s"])
+    if status is None or not stop:
+        _end(child, all_of_them=not stop)
+    is_signal = status is not None and status < 0
+    has_stopped = bool(stop) and (status is None or is_signal)
+    if has_stopped:
+        _run(stop, request["variables"])
+    code = 128 + signal.SIGKILL if status is None else status if status >= 0 else 128 - status
+    has_caller = _answer(control, {"status": code, "is_signal": is_signal, "is_late": is_late}) and _is_released(
+        control
+    )
+    if stop and not has_stopped:
+        _run(stop, request["variables"])
+    if not has_caller:
+        import shutil
+
+        shutil.rmtree(request["scratch"], ignore_errors=True)
+
+
+def _start(request: dict[str, Any]) -> tuple[int, str]:
+    """Return the process id of the command, or why it could not start."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setsid()
+            if _IS_LINUX:
+                ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+            signal.set_wakeup_fd(-1)
+            for one in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGPIPE, signal.SIGXFSZ):
+                signal.signal(one, signal.SIG_DFL)
+            os.chdir(request["folder"])
+            os.execve(request["arguments"][0], request["arguments"], request["variables"])
+        except OSError as error:
+            os.write(writing, (error.strerror or str(error)).encode())
+        finally:
+            os._exit(127)
+    os.close(writing)
+    with open(reading, encoding="utf-8") as stream:  # noqa: PTH123
+        reason = stream.read()
+    if reason:
+        os.waitpid(child, 0)
+    return child, reason
+
+
+def _wait(child: int, control: socket.socket, woken: int, limit_s: float | None) -> tuple[int | None, bool]:
+    """Return the status of the command, None if it has not ended by itself; and whether it ran too long."""
+    deadline = None if limit_s is None else time.monotonic() + limit_s
+    poll = select.poll()
+    poll.register(control, select.POLLIN)
+    poll.register(woken, select.POLLIN)
+    while True:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status), False
+        left_s = None if deadline is None else deadline - time.monotonic()
+        if left_s is not None and left_s <= 0:
+            return None, True
+        ready = {number for number, _ in poll.poll(None if left_s is None else left_s * 1000)}
+        signals = os.read(woken, 4096) if woken in ready else b""
+        if control.fileno() in ready or set(signals) - {signal.SIGCHLD}:
+            return None, False
+
+
+def _end(child: int, *, all_of_them: bool) -> None:
+    """Kill the process group of the command, and all processes that descend from it or from this process."""
+    if not _IS_LINUX:
+        _kill(os.killpg, child)
+    deadline = time.monotonic() + _END_TIMEOUT_S
+    while _has_children() and time.monotonic() < deadline:
+        _kill(os.killpg, child)
+        for pid in _descendants() if all_of_them else ():
+            _kill(os.kill, pid)
+        time.sleep(0.002)
+
+
+def _kill(how: Callable[[int, int], None], number: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        how(number, signal.SIGKILL)
+
+
+def _has_children() -> bool:
+    """Take note of processes that have ended, and return whether others are left."""
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        return False
+    return True
+
+
+def _descendants() -> list[int]:
+    """Return the ids of all processes below this one."""
+    if not _IS_LINUX:
+        return []
+    children: dict[int, list[int]] = {}
+    for name in filter(str.isdigit, os.listdir("/proc")):  # noqa: PTH208
+        with contextlib.suppress(OSError), open(f"/proc/{name}/stat", encoding="utf-8", errors="replace") as file:  # noqa: PTH123
+            children.setdefault(int(file.read().rpartition(")")[2].split()[1]), []).append(int(name))
+    found = list(children.get(os.getpid(), ()))
+    for pid in found:
+        found.extend(children.get(pid, ()))
+    return found
+
+
+def _run(arguments: list[str], variables: dict[str, str]) -> None:
+    silent = [(os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_RDWR, 0) for number in range(3)]
+    with contextlib.suppress(OSError):
+        os.waitpid(os.posix_spawn(arguments[0], arguments, variables, file_actions=silent), 0)
+
+
+def _answer(control: socket.socket, answer: dict[str, Any]) -> bool:
+    """Write the answer, and return whether there is still somebody to read it."""
+    try:
+        control.sendall(json.dumps(answer).encode() + b"\n")
+    except OSError:
+        return False
+    return True
+
+
+def _is_released(control: socket.socket) -> bool:
+    """Wait for the caller, and return whether it lives and cleans up itself."""
+    try:
+        return bool(control.recv(1))
+    except OSError:
+        return False
+
+
+if __name__ == "__main__":
+    with socket.socket(fileno=int(sys.argv[1])) as channel:
+        main(channel)

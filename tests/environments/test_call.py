@@ -1,0 +1,99 @@
+"""Calls of commands: what is checked before they start, and what happens to those that supervise them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from voxome.contracts.environment import Command, Mount
+from voxome.environments.call import call, describe_status
+from voxome.environments.native import NativeEnvironment
+from voxome.errors import EnvironmentFailed, InvalidInput
+from voxome.testing.environment import wait_until
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> Command:
+    return Command(("sh", "-c", "exit 0"), str(tmp_path), (Mount(str(tmp_path), str(tmp_path), True),))
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"argv": ()}, "it names no program"),
+        ({"argv": ("a\0b",)}, "has a NUL character"),
+        ({"variables": {"A=B": "c"}}, "a variable is called 'A=B'"),
+        ({"folder": "work"}, "'work' is not an absolute path"),
+        ({"mounts": ()}, "is in none of the folders that it may write: none"),
+        ({"memory_bytes": 0}, "its memory limit is 0 bytes"),
+        ({"cpus": float("nan")}, "its limit is nan cores"),
+        ({"gpus": -1}, "it needs -1 graphics cards"),
+    ],
+)
+def test_an_invalid_command_is_refused(command: Command, values, message: str) -> None:
+    with pytest.raises(InvalidInput, match=message):
+        call(NativeEnvironment(), replace(command, **values))
+
+
+def test_two_mounts_at_one_path_are_refused(command: Command, tmp_path: Path) -> None:
+    twice = replace(command, mounts=(*command.mounts, Mount("/", f"{tmp_path}/")))
+    with pytest.raises(InvalidInput, match="two files or folders would be seen at"):
+        call(NativeEnvironment(), twice)
+
+
+def test_statuses_are_described() -> None:
+    assert describe_status(2) == "exited with status 2"
+    assert "SIGSEGV" in describe_status(139)
+    assert describe_status(255) == "exited with status 255"
+
+
+def test_a_supervisor_that_is_killed_takes_its_command_along(command: Command, tmp_path: Path) -> None:
+    script = "echo $PPID > supervisor.new; mv supervisor.new supervisor; while :; do echo x >> grows; sleep 0.05; done"
+    errors: list[Exception] = []
+
+    def run() -> None:
+        try:
+            call(NativeEnvironment(), replace(command, argv=("sh", "-c", script)))
+        except EnvironmentFailed as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    wait_until((tmp_path / "supervisor").exists)
+    os.kill(int((tmp_path / "supervisor").read_text()), signal.SIGKILL)
+    thread.join()
+    assert "was killed, and the command with it" in str(errors[0])
+    size = (tmp_path / "grows").stat().st_size
+    time.sleep(0.3)
+    assert (tmp_path / "grows").stat().st_size == size
+
+
+def test_an_interruption_ends_the_command(command: Command, tmp_path: Path) -> None:
+    script = "echo x > started; while :; do echo x >> grows; sleep 0.05; done"
+
+    def interrupt() -> None:
+        wait_until((tmp_path / "started").exists)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    with pytest.raises(KeyboardInterrupt):
+        call(NativeEnvironment(), replace(command, argv=("sh", "-c", script)))
+    thread.join()
+    size = (tmp_path / "grows").stat().st_size if (tmp_path / "grows").exists() else 0
+    time.sleep(0.3)
+    assert size == ((tmp_path / "grows").stat().st_size if (tmp_path / "grows").exists() else 0)
+
+
+def test_scratch_folders_are_removed(command: Command, tmp_path: Path) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    script = f'test "$(dirname "$(dirname "$HOME")")" = {scratch} && mkdir "$HOME/locked" && chmod 0 "$HOME/locked"'
+    assert call(NativeEnvironment(), replace(command, argv=("sh", "-c", script)), scratch=scratch) == 0
+    assert list(scratch.iterdir()) == []
