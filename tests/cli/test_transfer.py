@@ -83,7 +83,7 @@ def test_options_of_the_format(command: Any, tmp_path: Path) -> None:
         (["raw.zarr", "b.n5"], 1, "without a format; write n5://b.n5"),
         (["raw.zarr?level=0", "zarr://raw.zarr"], 1, "cannot be copied to itself"),
         (["raw.zarr", "zarr://raw.zarr"], 1, "cannot be copied to itself"),
-        (["raw.zarr", "zarr://b.zarr", "--box", "0:9"], 1, "has 1 axes; expected 3"),
+        (["raw.zarr", "zarr://b.zarr", "--box", "0:9"], 1, "has 1 range, needs 3"),
         (["raw.zarr", "zarr://b.zarr", "--level", "3"], 1, "has no level 3"),
         (["raw.zarr", "zarr://b.zarr", "--dtype", "int3"], 1, "int3"),
         (["raw.zarr", "zarr://b.zarr", "--chunk", "8,8"], 2, "'--chunk': '8,8'"),

@@ -30,7 +30,7 @@ CALLS: list[tuple[Callable[[Any], object], str]] = [
     (lambda _: voxome.open("memory://arguments", level=-1), "level is -1; expected a whole number of at least 0"),
     (lambda _: voxome.open("memory://arguments", expect=dict), "expected voxome.Volume, Meshes"),
     (lambda v: v.cutout(BOX), r"is not a box; use voxome\.Box"),
-    (lambda v: v.cutout("0:1"), "has 1 axes; expected 3"),
+    (lambda v: v.cutout("0:1"), "has 1 range, needs 3"),
     (lambda v: v.paste(BOX, 1), "is not a box"),
     (lambda v: v.ids(BOX), "is not a box"),
     (lambda _: voxome.create("memory://none", None), "spec is None; expected a VolumeSpec"),

@@ -161,6 +161,14 @@ def test_a_box_that_cannot_be_read_is_refused(text: str, problem: str) -> None:
         Box.parse(text)
 
 
+def test_advice_without_a_volume_says_nothing_of_open_ends() -> None:
+    for text in ("a", ":,:,:"):
+        with pytest.raises(InvalidBox, match=r"; write both ends of every range, as Z0:Z1,Y0:Y1,X0:X1$"):
+            Box.parse(text)
+    with pytest.raises(InvalidBox, match="or without some ends"):
+        Box.parse("a", Box.of_shape((3, 3, 3)))
+
+
 def test_a_box_of_other_axes_than_the_domain_is_refused() -> None:
-    with pytest.raises(InvalidBox, match="has 2 axes; expected 3"):
+    with pytest.raises(InvalidBox, match="has 2 ranges, needs 3"):
         Box.parse("1:2,:", Box.of_shape((3, 3, 3)))

@@ -87,12 +87,31 @@ def test_a_dialect_at_the_root_gets_the_paths_of_no_other() -> None:
 def test_another_method_on_a_path_is_405_although_there_is_a_dialect_at_the_root() -> None:
     class One(Fixed):
         def routes(self) -> list[Route]:  # type: ignore[override]
-            return [Route("/one", lambda request: PlainTextResponse("x"), methods=["GET"])]
+            return [Route("/one", lambda request: PlainTextResponse("x"), methods=[name]) for name in ("GET", "POST")]
 
     with in_thread(create_app([Fixed("root", "/"), One("one", "/one")])) as url:
         answer = httpx.put(f"{url}/one")
-        assert (answer.status_code, set(answer.headers["allow"].split(", "))) == (405, {"GET", "HEAD"})
+        assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD, POST")
+        assert answer.json() == {"message": "PUT of /one is not offered; use GET, HEAD, POST"}
+        assert answer.headers["cache-control"] == "no-store"
         assert httpx.get(f"{url}/two").text == "root"
+
+
+def test_a_path_that_no_dialect_has_is_answered_in_the_form_of_other_errors() -> None:
+    with in_thread(create_app([Fixed("one", "/one")])) as url:
+        answer = httpx.get(f"{url}/two")
+        assert (answer.status_code, answer.json()) == (
+            404,
+            {"message": "there is no /two here; GET / has what is served"},
+        )
+        assert httpx.get(f"{url}/s3/two").text.startswith("<?xml")
+
+
+def test_methods_of_the_api_of_bossdb_are_named_too(relay: Relay) -> None:
+    with in_thread(create_app(open_dialects(relay, ["boss"]))) as url:
+        answer = httpx.patch(f"{url}/v1/coord/x")
+        assert (answer.status_code, answer.json()["code"]) == (405, 2004)
+        assert {"GET", "PUT", "POST", "DELETE"} <= set(answer.headers["allow"].split(", "))
 
 
 def test_browsers_may_read_where_pages_are_allowed(relay: Relay) -> None:

@@ -57,6 +57,8 @@ def test_what_cannot_be_shown_is_refused(image: NDArray[Any], tmp_path: Path) ->
         voxome.view()
     with pytest.raises(InvalidInput, match="two layers would be called em"):
         voxome.view(image, image, names=["em", "em"])
+    with pytest.raises(InvalidInput, match="em cannot be proofread; name a layer proofread://STORE"):
+        voxome.view(image, names=["em"], proofread=True)
     with pytest.raises(InvalidInput, match="1 names of 2 targets"):
         voxome.view(image, image, names=["em"])
     with pytest.raises(NotFound):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import voxome
-from voxome.errors import InvalidInput
+from voxome.errors import InvalidInput, StoreError
 from voxome.viewer import kept_annotations
 from voxome.viewer.kept_annotations import ChangedElsewhere, KeptAnnotations
 
@@ -101,3 +101,15 @@ def test_collections_that_an_edit_would_harm_are_refused(tmp_path: Path) -> None
 def test_entries_that_are_no_objects_are_refused(kept: KeptAnnotations, entry: Any) -> None:
     with pytest.raises(InvalidInput, match="expected an object"):
         kept.replace([entry], kept.version())
+
+
+@pytest.mark.parametrize("below", ["", "/drawn"])
+def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_drawn(tmp_path: Path, below: str) -> None:
+    (tmp_path / "file").write_text("text")
+    with pytest.raises(StoreError, match=r"annotations cannot be kept in .*; choose a folder that can be written"):
+        KeptAnnotations.at(f"{tmp_path}/file{below}")
+
+
+def test_nothing_is_created_before_something_is_drawn(kept: KeptAnnotations, tmp_path: Path) -> None:
+    assert kept.read() == []
+    assert not (tmp_path / "drawn").exists()

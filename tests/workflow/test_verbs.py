@@ -111,7 +111,7 @@ def test_a_plan_can_be_run(tmp_path: Path, workflow: Path) -> None:
         ({"block": {"*": (0, 8, 8)}}, "block is"),
         ({"block": {"treshold": (8, 8, 8)}}, "did you mean 'threshold'"),
         ({"box": ((0, 0, 0), (8, 8, 8))}, "is not a box; use voxome.Box"),
-        ({"box": "0:8"}, "has 1 axes; expected 3"),
+        ({"box": "0:8"}, "has 1 range, needs 3"),
         ({"level": -1}, "level is -1; expected a whole number of at least 0"),
         ({"level": "one"}, "level is 'one'"),
         ({"voxel_size_nm": 10}, "voxel_size_nm is 10; expected three positive lengths in nm"),

@@ -45,6 +45,8 @@ def describe_problem(error: ErrorDetails) -> str:
     if kind in _LIMITS:
         name, words = _LIMITS[kind]
         return f"expected {words} {context[name]:g}"
+    if kind == "value_error":
+        return str(context["error"])
     if kind == "missing":
         return "missing"
     if kind in ("literal_error", "enum"):

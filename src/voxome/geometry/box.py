@@ -12,6 +12,10 @@ from typing import Any
 from voxome.calls import explain_construction
 from voxome.errors import InvalidBox, describe_value
 
+_CLOSED = "write both ends of every range, as Z0:Z1,Y0:Y1,X0:X1"
+_OPEN = "write it as Z0:Z1,Y0:Y1,X0:X1, or without some ends, as 10:,:,:200"
+"""What to write, without and with a volume that has the ends which are left out."""
+
 
 @explain_construction
 @dataclass(frozen=True, slots=True)
@@ -85,15 +89,16 @@ class Box:
         >>> str(Box.parse("2:,:", Box((0, 0), (9, 5))))
         '2:9,0:5'
         """
-        ranges = cls.parse_ranges(text)
         if domain is not None and not isinstance(domain, Box):
             raise _not_a_box(domain)
+        ranges = _parse_ranges(text, _CLOSED if domain is None else _OPEN)
         if domain is None:
             if any(None in ends for ends in ranges):
-                raise InvalidBox(f"cannot read the box {text!r}; write both ends of every range, as Z0:Z1,Y0:Y1,X0:X1")
+                raise InvalidBox(f"the box {text!r} has open ends; {_CLOSED}")
             domain = cls((0,) * len(ranges), (0,) * len(ranges))
         if len(ranges) != domain.ndim:
-            raise InvalidBox(f"the box {text!r} has {len(ranges)} axes; expected {domain.ndim}, inside {domain}")
+            count = f"{len(ranges)} range{'s'[: len(ranges) != 1]}"
+            raise InvalidBox(f"the box {text!r} has {count}, needs {domain.ndim}: one for each axis, inside {domain}")
         ends = list(zip(ranges, domain.start, domain.stop, strict=True))
         start = tuple(low if first is None else first for (first, _), low, _ in ends)
         return cls(start, tuple(high if last is None else last for (_, last), _, high in ends))
@@ -107,21 +112,7 @@ class Box:
         InvalidBox
             If the text has another form.
         """
-        if not isinstance(text, str):
-            raise _not_a_box(text)
-        ranges = []
-        for part in text.split(","):
-            start, colon, stop = part.strip().partition(":")
-            try:
-                ends = (int(start) if start else None, int(stop) if stop else None)
-            except ValueError:
-                colon = ""
-            if not colon:
-                raise InvalidBox(
-                    f"cannot read the box {text!r}; write it as Z0:Z1,Y0:Y1,X0:X1, or without some ends, as 10:,:,:200"
-                )
-            ranges.append(ends)
-        return ranges
+        return _parse_ranges(text, _OPEN)
 
     @property
     def ndim(self) -> int:
@@ -273,3 +264,20 @@ def _not_a_box(value: object) -> InvalidBox:
     return InvalidBox(
         f"{describe_value(value)} is not a box; use voxome.Box((0, 0, 0), (64, 64, 64)) or '0:64,0:64,0:64'"
     )
+
+
+def _parse_ranges(text: str, advice: str) -> list[tuple[int | None, int | None]]:
+    """Return the ranges of a box, with None for an end that is left out; an error ends in the advice."""
+    if not isinstance(text, str):
+        raise _not_a_box(text)
+    ranges = []
+    for part in text.split(","):
+        start, colon, stop = part.strip().partition(":")
+        try:
+            ends = (int(start) if start else None, int(stop) if stop else None)
+        except ValueError:
+            colon = ""
+        if not colon:
+            raise InvalidBox(f"cannot read the box {text!r}; {advice}")
+        ranges.append(ends)
+    return ranges

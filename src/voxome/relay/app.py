@@ -17,8 +17,10 @@ from voxome.relay.bodies import BoundedRequests
 from voxome.relay.cache.status import CacheStatusHeader
 from voxome.relay.cors import Cors
 from voxome.relay.dialect import Dialect
+from voxome.relay.frames import Frames
 from voxome.relay.limits import DEFAULT_LIMITS, Limits
 from voxome.relay.loops import RefuseLoops
+from voxome.relay.no_route import refuse_route
 from voxome.relay.prefix import KeptPrefix
 from voxome.relay.rates import LimitedRates, RateTable
 from voxome.relay.raw_paths import RawPaths
@@ -30,6 +32,7 @@ def create_app(
     dialects: Sequence[Dialect],
     *,
     allow_origins: Sequence[str] = (),
+    frame_ancestors: Sequence[str] = (),
     instance: str | None = None,
     limits: Limits = DEFAULT_LIMITS,
     log: Write | None = None,
@@ -44,6 +47,8 @@ def create_app(
         The APIs that are served.
     allow_origins : sequence of str
         Web pages that browsers may let read it (``*`` for all), for viewers.
+    frame_ancestors : sequence of str
+        Web pages of other origins that may show its pages in a frame (``*`` for all).
     instance : str, optional
         Id of the relay, the same in all its processes; a new one if None.
     limits : Limits
@@ -70,12 +75,14 @@ def create_app(
     app = _Application(
         dialects,
         allow_origins,
+        frame_ancestors,
         instance or secrets.token_hex(8),
         limits,
         log,
         rates,
         prefix,
         routes=[*others, *roots],
+        exception_handlers={404: refuse_route, 405: refuse_route},
         lifespan=lifespan,
     )
     app.state.dialects = dialects
@@ -89,6 +96,7 @@ class _Application(Starlette):
         self,
         dialects: Sequence[Dialect],
         allow_origins: Sequence[str],
+        frame_ancestors: Sequence[str],
         instance: str,
         limits: Limits,
         log: Write | None,
@@ -99,7 +107,7 @@ class _Application(Starlette):
         super().__init__(**options)
         self._prefix, self._dialects = prefix, dialects
         self._allow_origins, self._instance, self._limits, self._log = allow_origins, instance, limits, log
-        self._rates = rates
+        self._rates, self._frame_ancestors = rates, frame_ancestors
 
     def build_middleware_stack(self) -> ASGIApp:
         inner = CacheStatusHeader(ReadyAnswers(super().build_middleware_stack(), self._dialects))
@@ -107,7 +115,8 @@ class _Application(Starlette):
         if self._limits.has_rates:
             checked = LimitedRates(checked, self._limits, self._rates or RateTable(), self._instance)
         bounded = BoundedRequests(checked, self._limits)
-        answering: ASGIApp = Cors(AnswerInterrupted(bounded), self._allow_origins)
+        framed = Frames(AnswerInterrupted(bounded), self._frame_ancestors)
+        answering: ASGIApp = Cors(framed, self._allow_origins)
         if self._prefix:
             answering = KeptPrefix(answering, self._prefix)
         return answering if self._log is None else AccessLog(answering, self._log)

@@ -29,21 +29,34 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from voxome.contracts.validation import describe_problem
 from voxome.errors import InvalidInput, UnknownName
 from voxome.relay.accounts import PUBLIC
 from voxome.relay.caching import CACHE_REMOTE, Caching
+from voxome.relay.cors import EVERY
 from voxome.relay.limits import DEFAULT_LIMITS, Limits
 from voxome.relay.rights import Rights
 from voxome.relay.virtual.recipe import Recipe
 
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(\*\.)?[A-Za-z0-9._\[\]:-]+")
+
+
+def _check_origin(text: str) -> str:
+    """Refuse what no browser sends as the origin of a page, and would match none."""
+    if text != EVERY and _ORIGIN.fullmatch(text) is None:
+        raise ValueError("expected the origin of a web page, as https://HOST without a path, or *")
+    return text
+
+
 Positive = Annotated[int, Field(ge=1)]
+Origin = Annotated[str, AfterValidator(_check_origin)]
 
 
 class _Model(BaseModel):
@@ -257,6 +270,8 @@ class RelayConfig(_Model):
         Path before all addresses, as ``/user/ann/proxy/8001``, if a proxy in front of the relay keeps it.
     allow_origins : tuple of str
         Web pages that may read; ``*`` for all.
+    frame_ancestors : tuple of str
+        Web pages of other origins that may show the relay's own pages in a frame; ``*`` for all.
     largest_cutout_mib : int
         Limit of one request's voxels, uncompressed.
     compute_threads : int or None
@@ -289,7 +304,8 @@ class RelayConfig(_Model):
     data: Path | None = None
     admin_token_env: str | None = None
     prefix: Annotated[str, Field(pattern=r"^(/[A-Za-z0-9._~@+-]+)*$")] = ""
-    allow_origins: tuple[str, ...] = ()
+    allow_origins: tuple[Origin, ...] = ()
+    frame_ancestors: tuple[Origin, ...] = ()
     largest_cutout_mib: Positive = 520
     compute_threads: Positive | None = None
     compute_memory_mib: Positive = 4096

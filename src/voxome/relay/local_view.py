@@ -25,9 +25,11 @@ from voxome.relay.accounts import PUBLIC, Accounts
 from voxome.relay.app import create_app
 from voxome.relay.catalogue.memory import MemoryCatalogue
 from voxome.relay.collections import PermittedCollections
+from voxome.relay.cors import EVERY
 from voxome.relay.dialect import open_dialects
 from voxome.relay.dialects.view.dialect import ViewDialect
 from voxome.relay.dialects.view.source_layers import FirstView, source_url, versioned
+from voxome.relay.index import Index
 from voxome.relay.notebooks import ANY_HOST, frame, hub_address, hub_hosts
 from voxome.relay.permitted import PermittedSources
 from voxome.relay.relay import Relay
@@ -119,7 +121,9 @@ def view(
     Raises
     ------
     InvalidInput
-        If there is nothing to show, or two layers have the same name.
+        If there is nothing to show, two layers have the same name, or no layer can be proofread that should be.
+    StoreError
+        If nothing can be written in `annotate`.
     NotFound, UnsupportedFormat
         If a target cannot be opened.
     MissingExtra
@@ -132,6 +136,11 @@ def view(
     """
     require("view", "neuroglancer", "starlette", "uvicorn")
     contents = _contents(targets, names, annotate=annotate is not None)
+    if proofread and not any(_is_edited(one) for one in contents):
+        raise InvalidInput(
+            f"no segments can be edited here: {', '.join(one.name for one in contents)} "
+            "cannot be proofread; name a layer proofread://STORE"
+        )
     stack = ExitStack()
     try:
         scratch = Path(stack.enter_context(TemporaryDirectory(prefix="voxome-view-")))
@@ -144,12 +153,12 @@ def view(
         )
         first = _FirstState(contents, edited)
         dialects = [
+            Index(),
             *open_dialects(relay, ["precomputed"]),
             ViewDialect(relay, first, edited, accounts=False),
         ]
-        address = stack.enter_context(
-            in_thread(_for_hosts(create_app(dialects), [*hosts, *hub_hosts(os.environ)]), port=port)
-        )
+        app = create_app(dialects, frame_ancestors=[EVERY])  # as a notebook of any address shows it
+        address = stack.enter_context(in_thread(_for_hosts(app, [*hosts, *hub_hosts(os.environ)]), port=port))
         stack.callback(relay.stopping.begin)
     except BaseException:
         stack.close()
@@ -186,11 +195,17 @@ def _contents(
     return contents
 
 
+def _is_edited(content: Content) -> bool:
+    """Return whether the segments of a content can be edited."""
+    resource = content.resource
+    return isinstance(resource, Volume) and ability(resource.source, SupportsPinnedVersions) is not None
+
+
 def _serve(content: Content, relay: Relay, scratch: Path, *, proofread: bool) -> None:
     """Make a content available under its name."""
     resource = content.resource
     if isinstance(resource, Volume):
-        edited = proofread and ability(resource.source, SupportsPinnedVersions) is not None
+        edited = proofread and _is_edited(content)
         relay.sources.add(content.name, with_meshes(resource), _EDITABLE if edited else PUBLIC_READ)
         return
     stored = ability(resource.source, SupportsStoredFiles) if isinstance(resource, Points) else None

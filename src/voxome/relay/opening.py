@@ -35,6 +35,7 @@ from voxome.relay.catalogue.sql import SqlCatalogue
 from voxome.relay.collections import Collections
 from voxome.relay.config import CacheConfig, RelayConfig, SourceConfig, TlsConfig
 from voxome.relay.dialect import open_dialects
+from voxome.relay.index import Index
 from voxome.relay.operation import Operation
 from voxome.relay.origin import is_edited
 from voxome.relay.processes import ProcessTable
@@ -161,8 +162,9 @@ def opened(shared: SharedConfig) -> Iterator[Starlette]:
         access, format = config.log.access, config.log.format
         log = None if access is None else stack.enter_context(open_log(access, format))
         app = create_app(
-            [operation, *dialects],
-            allow_origins=config.allow_origins, instance=shared.instance, log=log,
+            [Index(), operation, *dialects],
+            allow_origins=config.allow_origins, frame_ancestors=config.frame_ancestors,
+            instance=shared.instance, log=log,
             limits=config.limits.shared_by(config.workers),
             rates=RateTable(folder / _RATES) if folder is not None and config.limits.has_rates else None,
             prefix=config.prefix,

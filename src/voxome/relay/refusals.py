@@ -7,8 +7,8 @@ from xml.sax.saxutils import escape
 
 _S3 = "/s3"
 _CODES = {
-    400: "InvalidRequest", 404: "NoSuchKey", 408: "RequestTimeout", 414: "InvalidURI", 429: "SlowDown",
-    431: "RequestHeaderSectionTooLarge", 503: "ServiceUnavailable", 508: "ServiceUnavailable",
+    400: "InvalidRequest", 404: "NoSuchKey", 405: "MethodNotAllowed", 408: "RequestTimeout", 414: "InvalidURI",
+    429: "SlowDown", 431: "RequestHeaderSectionTooLarge", 503: "ServiceUnavailable", 508: "ServiceUnavailable",
 }  # fmt: skip
 """Codes of S3, whose clients look for them in XML."""
 

@@ -13,12 +13,13 @@ import numpy as np
 
 from voxome.contracts.shapes import Annotations, AnnotationShape
 from voxome.contracts.uri import Uri
-from voxome.errors import InvalidInput, NotFound, StoreError, describe_value
+from voxome.errors import InvalidInput, NotFound, StoreError, VoxomeError, describe_value
 from voxome.resources.addresses import absolute
 from voxome.resources.open import open
 from voxome.resources.shapes import Points
 from voxome.services.annotations.create import create_annotations
 from voxome.services.annotations.sources import open_annotations
+from voxome.storage.find import storage_at
 from voxome.viewer.inline import inline_entry, read_inline
 
 MOST_ANNOTATIONS = 20_000
@@ -26,6 +27,9 @@ MOST_ANNOTATIONS = 20_000
 
 _NM = (("x", 1.0), ("y", 1.0), ("z", 1.0))
 _PLACES = ("point", "pointA", "pointB", "center", "radii")
+
+_PROBE = ".voxome-view"
+"""File that is written and removed to see whether a folder can be written."""
 
 Entry = Mapping[str, Any]
 """An annotation as it is in the state of Neuroglancer, with positions in nm."""
@@ -62,6 +66,8 @@ class KeptAnnotations:
         InvalidInput
             If it names another format, has more annotations than the viewer edits, or such with properties or
             relations that an edit would lose.
+        StoreError
+            If nothing can be written there.
         """
         uri = absolute(Uri.parse(location if "://" in location else f"precomputed://{location}"))
         if uri.scheme != "precomputed":
@@ -73,6 +79,7 @@ class KeptAnnotations:
             raise InvalidInput(
                 f"{uri} has over {MOST_ANNOTATIONS:,} annotations, more than the viewer edits; choose another folder"
             )
+        _require_writable(uri)
         return kept
 
     def read(self) -> list[Entry]:
@@ -182,6 +189,20 @@ def _id(entry: Entry) -> int:
     if name.isascii() and name.isdigit() and int(name) < 2**64:
         return int(name)
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
+
+
+def _require_writable(uri: Uri) -> None:
+    """Raise why nothing can be written at an address; what was drawn would be lost later."""
+    folder = storage_at(uri.path)
+    probe = folder / _PROBE
+    try:
+        probe.write_bytes(b"")
+        probe.unlink()
+        folder.remove_if_empty()
+    except VoxomeError as error:
+        raise StoreError(
+            f"annotations cannot be kept in {folder}: {error}; choose a folder that can be written"
+        ) from error
 
 
 def _stored_form(annotations: Annotations, ids: Sequence[int]) -> Annotations:

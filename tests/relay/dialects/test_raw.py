@@ -99,6 +99,14 @@ def test_rights_decide_who_reads_and_writes(client: httpx.Client) -> None:
     assert client.put("/raw/em/raw/cutout", params=query, content=body, headers=as_user("bob")).status_code == 403
 
 
+def test_ends_of_a_box_that_are_left_out_are_those_of_the_level(client: httpx.Client) -> None:
+    whole = client.get("/raw/shared/cutout?box=:,:,:").content
+    spec = client.get("/raw/shared/info").json()
+    box = ",".join(f"{start}:{stop}" for start, stop in zip(spec["start"], spec["stop"], strict=True))
+    assert client.get("/raw/shared/cutout", params={"box": box}).content == whole
+    assert "has 1 range, needs 3" in client.get("/raw/shared/cutout?box=0:5").json()["message"]
+
+
 @pytest.mark.parametrize(
     ("path", "status"),
     [

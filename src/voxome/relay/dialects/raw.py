@@ -7,7 +7,7 @@
 ``PUT /raw/NAME/cutout?box=…``            write a box, as npy, where the source is writable
 ========================================  ==========================================================
 
-A box is written ``Z0:Z1,Y0:Y1,X0:X1``, in the axes and coordinates of the level.
+A box is written ``Z0:Z1,Y0:Y1,X0:X1``, in the axes and coordinates of the level, whose ends may be left out.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class RawDialect:
     def _box(self, request: Request, spec: VolumeSpec) -> Box:
         if "box" not in request.query_params:
             raise InvalidInput("the query has no box; add ?box=Z0:Z1,Y0:Y1,X0:X1")
-        box = Box.parse(request.query_params["box"])
+        box = Box.parse(request.query_params["box"], spec.domain)
         if box.size * spec.dtype.itemsize > self._relay.largest_cutout_bytes:
             raise TooLarge(f"box {box} is over {self._relay.largest_cutout_bytes} bytes; request a smaller one")
         return box

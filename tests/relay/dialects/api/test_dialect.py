@@ -188,6 +188,28 @@ def test_what_cannot_be_answered_is_explained(client: httpx.Client, path: str, s
         assert answer.headers["cache-control"] == "no-store"
 
 
+@pytest.mark.parametrize(
+    ("query", "problem"),
+    [
+        ("/cutout?source=em&box=a", "box: expected text such as 0:64,0:64,0:64; parameters: "),
+        ("/region?source=lab/seg&id=1&box=a", "box: expected text such as 0:64,0:64,0:64; parameters: "),
+        ("/region?source=lab/seg&id=x", "id: expected text such as 720575940602398473; parameters: "),
+        ("/cutout?source=em&box=0:5", "the box '0:5' has 1 range, needs 3: one for each axis, inside 0:"),
+    ],
+)
+def test_a_wrong_parameter_is_answered_with_an_example(client: httpx.Client, query: str, problem: str) -> None:
+    answer = client.get(query)
+    assert answer.status_code == 400
+    assert answer.json()["message"].startswith(problem)
+
+
+def test_ends_of_a_box_that_are_left_out_are_those_of_the_level(client: httpx.Client) -> None:
+    for box in (":,2:,:", "0:,2:30,:40"):
+        assert get(client, "/ids", source="lab/seg", box=box) == get(
+            client, "/ids", source="lab/seg", box="0:20,2:30,0:40"
+        )
+
+
 def test_who_has_no_right_gets_nothing(client: httpx.Client) -> None:
     for path in ("/source?", "/cutout?box=0:1,0:1,0:1&", "/ids?box=0:1,0:1,0:1&", "/region?id=1&", "/mesh?id=1&"):
         assert client.get(f"{path}source=private").status_code == 401

@@ -28,6 +28,7 @@ from functools import partial
 from threading import Event
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -128,8 +129,17 @@ def parse_query(model: type[BaseModel], request: Request) -> BaseModel:
         return model.model_validate(dict(given))
     except ValidationError as error:
         known = ", ".join(model.model_fields) or "none"
-        problems = [f"{'.'.join(map(str, one['loc']))[:80]}: {describe_problem(one)}" for one in error.errors()]
+        problems = [f"{'.'.join(map(str, one['loc']))[:80]}: {_problem(model, one)}" for one in error.errors()]
         raise InvalidInput("; ".join(problems[:10]) + f"; parameters: {known}") from error
+
+
+def _problem(model: type[BaseModel], error: ErrorDetails) -> str:
+    """Return what is wrong with a parameter, with an example in place of a pattern."""
+    name = next(iter(error["loc"]), None)
+    schema = model.model_json_schema().get("properties", {}).get(name, {})
+    examples = [one["examples"][0] for one in (schema, *schema.get("anyOf", ())) if "examples" in one]
+    is_form = error["type"] == "string_pattern_mismatch" and examples
+    return f"expected text such as {examples[0]}" if is_form else describe_problem(error)
 
 
 async def _send(file: FileAnswer, request: Request) -> Response:

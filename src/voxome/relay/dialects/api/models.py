@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 _LAST_ID = 2**64 - 1
 _DIGITS = re.compile(r"[0-9]{1,9}")
-_RANGE = r"-?[0-9]{1,18}:-?[0-9]{1,18}"
+_RANGE = r"(-?[0-9]{1,18})?:(-?[0-9]{1,18})?"
 _NUMBER_NM = r"-?[0-9]{1,18}(\.[0-9]{1,18})?"
 _RANGE_NM = f"{_NUMBER_NM}:{_NUMBER_NM}"
 
@@ -46,7 +46,8 @@ Id = Annotated[
 BoxText = Annotated[
     str,
     Field(
-        pattern=f"^{_RANGE}(,{_RANGE}){{0,7}}$", description="Half-open ranges, in the axes and voxels of the level.",
+        pattern=f"^{_RANGE}(,{_RANGE}){{0,7}}$",
+        description="Half-open ranges, in the axes and voxels of the level, whose ends may be left out.",
         examples=["0:64,0:64,0:64"],
     ),
 ]  # fmt: skip
@@ -112,12 +113,20 @@ class AnnotationsQuery(CollectionQuery):
 
     ids: Annotated[
         str | None,
-        Field(pattern="^[0-9]{1,20}(,[0-9]{1,20}){0,999}$", description="Ids of annotations, separated by commas."),
+        Field(
+            pattern="^[0-9]{1,20}(,[0-9]{1,20}){0,999}$",
+            description="Ids of annotations, separated by commas.",
+            examples=["17,42"],
+        ),
         AfterValidator(_are_ids),
     ] = None
     box_nm: Annotated[
         str | None,
-        Field(pattern=f"^{_RANGE_NM}(,{_RANGE_NM}){{2}}$", description="Half-open ranges along z, y and x in nm."),
+        Field(
+            pattern=f"^{_RANGE_NM}(,{_RANGE_NM}){{2}}$",
+            description="Half-open ranges along z, y and x in nm.",
+            examples=["0:400,0:400,0:400"],
+        ),
     ] = None
     segment: Annotated[Id | None, Field(description="Segment to which they are related.")] = None
     relation: Annotated[

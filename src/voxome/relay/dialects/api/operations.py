@@ -207,8 +207,8 @@ def _level(number: int, spec: VolumeSpec) -> models.Level:
 
 
 def _box(text: str, spec: VolumeSpec) -> Box:
-    box = Box.parse(text)
-    if box.ndim != spec.domain.ndim or box not in spec.domain:
+    box = Box.parse(text, spec.domain)
+    if box not in spec.domain:
         raise InvalidInput(f"box {box} is not inside {spec.domain} ({', '.join(spec.axes)})")
     return box
 

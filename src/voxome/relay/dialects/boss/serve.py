@@ -24,6 +24,7 @@ from voxome.relay.dialects.boss.routes import ROUTES
 from voxome.relay.dialects.boss.state import BossState
 from voxome.relay.http import NOT_KEPT, RETRY, TooLarge, identify, read_body
 from voxome.relay.look_ups import Abandoned, LookUps
+from voxome.relay.no_route import allowed
 from voxome.relay.source_errors import SourceLoop, SourceUnavailable
 from voxome.relay.threads import RequestThreads
 from voxome.relay.writes.journal import TooLargeForJournal
@@ -155,4 +156,5 @@ async def _no_route(request: Request, error: Exception) -> Response:
     else:
         message = f"{request.method} {request.url.path} is not part of the API"
         refused = Refused(Code.INVALID_REQUEST, message, status)
-    return JSONResponse(refused.to_json(), refused.status)
+    headers = allowed(request, request.app.routes) if refused.status == 405 else {}
+    return JSONResponse(refused.to_json(), refused.status, NOT_KEPT | headers)
