@@ -103,6 +103,11 @@ class PermittedSources:
         self._require_read(name)
         return self._sources.use(name, protocol, action)
 
+    def remember(self, name: str, key: str, find: Callable[[], T]) -> T:
+        """Return what `find` finds out about a source; while its store is away, what it has found before."""
+        self.rights(name)
+        return self._sources.remember(name, key, find)
+
     def current_version(self, name: str) -> str | None:
         """Return the name of the version now of a source that is edited; None if it is no such source."""
         self.rights(name)

@@ -11,7 +11,7 @@ from contextlib import suppress
 from contextvars import copy_context
 from threading import Lock, Thread
 
-from voxome.contracts.source import Version
+from voxome.contracts.source import Version, VolumeSource
 from voxome.errors import NotFound, StoreError, VoxomeError
 from voxome.relay.cache.array import CachedArray
 from voxome.relay.cache.counters import SourceCounters
@@ -20,6 +20,7 @@ from voxome.relay.caching import Caching
 from voxome.relay.origin import Origin
 from voxome.relay.source_entry import ReadableSource
 from voxome.relay.source_handles import OpenedSource, SourceHandles
+from voxome.relay.source_memory import SourceMemory
 
 _RETRY_S = 1.0
 """Time after a check that failed, or that a failed read has caused, until the next."""
@@ -45,6 +46,8 @@ class SourceChecks:
         Counters of checks that fail.
     handles : SourceHandles
         Handles of the source, replaced by those that a check has opened.
+    memory : SourceMemory
+        What is known of the source while it cannot be opened.
     examine : function
         Opens the source and returns it with its version.
     """
@@ -56,11 +59,12 @@ class SourceChecks:
         states: SourceStates,
         counters: SourceCounters,
         handles: SourceHandles,
+        memory: SourceMemory,
         examine: Callable[[], tuple[ReadableSource, Version]],
     ) -> None:
         self.caching = caching
         self._origin, self._states, self._counters, self._handles = origin, states, counters, handles
-        self._examine = examine
+        self._memory, self._examine = memory, examine
         self._checking, self._starting = Lock(), Lock()
         self._next_check = 0.0
         self._failure: tuple[float, Exception] | None = None
@@ -75,7 +79,7 @@ class SourceChecks:
             If it cannot be opened, or cannot be checked for longer than `Caching.stale_s`.
         """
         state = self._known()
-        if self._handles.current is None or state is None or self._is_due(state):
+        if self._handles.current is None or state is None or self._needs_check(state):
             with self._origin.waiting():
                 return self._checked(state)
         return state
@@ -119,7 +123,7 @@ class SourceChecks:
 
     def _checked(self, state: SourceState | None) -> SourceState:
         """Check the source, once for all who wait; with something to serve, none waits for long."""
-        if state is None or self._handles.current is None:
+        if state is None or (self._handles.current is None and not self._recall(state)):
             self._check_first()
         else:
             begun, check = self._background_check()
@@ -152,12 +156,41 @@ class SourceChecks:
         try:
             with self._checking:
                 current = self._known()
-                if current is None or self._is_due(current):
+                if current is None or self._needs_check(current):
                     self._check(current)
         except BaseException as error:
             ended.set_exception(error)
         else:
             ended.set_result(None)
+
+    def _recall(self, state: SourceState) -> bool:
+        """Use what is known of the source until it is open; return whether that is enough."""
+        if self._is_too_old(state):
+            return False
+        opened = self._memory.recall(state.incarnation, lambda number: self._open_level(state.incarnation, number))
+        if opened is None:
+            return False
+        with self._handles.sending() as opened.hops:
+            self._handles.replace(opened)
+        return True
+
+    def _open_level(self, incarnation: str, number: int) -> VolumeSource:
+        """Return a level of a source that was only remembered, once its store can be opened."""
+        for _ in range(2):  # a check that is under way may be that of requests which come through other relays
+            self._background_check()[1].result()
+            opened = self._handles.current
+            if opened is not None and not opened.is_remembered:
+                level = opened.level(number) if opened.incarnation == incarnation else None
+                if not isinstance(level, VolumeSource):
+                    raise StoreError("the source was replaced while its store was away; repeat the request")
+                return level
+        raise StoreError("the source could not be opened since this relay has started")
+
+    def _needs_check(self, state: SourceState) -> bool:
+        """Return whether the source is to be checked, or opened if it is only remembered."""
+        opened = self._handles.current
+        is_open = opened is None or not opened.is_remembered
+        return self._is_due(state) or (not is_open and time.monotonic() >= self._next_check)
 
     def _is_due(self, state: SourceState) -> bool:
         now = time.monotonic()
@@ -194,7 +227,9 @@ class SourceChecks:
             self._put(state.confirmed())
         elif self._is_due(state):
             self._put(state.expired())
-        self._handles.replace(OpenedSource(state.incarnation, source, hops=way))  # with the levels it has now
+        opened = OpenedSource(state.incarnation, source, hops=way)  # with the levels that the store has now
+        self._handles.replace(opened)
+        self._memory.learn(opened)
 
     def _put(self, state: SourceState) -> None:
         self._states.put(self._origin.identity, state)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,7 @@ from voxome.relay.cache.status import record
 from voxome.relay.kept_files import KeptFiles
 from voxome.relay.memory import chunk_bytes
 from voxome.relay.source_entry import ReadableSource
-from voxome.relay.source_errors import hold_memory, open_errors, store_errors
+from voxome.relay.source_errors import SourceUnavailable, hold_memory, open_errors, store_errors
 from voxome.relay.source_reads import SourceReader, use_ability
 from voxome.relay.source_table import SourceTable
 from voxome.relay.source_writes import SourceWriter
@@ -37,6 +38,7 @@ from voxome.relay.writes.replay import Replay
 from voxome.relay.writes.write_back import WriteBack
 
 T = TypeVar("T")
+J = TypeVar("J")
 
 
 class Sources(SourceTable):
@@ -275,6 +277,40 @@ class Sources(SourceTable):
         """
         note(source=name)
         return use_ability(name, self.find(name), protocol, action)
+
+    def remember(self, name: str, key: str, find: Callable[[], J]) -> J:
+        """Return what `find` finds out about a source; while its store is away, what it has found before.
+
+        Parameters
+        ----------
+        name : str
+            Name of the source.
+        key : str
+            What it finds out.
+        find : function
+            Asks the store, and returns values of JSON.
+
+        Raises
+        ------
+        SourceUnavailable
+            If the store fails, and it has never found anything.
+        """
+        entry = self.find(name)
+        if not isinstance(entry, Upstream):
+            return find()
+        with open_errors(name):
+            known, is_away = entry.recall(key)
+        if known is not None and is_away:
+            return cast("J", json.loads(known))
+        try:
+            found = find()
+        except SourceUnavailable:
+            if known is None:
+                raise
+            return cast("J", json.loads(known))
+        with open_errors(name):
+            entry.remember(key, json.dumps(found))
+        return found
 
     def current_version(self, name: str) -> str | None:
         """Return the name of the version now of a source whose voxels change by edits; None if it is no such source.

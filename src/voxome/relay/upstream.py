@@ -28,6 +28,7 @@ from voxome.relay.rights import Rights
 from voxome.relay.source_checks import SourceChecks
 from voxome.relay.source_entry import Guard, ReadableSource, SourceStatus
 from voxome.relay.source_handles import OpenedSource, SourceHandles
+from voxome.relay.source_memory import SourceMemory
 from voxome.relay.virtual.variants import Setting
 
 _GROWTH = 2
@@ -85,7 +86,8 @@ class Upstream:
         self.rights, self.caching, self.counters, self.guard = rights, caching, counters, guard
         self.write_back, self.is_input, self._pool = write_back, False, pool
         self._handles = SourceHandles()
-        self._checks = SourceChecks(self.origin, caching, states, counters, self._handles, self._examine)
+        self._memory = SourceMemory(self.origin, states.metadata)
+        self._checks = SourceChecks(self.origin, caching, states, counters, self._handles, self._memory, self._examine)
 
     @property
     def identity(self) -> str:
@@ -204,6 +206,16 @@ class Upstream:
         """Find out whether the source was replaced, once a second at most; return whether it was."""
         return self._checks.check_now()
 
+    def remember(self, key: str, value: str) -> None:
+        """Keep a text about the source for as long as it is not replaced."""
+        opened, _ = self._current()
+        self._memory.keep(opened, key, value)
+
+    def recall(self, key: str) -> tuple[str | None, bool]:
+        """Return a text about the source as it is, None if none is kept, and whether it could not be opened yet."""
+        opened, _ = self._current()
+        return self._memory.get(opened.incarnation, key), opened.is_remembered
+
     def settings(self) -> tuple[Setting, ...]:
         """Return no parameters: clients change those of virtual layers only."""
         return ()
@@ -252,7 +264,9 @@ class Upstream:
         if number == 0 or number in opened.levels:
             return opened.level(number)
         with self.waiting():
-            return opened.level(number)
+            source = opened.level(number)
+        self._memory.keep_level(opened, number, source)
+        return source
 
     def _open(self) -> ReadableSource:
         return self.origin.open(writable=bool(self.rights.writers))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from voxome.relay.cache.database import Database
 
-_VERSION = 1
+_VERSION = 2
 _USES = 256
 """Uses of entries that are collected in memory before they are recorded."""
 _EVICTED_AT_ONCE = 64
@@ -23,6 +23,9 @@ CREATE TABLE unfinished (file TEXT PRIMARY KEY, bytes INTEGER NOT NULL, process 
 CREATE TABLE states (
     source TEXT PRIMARY KEY, incarnation TEXT NOT NULL, token TEXT NOT NULL, epoch INTEGER NOT NULL,
     checked REAL NOT NULL, checked_wall REAL NOT NULL, boot TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE metadata (
+    source TEXT NOT NULL, key TEXT NOT NULL, incarnation TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (source, key)
 ) WITHOUT ROWID;
 CREATE TABLE total (bytes INTEGER NOT NULL);
 INSERT INTO total VALUES (0);

@@ -12,6 +12,7 @@ from threading import Lock
 
 from voxome.relay.cache.generations import Generations
 from voxome.relay.cache.index import DiskIndex
+from voxome.relay.cache.metadata import SourceMetadata
 
 _MOST_KEPT = 10_000
 """States in the index, beyond which those that were not checked for the longest time are forgotten."""
@@ -62,10 +63,16 @@ class SourceStates:
         By which processes that share the index see a change at once.
     index : DiskIndex, optional
         Where states outlive the process.
+
+    Attributes
+    ----------
+    metadata : SourceMetadata
+        Metadata of sources, in the same index.
     """
 
     def __init__(self, generations: Generations, index: DiskIndex | None = None) -> None:
         self._generations, self._index = generations, index
+        self.metadata = SourceMetadata(index)
         self._known: dict[str, tuple[int, SourceState]] = {}
         self._lock = Lock()
 
@@ -118,7 +125,8 @@ def _store(index: DiskIndex, source: str, state: SourceState) -> None:
     with index.transaction() as connection:
         connection.execute("INSERT OR REPLACE INTO states VALUES (?, ?, ?, ?, ?, ?, ?)", row)
         oldest = "SELECT source FROM states ORDER BY checked_wall DESC LIMIT -1 OFFSET ?"
-        connection.execute(f"DELETE FROM states WHERE source IN ({oldest})", (_MOST_KEPT,))
+        if connection.execute(f"DELETE FROM states WHERE source IN ({oldest})", (_MOST_KEPT,)).rowcount:
+            connection.execute("DELETE FROM metadata WHERE source NOT IN (SELECT source FROM states)")
 
 
 def _boot() -> str:

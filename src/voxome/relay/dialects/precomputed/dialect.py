@@ -107,12 +107,16 @@ class PrecomputedDialect(VolumeFilesDialect):
 
     def attributes(self, sources: PermittedSources, name: str) -> Mapping[str, Any]:
         """Return the folders that a source has beside its voxels."""
-        has = {
-            _MESH: sources.use(name, MeshSource, lambda source: True),
-            _SKELETONS: sources.use(name, SkeletonSource, lambda source: True),
-            _PROPERTIES: _properties(sources, name) is not None,
-        }
-        return {folder: folder for folder, exists in has.items() if exists}
+
+        def find() -> Mapping[str, Any]:
+            has = {
+                _MESH: sources.use(name, MeshSource, lambda source: True),
+                _SKELETONS: sources.use(name, SkeletonSource, lambda source: True),
+                _PROPERTIES: _properties(sources, name) is not None,
+            }
+            return {folder: folder for folder, exists in has.items() if exists}
+
+        return sources.remember(name, f"{_SCHEME}/folders", find)
 
     def file(self, sources: PermittedSources, name: str, path: str) -> FileAnswer | ChunkAnswer | None:
         """Return a file of the volume, or of a folder beside its voxels; None if it has none."""
