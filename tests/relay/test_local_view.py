@@ -52,6 +52,37 @@ def test_a_view_serves_what_it_shows(image: NDArray[Any], tmp_path: Path) -> Non
     assert not list(Path("/tmp").glob("voxome-view-*/p"))
 
 
+def test_what_has_no_voxel_size_gets_one_or_a_warning(
+    image: NDArray[Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    np.save(tmp_path / "file.npy", image)
+    with voxome.view(image, tmp_path / "file.npy", names=["array", "file"]):
+        assert [one.message.partition(",")[0] for one in caplog.records] == [
+            "array has no voxel size", "file has no voxel size",
+        ]  # fmt: skip
+    caplog.clear()
+    labels = (image == 200).astype(np.uint64)
+    with voxome.view(labels, tmp_path / "file.npy", names=["cells", "file"], voxel_size_nm=(40, 4, 8)) as shown:
+        layers = voxome.open_link(shown.url)
+        for name in layers:
+            assert layers[name].voxel_size_nm == (40, 4, 8)
+        np.testing.assert_array_equal(layers["file"][3], image[3])
+        assert layers["cells"].mesh(1, service="own").vertices_nm.min(axis=0).tolist() == [0, 120, 320]
+    assert not caplog.records
+
+
+def test_a_link_that_somebody_shares_is_opened(image: NDArray[Any], tmp_path: Path) -> None:
+    with voxome.view(write(tmp_path / "em.zarr", image)) as shown:
+        state = voxome.open_link(shown.url).state
+        base = shown.url.removesuffix("view")
+        id = httpx.post(f"{shown.url}/states", params={"base": base}, json=state).json()["id"]
+        layers = voxome.open_link(f"{shown.url}/v/relay/?s={id}")
+        assert layers.state == state
+        np.testing.assert_array_equal(layers["em"][3], image[3])
+        with pytest.raises(NotFound, match="no state of Neuroglancer"):
+            voxome.open_link(f"{shown.url}/v/relay/?s=0")
+
+
 def test_what_cannot_be_shown_is_refused(image: NDArray[Any], tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="nothing to show"):
         voxome.view()
@@ -59,6 +90,9 @@ def test_what_cannot_be_shown_is_refused(image: NDArray[Any], tmp_path: Path) ->
         voxome.view(image, image, names=["em", "em"])
     with pytest.raises(InvalidInput, match="em cannot be proofread; name a layer proofread://STORE"):
         voxome.view(image, names=["em"], proofread=True)
+    sized = write(tmp_path / "em.zarr", image)
+    with pytest.raises(InvalidInput, match="all volumes have a voxel size; leave out voxel_size_nm"):
+        voxome.view(sized, voxel_size_nm=(8, 8, 8))
     with pytest.raises(InvalidInput, match="1 names of 2 targets"):
         voxome.view(image, image, names=["em"])
     with pytest.raises(NotFound):

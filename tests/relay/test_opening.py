@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
-from voxome.errors import InvalidInput, NotFound
+from voxome.errors import InvalidInput, NotFound, VoxomeError
 from voxome.relay.config import parse_config
 from voxome.relay.opening import prepared
 
@@ -34,4 +37,25 @@ def test_what_is_cached_is_for_the_owner_of_the_relay_only(tmp_path: Path) -> No
 def test_what_does_not_exist_keeps_a_relay_from_starting_and_is_named(tmp_path: Path, table: str) -> None:
     config = parse_config({table: {"y": {"uri": str(tmp_path / "none")}}}, "test")
     with pytest.raises(NotFound, match=rf"^{table}\.y: .*none"), prepared(config):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ({"source": "em", "inputs": {"histogram": "{folder}/none"}}, "input histogram: .*none does not exist"),
+        ({"source": "em", "inputs": {"histogram": "{folder}/empty"}}, "input histogram: .*empty is not a readable"),
+        ({"uri": "{folder}/none", "inputs": {"histogram": "em"}}, "input raw: .*none does not exist"),
+        ({"source": "none"}, "no source none is configured"),
+        ({"source": "em", "tool": "em.netwrk"}, "Unknown tool 'em.netwrk'"),
+    ],
+)
+def test_what_a_virtual_layer_lacks_is_named_with_the_layer_and_the_input(
+    tmp_path: Path, given: dict[str, Any], problem: str
+) -> None:
+    (tmp_path / "empty").touch()
+    np.save(tmp_path / "em.npy", np.zeros((8, 8, 8), np.uint8))
+    text = json.dumps({"tool": "em.network", "output": "membranes", **given}).replace("{folder}", str(tmp_path))
+    config = parse_config({"sources": {"em": {"uri": str(tmp_path / "em.npy")}, "lab/m": json.loads(text)}}, "test")
+    with pytest.raises(VoxomeError, match=f"^the virtual layer lab/m: {problem}"), prepared(config):
         pass

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voxome.errors import InvalidInput, NotFound
-from voxome.viewer.state_text import build_link, parse_state, read_state
+from voxome.viewer.state_text import build_link, parse_state, read_state, relay_state
 
 STATE = {"layers": [{"name": "a_b, 'c' \"d\"", "source": "precomputed://gs://x/y_z"}], "showAxisLines": False}
 VALUES: st.SearchStrategy[Any] = st.recursive(
@@ -32,6 +32,20 @@ def test_a_stored_state_is_read(tmp_path: Path) -> None:
     assert read_state(f"{tmp_path}/state.json") == STATE
     assert read_state(f"https://host/#!file://{tmp_path}/state.json") == STATE
     assert read_state(f"https://host/?json_url=file://{tmp_path}/state.json") == STATE
+
+
+@pytest.mark.parametrize(
+    ("link", "state"),
+    [
+        ("https://h/view", "https://h/view/state?base=https%3A%2F%2Fh%2F"),
+        ("http://h:1/a/proxy/2/view/?layer=x/y&layer=z", "http://h:1/a/proxy/2/view/state?base=http%3A%2F%2Fh%3A1%2Fa%2Fproxy%2F2%2F&layer=x%2Fy&layer=z"),
+        ("https://h/view/v/relay/?s=1f", "https://h/view/states/1f?base=https%3A%2F%2Fh%2F"),
+        ("https://h/p/view/v/relay", "https://h/p/view/state?base=https%3A%2F%2Fh%2Fp%2F"),
+        ("https://h/view.json", None), ("https://h/a/preview", None), ("/data/view", None), ("s3://b/view", None),
+    ],
+)  # fmt: skip
+def test_pages_of_a_relay_have_their_states(link: str, state: str | None) -> None:
+    assert relay_state(link) == state
 
 
 @pytest.mark.parametrize("link", ["https://host/", "https://host/#!{", "em.zarr", "{'a':", "[1]"])

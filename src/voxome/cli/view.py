@@ -11,7 +11,7 @@ import typer
 
 from voxome.cli.complete import uris
 from voxome.cli.console import Json, show_json
-from voxome.cli.values import parse_whole
+from voxome.cli.values import parse_lengths_nm, parse_whole
 
 
 def view(
@@ -28,6 +28,12 @@ def view(
     proofread: Annotated[
         bool, typer.Option("--proofread", help="Edit the segments of proofread://STORE in the viewer.")
     ] = False,
+    voxel_size: Annotated[
+        Any | None,
+        typer.Option(
+            "--voxel-size", parser=parse_lengths_nm, metavar="Z,Y,X", help="Voxel size in nm of volumes that have none."
+        ),
+    ] = None,
     port: Annotated[
         Any, typer.Option(parser=parse_whole, metavar="N", help="Port of the page; by default any free one.")
     ] = 0,
@@ -40,7 +46,8 @@ def view(
 
     named = [_split(text) for text in targets]
     names = [name or layer_name(uri) for name, uri in named]
-    with show(*(uri for _, uri in named), names=names, annotate=annotate, proofread=proofread, port=port) as shown:
+    options = {"annotate": annotate, "proofread": proofread, "voxel_size_nm": voxel_size, "port": port}
+    with show(*(uri for _, uri in named), names=names, **options) as shown:
         if json:
             show_json({"url": shown.url})
             sys.stdout.flush()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
@@ -16,6 +17,7 @@ from starlette.types import ASGIApp
 
 from voxome.calls import explain_calls
 from voxome.contracts.abilities import SupportsPinnedVersions, ability
+from voxome.contracts.arguments import require_lengths
 from voxome.contracts.shapes import Annotations
 from voxome.contracts.stored_files import SupportsStoredFiles
 from voxome.contracts.uri import Location, location_text
@@ -42,8 +44,10 @@ from voxome.services.annotations.create import create_annotations
 from voxome.viewer.contents import Content, contents_of
 from voxome.viewer.kept_annotations import KeptAnnotations
 from voxome.viewer.meshed import with_meshes
+from voxome.viewer.sized import Sized
 from voxome.viewer.states import Extent, Layer, build_state
 
+_LOG = logging.getLogger(__name__)
 _EDITABLE = Rights(writers=frozenset({PUBLIC}))
 _DRAWN = "annotations"
 """Layer of the annotations that are drawn in the viewer."""
@@ -88,6 +92,7 @@ def view(
     names: Sequence[str] = (),
     annotate: Location | None = None,
     proofread: bool = False,
+    voxel_size_nm: Sequence[float] | None = None,
     port: int = 0,
     hosts: Sequence[str] = (),
 ) -> LocalView:
@@ -107,6 +112,9 @@ def view(
         machine: as precomputed collections ``point``, ``line``, ``box`` and ``ellipsoid``.
     proofread : bool
         Whether segments of ``proofread://STORE`` are edited on the page, by anybody who reaches it on this machine.
+    voxel_size_nm : (z, y, x), optional
+        Voxel size of arrays, and of volumes that have none, which are then shown in their finest level; by default
+        they are shown with voxels of 1 nm, and a warning says so.
     port : int
         Port of the page; any free one if 0.
     hosts : sequence of str
@@ -121,7 +129,8 @@ def view(
     Raises
     ------
     InvalidInput
-        If there is nothing to show, two layers have the same name, or no layer can be proofread that should be.
+        If there is nothing to show, two layers have the same name, no layer can be proofread that should be, or a
+        voxel size is given and all volumes have one.
     StoreError
         If nothing can be written in `annotate`.
     NotFound, UnsupportedFormat
@@ -135,7 +144,7 @@ def view(
     ...     print(shown.url)
     """
     require("view", "neuroglancer", "starlette", "uvicorn")
-    contents = _contents(targets, names, annotate=annotate is not None)
+    contents = _with_sizes(_contents(targets, names, annotate=annotate is not None), voxel_size_nm)
     if proofread and not any(_is_edited(one) for one in contents):
         raise InvalidInput(
             f"no segments can be edited here: {', '.join(one.name for one in contents)} "
@@ -193,6 +202,27 @@ def _contents(
             raise InvalidInput(f"two layers would be called {one.name}; choose other names")
         seen.add(one.name)
     return contents
+
+
+def _with_sizes(contents: Sequence[Content], voxel_size_nm: Sequence[float] | None) -> list[Content]:
+    """Give a voxel size to volumes that have none, or warn that they have none."""
+    size = None if voxel_size_nm is None else require_lengths("voxel_size_nm", voxel_size_nm)
+    without = [one.name for one in contents if isinstance(one.resource, Volume) and one.resource.voxel_size_nm is None]
+    if size is None:
+        for name in without:
+            _LOG.warning(
+                "%s has no voxel size, and is shown with voxels of 1 nm; give voxel_size_nm=(z, y, x) (--voxel-size)",
+                name,
+            )
+        return list(contents)
+    if not without:
+        raise InvalidInput("all volumes have a voxel size; leave out voxel_size_nm (--voxel-size)")
+    return [
+        replace(one, resource=Volume(Sized(one.resource.source, size), one.resource.reveal_uri()))
+        if one.name in without and isinstance(one.resource, Volume)
+        else one
+        for one in contents
+    ]
 
 
 def _is_edited(content: Content) -> bool:

@@ -20,7 +20,7 @@ from voxome.relay.source_versions import SourceVersions
 from voxome.relay.stores.store import Store
 from voxome.relay.stores.volumes import StoreVolumes
 from voxome.relay.upstream import Upstream
-from voxome.relay.virtual.recipe import Recipe, check_recipe
+from voxome.relay.virtual.recipe import Recipe, check_recipe, naming_input
 from voxome.relay.virtual.slots import ComputeSlots
 from voxome.relay.virtual.upstream import VirtualUpstream
 from voxome.relay.writes.write_back import WriteBack
@@ -139,7 +139,10 @@ class SourceTable:
         if rights is not None and rights.writers:
             raise InvalidInput(f"the virtual layer {name} cannot be written; leave out its writers")
         checked = check_recipe(name, recipe)
-        inputs = {one: self._input(address) for one, address in checked.volumes.items()}
+        inputs = {}
+        for one, address in checked.volumes.items():
+            with naming_input(name, one):
+                inputs[one] = self._input(address)
         allowed = shared_rights(name, self._rights_over(inputs)) if rights is None else rights
         self._layers[name] = VirtualUpstream(
             name, checked, inputs, self._reader.read, allowed, caching, counters or SourceCounters(), self._slots

@@ -155,7 +155,8 @@ def open_link(link: str | Mapping[str, Any]) -> Layers:
     ----------
     link : str or mapping
         ``https://HOST/#!{…}`` of any version of Neuroglancer, a link to a stored state (``#!gs://…``, ``?json_url=…``),
-        the address of a JSON file, or the JSON state itself.
+        the page of a relay (``https://HOST/view``) or a view that is shared there, the address of a JSON file, or the
+        JSON state itself.
 
     Returns
     -------

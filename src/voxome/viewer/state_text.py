@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import parse_qs, quote, unquote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit
 
 import httpx
 
@@ -15,6 +16,7 @@ from voxome.redaction import redact
 from voxome.storage.find import storage_at
 
 State = dict[str, Any]
+_RELAY_PAGE = re.compile(r"(https?://[^?#]*/)view(?:/|/v/[^/?#]+/?)?")
 
 _LARGEST_BYTES = 64 * 2**20
 _TIMEOUT_S = 30.0
@@ -26,8 +28,9 @@ def read_state(link: str | Mapping[str, Any]) -> State:
     Parameters
     ----------
     link : str or mapping
-        A link with the state after ``#!``, or with the address of the state there or in ``json_url=``; the address of a
-        JSON file; or the state itself, as text or mapping.
+        A link with the state after ``#!``, or with the address of the state there or in ``json_url=``; the address of
+        the viewer of a relay, or of a view that is shared there; the address of a JSON file; or the state itself, as
+        text or mapping.
 
     Raises
     ------
@@ -46,8 +49,28 @@ def read_state(link: str | Mapping[str, Any]) -> State:
     if parts.fragment.startswith("!"):
         text = unquote(parts.fragment[1:])
         return parse_state(text) if text.lstrip().startswith("{") else _fetch(text)
+    if (page := relay_state(link)) is not None:
+        return _fetch(page)
     stored = parse_qs(parts.query).get("json_url")
     return _fetch(stored[0] if stored else link)
+
+
+def relay_state(link: str) -> str | None:
+    """Return the address of the state that the viewer of a relay begins with; None if it is no address of one.
+
+    Examples
+    --------
+    >>> relay_state("https://host/view/v/relay/?s=1f")
+    'https://host/view/states/1f?base=https%3A%2F%2Fhost%2F'
+    """
+    parts = urlsplit(link)
+    matched = _RELAY_PAGE.fullmatch(f"{parts.scheme}://{parts.netloc}{parts.path}")
+    if matched is None:
+        return None
+    base, query = matched[1], parse_qs(parts.query)
+    if shared := query.get("s"):
+        return f"{base}view/states/{quote(shared[0], safe='')}?{urlencode({'base': base})}"
+    return f"{base}view/state?{urlencode({'base': base, 'layer': query.get('layer', [])}, doseq=True)}"
 
 
 def parse_state(text: str) -> State:

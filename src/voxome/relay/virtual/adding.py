@@ -50,7 +50,8 @@ def _in_order(config: RelayConfig) -> Iterator[str]:
     for name, one in names.items():
         if one.source is not None and one.source not in names:
             raise InvalidInput(
-                f"{name}: no source {one.source} is configured; give the name of one, or uri in place of source"
+                f"the virtual layer {name}: no source {one.source} is configured; give the name of one, or uri in "
+                "place of source"
             )
     try:
         yield from TopologicalSorter(needs).static_order()

@@ -23,7 +23,7 @@ from voxome.geometry import BlockGrid, Box
 from voxome.kinds.image import Image, ImageReader, ImageWriter
 from voxome.relay.cache.array import CachedArray
 from voxome.relay.lazy import lazy
-from voxome.relay.virtual.recipe import CheckedRecipe
+from voxome.relay.virtual.recipe import CheckedRecipe, naming_input
 from voxome.relay.virtual.slots import ComputeSlots
 from voxome.resources.view_options import apply_view
 from voxome.workflow.frames import frame_of_volumes
@@ -265,11 +265,11 @@ def plan_level(
         sources[one] = ImageReader(apply_view(volume, view, volume.name) if view else volume)
     specs = {one: reader.source.spec for one, reader in sources.items()}
     parameters = tool.bind({**(tool.defaults(specs) if tool.defaults else {}), **recipe.parameters})
-    problems = [
-        f"{one} ({handle.uri}) {problem}"
-        for one, handle in [*handles.items(), *others.items()]
-        for problem in tool.inputs[one].kind.problems(handle, specs.get(one))
-    ]
+    problems = []
+    for one, handle in [*handles.items(), *others.items()]:
+        with naming_input(name, one):
+            found = tool.inputs[one].kind.problems(handle, specs.get(one))
+            problems += [f"{one} ({handle.uri}) {problem}" for problem in found]
     if not problems and tool.check is not None:
         problems = list(tool.check(specs, parameters))
     if problems:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from voxome.contracts.parameter import Parameter
 from voxome.contracts.tool import Tool, ToolSpec
-from voxome.errors import PlanError, UnknownName
+from voxome.errors import PlanError, UnknownName, VoxomeError
 from voxome.kinds import Image
 from voxome.registry import TOOLS, load, load_all
 
@@ -80,6 +81,16 @@ class CheckedRecipe:
         return {name: self.inputs[name] for name in kinds if name in self.inputs and kinds[name].kind.is_volume}
 
 
+@contextmanager
+def naming_input(layer: str, name: str) -> Iterator[None]:
+    """Put a layer and the name of an input before the message of what is wrong with it."""
+    try:
+        yield
+    except VoxomeError as error:
+        error.args = (f"the virtual layer {layer}: input {name}: {error}",)
+        raise
+
+
 def check_recipe(name: str, recipe: Recipe) -> CheckedRecipe:
     """Return a recipe with all names resolved.
 
@@ -97,7 +108,10 @@ def check_recipe(name: str, recipe: Recipe) -> CheckedRecipe:
     PlanError
         With all reasons why it cannot be served chunk by chunk.
     """
-    tool: Tool = load(TOOLS, recipe.tool)
+    try:
+        tool: Tool = load(TOOLS, recipe.tool)
+    except UnknownName as error:
+        raise UnknownName(f"the virtual layer {name}: {error}") from error
     spec = tool.spec
     problems = list(_tool_problems(spec))
     if not problems:

@@ -28,7 +28,7 @@ from voxome.relay.rights import Rights
 from voxome.relay.source_entry import ReadableSource, SourceEntry, SourceStatus
 from voxome.relay.threads import waiting
 from voxome.relay.virtual.planned import InputLevel, PlannedLevel, plan_level
-from voxome.relay.virtual.recipe import CheckedRecipe
+from voxome.relay.virtual.recipe import CheckedRecipe, naming_input
 from voxome.relay.virtual.slots import ComputeSlots
 from voxome.relay.virtual.variants import Setting, parse_changes
 from voxome.workflow.inputs import bind_external
@@ -306,7 +306,10 @@ class VirtualUpstream:
         if self._others is None or now - self._others[0] >= self.caching.ttl_s:
             recipe = self.recipe
             addresses = {name: one for name, one in recipe.inputs.items() if name not in self.inputs}
-            handles = {name: bind_external(one, recipe.spec.inputs[name])[0] for name, one in addresses.items()}
+            handles = {}
+            for name, one in addresses.items():
+                with naming_input(self.name, name):
+                    handles[name] = bind_external(one, recipe.spec.inputs[name])[0]
             version = recipe.spec.version if recipe.spec.defaults else recipe.spec.compute_version(recipe.parameters)
             self._others = (now, _Others(handles, version))
         return self._others[1]

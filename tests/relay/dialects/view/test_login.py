@@ -121,6 +121,9 @@ def test_a_private_layer_shows_after_a_login_and_its_end_is_an_error(
     page = visit.page
     page.goto(f"{url}/view?layer=secret")
     page.wait_for_selector("#voxome-login", timeout=60_000)
+    assert "Unauthorized" not in page.inner_text("body")
+    page.reload()
+    page.wait_for_selector("#voxome-login", timeout=60_000)
     page.fill("#voxome-login input", "ann-token")
     page.click("#voxome-login button >> text=Log in")
     page.wait_for_selector("text=Log out ann", timeout=60_000)

@@ -1,6 +1,6 @@
 // Logs in and out. When a session has ended, the page says so in place of data, which would be drawn as empty tissue.
 (() => {
-  const { base, firstState, here, view } = window.voxome;
+  const { answered, base, firstState, here, view } = window.voxome;
   const CHECK_MS = 3000;
   let user = "";
 
@@ -88,7 +88,7 @@
     document.body.append(button);
     if (user) setTimeout(watch, CHECK_MS);
     else if (answer.expired) form("Your session has ended. Log in again.", { cover: true, keepState: true });
-    else if ((await fetch(firstState)).status === 401)
+    else if ((await (answered ?? fetch(firstState)))?.status === 401)
       form("What this address shows is not public. Log in with your token.", { cover: false, keepState: false });
   };
 

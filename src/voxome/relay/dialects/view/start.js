@@ -9,8 +9,11 @@
   const shared = query.get("s");
   const path = shared ? `states/${encodeURIComponent(shared)}` : "state";
   const firstState = `${view}${path}?${parameters}`;
-  const isFirst = !shared && !location.hash.startsWith("#!");
-  if (!location.hash.startsWith("#!")) location.hash = `#!${firstState}`;
+
+  // Neuroglancer would show the raw answer of a relay that refuses; so it begins empty, until the state is there.
+  const begins = !/^#!.*(layers|:\/\/)/.test(location.hash);
+  if (begins) location.hash = "#!%7B%7D";
+  const answered = begins ? fetch(firstState).catch(() => null) : undefined;
 
   const show = (text, lasting_ms = 15000) => {
     const note = document.createElement("div");
@@ -21,7 +24,7 @@
     document.body.append(note);
     setTimeout(() => note.remove(), lasting_ms);
   };
-  window.voxome = { base, firstState, here, show, view };
+  window.voxome = { answered, base, firstState, here, show, view };
 
   const share = async () => {
     const controller = AbortSignal.timeout(2000);
@@ -82,17 +85,28 @@
     begin();
   };
 
+  const begin = async () => {
+    const answer = await answered;
+    if (answer?.ok) {
+      location.hash = `#!${firstState}`;
+      tellWhatIsLeftOut(answer.headers.get("X-Voxome-Left-Out"));
+      return;
+    }
+    if (answer?.status === 401) return; // the page asks for a login
+    const reason = answer === null ? "the relay cannot be reached" : (await answer.json().catch(() => ({}))).message;
+    const advice = answer === null || answer.status >= 500 ? " Load the page again later." : "";
+    show(`Nothing is shown: ${reason ?? answer.statusText}.${advice}`, 3600000);
+  };
+
   // A layer that is not there would be taken for one that is empty.
-  const tellWhatIsLeftOut = async () => {
-    const answer = await fetch(firstState);
-    const names = answer.headers.get("X-Voxome-Left-Out");
+  const tellWhatIsLeftOut = (names) => {
     if (!names) return;
     document.body.dataset.voxomeLeftOut = names;
     show(`Not shown, because their stores cannot be reached now: ${names}. Load the page again later.`, 3600000);
   };
 
   addEventListener("load", () => {
-    if (isFirst) tellWhatIsLeftOut();
+    if (begins) begin();
     for (const name of JSON.parse(document.querySelector("meta[name=voxome-edited]").content)) keep(name);
     const button = document.createElement("button");
     button.id = "voxome-share";
