@@ -4,6 +4,7 @@
 # make fuzz-relay   100,000 hostile requests on a relay, and those of Schemathesis
 # make fuzz         100,000 damaged inputs for every decoder and kind of metadata
 # make test-image   build and run the container image of the relay
+# make conformance  the conformance tests of CWL v1.1 and v1.2
 # make oldest, make newest   the fast tests with the lowest versions that pyproject.toml allows, and with the newest releases
 PYTHON ?= python3
 BIN := .venv/bin
@@ -12,7 +13,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 OLDEST_PYTHON ?= python3.11
 NEWEST_PYTHON ?= $(or $(lastword $(shell ls -v $$(pyenv root 2>/dev/null)/versions/3.*/bin/python3 2>/dev/null)),$(PYTHON))
 
-.PHONY: demo check lint fast test fuzz fuzz-relay test-image oldest newest lock-oldest peers cwl clean
+.PHONY: demo check lint fast test fuzz fuzz-relay test-image conformance oldest newest lock-oldest peers cwl clean
 
 TRUTH := demo-output/phantom
 # Servers and programs that tests start, as packages of Debian; tests of what is missing skip, or fail under CI.
@@ -58,6 +59,11 @@ test-image: .venv/dev
 fuzz-relay: .venv/dev .venv/fuzz/ready
 	PYTHONPATH=tests $(BIN)/python -m relay.fuzz.run --requests 100000
 	PYTHONPATH=tests $(BIN)/python -m relay.fuzz.described --examples 500
+
+CONFORMANCE := $(or $(VOXOME_SHARED),../shared)/conformance
+conformance: .venv/em
+	for version in v1.1 v1.2; do \
+	  PYTHONPATH=tests $(BIN)/python -m workflow.conformance $(CONFORMANCE)/cwl-$$version.tar.xz || exit; done
 
 oldest: .venv/oldest/ready
 	HYPOTHESIS_PROFILE=fast .venv/oldest/bin/python -m pytest --quiet --numprocesses 2 --dist loadscope -m "not slow"

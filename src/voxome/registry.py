@@ -98,6 +98,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "gs": "voxome.storage.network:GcsPath",
     },
     "voxome.tasks": {
+        "command": "voxome.workflow.foreign.task:run_command",
         "downsample": "voxome.services.downsample.job:run_job",
         "probe": "voxome.blocks.probe:probe",
         "step": "voxome.blocks.job:run_job",

@@ -94,8 +94,13 @@ def test_json_of_a_phantom_and_its_run_follows_its_schema(volumes: Command) -> N
     jsonschema.validate(volumes("score", "graph", *tables, *labels, "--json").json, SCHEMAS["score graph"])
 
 
+ALWAYS_JSON = {"cwl-runner"}
+"""Verbs that print nothing but JSON; its keys are the outputs of the process."""
+
+
 def test_every_verb_has_json_and_a_schema() -> None:
     verbs = {" ".join(path): verb for path, verb in VERBS.items() if not hasattr(verb, "commands")}
+    verbs = {name: verb for name, verb in verbs.items() if name not in ALWAYS_JSON}
     for name, verb in verbs.items():
         assert any("--json" in option.opts for option in verb.params), name
         tool = name.startswith("tool ")

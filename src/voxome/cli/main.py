@@ -12,6 +12,7 @@ try:
         bench,
         clean,
         convert,
+        cwl_runner,
         datasets,
         describe,
         doctor,
@@ -84,6 +85,7 @@ app.command("doctor")(doctor.doctor)
 app.command("plan")(plan.plan)
 app.command("run")(run.run)
 app.add_typer(tool.app, name="tool")
+app.command("cwl-runner", context_settings={"ignore_unknown_options": True})(cwl_runner.cwl_runner)
 app.command("tools")(tools.tools)
 app.command("describe")(describe.describe)
 app.add_typer(score.app, name="score")

@@ -1,0 +1,102 @@
+"""How cwltool is called: as its command line, with our tools, executor and folders."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import urlsplit
+
+from cwltool import main as cwltool_main
+from cwltool.context import LoadingContext, RuntimeContext
+from cwltool.stdfsaccess import StdFsAccess
+from cwltool.workflow import default_make_tool
+
+from voxome.config.settings import settings
+from voxome.workflow.documents import DocumentFetcher
+from voxome.workflow.foreign.job import ForeignTool
+from voxome.workflow.foreign.results import JobFolders
+
+__all__ = ["call_cwltool"]
+
+
+def call_cwltool(
+    process: str,
+    job: Sequence[str],
+    executor: Any,
+    folders: JobFolders,
+    out: Path,
+    *,
+    quiet: bool,
+    tmpdir_prefix: str | None,
+    stdout: IO[str] | None,
+) -> int:
+    """Run a process with cwltool and an executor of ours; return the exit status.
+
+    Parameters
+    ----------
+    process, job : str, sequence of str
+        As on the command line.
+    executor : ForeignExecutor
+        Runs the jobs.
+    folders : JobFolders
+        Folders of the jobs.
+    out : path
+        Folder for the outputs.
+    quiet, tmpdir_prefix, stdout
+        As of `run_process`.
+    """
+    loading = LoadingContext({"relax_path_checks": True, "construct_tool_object": _make_tool, "do_validate": True})
+    allowed = settings().allow_network or urlsplit(process).scheme in ("http", "https")
+    loading.fetcher_constructor = partial(DocumentFetcher, allow_network=allowed)
+    runtime = RuntimeContext({"use_container": False, "outdir": str(out), "rm_tmpdir": False, "move_outputs": "copy"})
+    runtime.job_folders = folders
+    runtime.tmpdir_prefix = tmpdir_prefix or runtime.tmpdir_prefix
+    runtime.tmp_outdir_prefix = f"{folders.scratch()}/"
+    runtime.make_fs_access = _Files
+    arguments = [*(["--quiet"] if quiet else []), "--disable-color", "--no-container", "--relax-path-checks"]
+    before = os.environ.pop("CWLTOOL_OPTIONS", None)
+    try:
+        return int(
+            cwltool_main.main(
+                [*arguments, process, *job],
+                executor=executor,
+                custom_schema_callback=_keep_schemas,
+                loadingContext=loading,
+                runtimeContext=runtime,
+                stdout=stdout or sys.stdout,
+                logger_handler=logging.NullHandler(),
+            )
+        )
+    finally:
+        if before is not None:
+            os.environ["CWLTOOL_OPTIONS"] = before
+
+
+def _keep_schemas() -> None:
+    """Keep the schemas of CWL that this process has loaded, which cwltool would load again for every call."""
+
+
+def _make_tool(document: Any, context: Any) -> Any:
+    """Make the object of a process: ours of a CommandLineTool, else cwltool's."""
+    if isinstance(document, dict) and document.get("class") == "CommandLineTool":
+        return ForeignTool(document, context)
+    return default_make_tool(document, context)
+
+
+class _Files(StdFsAccess):
+    """Local files, in folders of any name."""
+
+    def glob(self, pattern: str) -> list[str]:
+        """Return the locations that match a pattern below the base folder, whose own name is no pattern."""
+        from glob import escape
+
+        base = self.basedir.removeprefix("file://")
+        head = f"{base}/"
+        if base and (pattern == base or pattern.startswith(head)):
+            pattern = escape(base) + pattern.removeprefix(base)
+        return list(super().glob(pattern))

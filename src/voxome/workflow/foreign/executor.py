@@ -1,0 +1,152 @@
+"""cwltool's walk over a process, with an engine of voxome for its commands."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from cwltool.executors import JobExecutor
+
+from voxome.config.settings import exported
+from voxome.contracts.engine import Engine, Job, JobResult, JobStatus
+from voxome.contracts.records import Event, RecordStore
+from voxome.workflow.foreign.digests import Digests
+from voxome.workflow.foreign.job import ForeignJob
+from voxome.workflow.foreign.key import job_key
+from voxome.workflow.foreign.results import JobFolders
+
+TASK = "command"
+_LOSSES = 5
+_WINDOW = 4
+"""Jobs submitted at a time, for each slot of the engine."""
+_POLL_S = 1.0
+_log = logging.getLogger("cwltool")
+
+
+@dataclass
+class _Running:
+    """A job on the engine."""
+
+    job: ForeignJob
+    key: str
+    context: Any
+    losses: int = 0
+
+
+class ForeignExecutor(JobExecutor):
+    """Runs the commands of a process on an engine, and expressions in this process.
+
+    Parameters
+    ----------
+    engine : Engine
+        Runs commands.
+    folders : JobFolders
+        Has the folders of jobs, and the results of an interrupted run.
+    records : RecordStore
+        Records each job.
+    digests : Digests
+        Knows the contents of files.
+    """
+
+    def __init__(self, engine: Engine, folders: JobFolders, records: RecordStore, digests: Digests) -> None:
+        super().__init__()
+        self._engine, self._folders, self._records, self._digests = engine, folders, records, digests
+        self._running: dict[str, _Running] = {}
+        self._keys: Counter[str] = Counter()
+        self.counts: Counter[str] = Counter()
+
+    def run_jobs(self, process: Any, job_order_object: Any, logger: logging.Logger, runtime_context: Any) -> None:
+        """Run all jobs of a process."""
+        try:
+            for job in process.job(job_order_object, self.output_callback, runtime_context):
+                if isinstance(job, ForeignJob):
+                    self._start(job, runtime_context)
+                elif job is not None:
+                    job.run(runtime_context)
+                elif self._running:
+                    self._wait()
+                else:
+                    logger.error("Workflow cannot make any more progress.")
+                    break
+                while len(self._running) >= _WINDOW * self._engine.slots:
+                    self._wait()
+            while self._running:
+                self._wait()
+        finally:
+            if self._running:
+                self._engine.cancel(list(self._running))
+
+    def _start(self, job: ForeignJob, context: Any) -> None:
+        """Take the result of an earlier run, or submit a job."""
+        key = job_key(job, None, self._digests)
+        found = self._folders.take(key)
+        if found is not None:
+            folder, result = found
+            self._record("job reused", job, key)
+            self._count(key, "reused", result.seconds, result.peak_bytes)
+            job.output_callback(job.restored(result, folder.work), "success")
+            return
+        number = f"{key}/{self._keys[key]}/{len(self._running)}-{time.monotonic_ns()}"
+        running = self._running[number] = _Running(job, key, context)
+        try:
+            self._submit(number, running)
+        except BaseException:
+            del self._running[number]
+            raise
+
+    def _submit(self, number: str, running: _Running) -> None:
+        job = running.job
+        job.stage(running.context)
+        resources = job.resources()
+        if resources.memory_bytes is not None:
+            resources = replace(resources, memory_bytes=resources.memory_bytes << running.losses)
+        _log.info("[job %s] %s", job.name, " ".join(str(word) for word in job.command_line))
+        self._record("job started", job, running.key, attempt=running.losses + 1)
+        self._engine.submit([Job(number, TASK, job.payload(running.context), resources, exported())])
+
+    def _wait(self) -> None:
+        for status in self._engine.wait(_POLL_S):
+            running = self._running.get(status.id)
+            if running is None:
+                continue
+            if status.state == "lost" and running.losses < _LOSSES:
+                running.losses += 1
+                self._record("job lost", running.job, running.key, error=status.error)
+                self._submit(status.id, running)
+                continue
+            del self._running[status.id]
+            self._end(running, status)
+
+    def _end(self, running: _Running, status: JobStatus) -> None:
+        job = running.job
+        if status.state == "done" and status.result is not None:
+            process_status, outputs, reason = job.ended(status.result, running.context)
+        else:
+            process_status, outputs, reason = "permanentFail", job.no_outputs(), status.error
+        if process_status == "success" and status.result is not None:
+            self._commit(running, outputs, status.result)
+        else:
+            _log.warning("[job %s] %s: %s%s", job.name, process_status, reason, job.log_tail())
+            self._record("job failed", job, running.key, status=process_status, error=reason)
+            self.counts["failed"] += 1
+        job.output_callback(outputs, process_status)
+
+    def _commit(self, running: _Running, outputs: Mapping[str, Any], used: JobResult) -> None:
+        job = running.job
+        result = job.result(running.key, outputs, used, self._digests)
+        result.write(job.folder.root)
+        self._count(running.key, "run", used.seconds, used.peak_bytes)
+        self._record("job ended", job, running.key, seconds=used.seconds, files=len(result.files))
+        _log.info("[job %s] completed success", job.name)
+
+    def _count(self, key: str, what: str, seconds: float, peak_bytes: int) -> None:
+        self._records.job_done(key, 0, self._keys[key], seconds, peak_bytes)
+        self._keys[key] += 1
+        self.counts[what] += 1
+
+    def _record(self, kind: str, job: ForeignJob, key: str, **details: Any) -> None:
+        self._records.append([Event(time.time(), kind, job.name[:200], {"key": key, **details})])

@@ -1,0 +1,290 @@
+"""A CommandLineTool with its inputs, as cwltool evaluates it and a task runs it."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import os
+import shutil
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from cwltool.command_line_tool import CommandLineTool
+from cwltool.errors import WorkflowException
+from cwltool.job import CommandLineJob, relink_initialworkdir
+from cwltool.process import shortname, stage_files
+from cwltool.utils import adjustFileObjs, bytes2str_in_dicts
+
+from voxome.contracts.engine import JobResult, Resources
+from voxome.workflow.foreign.digests import walk
+from voxome.workflow.foreign.key import targets
+from voxome.workflow.foreign.results import JobFolder, Result, file_location, files_of, local_path, map_locations
+from voxome.workflow.foreign.task import EXIT_STATUS, TIMED_OUT
+
+_log = logging.getLogger("cwltool")
+WORK, INPUT = "work:", "input:"
+"""Beginnings of locations in a result: in the work folder, and among what was staged."""
+_MIB = 1 << 20
+_LOG_LINES = 20
+
+
+class ForeignTool(CommandLineTool):
+    """A CommandLineTool whose jobs have folders of the run."""
+
+    def make_job_runner(self, runtimeContext: Any) -> Callable[..., ForeignJob]:
+        """Return what makes a job; raise UnsupportedRequirement for a container that is required and not there."""
+        super().make_job_runner(runtimeContext)
+
+        def make(*arguments: Any) -> ForeignJob:
+            return ForeignJob(self, *arguments)
+
+        return make
+
+    def job(self, job_order: Any, output_callbacks: Any, runtimeContext: Any) -> Iterator[Any]:
+        """Yield the job of an input object."""
+        context = runtimeContext.copy()
+        folder: JobFolder = runtimeContext.job_folders.create(runtimeContext.name or shortname(self.tool["id"]))
+        context.outdir, context.tmpdir = str(folder.work), str(folder.temporary)
+        context.stagedir = str(folder.inputs)
+        for job in super().job(job_order, output_callbacks, context):
+            job.folder = folder
+            yield job
+
+
+class ForeignJob(CommandLineJob):
+    """One job: staged by this process, run by a task, its outputs collected by this process.
+
+    Parameters
+    ----------
+    process : ForeignTool
+        The tool.
+    *arguments
+        As cwltool gives them to its jobs.
+    """
+
+    folder: JobFolder
+    pathmapper: Any
+
+    def __init__(self, process: ForeignTool, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.process = process
+        self._unstaged: Any = None
+
+    def run(self, runtimeContext: Any, tmpdir_lock: Any = None) -> None:
+        """Refuse: the executor of voxome runs a job."""
+        raise NotImplementedError("jobs are run by the executor of voxome")
+
+    def memory_limit(self) -> int | None:
+        """Return the memory in bytes that the tool may use, None without a limit."""
+        return self._memory("ramMax")
+
+    def resources(self) -> Resources:
+        """Return what the job reserves."""
+        cores = self.builder.resources["cores"]
+        return Resources(cpus=max(1, int(cores)), memory_bytes=self._memory("ramMin"))
+
+    def _memory(self, field: str) -> int | None:
+        requirement, _ = self.get_requirement("ResourceRequirement")
+        value = None if requirement is None else requirement.get(field)
+        if value is None:
+            return None
+        if isinstance(value, str):
+            value = self.builder.do_eval(value)
+        return int(value * _MIB) if isinstance(value, int | float) else None
+
+    def stage(self, context: Any) -> None:
+        """Make the folders of an attempt, with all inputs."""
+        if self._unstaged is None:
+            self._unstaged = copy.deepcopy(self.pathmapper)
+        self.folder.clear()
+        self.pathmapper = self.builder.pathmapper = copy.deepcopy(self._unstaged)
+        self._setup(context)
+        stage_files(self.pathmapper, ignore_writable=True, symlink=True, secret_store=context.secret_store)
+        if self.generatemapper is not None:
+            secrets = context.secret_store
+            stage_files(self.generatemapper, ignore_writable=self.inplace_update, symlink=True, secret_store=secrets)
+            self._relink()
+
+    def payload(self, context: Any) -> dict[str, Any]:
+        """Return the payload of the task, after `stage`."""
+        command = [str(word) for word in self.command_line]
+        if not command:
+            raise WorkflowException(
+                f"The command of {self.name} is empty; set baseCommand, arguments or an inputBinding"
+            )
+        variables = dict(self.environment)
+        if self.mpi_procs:
+            mpi = context.mpi_config
+            command = [mpi.runner, mpi.nproc_flag, str(self.mpi_procs), *mpi.extra_flags, *command]
+            mpi.pass_through_env_vars(variables)
+            mpi.set_env_vars(variables)
+        if context.secret_store is not None:
+            command, variables = (context.secret_store.retrieve(one) for one in (command, variables))
+        return {
+            "argv": command,
+            "variables": variables,
+            "folder": self.outdir,
+            "stdin": self._stdin(),
+            "stdout": self._stream(self.stdout),
+            "stderr": self._stream(self.stderr),
+            "log": str(self.folder.log),
+            "limit_s": self.timelimit or None,
+        }
+
+    def _stdin(self) -> str | None:
+        if self.stdin is None:
+            return None
+        found = self.pathmapper.reversemap(self.stdin)
+        if found is None:
+            raise WorkflowException(f"stdin of {self.name} is {self.stdin}, which is not one of its files")
+        return str(found[1])
+
+    def _stream(self, name: str | None) -> str | None:
+        if name is None:
+            return None
+        path = Path(self.outdir, name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return str(path)
+
+    def ended(self, result: JobResult, context: Any) -> tuple[str, Mapping[str, Any], str]:
+        """Return status, outputs and the reason of a failure of a command that has ended."""
+        code = result.counts[EXIT_STATUS]
+        if code in self.successCodes or (code == 0 and code not in self._failures()):
+            try:
+                return "success", self._collect(code, context), ""
+            except WorkflowException as error:
+                return "permanentFail", self.no_outputs(), str(error)
+        status = "temporaryFail" if code in self.temporaryFailCodes else "permanentFail"
+        reason = f"exit status {code}" if code >= 0 else f"killed by signal {-code} ({_signal_name(-code)})"
+        if result.counts[TIMED_OUT]:
+            reason = f"ended at its time limit of {self.timelimit} s"
+        self._collected()
+        return status, self.no_outputs(), reason
+
+    def _failures(self) -> set[int]:
+        return {*self.temporaryFailCodes, *self.permanentFailCodes}
+
+    def no_outputs(self) -> dict[str, None]:
+        """Return an output object of nulls."""
+        return {shortname(port["id"]): None for port in self.process.tool["outputs"]}
+
+    def log_tail(self) -> str:
+        """Return the last lines that the command has printed."""
+        try:
+            lines = self.folder.log.read_text(encoding="utf-8", errors="replace").splitlines()
+        except OSError:
+            return ""
+        return "".join(f"\n  {line}" for line in lines[-_LOG_LINES:])
+
+    def _collect(self, code: int, context: Any) -> Mapping[str, Any]:
+        if self.generatemapper is not None:
+            self._relink()
+        outputs: Mapping[str, Any] = bytes2str_in_dicts(self.collect_outputs(self.outdir, code))
+        if not self.inplace_update:
+            self._replace_links(outputs)
+        self._forget_secrets(context)
+        return outputs
+
+    def _collected(self) -> None:
+        """Tell cwltool's record of readers that the job does not need its inputs any more."""
+        manager = self.builder.mutation_manager
+        readers: Mapping[str, Any] = self.collect_outputs.keywords.get("readers") or {}
+        if manager is not None:
+            for one in readers.values():
+                manager.release_reader(self.collect_outputs.keywords["jobname"], one)
+
+    def _relink(self) -> None:
+        relink_initialworkdir(self.generatemapper, self.outdir, self.builder.outdir, inplace_update=self.inplace_update)
+
+    def _forget_secrets(self, context: Any) -> None:
+        """Remove files with secrets that were made for the command."""
+        if self.generatemapper is None or context.secret_store is None:
+            return
+        for _, entry in self.generatemapper.items():
+            if entry.type == "CreateFile" and context.secret_store.has_secret(entry.resolved):
+                Path(entry.target).unlink()
+
+    def _replace_links(self, outputs: Mapping[str, Any]) -> None:
+        """Replace links to inputs in the folders among the outputs by copies; refuse links to anything else."""
+        work = Path(os.path.realpath(self.outdir))
+        allowed = [os.path.realpath(e.resolved) for e in self.pathmapper if not e.resolved.startswith("_:")]
+        allowed.append(os.path.realpath(self.folder.inputs))
+        for folder in _folders(outputs):
+            if not folder.is_relative_to(self.outdir):
+                continue
+            for _, path in list(walk(folder)):
+                if not path.is_symlink():
+                    continue
+                real = Path(os.path.realpath(path))
+                if real.is_relative_to(work):
+                    continue
+                if not any(real.is_relative_to(one) for one in allowed):
+                    raise WorkflowException(
+                        f"The output {path} is a link to {real}, which is neither in the work folder nor an input"
+                    )
+                path.unlink()
+                if real.is_dir():
+                    shutil.copytree(real, path)
+                else:
+                    shutil.copy2(real, path)
+
+    def result(self, key: str, outputs: Mapping[str, Any], used: JobResult, digests: Any) -> Result:
+        """Return what is committed of a job that has ended well."""
+        work = self.folder.work
+        files = {}
+        for path in files_of(outputs, work):
+            files[str(path.relative_to(work))] = (path.stat().st_size, digests.file(path))
+        inputs: dict[str, str] = {}
+        for name, (location, entry) in targets(self).items():
+            inputs.setdefault(location, name)
+            inputs.setdefault(entry.resolved, name)
+            inputs.setdefault(file_location(Path(entry.resolved)), name)
+
+        def pack(location: str) -> str:
+            path = local_path(location)
+            if path is not None and path.is_relative_to(work):
+                return f"{WORK}{path.relative_to(work)}"
+            return f"{INPUT}{inputs[location]}" if location in inputs else location
+
+        return Result(key, self.name, map_locations(outputs, pack), files, used.seconds, used.peak_bytes)
+
+    def restored(self, result: Result, work: Path) -> Mapping[str, Any]:
+        """Return the outputs of a result whose files are in a work folder."""
+        entries = targets(self)
+
+        def unpack(location: str) -> str:
+            if location.startswith(WORK):
+                return file_location(work / location.removeprefix(WORK))
+            if location.startswith(INPUT):
+                found, entry = entries[location.removeprefix(INPUT)]
+                return found if found.startswith("_:") else file_location(Path(entry.resolved))
+            return location
+
+        outputs: Mapping[str, Any] = map_locations(result.outputs, unpack)
+        self._collected()
+        if self.builder.mutation_manager is not None:
+            adjustFileObjs(outputs, self.builder.mutation_manager.set_generation)
+        return outputs
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return "unknown"
+
+
+def _folders(outputs: Any) -> Iterator[Path]:
+    """Yield the folders that an output object names."""
+    if isinstance(outputs, Mapping):
+        if outputs.get("class") == "Directory":
+            path = local_path(outputs.get("location"))
+            if path is not None:
+                yield path
+        for value in outputs.values():
+            yield from _folders(value)
+    elif isinstance(outputs, list):
+        for value in outputs:
+            yield from _folders(value)

@@ -1,0 +1,171 @@
+"""The key of a job: a digest of all that decides its result, the same in every run and folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urldefrag
+
+from voxome.workflow.foreign.digests import Digests
+
+_FORMAT = 1
+_WHERE = frozenset({"location", "path", "dirname", "nameroot", "nameext", "listing", "checksum", "size"})
+"""Fields of a File or Directory that say where it is, or that its content and name determine."""
+
+
+def job_key(job: Any, image: str | None, digests: Digests) -> str:
+    """Return the key of a job.
+
+    It covers the command with its environment, the program, what is staged under which name with which content, the
+    input object, limits, the image, and how outputs are found. Folders of the job are replaced by names: whatever
+    shows them otherwise, such as an expression that counts their letters, gives another key in each run.
+
+    Parameters
+    ----------
+    job : ForeignJob
+        Job that is not staged yet.
+    image : str or None
+        Digest of the image that it runs in; None without.
+    digests : Digests
+        Knows the contents of files.
+
+    Returns
+    -------
+    str
+        32 hexadecimal digits.
+    """
+    content = json.dumps(_content(job, image, digests), sort_keys=True, default=str)
+    return hashlib.sha256(content.encode()).hexdigest()[:32]
+
+
+def targets(job: Any) -> dict[str, tuple[str, Any]]:
+    """Return what is staged for a job, as name without folders of the job → location and entry of the path mapper."""
+    replace = _replacer(job)
+    return {replace(entry.target): (location, entry) for location, entry in job.pathmapper.items()}
+
+
+def _content(job: Any, image: str | None, digests: Digests) -> dict[str, Any]:
+    replace = _replacer(job)
+    staged = {location: replace(entry.target) for location, entry in job.pathmapper.items()}
+    tool = job.process.tool
+    return {
+        "format": _FORMAT,
+        "version": job.process.metadata.get("http://commonwl.org/cwltool#original_cwlVersion"),
+        "argv": [replace(str(word)) for word in job.command_line],
+        "program": None if image else _program(job, digests),
+        "variables": {name: replace(value) for name, value in job.environment.items()},
+        "stdin": _stdin(job, replace),
+        "stdout": job.stdout,
+        "stderr": job.stderr,
+        "staged": [[staged[at], *_entry(entry, replace, digests)] for at, entry in job.pathmapper.items()],
+        "folder": [_described(one, staged, replace) for one in job.generatefiles["listing"]],
+        "folder contents": [_content_of(one, digests) for one in _files(job.generatefiles["listing"])],
+        "inputs": _described(job.builder.job, staged, replace),
+        "resources": {name: size for name, size in job.builder.resources.items() if name != "exitCode"},
+        "requirements": [_plain(one) for one in [*job.requirements, *job.hints]],
+        "limits": [job.timelimit, job.networkaccess, job.inplace_update, job.mpi_procs, job.memory_limit()],
+        "exit statuses": [list(job.successCodes), list(job.temporaryFailCodes), list(job.permanentFailCodes)],
+        "outputs": _plain(tool["outputs"]),
+        "image": image,
+    }
+
+
+def _replacer(job: Any) -> Callable[[str], str]:
+    """Return a function that replaces the folders of a job in a text."""
+    folders: dict[str, str] = {}
+    for number, (_, entry) in enumerate(job.pathmapper.items()):
+        folder = str(Path(entry.target).parent)
+        if folder.startswith(job.builder.stagedir):
+            folders.setdefault(folder, f"/input/{number}")
+    folders |= {job.builder.outdir: "/work", job.builder.tmpdir: "/tmp", job.builder.stagedir: "/input"}
+    folders |= {job.outdir: "/work", job.tmpdir: "/tmp", job.stagedir: "/input"}
+    ordered = sorted(((old, new) for old, new in folders.items() if old), key=lambda pair: -len(pair[0]))
+
+    def replace(text: str) -> str:
+        for old, new in ordered:
+            text = text.replace(old, new)
+        return text
+
+    return replace
+
+
+def _program(job: Any, digests: Digests) -> str | None:
+    """Return the digest of a program of this machine."""
+    if not job.command_line:
+        return None
+    name = str(job.command_line[0])
+    found = shutil.which(str(Path(job.outdir, name)) if "/" in name else name, path=job.environment.get("PATH"))
+    return digests.file(found) if found else None
+
+
+def _stdin(job: Any, replace: Callable[[str], str]) -> str | None:
+    return None if job.stdin is None else replace(job.stdin)
+
+
+def _entry(entry: Any, replace: Callable[[str], str], digests: Digests) -> list[Any]:
+    """Return how something is staged, and its content."""
+    if entry.type.startswith("Create"):
+        return [entry.type, replace(entry.resolved)]
+    if entry.resolved.startswith("_:"):
+        return [entry.type, None]
+    return [entry.type, digests.tree(entry.resolved)]
+
+
+def _described(value: Any, staged: Mapping[str, str], replace: Callable[[str], str]) -> Any:
+    """Return a value with names of what is staged in place of locations."""
+    if isinstance(value, Mapping):
+        if value.get("class") not in ("File", "Directory"):
+            return {str(name): _described(one, staged, replace) for name, one in value.items()}
+        rest = {name: one for name, one in value.items() if name not in _WHERE}
+        described = {name: _described(one, staged, replace) for name, one in rest.items()}
+        return {**described, "staged as": staged.get(str(value.get("location")))}
+    if isinstance(value, list | tuple):
+        return [_described(one, staged, replace) for one in value]
+    return replace(value) if isinstance(value, str) else value
+
+
+def _files(value: Any) -> Iterator[Mapping[str, Any]]:
+    """Yield the files and folders in a value, folders without what is in them if they exist."""
+    if isinstance(value, Mapping):
+        if value.get("class") in ("File", "Directory"):
+            yield value
+        for name, one in value.items():
+            if name != "listing" or not _path(value):
+                yield from _files(one)
+    elif isinstance(value, list):
+        for one in value:
+            yield from _files(one)
+
+
+def _content_of(value: Mapping[str, Any], digests: Digests) -> Any:
+    path = _path(value)
+    if path is not None:
+        return [value.get("basename"), digests.tree(path)]
+    return [value.get("basename"), value.get("contents")]
+
+
+def _path(value: Mapping[str, Any]) -> Path | None:
+    from schema_salad.ref_resolver import uri_file_path
+
+    location = str(value.get("location", ""))
+    if location.startswith("file://"):
+        return Path(uri_file_path(location))
+    return Path(location) if location.startswith("/") else None
+
+
+def _plain(value: Any) -> Any:
+    """Return a part of a document as JSON values, with ids that do not depend on where the document is."""
+    if isinstance(value, Mapping):
+        return {str(name): _plain(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
+    if isinstance(value, str) and value.startswith("file://") and "#" in value:
+        return urldefrag(value).fragment
+    return value
+
+
+__all__ = ["job_key", "targets"]

@@ -1,0 +1,92 @@
+"""A process of CWL from document to delivered outputs, as a cwl-runner does it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import IO
+
+from voxome.config.machine import available_cpus
+from voxome.contracts.formats import PRIVATE
+from voxome.contracts.records import Event
+from voxome.extras import require
+from voxome.records.choice import RecordsChoice, records_opener
+from voxome.records.folder import lock_folder, map_disk_errors
+from voxome.registry import factory
+
+UNSUPPORTED = 33
+"""Exit status for a process that needs what is not supported."""
+
+
+def run_process(
+    process: str,
+    job: Sequence[str] = (),
+    *,
+    out: str | Path = ".",
+    quiet: bool = False,
+    workers: int | None = None,
+    engine: str = "local",
+    records: RecordsChoice | None = None,
+    tmpdir_prefix: str | None = None,
+    stdout: IO[str] | None = None,
+) -> int:
+    """Run a process of CWL v1.0 to v1.2 and print its output object.
+
+    Parameters
+    ----------
+    process : str
+        Path or URL of the document, with ``#NAME`` of one process in it.
+    job : sequence of str
+        The input object: a file, or options as ``--threshold 3``.
+    out : path
+        Folder for the outputs and, in ``.voxome``, for records and what is needed to resume.
+    quiet : bool
+        Whether to log problems only.
+    workers : int, optional
+        Number of commands at a time; the cores of this process if None.
+    engine : str
+        ``NAME[?option=value&…]`` of what runs the commands.
+    records : RecordsChoice, optional
+        Where jobs are recorded; ``sqlite`` if None.
+    tmpdir_prefix : str, optional
+        Beginning of the paths of temporary folders of cwltool.
+    stdout : text stream, optional
+        Where the output object is printed; that of this process if None.
+
+    Returns
+    -------
+    int
+        0, 1 after a failure, 33 if the process needs what is not supported.
+
+    Raises
+    ------
+    RunLocked
+        If another process uses the folder.
+    """
+    require("em", "cwltool")
+    from voxome.workflow.foreign.contexts import call_cwltool
+    from voxome.workflow.foreign.digests import Digests
+    from voxome.workflow.foreign.executor import ForeignExecutor
+    from voxome.workflow.foreign.results import JobFolders
+
+    folder = Path(out).absolute()
+    private = folder / PRIVATE
+    open_engine, open_records = factory("voxome.engines", engine), records_opener(records)
+    count = workers or available_cpus()
+    with lock_folder(folder), map_disk_errors(folder), open_records(private, "run") as store:
+        began = time.time()
+        store.append([Event(began, "run started", details={"process": process})])
+        digests = Digests()
+        folders = JobFolders(private / "jobs", digests)
+        with closing(open_engine(workers=count, log=private / "logs" / "workers.log")) as opened:
+            executor = ForeignExecutor(opened, folders, store, digests)
+            status = call_cwltool(
+                process, job, executor, folders, folder, quiet=quiet, tmpdir_prefix=tmpdir_prefix, stdout=stdout
+            )
+        details = {"status": status, "seconds": time.time() - began, "jobs": dict(executor.counts)}
+        store.append([Event(time.time(), "run ended", details=details)])
+        if status == 0:
+            folders.remove()
+    return status
