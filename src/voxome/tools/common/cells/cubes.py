@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _jit = nb.njit(nogil=True, cache=True, boundscheck=False)
+_inner = nb.njit(nogil=True, cache=True, boundscheck=False, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 MAX_VALUES = 8
 """Up to so many values of a cube are counted one after the other, each in all of its cells at once."""
 
@@ -23,7 +24,7 @@ def rows_of(levels: int) -> NDArray[np.int64]:
     return rows
 
 
-@_jit
+@_inner
 def tally_cube(data, z0, y0, x0, rows, planes, distinct, sums, pairs, total, masked, background):  # type: ignore[no-untyped-def]
     """Count every value of a cube of 2, 4, 8, … voxels in its cells of 2^3 voxels.
 
@@ -59,7 +60,8 @@ def tally_cube(data, z0, y0, x0, rows, planes, distinct, sums, pairs, total, mas
                 if distinct[place - 1] < value and not (masked and distinct[place - 1] == background):
                     break
                 distinct[place] = distinct[place - 1]
-                sums[place] = sums[place - 1]
+                for m in range(cells):  # a whole row at once would take seconds to compile
+                    sums[place, m] = sums[place - 1, m]
                 place -= 1
             distinct[place] = value
             n += 1
@@ -73,7 +75,7 @@ def tally_cube(data, z0, y0, x0, rows, planes, distinct, sums, pairs, total, mas
     return n
 
 
-@_jit
+@_inner
 def elect(sums, n, counted, edge, most, best):  # type: ignore[no-untyped-def]
     """Add up counts of cells in those of 8 of them, level by level, and find the most frequent value of each."""
     cells = len(most)

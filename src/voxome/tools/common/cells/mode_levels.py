@@ -18,6 +18,7 @@ from voxome.tools.common.cells.edges import Edges, cell_edges, shape_of
 from voxome.tools.common.cells.uniform import compare_row, spread_row
 
 _jit = nb.njit(nogil=True, cache=True, boundscheck=False)
+_inner = nb.njit(nogil=True, cache=True, boundscheck=False, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 _FEW = 4
 """So many values of a cell are compared one by one; others are looked up in a table."""
 _LEVELS = 6
@@ -85,10 +86,16 @@ def mode_levels(
     mixed, distinct = np.empty(len(values), np.uint8), np.empty(largest + 1, voxels.dtype)
     halving = all(n == 2 for ratio in ratios for n in ratio) and len(ratios) < _LEVELS
     unsigned = np.dtype(f"u{voxels.dtype.itemsize}")
+    # Memory is allocated here, as that would take longer to compile
+    table, recent = np.full(1 << (2 * len(distinct)).bit_length(), -1), np.full(_RECENT, -1)
+    cells = 8 ** len(ratios) // 8 if halving else 0
+    planes, pairs = np.empty((4, 2 * cells), voxels.dtype), np.empty(2 * cells, np.int64)
+    cubes = np.empty((3 + MAX_VALUES, (8 * cells) // 7), np.int64)
     n, m = _fill(
         *(voxels, voxels.view(unsigned), *axes, *firsts, *widths, shapes, begins),
         *(*background_of(no_data, voxels.dtype), values, values.view(unsigned), mixed),
         *(halving, rows_of(len(ratios) if halving else 1), ids, found, marks, keep, ends, entries, counts, distinct),
+        *(np.zeros((9, len(distinct) + 1), np.int64), table, recent, planes, pairs, cubes),
     )
     levels = [values[a : a + size].reshape(shape) for a, size, shape in zip(begins, sizes, shapes, strict=True)]
     return ModeLevels(
@@ -148,7 +155,19 @@ def _sorted_ids(found: NDArray[Any], marks: NDArray[np.int64], levels: int) -> l
     return [values, *(values[(marks >> level) & 1 == 1] for level in range(levels))]
 
 
-@_jit
+def _bits_of(value: Any) -> Any:
+    """Return 64 bits that equal values have in common; compiled code only."""
+    raise NotImplementedError
+
+
+@nb.extending.overload(_bits_of)
+def _bits(value):  # type: ignore[no-untyped-def]
+    if isinstance(value, nb.types.Integer):
+        return lambda value: np.uint64(value)
+    return lambda value: np.uint64(hash(value))
+
+
+@_inner
 def _number(value, distinct, n, table, slots):  # type: ignore[no-untyped-def]
     """Return the number of a value among the distinct ones of a cell; it is added if it is new."""
     for number in range(min(n, _FEW)):
@@ -158,7 +177,7 @@ def _number(value, distinct, n, table, slots):  # type: ignore[no-untyped-def]
         distinct[n] = value
         return n
     mask = len(table) - 1
-    slot = np.int64((np.uint64(hash(value)) * _MIX) >> np.uint64(40)) & mask
+    slot = np.int64((_bits_of(value) * _MIX) >> np.uint64(40)) & mask
     while table[slot] >= 0:
         if distinct[table[slot]] == value:
             return np.int64(table[slot])
@@ -167,10 +186,10 @@ def _number(value, distinct, n, table, slots):  # type: ignore[no-untyped-def]
     return n
 
 
-@_jit
+@_inner
 def _list(value, levels, found, marks, listed, recent):  # type: ignore[no-untyped-def]
     """Note that a value occurs on some levels, in its last entry if that is still known; return how many there are."""
-    slot = np.int64((np.uint64(hash(value)) * _MIX) >> np.uint64(40)) & (_RECENT - 1)
+    slot = np.int64((_bits_of(value) * _MIX) >> np.uint64(40)) & (_RECENT - 1)
     entry = recent[slot]
     if entry >= 0 and found[entry] == value:
         marks[entry] |= levels
@@ -179,7 +198,7 @@ def _list(value, levels, found, marks, listed, recent):  # type: ignore[no-untyp
     return listed + 1
 
 
-@_jit
+@_inner
 def _most_frequent(start, size, numbers, counts, tally, distinct):  # type: ignore[no-untyped-def]
     """Complete the histogram in entries `start` to `size`; return the number of the most frequent value."""
     best, most = numbers[start], 0
@@ -192,13 +211,13 @@ def _most_frequent(start, size, numbers, counts, tally, distinct):  # type: igno
     return best
 
 
-@_jit
+@_inner
 def _count(  # type: ignore[no-untyped-def]
     data, pz, py, px, start, stop, shape, masked, background, tracked,
     values, mixed, numbers, counts, ends, tally, wins, distinct, table, slots,
 ):  # fmt: skip
     """Fill the mixed ones of a box of cells of the first level, and their histograms; return how many are numbered."""
-    n, last, number, size, cell = 0, background, -1, 0, 0
+    n, last, number, size, cell = np.int64(0), background, np.int64(-1), np.int64(0), 0
     for i in range(start[0], stop[0]):
         z0, z1 = pz[i], pz[i + 1]
         for j in range(start[1], stop[1]):
@@ -269,7 +288,7 @@ def _count(  # type: ignore[no-untyped-def]
     return n
 
 
-@_jit
+@_inner
 def _merge(  # type: ignore[no-untyped-def]
     pz, py, px, start, stop, shape, first, ny, nx, wz, wy, wx, finer_shape, masked, background, tracked, bit, n,
     values, mixed, finer, old, old_counts, old_ends, numbers, counts, ends, tally, wins, distinct, table, slots,
@@ -278,7 +297,7 @@ def _merge(  # type: ignore[no-untyped-def]
 
     Those without a histogram are of one value. Returns the number of entries, and how many values are numbered.
     """
-    size, cell, last, number = 0, 0, background, -1
+    size, cell, last, number = np.int64(0), 0, background, np.int64(-1)
     for i in range(start[0], stop[0]):
         for j in range(start[1], stop[1]):
             row = (i * shape[1] + j) * shape[2]
@@ -332,38 +351,31 @@ def _merge(  # type: ignore[no-untyped-def]
 def _fill(  # type: ignore[no-untyped-def]
     data, bits, pz, py, px, fz, fy, fx, wz, wy, wx, shapes, begins, masked, background,
     values, value_bits, mixed, halving, rows, tracked, found, marks, keep, ends, entries, counts, distinct,
+    room, table, recent, planes, pairs, cubes,
 ):  # fmt: skip
     """Fill the values of all levels; return the number of ids found, and of entries of histograms kept.
 
     For a row of cells of the last level, cells of one value are found first, on each level. In each of the others,
     values are numbered, and histograms, of cells of several values only, have these numbers.
     """
-    levels, largest = len(shapes), len(distinct)
-    tally, wins = np.zeros(largest, np.int64), np.zeros(largest, np.int64)
-    slots, size = np.empty(largest, np.int64), 16
-    while size < 2 * largest:
-        size *= 2
-    table = np.full(size, -1, np.int32)
-    new, old = np.empty(largest, np.int64), np.empty(largest, np.int64)
-    new_counts, old_counts = np.empty(largest, np.int64), np.empty(largest, np.int64)
-    new_ends, old_ends = np.zeros(largest + 1, np.int64), np.zeros(largest + 1, np.int64)
+    levels, cells = len(shapes), len(pairs) // 2
     cube = 1 << levels
-    cells = cube**3 // 8 if halving else 0
-    planes, pairs = np.empty((4, 2 * cells), data.dtype), np.empty(2 * cells, np.int64)
-    total = np.empty(cells, np.int64)
-    sums = np.empty((MAX_VALUES, (8 * cells) // 7), np.int64)
-    most, best = np.empty(sums.shape[1], np.int64), np.empty(sums.shape[1], np.int64)
-    recent = np.full(_RECENT, -1, np.int64)
+    tally, wins, slots = room[0], room[1], room[2]
+    new, new_counts, new_ends = room[3], room[4], room[5]
+    old, old_counts, old_ends = room[6], room[7], room[8]
+    total, most, best = cubes[0, :cells], cubes[1], cubes[2]
+    sums = cubes[3:]
     every = (1 << levels) - 1
-    top, listed, end = 0, 0, 0
+    top, listed, end = np.int64(0), np.int64(0), np.int64(0)
     for tz in range(shapes[levels - 1, 0]):
         for ty in range(shapes[levels - 1, 1]):
             for level in range(levels):
                 nx = shapes[level, 2]
                 edges = px[level, : nx + 1]
-                paired = True
+                other = np.int64(0)
                 for k in range(nx):
-                    paired &= edges[k + 1] - edges[k] == 2
+                    other += edges[k + 1] - edges[k] != 2
+                paired = other == 0
                 for i in range(fz[level, tz], fz[level, tz + 1]):
                     z0, z1 = pz[level, i], pz[level, i + 1]
                     for j in range(fy[level, ty], fy[level, ty + 1]):

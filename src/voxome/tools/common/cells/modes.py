@@ -25,6 +25,7 @@ from voxome.tools.common.cells.edges import (
 from voxome.tools.common.cells.mode_levels import ModeLevels, background_of, mode_levels
 
 _jit = nb.njit(nogil=True, cache=True, boundscheck=False)
+_inner = nb.njit(nogil=True, cache=True, boundscheck=False, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 _FEW = 48
 """Up to so many entries are compared one by one; more are sorted."""
 
@@ -134,7 +135,23 @@ def _place(  # type: ignore[no-untyped-def]
             counts[at : at + high - low] = old_counts[low:high]
 
 
-@_jit
+@_inner
+def _sort(found, weights, size):  # type: ignore[no-untyped-def]
+    """Sort values, with their weights, in place; an `argsort` would take seconds to compile."""
+    gap = np.int64(1)
+    while gap < size // 9:
+        gap = 3 * gap + 1
+    while gap > 0:
+        for i in range(gap, size):
+            value, weight, at = found[i], weights[i], i
+            while at >= gap and found[at - gap] > value:
+                found[at], weights[at] = found[at - gap], weights[at - gap]
+                at -= gap
+            found[at], weights[at] = value, weight
+        gap //= 3
+
+
+@_inner
 def _tally(found, weights, size, ids, counts, at):  # type: ignore[no-untyped-def]
     """Write the histogram of weighted values from entry `at` on; return its end."""
     end = at
@@ -148,8 +165,8 @@ def _tally(found, weights, size, ids, counts, at):  # type: ignore[no-untyped-de
                 end += 1
             counts[entry] += weights[i]
         return end
-    order = np.argsort(found[:size])
-    for i in order:
+    _sort(found, weights, size)
+    for i in range(size):
         if end == at or ids[end - 1] != found[i]:
             ids[end], counts[end] = found[i], 0
             end += 1
@@ -157,7 +174,7 @@ def _tally(found, weights, size, ids, counts, at):  # type: ignore[no-untyped-de
     return end
 
 
-@_jit
+@_inner
 def _most_frequent(ids, counts, start, end, background):  # type: ignore[no-untyped-def]
     if start == end:
         return background
@@ -169,7 +186,7 @@ def _most_frequent(ids, counts, start, end, background):  # type: ignore[no-unty
     return ids[best]
 
 
-@_jit
+@_inner
 def _is_uniform(data, z0, z1, y0, y1, x0, x1):  # type: ignore[no-untyped-def]
     first = data[z0, y0, x0]
     for z in range(z0, z1):
@@ -187,7 +204,7 @@ def _merge(  # type: ignore[no-untyped-def]
     """Merge the histograms of the cells in each coarser cell; return the number of entries."""
     found, weights = np.empty(_FEW, old.dtype), np.empty(_FEW, np.int64)
     ny, nx = old.shape[1], old.shape[2]
-    cell, end = 0, 0
+    cell, end = 0, np.int64(0)
     for cz in range(len(ez) - 1):
         for cy in range(len(ey) - 1):
             for cx in range(len(ex) - 1):
@@ -203,7 +220,7 @@ def _merge(  # type: ignore[no-untyped-def]
                     ends[cell] = end
                     cell += 1
                     continue
-                size, full = 0, 0
+                size, full = np.int64(0), 0
                 for z in range(ez[cz], ez[cz + 1]):
                     for y in range(ey[cy], ey[cy + 1]):
                         for x in range(ex[cx], ex[cx + 1]):
