@@ -18,9 +18,8 @@ SUFFIX = ".npz"
 
 def write_arrays(file: StoragePath, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Write arrays of numbers, atomically; they replace those of an earlier attempt."""
-    buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **arrays)
-    file.write_bytes(buffer.getvalue())
+    with file.create_file() as stream:
+        np.savez(stream, allow_pickle=False, **arrays)
 
 
 def read_arrays(file: StoragePath, advice: str) -> dict[str, NDArray[Any]]:

@@ -37,7 +37,7 @@ Reopen = Callable[[], VolumeSource]
 """Opens an array again, bypassing any cache."""
 _MAX_WAITING = 1 << 20
 """Ids that wait to be united."""
-_TRIM_EVERY = 4
+_TRIM_EVERY = 16
 """Tiles after which freed memory is returned to the system, which keeps much of it otherwise."""
 
 

@@ -15,6 +15,8 @@ from voxome.services.transfer.copy import block_shape
 
 _CELL_VOXELS = 512
 """Voxels of its source in a cell of the last level of a pass, at most: what is kept for the next is that much less."""
+_MAX_TILES = 4
+"""Voxels of 1 or 2 bytes are combined in so many times as large tiles as those of 8."""
 _MAX_UNIT = 8
 """Blocks grow to so many chunks, along an axis, to hold complete cells of all levels of a pass."""
 
@@ -70,7 +72,7 @@ def plan_passes(
                 spatial=spec.spatial,
                 tile=tile_shape(_ratio(last, before), (1, 1, 1), TILE_CELLS)
                 if earlier
-                else tile_shape(last, _tile_chunk(first, ratio, read_chunk), TILE_VOXELS),
+                else tile_shape(last, _tile_chunk(first, ratio, read_chunk), _tile_voxels(spec, method)),
                 dtype=spec.dtype.name,
                 method=method,
                 no_data=no_data,
@@ -109,6 +111,11 @@ def _groups(scales: Sequence[Scale]) -> list[list[int]]:
             before = scales[level - 1]
         groups.append([level])
     return groups
+
+
+def _tile_voxels(spec: VolumeSpec, method: Method) -> int:
+    """Return how many voxels to combine at a time: of small ones more, unless each may need an entry of a histogram."""
+    return TILE_VOXELS if method == "mode" else TILE_VOXELS * max(1, min(_MAX_TILES, 8 // spec.dtype.itemsize))
 
 
 def _tile_chunk(first: VolumeSpec, ratio: Sequence[int], read_chunk: Sequence[int]) -> list[int]:
