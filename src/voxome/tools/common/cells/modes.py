@@ -138,7 +138,7 @@ def _place(  # type: ignore[no-untyped-def]
 @_inner
 def _sort(found, weights, size):  # type: ignore[no-untyped-def]
     """Sort values, with their weights, in place; an `argsort` would take seconds to compile."""
-    gap = np.int64(1)
+    gap = 1
     while gap < size // 9:
         gap = 3 * gap + 1
     while gap > 0:
