@@ -20,6 +20,7 @@
     ├── EnvironmentFailed (RuntimeError)   the engine of containers failed
     ├── MissingExtra (ImportError)         an optional package is not installed; names the extra
     ├── PluginError (RuntimeError)         a plug-in cannot be loaded, or failed; names it
+    ├── ProgramFailed (RuntimeError)       a foreign program ended with an error; the message has what it printed
     ├── EditConflict (RuntimeError)        another editor has changed or locked a segment
     ├── RunLocked (RuntimeError)           another process is using the run folder
     └── RunFailed (RuntimeError)           jobs of a run failed; names them and their logs
@@ -213,6 +214,10 @@ class MissingExtra(VoxomeError, ImportError):
 
 class PluginError(VoxomeError, RuntimeError):
     """A plug-in cannot be loaded, or failed unexpectedly; the message names it."""
+
+
+class ProgramFailed(VoxomeError, RuntimeError):
+    """A foreign program ended with an error; the message has the end of what it printed."""
 
 
 class EditConflict(VoxomeError, RuntimeError):

@@ -105,6 +105,8 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "transfer": "voxome.services.transfer.job:run_job",
     },
     "voxome.tools": {
+        "common.block_contacts": "voxome.tools.common.block_contacts:block_contacts",
+        "common.block_overlaps": "voxome.tools.common.block_overlaps:block_overlaps",
         "common.contacts": "voxome.tools.common.contacts:contacts",
         "common.downsample": "voxome.tools.common.downsample:downsample",
         "common.graph": "voxome.tools.common.graph:graph",

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+from voxome.blocks.command.tool import CommandTool
+from voxome.contracts.command_tool import CommandDefinition
 from voxome.contracts.formats import STEP
 from voxome.contracts.frame import Frame
 from voxome.contracts.handle import STORE, Handle, within
@@ -54,6 +56,9 @@ class Step:
         Outputs that are written into existing arrays → URIs of these.
     digest : str
         Digest of what the tool runs (its source code); a worker with another one refuses the step.
+    command : mapping, optional
+        Definition of a tool that is a foreign program, as `CommandDefinition.to_json` returns it; such a tool is not in
+        the registry.
     """
 
     name: str
@@ -67,10 +72,13 @@ class Step:
     published: Mapping[str, str] = field(default_factory=dict)
     into: Mapping[str, str] = field(default_factory=dict)
     digest: str = ""
+    command: Mapping[str, Any] | None = None
 
     @cached_property
     def tool_object(self) -> Tool:
         """The tool that the step runs."""
+        if self.command is not None:
+            return CommandTool(CommandDefinition.from_json(self.command))
         tool: Tool = load("voxome.tools", self.tool)
         return tool
 
@@ -216,6 +224,7 @@ class Step:
             "published": dict(self.published),
             "into": dict(self.into),
             "digest": self.digest,
+            "command": None if self.command is None else dict(self.command),
         }
         return STEP.stamp(content)
 
@@ -241,6 +250,7 @@ class Step:
             published=data["published"],
             into=data["into"],
             digest=data["digest"],
+            command=data["command"],
         )
 
 

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from voxome.config.settings import settings
 from voxome.errors import InvalidInput, NotFound, VoxomeError
 from voxome.extras import require
+from voxome.workflow.command_step import blocks_hint, command_nodes
 from voxome.workflow.cwl_files import file_address, is_file
 from voxome.workflow.cwl_subset import (
     TOOL_HINT,
@@ -145,6 +146,9 @@ def _flatten(
         if inner.tool["class"] == "Workflow":
             inner_nodes, results = _flatten(inner, f"{name}.", _inner_scope(inner, bound), problems)
             nodes += inner_nodes
+        elif blocks_hint(inner.tool) is not None:
+            inner_nodes, results = command_nodes(name, inner, _tool_sources(inner.tool, bound), problems)
+            nodes += inner_nodes
         else:
             nodes.append(_node(name, step, bound, problems))
             results = {short(entry["id"]): FromStep(name, short(entry["id"])) for entry in inner.tool["outputs"]}
@@ -242,10 +246,15 @@ def _node(name: str, step: Any, bound: Mapping[str, Source], problems: list[str]
         problems += tool_problems(tool, hint)
     else:
         problems.append(at(step.tool, "run", f"step {name} does not run a voxome tool: it has no hint voxome:Tool"))
+    inputs = _tool_sources(tool, bound)
+    return Node(name, short(str(hint.get("name", ""))), str(hint.get("version", "1")), inputs)
+
+
+def _tool_sources(tool: Any, bound: Mapping[str, Source]) -> dict[str, Source]:
+    """Return the sources of the ports of a tool: what its step binds, else their defaults."""
     ports = {short(entry["id"]): entry.get("default") for entry in tool["inputs"]}
     sources = {port: _or_default(bound.get(port), default) for port, default in ports.items()}
-    inputs = {port: source for port, source in sources.items() if source is not None}
-    return Node(name, short(str(hint.get("name", ""))), str(hint.get("version", "1")), inputs)
+    return {port: source for port, source in sources.items() if source is not None}
 
 
 def _run_hint(workflow: Any, outputs: Mapping[str, Source], problems: list[str]) -> RunHint:

@@ -10,6 +10,7 @@ from pathlib import PurePath
 from types import UnionType
 
 from voxome.contracts.ports import HOST_PORTS
+from voxome.workflow.command_line import CommandTemplate
 from voxome.workflow.hint import RunHint
 
 _RUN_PORTS = ("store", "workers")
@@ -108,12 +109,18 @@ class Node:
         Name and version of the tool, from its hint.
     inputs : mapping of str to Source
         Sources of the ports that have one: inputs, parameters, ``store``, ``block`` and ``workers``.
+    command : CommandTemplate, optional
+        The tool, if it is a foreign program; `tool` is then only its name.
+    blocks_of : str
+        Step before it that has the same blocks; empty if it has blocks of its own.
     """
 
     name: str
     tool: str
     version: str
     inputs: Mapping[str, Source]
+    command: CommandTemplate | None = None
+    blocks_of: str = ""
 
 
 @dataclass(frozen=True)

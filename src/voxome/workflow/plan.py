@@ -159,7 +159,7 @@ class _Planner:
 
     def _add(self, node: Node) -> None:
         """Plan a step, unless it or a step that it needs has problems."""
-        loaded: Tool = load("voxome.tools", node.tool)
+        loaded: Tool = load("voxome.tools", node.tool) if node.command is None else node.command.tool
         tool = loaded.spec
         self.warnings += version_warnings(node.name, node.version, tool)
         sources = {tool.ports.get(port, port): s for port, s in node.inputs.items() if port not in HOST_PORTS}
@@ -208,6 +208,8 @@ class _Planner:
             yield from (f"{problem} (use --force to run anyway)" for problem in rejected)
 
     def _step(self, node: Node, tool: Tool, parameters: dict[str, Any], inputs: BoundInputs) -> Step:
+        command = None if node.command is None else node.command.bind(parameters, inputs.handles)
+        tool = command or tool
         frame = frame_of_tables(inputs.handles)
         if inputs.volumes and (frame is None or tool.spec.scope != "groups"):
             frame = frame_of_volumes(inputs.handles, inputs.volumes)
@@ -230,6 +232,7 @@ class _Planner:
             home=self.options.home,
             published=self.file_names.get(node.name, {}),
             digest=tool.digest,
+            command=None if command is None else command.definition.to_json(),
         )
         self.warnings += cost_warnings(step, inputs.handles, inputs.volumes)
         return step
@@ -248,6 +251,8 @@ class _Planner:
         InvalidInput
             If that of the workflow is not a shape.
         """
+        if node.blocks_of:
+            return self.steps[node.blocks_of].block
         shape = self.options.blocks.get(node.name, self.options.block)
         source = node.inputs.get("block")
         text = None if shape or source is None else self.bindings.value(source)

@@ -1,0 +1,199 @@
+"""Command lines of foreign tools, evaluated by cwltool before anything runs: they are the same for all blocks."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from voxome.blocks.command.formats import ARRAY_FORMATS
+from voxome.blocks.command.program import program_digest
+from voxome.blocks.command.tool import NATIVE, CommandTool, input_path
+from voxome.contracts.command_tool import FILES, SCRATCH, WORK, CommandDefinition, CommandLine
+from voxome.errors import PlanError
+from voxome.workflow.cwl_subset import at, short
+
+_MIB = 1 << 20
+_SIZES = (b"0", b"00")
+"""Contents that stand for the files of two blocks: a command line that shows which is not that of all blocks."""
+
+
+@dataclass(frozen=True)
+class CommandTemplate:
+    """A CommandLineTool with the hint ``voxome:Blocks``.
+
+    Attributes
+    ----------
+    definition : CommandDefinition
+        What the block runner knows of it.
+    process : cwltool's CommandLineTool
+        The tool, to evaluate its command line.
+    """
+
+    definition: CommandDefinition
+    process: Any = field(compare=False, repr=False)
+
+    @property
+    def tool(self) -> CommandTool:
+        """The tool without its command line, for its spec."""
+        return CommandTool(self.definition)
+
+    def bind(self, parameters: Mapping[str, Any], inputs: Mapping[str, object]) -> CommandTool:
+        """Return the tool with the command line for these parameters, and with the digest of its program.
+
+        Parameters
+        ----------
+        parameters : mapping
+            All parameters.
+        inputs : mapping of str to object
+            Volume inputs that are bound.
+
+        Raises
+        ------
+        PlanError
+            If the command line cannot be evaluated, or depends on the content of a block.
+        NotFound
+            If the program is not on this machine.
+        """
+        lines = [evaluate(self, parameters, inputs, content) for content in _SIZES]
+        if lines[0] != lines[1]:
+            raise PlanError(
+                [
+                    at(
+                        self.process.tool,
+                        "class",
+                        f"the command line of {self.definition.name} depends on the size or content of a file of a "
+                        "block; expected one that is the same for all blocks",
+                    )
+                ]
+            )
+        definition = replace(self.definition, line=lines[0])
+        if definition.environment == NATIVE:
+            definition = replace(definition, digest=program_digest(lines[0]))
+        return CommandTool(definition)
+
+
+def evaluate(
+    template: CommandTemplate, parameters: Mapping[str, Any], inputs: Mapping[str, object], content: bytes
+) -> CommandLine:
+    """Return the command line of a block whose files have this content."""
+    from cwltool.context import RuntimeContext
+    from cwltool.errors import WorkflowException
+    from schema_salad.exceptions import SchemaSaladException
+
+    definition, process = template.definition, template.process
+    with tempfile.TemporaryDirectory(prefix="voxome-plan-") as name:
+        folder = Path(name).resolve()
+        targets: dict[str, str] = {}
+        files: dict[str, str] = {}
+        order: dict[str, Any] = {}
+        for port, file in definition.inputs.items():
+            if port in inputs:
+                target = input_path(port, ARRAY_FORMATS[file.format].suffix)
+                order[port] = _stand_in(folder, port, target, content, file.format == "zarr")
+                targets[order[port]["location"]] = target
+        for port, one in definition.parameters.items():
+            value = parameters[port]
+            if one.type != "File" or value is None:
+                order[port] = list(value) if isinstance(value, tuple) else value
+                continue
+            target = f"{FILES}/{port}/{Path(value).name}"
+            order[port] = _stand_in(folder, port, target, b"", is_folder=False)
+            targets[order[port]["location"]] = target
+            files[value] = target
+        context = RuntimeContext(
+            {
+                "use_container": True,
+                "default_container": "voxome",
+                "docker_outdir": WORK,
+                "docker_tmpdir": SCRATCH,
+                "basedir": str(folder),
+                "outdir": str(folder / "outdir"),
+                "tmpdir_prefix": f"{folder}/tmp-",
+                "tmp_outdir_prefix": f"{folder}/out-",
+            }
+        )
+        context.path_mapper = _mapper(targets)
+        try:
+            job = next(process.job(order, lambda *_: None, context))
+            return _line(template, job, files)
+        except (WorkflowException, SchemaSaladException) as error:
+            raise PlanError([f"the command line of {definition.name} cannot be evaluated: {error}"]) from error
+
+
+def _stand_in(folder: Path, port: str, target: str, content: bytes, is_folder: bool) -> dict[str, str]:
+    """Return a CWL File or Directory that stands for an input, at its name."""
+    path = folder / "inputs" / port / Path(target).name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if is_folder:
+        path.mkdir(exist_ok=True)
+    else:
+        path.write_bytes(content)
+    return {"class": "Directory" if is_folder else "File", "location": path.as_uri(), "basename": path.name}
+
+
+def _mapper(targets: Mapping[str, str]) -> Any:
+    """Return cwltool's class of mappers with the paths at which the program sees its inputs."""
+    from cwltool.pathmapper import MapperEnt, PathMapper
+
+    class BlockPathMapper(PathMapper):
+        """Paths of the files of a block."""
+
+        def setup(self, referenced_files: Any, basedir: str) -> None:
+            super().setup(referenced_files, basedir)
+            for location, target in targets.items():
+                if location in self._pathmap:
+                    entry = self._pathmap[location]
+                    self._pathmap[location] = MapperEnt(entry.resolved, target, entry.type, entry.staged)
+
+    return BlockPathMapper
+
+
+def _line(template: CommandTemplate, job: Any, files: dict[str, str]) -> CommandLine:
+    builder, process = job.builder, template.process
+    variables, _ = process.get_requirement("EnvVarRequirement")
+    resources, _ = process.get_requirement("ResourceRequirement")
+    most = None if resources is None else builder.do_eval(resources.get("ramMax"))
+    return CommandLine(
+        argv=tuple(str(one) for one in job.command_line),
+        variables={
+            str(one["envName"]): str(builder.do_eval(one["envValue"])) for one in (variables or {}).get("envDef", ())
+        },
+        stdin=job.stdin or None,
+        stdout=job.stdout or None,
+        stderr=job.stderr or None,
+        globs={short(port["id"]): tuple(_globs(builder, port)) for port in process.tool["outputs"]},
+        texts=dict(_texts(process.tool, job.generatefiles["listing"])),
+        files=files,
+        success_codes=tuple(process.tool.get("successCodes", ())) or (0,),
+        limit_s=job.timelimit or None,
+        network=bool(job.networkaccess),
+        memory_bytes=None if most is None else int(most * _MIB),
+    )
+
+
+def _globs(builder: Any, port: Any) -> Iterator[str]:
+    patterns = port.get("outputBinding", {}).get("glob", [])
+    for pattern in patterns if isinstance(patterns, list) else [patterns]:
+        value = builder.do_eval(pattern)
+        yield from value if isinstance(value, list) else [value]
+
+
+def _texts(tool: Any, listing: Any) -> Iterator[tuple[str, str]]:
+    """Yield the name and content of the files that the tool wants in its work folder."""
+    for one in listing:
+        name = str(one["basename"])
+        if one["class"] != "File" or "contents" not in one or "/" in name or name in ("", ".", ".."):
+            raise PlanError(
+                [
+                    at(
+                        tool,
+                        "class",
+                        f"InitialWorkDirRequirement puts {name!r} into the work folder; for a tool of blocks, expected "
+                        "texts with plain names",
+                    )
+                ]
+            )
+        yield name, str(one["contents"])
