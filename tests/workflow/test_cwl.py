@@ -142,8 +142,8 @@ def test_older_versions_are_read(folder: Path, version: str) -> None:
         ),
         (
             "raw: string,",
-            "raw: Any, other: Directory,",
-            r"(?s)8:\d+: the input 'other' has the type Directory; supp.*'raw' .* Any",
+            "raw: Any, other: 'Directory[]',",
+            r"(?s)8:\d+: the input 'other' has the type array; supp.*'raw' .* Any",
         ),
         (
             "raw: string,",

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from voxome.contracts.json_text import json_text
 
@@ -44,7 +44,7 @@ class VolumeFile:
         Meaning of the voxels.
     """
 
-    __pydantic_config__ = _STRICT
+    __pydantic_config__: ClassVar = _STRICT
 
     format: FileFormat
     axes: str = "zyx"
@@ -66,7 +66,7 @@ class Stitch:
         Share of the smaller label in the overlap of two blocks, of which both must have the voxels.
     """
 
-    __pydantic_config__ = _STRICT
+    __pydantic_config__: ClassVar = _STRICT
 
     rule: StitchRule
     fraction: float = 0.5
@@ -108,7 +108,7 @@ class Positions:
         Unit, from the centre of the first voxel of the file.
     """
 
-    __pydantic_config__ = _STRICT
+    __pydantic_config__: ClassVar = _STRICT
 
     columns: tuple[str, str, str]
     axes: str | None = None
@@ -139,7 +139,7 @@ class TableOutput:
         Columns of labels → input whose labels they are.
     """
 
-    __pydantic_config__ = _STRICT
+    __pydantic_config__: ClassVar = _STRICT
 
     format: TableFormat
     columns: dict[str, str] = field(default_factory=dict)
@@ -153,7 +153,7 @@ class TableOutput:
 class HaloNm:
     """A halo (z, y, x) in nm."""
 
-    __pydantic_config__ = _STRICT
+    __pydantic_config__: ClassVar = _STRICT
 
     nm: tuple[float, float, float]
 

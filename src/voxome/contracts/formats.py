@@ -73,7 +73,7 @@ class Format:
 
 _RERUN = "Use the voxome that wrote it, or remove the run folder and rerun."
 HANDLE = Format("handle", 1, "Rerun the step that wrote it.")
-STEP = Format("step", 1, "Use the same voxome for the run and its workers, or remove the run folder and rerun.")
+STEP = Format("step", 2, "Use the same voxome for the run and its workers, or remove the run folder and rerun.")
 PLAN = Format("plan", 1, _RERUN)
 RUN = Format("run record", 1, _RERUN)
 LEDGER = Format("ledger", 1, "Use the voxome that wrote it, or remove its folder and rerun.")

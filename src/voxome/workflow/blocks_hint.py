@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar
 
 import numpy as np
 
-from voxome.contracts.command_tool import HaloNm, TableOutput, VolumeFile, VolumeOutput
+from voxome.contracts.command_tool import HaloNm, Positions, Stitch, TableOutput, VolumeFile, VolumeOutput
 from voxome.contracts.validation import describe_problem
 from voxome.errors import UnknownName, describe_value
 from voxome.workflow.cwl_subset import at, short
@@ -38,7 +38,7 @@ class BlocksHint:
         Outputs that are tables.
     """
 
-    __pydantic_config__ = {"extra": "forbid"}
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
 
     halo: int | tuple[int, int, int] | HaloNm = 0
     block: tuple[int, int, int] | None = None
@@ -103,23 +103,31 @@ def _sentence(path: Sequence[str], error: Any, content: Mapping[str, Any]) -> st
     if path == ("block",):
         return f"{where} is {content['block']!r}; expected three voxels, as [64, 64, 64] (z, y, x)"
     if error["type"] == "unexpected_keyword_argument":
-        known = {
-            1: ("halo", "block", "version", "inputs", "outputs"),
-            3: sorted({"inputs": VolumeFile, "outputs": VolumeOutput}.get(path[0], VolumeFile).__dataclass_fields__),
-        }
-        return str(UnknownName.of(f"field of voxome:Blocks, {'.'.join(path[:-1])}:", path[-1], known.get(len(path), ())))
+        return str(
+            UnknownName.of(f"field of {'.'.join(['voxome:Blocks', *path[:-1]])}", path[-1], _fields(path, content))
+        )
     if error["type"] == "missing":
         return f"{where} is missing"
     return f"{where} is {describe_value(error['input'])}: {describe_problem(error)}"
+
+
+def _fields(path: Sequence[str], content: Mapping[str, Any]) -> list[str]:
+    """Return the fields that the part of the hint has in which the last name of `path` stands."""
+    if len(path) == 1:
+        return ["halo", "block", "version", "inputs", "outputs"]
+    if len(path) > 3:
+        return [one.name for one in fields({"stitch": Stitch}.get(path[2], Positions))]
+    if path[0] == "inputs":
+        return [one.name for one in fields(VolumeFile)]
+    return [*(one.name for one in fields(TableOutput if path[1] in content["tables"] else VolumeOutput)), "kind"]
 
 
 def _inconsistencies(hint: BlocksHint, tool: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
     """Yield the path in the hint and the problem of everything that does not fit together."""
     if hint.block is not None and min(hint.block) < 1:
         yield ("block",), f"voxome:Blocks, block is {list(hint.block)}; expected at least 1 voxel along every axis"
-    sides = hint.halo.nm if isinstance(hint.halo, HaloNm) else hint.halo
-    if min((sides,) if isinstance(sides, int) else sides) < 0:
-        yield ("halo",), f"voxome:Blocks, halo is {sides!r}; expected lengths of at least 0"
+    if _halo(hint) is None:
+        yield ("halo",), f"voxome:Blocks, halo is {hint.halo!r}; expected lengths of at least 0"
     for group, files in (("inputs", hint.inputs), ("outputs", {**hint.volumes, **hint.tables})):
         types = {short(port["id"]): port["type"] for port in tool[group]}
         for name in files:
@@ -139,7 +147,7 @@ def _inconsistencies(hint: BlocksHint, tool: Mapping[str, Any]) -> Iterator[tupl
 def _file_problems(what: str, file: VolumeFile) -> Iterator[str]:
     letters = file.axes.replace("1", "")
     if sorted(letters.replace("c", "")) != ["x", "y", "z"] or letters.count("c") > 1:
-        yield f"{what} has the axes {file.axes!r}; expected z, y and x in any order, with c for channels, 1 for one voxel"
+        yield f"{what} has the axes {file.axes!r}; expected z, y and x in any order, c for channels, 1 for no axis"
     if "c" in letters and file.kind == "labels":
         yield f"{what} has channels, which labels cannot have"
     if file.dtype is not None and not _is_number(file.dtype):
@@ -165,9 +173,8 @@ def _output_problems(what: str, output: VolumeOutput, hint: BlocksHint) -> Itera
         yield from _ids_problems(what, output.ids, hint)
     if output.stitch is not None and not 0 < output.stitch.fraction <= 1:
         yield f"{what} has the fraction {output.stitch.fraction:g}; expected more than 0, at most 1"
-    if output.stitch is not None and output.stitch.rule == "overlap":
-        if output.extent != "read" or hint.halo == 0:
-            yield f"{what} is joined by overlap, for which blocks need a halo and the output extent: read"
+    if output.stitch is not None and output.stitch.rule == "overlap" and (output.extent != "read" or not _halo(hint)):
+        yield f"{what} is joined by overlap, for which blocks need a halo and the output extent: read"
 
 
 def _table_problems(what: str, table: TableOutput, hint: BlocksHint) -> Iterator[str]:
@@ -201,6 +208,13 @@ def _ids_problems(what: str, source: str, hint: BlocksHint) -> Iterator[str]:
     labels = [name for name, one in hint.inputs.items() if one.kind == "labels"]
     if source not in labels:
         yield str(UnknownName.of(f"input of labels, of which the {what} has the ids,", source, labels))
+
+
+def _halo(hint: BlocksHint) -> float | None:
+    """Return the largest side of the halo; None if one is negative."""
+    sides = hint.halo.nm if isinstance(hint.halo, HaloNm) else hint.halo
+    lengths = (sides,) if isinstance(sides, int) else sides
+    return None if min(lengths) < 0 else max(lengths)
 
 
 def _is_number(dtype: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from voxome.blocks.command.formats import ARRAY_FORMATS
@@ -72,7 +72,7 @@ class CommandTemplate:
         definition = replace(self.definition, line=lines[0])
         if definition.environment == NATIVE:
             definition = replace(definition, digest=program_digest(lines[0]))
-        return CommandTool(definition)
+        return CommandTool(CommandDefinition.from_json(definition.to_json()))
 
 
 def evaluate(
@@ -178,7 +178,11 @@ def _globs(builder: Any, port: Any) -> Iterator[str]:
     patterns = port.get("outputBinding", {}).get("glob", [])
     for pattern in patterns if isinstance(patterns, list) else [patterns]:
         value = builder.do_eval(pattern)
-        yield from value if isinstance(value, list) else [value]
+        for one in value if isinstance(value, list) else [value]:
+            path = PurePosixPath(str(one).removeprefix(f"{WORK}/"))
+            if path.is_absolute() or ".." in path.parts:
+                raise PlanError([at(port, "outputBinding", f"the glob {one!r} leaves the work folder")])
+            yield str(path)
 
 
 def _texts(tool: Any, listing: Any) -> Iterator[tuple[str, str]]:

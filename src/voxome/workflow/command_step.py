@@ -103,12 +103,9 @@ def _input_problems(port: Any, is_volume: bool) -> Iterator[str]:
         if len(types) != 1 or types[0] not in _FILES:
             yield at(port, "type", f"{title} is a volume; expected the type File, or Directory for zarr")
     elif len(types) != 1 or not _is_parameter(types[0]):
-        yield at(
-            port,
-            "type",
-            f"{title} has the type {port['type']}; expected one of {', '.join(sorted(SCALARS - {'null'}))}, an enum or "
-            "an array of scalars; name volumes in voxome:Blocks",
-        )
+        known = ", ".join(sorted(SCALARS - {"null"}))
+        message = f"{title} has the type {port['type']}; expected {known}, an enum or an array of scalars"
+        yield at(port, "type", f"{message}; name volumes in voxome:Blocks")
     for field in ("secondaryFiles", "loadContents", "loadListing"):
         if port.get(field) or (port.get("inputBinding") or {}).get(field):
             yield at(port, field, f"{title} has {field}, which is not kept")
@@ -121,7 +118,9 @@ def _alternatives(kind: Any) -> list[Any]:
 def _is_parameter(kind: Any) -> bool:
     if isinstance(kind, Mapping):
         items = kind.get("items")
-        return kind["type"] == "enum" or (kind["type"] == "array" and isinstance(items, str) and items in SCALARS - _FILES)
+        return kind["type"] == "enum" or (
+            kind["type"] == "array" and isinstance(items, str) and items in SCALARS - _FILES
+        )
     return isinstance(kind, str) and kind in SCALARS
 
 
@@ -129,7 +128,7 @@ def _definition(name: str, process: Any, hint: BlocksHint) -> CommandDefinition:
     tool = process.tool
     types = {short(port["id"]): _alternatives(port["type"]) for port in tool["inputs"]}
     resources, _ = process.get_requirement("ResourceRequirement")
-    cuda = next((one for one in tool.get("hints") or () if one.get("class") == _CUDA), {})
+    cuda: Mapping[str, Any] = next((one for one in tool.get("hints") or () if one.get("class") == _CUDA), {})
     return CommandDefinition(
         name=_tool_name(tool, name),
         version=hint.version,

@@ -36,7 +36,7 @@ REQUIREMENTS = frozenset(
 """Requirements that only allow other fields of a document."""
 
 SCALARS = frozenset({"null", "boolean", "int", "long", "float", "double", "string", "File"})
-"""Types of inputs, besides enums and arrays of these."""
+"""Types of inputs, besides folders, enums and arrays of these."""
 
 _METADATA = ("$", "http://", "https://")
 _CWLTOOL = "http://commonwl.org/cwltool#"
@@ -76,7 +76,9 @@ def unknown_type(name: str, entry: Any) -> Iterator[str]:
     """Yield what is wrong with the type of an input."""
     if not _is_type(entry["type"]):
         known = ", ".join(sorted(SCALARS))
-        yield at(entry, "type", f"{name} has the type {_shown(entry['type'])}; supported: {known}, enum, array")
+        yield at(
+            entry, "type", f"{name} has the type {_shown(entry['type'])}; supported: {known}, Directory, enum, array"
+        )
 
 
 def literal_files(name: str, entry: Any) -> Iterator[str]:
@@ -155,7 +157,7 @@ def _is_type(kind: Any) -> bool:
     if isinstance(kind, Mapping):
         array = kind["type"] == "array" and isinstance(kind["items"], str) and kind["items"] in SCALARS
         return kind["type"] == "enum" or array
-    return kind in SCALARS
+    return kind in SCALARS or kind == "Directory"
 
 
 def _kinds(kind: Any) -> set[str]:

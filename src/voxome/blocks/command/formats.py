@@ -17,15 +17,26 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class ArrayFormat:
-    """How arrays of a format are written and read; both take the name of the dataset, which only HDF5 has."""
+    """How arrays of a format are written and read; both take the name of the dataset, which only HDF5 has.
+
+    Attributes
+    ----------
+    suffix : str
+        End of the names of its files.
+    write, read : function
+        Of the path, the array, and the dataset.
+    keeps_ones : bool
+        Whether it has axes of length 1.
+    """
 
     suffix: str
     write: Callable[[Path, Array, str | None], None]
     read: Callable[[Path, str | None], Array]
+    keeps_ones: bool = True
 
 
-def read_array(format: str, path: Path, dataset: str | None = None) -> Array:
-    """Return the array in a file.
+def read_array(format: str, path: Path, dataset: str | None = None, expected: tuple[int, ...] = ()) -> Array:
+    """Return the array in a file, with the axes of length 1 that are expected and that its format does not keep.
 
     Raises
     ------
@@ -40,7 +51,13 @@ def read_array(format: str, path: Path, dataset: str | None = None) -> Array:
         raise InvalidInput(f"{path.name} cannot be read as {format}: {error}") from error
     if array.dtype.kind not in "biuf":
         raise InvalidInput(f"{path.name} has the dtype {array.dtype}; expected numbers")
+    if not ARRAY_FORMATS[format].keeps_ones and _without_ones(array.shape) == _without_ones(expected):
+        return array.reshape(expected)
     return array
+
+
+def _without_ones(shape: tuple[int, ...]) -> list[int]:
+    return [length for length in shape if length != 1]
 
 
 def _write_npy(path: Path, array: Array, _: str | None) -> None:
@@ -58,8 +75,8 @@ def _read_npy(path: Path, _: str | None) -> Array:
             )
         stream.seek(0)
         version = np.lib.format.read_magic(stream)
-        _, _, dtype = (np.lib.format.read_array_header_1_0 if version == (1, 0) else _later_header)(stream)
-    if dtype.hasobject:
+        header = (np.lib.format.read_array_header_1_0 if version == (1, 0) else _later_header)(stream)
+    if header[2].hasobject:
         raise InvalidInput(
             f"{path.name} has the dtype object: it is a Python pickle, and pickles are never opened, as they can run "
             "any code; have the program save an array of numbers, or one file for each part of a tuple"
@@ -138,9 +155,9 @@ def _read_zarr(path: Path, _: str | None) -> Array:
 
 ARRAY_FORMATS: Mapping[str, ArrayFormat] = {
     "hdf5": ArrayFormat(".h5", _write_hdf5, _read_hdf5),
-    "nifti": ArrayFormat(".nii", _write_nifti, _read_nifti),
+    "nifti": ArrayFormat(".nii", _write_nifti, _read_nifti, keeps_ones=False),
     "npy": ArrayFormat(".npy", _write_npy, _read_npy),
-    "tiff": ArrayFormat(".tif", _write_tiff, _read_tiff),
+    "tiff": ArrayFormat(".tif", _write_tiff, _read_tiff, keeps_ones=False),
     "zarr": ArrayFormat(".zarr", _write_zarr, _read_zarr),
 }
 """Name in the hint → format."""

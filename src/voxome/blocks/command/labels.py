@@ -86,7 +86,7 @@ def give_labels(labels: NDArray[Any], dtype: np.dtype[Any], name: str) -> tuple[
         ids, position = np.concatenate([np.zeros(1, np.uint64), ids]), position + 1
     if dtype == np.uint64 or (dtype.kind in "iu" and np.can_cast(labels.dtype, dtype, "safe")):
         return labels.astype(dtype), GivenLabels(ids, is_dense=False)
-    most = EXACT_FLOAT[dtype.itemsize] if dtype.kind == "f" else 1 if dtype == bool else int(np.iinfo(dtype).max)
+    most = EXACT_FLOAT[dtype.itemsize] if dtype.kind == "f" else 1 if dtype.kind == "b" else int(np.iinfo(dtype).max)
     if len(ids) - 1 > most:
         raise InvalidInput(
             f"the input {name!r} has {len(ids) - 1} labels in one block, but {dtype} can tell only {most} apart; use "

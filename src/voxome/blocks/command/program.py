@@ -37,8 +37,8 @@ def _files(line: CommandLine) -> Iterator[Path]:
         return
     if found is None:
         raise NotFound(
-            f"the program {name!r} is not on this machine, or cannot be executed; install it, or name a container image "
-            "(DockerRequirement)"
+            f"the program {name!r} is not on this machine, or cannot be executed; install it, or name a container "
+            "image (DockerRequirement)"
         )
     yield Path(found)
     for argument in line.argv[1:]:

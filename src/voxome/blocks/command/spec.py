@@ -97,7 +97,8 @@ def _annotation(type_: str | Mapping[str, Any]) -> Any:
         return _TYPES[type_]
     if type_["type"] == "enum":
         return Literal[tuple(type_["symbols"])]
-    return tuple[_TYPES[type_["items"]], ...]
+    item: Any = _TYPES[type_["items"]]
+    return tuple[item, ...]
 
 
 def _halo(halo: int | tuple[int, int, int] | HaloNm) -> HaloLike | HaloOf:
@@ -141,5 +142,3 @@ def _digest_of_files(definition: CommandDefinition, parameters: Parameters) -> s
             raise NotFound(f"the file {address} ({name} of {definition.name}) does not exist")
         digest.update(hashlib.sha256(b"-" if content is None else b"+" + content).digest())
     return digest.hexdigest()
-
-

@@ -101,7 +101,9 @@ def _as_dtype(name: str, column: str, values: NDArray[Any], dtype: str) -> NDArr
     is_rounded = np.dtype(dtype).kind == "f" and values.dtype.kind == "f"
     if not is_rounded and not np.array_equal(converted.astype(values.dtype), values):
         wrong = values[converted.astype(values.dtype) != values][0]
-        raise InvalidInput(f"column {column!r} of output {name!r} has {wrong}, which {dtype} cannot hold; mend the hint")
+        raise InvalidInput(
+            f"column {column!r} of output {name!r} has {wrong}, which {dtype} cannot hold; mend the hint"
+        )
     return converted
 
 
@@ -122,8 +124,8 @@ def _own_rows(
         outside = ~((voxel >= low) & (voxel < high))
         if outside.any():
             raise InvalidInput(
-                f"output {name!r} has {column} = {values[outside][0]:g} {positions.unit}, outside the {high - low} voxels "
-                f"of the block along {'zyx'[axis]}; mend unit, axes or columns of positions in the hint"
+                f"output {name!r} has {column} = {values[outside][0]:g} {positions.unit}, outside the {high - low} "
+                f"voxels of the block along {'zyx'[axis]}; mend unit, axes or columns of positions in the hint"
             )
         own &= (voxel >= block.write.start[axis]) & (voxel < block.write.stop[axis])
         rows[column] = _shifted(rows[column], values, low * size + offset, columns[column], name, column)
@@ -136,5 +138,7 @@ def _shifted(
     if np.dtype(dtype).kind == "f":
         return (values + shift).astype(dtype)
     if shift != int(shift):
-        raise InvalidInput(f"column {column!r} of output {name!r} is {dtype}, but positions in the volume are fractions")
+        raise InvalidInput(
+            f"column {column!r} of output {name!r} is {dtype}, but positions in the volume are fractions"
+        )
     return _as_dtype(name, column, exact.astype(np.int64) + int(shift), dtype)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import os
 import sys
 import tempfile
@@ -159,20 +158,21 @@ class BlockFolders:
             If there is none, or more than one, or it is a link to somewhere else.
         """
         work = self.host(WORK)
-        relative = [pattern.removeprefix(f"{WORK}/") for pattern in patterns]
-        found = sorted({one for pattern in relative for one in glob.glob(pattern, root_dir=work)})
-        shown = " or ".join(relative)
+        found = sorted({path for pattern in patterns for path in work.glob(pattern)})
+        shown = " or ".join(patterns)
         if not found:
-            present = ", ".join(sorted(os.listdir(work))[:8]) or "nothing"
+            present = ", ".join(sorted(path.name for path in work.iterdir())[:8]) or "nothing"
             raise InvalidInput(
                 f"the program ended without an error, but not with its output {name!r} ({shown}); its work folder has: "
                 f"{present}"
             )
         if len(found) > 1:
-            raise InvalidInput(f"output {name!r} ({shown}) is {len(found)} files: {', '.join(found[:8])}; expected one")
-        path = (work / found[0]).resolve()
+            raise InvalidInput(
+                f"output {name!r} ({shown}) is {len(found)} files; expected one: {found[0].name}, {found[1].name}"
+            )
+        path = found[0].resolve()
         if not path.is_relative_to(work):
-            raise InvalidInput(f"output {name!r} ({found[0]}) is a link to {path}, outside of the work folder")
+            raise InvalidInput(f"output {name!r} ({found[0].name}) is a link to {path}, outside of the work folder")
         return path
 
 

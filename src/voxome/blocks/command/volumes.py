@@ -70,9 +70,9 @@ def read_volume(
     InvalidInput
         If the file has another shape or dtype, or labels that cannot be kept.
     """
-    array = read_array(output.format, path, output.dataset)
     box = block.read if output.extent == "read" else block.write
     expected = file_shape(box.shape, output.axes, output.channels)
+    array = read_array(output.format, path, output.dataset, expected)
     if array.shape != expected:
         raise InvalidInput(
             f"output {name!r} has shape {array.shape} along {output.axes}, but the {output.extent} box of the block "
@@ -82,7 +82,8 @@ def read_volume(
         raise InvalidInput(f"output {name!r} is {array.dtype}, but the hint says {output.dtype}; mend one of them")
     voxels = from_file_axes(array, output.axes)
     if output.kind != "labels":
-        return {name: voxels[(..., *block.write.within(box))]}
+        z, y, x = block.write.within(box)
+        return {name: voxels[..., z, y, x]}
     labels = whole_labels(voxels, f"output {name!r}")
     if output.stitch is None:
         restored = given[str(output.ids)].restore(labels, f"output {name!r}", str(output.ids))

@@ -1,0 +1,215 @@
+"""Foreign programs over blocks: what they are given, what is made of their files, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from workflow.foreign import COPY_STEP, SEGMENT, SEGMENT_STEP, balls, copy_tool, write_workflow
+
+import voxome
+from voxome.errors import InvalidInput, PlanError, RunFailed
+from voxome.resources.table import TableFile
+from voxome.workflow.verbs import plan, run
+
+SIZE_NM = (10.0, 10.0, 10.0)
+
+
+def labels_of(out: Path, name: str = "segments") -> NDArray[np.uint64]:
+    return np.asarray(voxome.open(out / f"{name}.zarr")[...])
+
+
+def as_partition(labels: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """Return labels numbered in the order of their first voxels, which is the same for equal objects."""
+    _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first))[inverse].reshape(labels.shape)
+
+
+def rows_of(out: Path) -> set[tuple[int, ...]]:
+    rows = TableFile(str(out / "cells.parquet")).read()
+    return set(zip(*(rows[name].tolist() for name in ("x", "y", "z", "value")), strict=True))
+
+
+def copy_image(tmp_path: Path, tool: str, image: NDArray[Any], workflow: str = COPY_STEP) -> Path:
+    np.save(tmp_path / "raw.npy", image)
+    out = tmp_path / "out"
+    path = write_workflow(tmp_path, workflow, tool)
+    run(path, {"raw": tmp_path / "raw.npy"}, out=out, engine="sequential", voxel_size_nm=SIZE_NM)
+    return out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("block", [(32, 32, 32), (24, 24, 24)], ids=["8 blocks", "27 blocks"])
+def test_objects_of_many_blocks_are_those_of_the_whole(tmp_path: Path, block: tuple[int, int, int]) -> None:
+    np.save(tmp_path / "raw.npy", balls(64))
+    workflow = write_workflow(tmp_path, SEGMENT_STEP, SEGMENT)
+    for out, shape in (("whole", (64, 64, 64)), ("blocks", block)):
+        run(
+            workflow,
+            {"raw": tmp_path / "raw.npy"},
+            out=tmp_path / out,
+            engine="sequential",
+            block=shape,
+            voxel_size_nm=SIZE_NM,
+        )
+    whole, parts = labels_of(tmp_path / "whole"), labels_of(tmp_path / "blocks")
+    assert len(np.unique(whole)) == 217
+    np.testing.assert_array_equal(as_partition(parts), as_partition(whole))
+    assert rows_of(tmp_path / "blocks") == rows_of(tmp_path / "whole")
+    assert len(rows_of(tmp_path / "whole")) == 216
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("{format: npy, axes: xyz%s}", "out.npy"),
+        ("{format: hdf5, axes: yzx, dataset: a/b%s}", "out.h5"),
+        ("{format: tiff, axes: z1yx%s}", "out.tif"),
+        ("{format: nifti, axes: xyz%s}", "out.nii"),
+    ],
+)
+def test_files_have_the_format_and_axes_that_the_hint_says(tmp_path: Path, file: str, name: str) -> None:
+    image = np.arange(9 * 10 * 11).reshape(9, 10, 11).astype(np.uint16)
+    tool = copy_tool(f"[cp, $(inputs.image), {name}]", image=file % "", out=file % ", dtype: uint16", glob=name)
+    out = copy_image(tmp_path, tool, image)
+    np.testing.assert_array_equal(labels_of(out, "out"), image)
+
+
+def test_zarr_is_a_folder(tmp_path: Path) -> None:
+    image = np.arange(9 * 10 * 11).reshape(9, 10, 11).astype(np.int32)
+    tool = copy_tool(
+        "[cp, -r, $(inputs.image), out]",
+        image="{format: zarr, axes: xyz}",
+        out="{format: zarr, axes: xyz, dtype: int32}",
+        glob="out",
+    ).replace("File", "Directory")
+    out = copy_image(tmp_path, tool, image, COPY_STEP.replace("File", "Directory"))
+    np.testing.assert_array_equal(labels_of(out, "out"), image)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "uint16"])
+def test_ids_that_a_narrow_dtype_cannot_hold_come_back(tmp_path: Path, dtype: str) -> None:
+    image = np.zeros((9, 9, 9), np.uint64)
+    image[:3], image[3:6], image[6:] = 2**53, 2**53 + 1, 2**64 - 1
+    tool = copy_tool(
+        image=f"{{format: npy, axes: xyz, kind: labels, dtype: {dtype}}}",
+        out=f"{{format: npy, axes: xyz, kind: labels, dtype: {dtype}, ids: image}}",
+    )
+    np.testing.assert_array_equal(labels_of(copy_image(tmp_path, tool, image), "out"), image)
+
+
+def test_labels_that_touch_at_faces_of_blocks_are_joined(tmp_path: Path) -> None:
+    image = np.zeros((16, 16, 16), np.uint8)
+    image[2:14, 4, 4], image[2, 4:12, 4], image[12, 12, 1:15] = 1, 1, 2
+    tool = copy_tool(
+        hint="block: [8, 8, 8]",
+        out="{format: npy, kind: labels, extent: write, stitch: {rule: touching}}",
+    )
+    labels = labels_of(copy_image(tmp_path, tool, image), "out")
+    np.testing.assert_array_equal(as_partition(labels), as_partition(image.astype(np.uint64)))
+
+
+def test_labels_of_blocks_stay_apart_without_a_rule(tmp_path: Path) -> None:
+    image = np.ones((16, 16, 16), np.uint8)
+    tool = copy_tool(out="{format: npy, kind: labels, stitch: {rule: none}}")
+    assert len(np.unique(labels_of(copy_image(tmp_path, tool, image), "out"))) == 8
+
+
+FAULTS = [
+    ('["true"]', {}, "without an error, but not with its output 'out' (out.npy); its work folder has: nothing"),
+    ("[sh, -c, 'echo broken >&2; exit 3']", {}, "sh exited with status 3: broken"),
+    ("[sh, -c, 'kill -9 $$']", {}, "was killed by signal 9"),
+    ("[sh, -c, 'echo text > out.npy']", {}, "out.npy is not a .npy file"),
+    ("[ln, -s, /dev/null, out.npy]", {}, "is a link to /dev/null, outside of the work folder"),
+    ("[sh, -c, 'touch a.npy b.npy']", {"glob": "'*.npy'"}, "is 2 files; expected one: a.npy, b.npy"),
+    ("[cp, $(inputs.image), out.npy]", {"out": "{format: npy, dtype: int8}"}, "is uint8, but the hint says int8"),
+    (
+        "[cp, $(inputs.image), out.npy]",
+        {"out": "{format: npy, dtype: uint8, extent: write}"},
+        "has shape (8, 8, 9) along zyx, but the write box of the block has (8, 8, 8)",
+    ),
+    ("[sleep, '60']", {"more": "requirements: {ToolTimeLimit: {timelimit: 1}}"}, "time limit of 1 s"),
+]
+
+
+@pytest.mark.parametrize(("argv", "changes", "message"), FAULTS, ids=[message[:30] for *_, message in FAULTS])
+def test_what_a_program_does_wrong_is_named(tmp_path: Path, argv: str, changes: dict[str, str], message: str) -> None:
+    with pytest.raises(RunFailed) as error:
+        copy_image(tmp_path, copy_tool(argv, **changes), np.ones((8, 8, 9), np.uint8))
+    assert message in str(error.value)
+
+
+def test_pickles_are_refused_by_name(tmp_path: Path) -> None:
+    np.save(tmp_path / "objects.npy", np.array([{}], object), allow_pickle=True)
+    (tmp_path / "cells.pkl").write_bytes(b"\x80\x04N.")
+    for file, message in (
+        ("objects.npy", "has the dtype object: it is a Python pickle"),
+        ("cells.pkl", "a Python pickle"),
+    ):
+        with pytest.raises(RunFailed, match=message):
+            copy_image(tmp_path, copy_tool(f"[cp, {tmp_path / file}, out.npy]"), np.ones((8, 8, 9), np.uint8))
+
+
+def test_a_missing_program_is_named_before_anything_runs(tmp_path: Path) -> None:
+    np.save(tmp_path / "raw.npy", np.ones((9, 9, 9), np.uint8))
+    workflow = write_workflow(tmp_path, COPY_STEP, copy_tool("[no-such-program, $(inputs.image)]"))
+    with pytest.raises(PlanError, match="the program 'no-such-program' is not on this machine"):
+        plan(workflow, {"raw": tmp_path / "raw.npy"})
+
+
+@pytest.mark.parametrize(
+    ("argv", "more"),
+    [
+        ("[cp, $(inputs.image), $(inputs.image.size)]", ""),
+    ],
+)
+def test_a_command_line_that_depends_on_the_block_is_refused(tmp_path: Path, argv: str, more: str) -> None:
+    np.save(tmp_path / "raw.npy", np.ones((9, 9, 9), np.uint8))
+    workflow = write_workflow(tmp_path, COPY_STEP, copy_tool(argv, more=more))
+    with pytest.raises(PlanError, match="depends on the size or content of a file of a block"):
+        plan(workflow, {"raw": tmp_path / "raw.npy"})
+
+
+def test_an_edited_program_runs_again(tmp_path: Path) -> None:
+    script = tmp_path / "copy.sh"
+    script.write_text('cp "$1" out.npy\n')
+    tool = copy_tool(f"[sh, {script}, $(inputs.image)]")
+    image = np.ones((9, 9, 9), np.uint8)
+    np.save(tmp_path / "raw.npy", image)
+    workflow = write_workflow(tmp_path, COPY_STEP, tool)
+    first = plan(workflow, {"raw": tmp_path / "raw.npy"}).key
+    assert plan(workflow, {"raw": tmp_path / "raw.npy"}).key == first
+    script.write_text('cp "$1"  out.npy\n')
+    assert plan(workflow, {"raw": tmp_path / "raw.npy"}).key != first
+
+
+def test_environment_texts_and_streams_reach_the_program(tmp_path: Path) -> None:
+    more = """
+stdin: $(inputs.image.path)
+stdout: out.npy
+requirements:
+  EnvVarRequirement: {envDef: {WHICH: fi}}
+  InitialWorkDirRequirement: {listing: [{entryname: run.sh, entry: 'test "$WHICH$HOSTS" = fi && cat'}]}
+"""
+    tool = copy_tool("[sh, run.sh]", more=more)
+    image = np.arange(729).reshape(9, 9, 9).astype(np.uint8)
+    np.testing.assert_array_equal(labels_of(copy_image(tmp_path, tool, image), "out"), image)
+
+
+def test_problems_of_the_hint_have_file_and_line(tmp_path: Path) -> None:
+    tool = copy_tool(
+        hint="halo: [1, 2], blok: 3",
+        image="{format: npi, axs: xyz}",
+        out="{format: npy, kind: labels}",
+    )
+    workflow = write_workflow(tmp_path, COPY_STEP, tool)
+    np.save(tmp_path / "raw.npy", np.ones((9, 9, 9), np.uint8))
+    with pytest.raises(InvalidInput) as error:
+        plan(workflow, {"raw": tmp_path / "raw.npy"})
+    text = str(error.value)
+    assert "tool.cwl:7" in text
+    for part in ("halo is [1, 2]", "'blok'; did you mean 'block'?", "'axs'; did you mean 'axes'?", "'npi'"):
+        assert part in text
