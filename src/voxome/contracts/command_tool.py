@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from voxome.contracts.json_text import json_text
 
@@ -270,10 +270,9 @@ class CommandDefinition:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
+    def from_json(cls, data: Mapping[str, Any]) -> CommandDefinition:
         """Return the definition that `to_json` wrote."""
-        definition: Self = _adapter(cls).validate_python(data)
-        return definition
+        return _adapter().validate_python(data)
 
     @property
     def key(self) -> str:
@@ -284,7 +283,7 @@ class CommandDefinition:
 
 
 @cache
-def _adapter(type_: type) -> TypeAdapter[Any]:
+def _adapter() -> TypeAdapter[CommandDefinition]:
     from pydantic import TypeAdapter
 
-    return TypeAdapter(type_)
+    return TypeAdapter(CommandDefinition)

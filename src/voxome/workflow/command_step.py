@@ -42,7 +42,7 @@ def blocks_hint(tool: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 def command_nodes(
     name: str, process: Any, sources: Mapping[str, Source], problems: list[str]
-) -> tuple[list[Node], dict[str, FromStep]]:
+) -> tuple[list[Node], dict[str, Source]]:
     """Return the steps that run a tool over blocks, and the sources of its outputs.
 
     Parameters
@@ -68,7 +68,7 @@ def command_nodes(
         inputs["block"] = Constant(",".join(map(str, hint.block)))
     template = CommandTemplate(definition, process)
     nodes = [Node(name, definition.name, definition.version, inputs, command=template)]
-    outputs = {one: FromStep(name, one) for one in (*definition.volumes, *definition.tables)}
+    outputs: dict[str, Source] = {one: FromStep(name, one) for one in (*definition.volumes, *definition.tables)}
     for output, volume in definition.volumes.items():
         if volume.stitch is not None and volume.stitch.rule != "none":
             nodes += _stitch_nodes(name, output, volume.stitch.rule, volume.stitch.fraction)
