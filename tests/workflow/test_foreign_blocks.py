@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from workflow.foreign import COPY_STEP, SEGMENT, SEGMENT_STEP, balls, copy_tool, write_workflow
+from workflow.block_programs import COPY_STEP, SEGMENT, SEGMENT_STEP, balls, copy_tool, write_workflow
 
 import voxome
 from voxome.errors import InvalidInput, PlanError, RunFailed
