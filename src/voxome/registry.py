@@ -31,6 +31,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "zarr3": "voxome.relay.dialects.zarr.dialect:Zarr3Dialect",
     },
     "voxome.engines": {
+        "awsbatch": "voxome.engines.awsbatch:open_awsbatch",
         "dask": "voxome.engines.dask:open_dask",
         "local": "voxome.engines.local:open_local",
         "sequential": "voxome.engines.sequential:SequentialEngine",
@@ -152,10 +153,12 @@ _WHAT = {
 }
 
 _ARGUMENTS = {
-    "voxome.engines": ("workers", "log"),
+    "voxome.engines": ("workers", "log", "store"),
     "voxome.records": ("folder", "name"),
 }
 """Group → arguments of its entries that are not options."""
+_WHERE_TAKEN = ("store",)
+"""Those of these arguments that an entry gets only if it takes them."""
 
 
 @cache
@@ -268,8 +271,10 @@ def factory(group: str, spec: str) -> Callable[..., Any]:
     name, options = parse_spec(spec)
     entry = load(group, name)
     _check_options(group, name, entry, options)
+    left_out = set(_WHERE_TAKEN) - set(signature(entry).parameters)
 
     def open_plugin(**arguments: Any) -> Any:
+        arguments = {key: value for key, value in arguments.items() if key not in left_out}
         with naming_plugin(group, name, "failed to start"):
             return entry(**arguments, **options)
 

@@ -12,6 +12,7 @@ import pytest
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
+    from standins.awsbatch import BatchStandIn
 
     from peers.chromium import Visit
     from peers.databases import DatabaseServer
@@ -99,6 +100,24 @@ def bucket(s3_url: str) -> Bucket:
     from peers.s3 import Bucket
 
     return Bucket(s3_url)
+
+
+@pytest.fixture
+def aws_batch(
+    s3_url: str, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[BatchStandIn]:
+    """AWS Batch that runs containers as processes, polled often; it must have got nothing that AWS would refuse."""
+    from standins.awsbatch import BatchStandIn
+
+    from voxome.engines import awsbatch_engine
+
+    for name, value in (("_SCAN_S", 0.1), ("_SUBMIT_S", 0.05), ("_TICK_S", 0.05)):
+        monkeypatch.setattr(awsbatch_engine, name, value)
+    with BatchStandIn(s3_url, tmp_path_factory.mktemp("batch")) as batch:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_BATCH", batch.url)
+        monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        yield batch
+    assert batch.violations == []
 
 
 @pytest.fixture(params=["local", "s3"])

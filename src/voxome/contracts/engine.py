@@ -137,7 +137,8 @@ class Engine(Protocol):
     """Runs jobs, several at a time, without knowing what they do.
 
     An engine is found by name in the registry group ``voxome.engines``, whose entries are functions
-    ``(*, workers: int, log: Path, **options: str) -> Engine``. `voxome.testing.EngineContract` tests one.
+    ``(*, workers: int, log: Path, **options: str) -> Engine``; one with an argument ``store`` gets the address of the
+    store of the run, or None. `voxome.testing.EngineContract` tests one.
     """
 
     @property

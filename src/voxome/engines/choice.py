@@ -69,6 +69,8 @@ class StepEngines:
         Workers of each engine that is opened here.
     log : path
         Log of the workers.
+    store : str, optional
+        Address of the store of the run, for engines that keep jobs in it.
 
     Raises
     ------
@@ -76,7 +78,15 @@ class StepEngines:
         If the step or engine does not exist, or if an engine does not take an option.
     """
 
-    def __init__(self, choice: EngineChoice | None, steps: Collection[str], *, workers: int, log: Path) -> None:
+    def __init__(
+        self,
+        choice: EngineChoice | None,
+        steps: Collection[str],
+        *,
+        workers: int,
+        log: Path,
+        store: str | None = None,
+    ) -> None:
         named = choice if isinstance(choice, Mapping) else {OTHERS: DEFAULT if choice is None else choice}
         require_mapping("engine", named, "{'network': 'threads'}")
         by_step = {name: require_engine(engine) for name, engine in named.items()}
@@ -86,14 +96,15 @@ class StepEngines:
         self._choices = {step: by_step.get(step, by_step.get(OTHERS, DEFAULT)) for step in steps}
         specs = {chosen for chosen in (*self._choices.values(), *by_step.values()) if isinstance(chosen, str)}
         self._factories: dict[str, Callable[..., Engine]] = {spec: factory(GROUP, spec) for spec in sorted(specs)}
-        self._workers, self._log = workers, log
+        self._workers, self._log, self._store = workers, log, store
         self._opened: dict[str, Engine] = {}
 
     def __enter__(self) -> StepEngines:
         try:
             for chosen in self._choices.values():
                 if isinstance(chosen, str) and chosen not in self._opened:
-                    self._opened[chosen] = self._factories[chosen](workers=self._workers, log=self._log)
+                    opened = self._factories[chosen](workers=self._workers, log=self._log, store=self._store)
+                    self._opened[chosen] = opened
         except BaseException:
             self.__exit__(None, None, None)
             raise

@@ -187,7 +187,7 @@ def _is_complete(step: Step, address: str) -> bool:
 def _run(step: Step, address: str, outside: Mapping[str, Handle], workers: int, how: ChainOptions) -> None:
     folder = _ledger_folder(step, address)
     log = folder / PRIVATE / "workers.log"
-    engines = StepEngines(how.get("engine"), [step.name], workers=workers, log=log)
+    engines = StepEngines(how.get("engine"), [step.name], workers=workers, log=log, store=address)
     open_records = records_opener(how.get("records"))
     with (
         map_disk_errors(folder),

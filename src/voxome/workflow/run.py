@@ -61,7 +61,7 @@ def run_plan(
     folder = run_folder(out)
     address = store_address(store, folder)
     log, count = folder / PRIVATE / "logs" / "workers.log", worker_count(workers)
-    engines = StepEngines(engine, [step.name for step in plan.steps], workers=count, log=log)
+    engines = StepEngines(engine, [step.name for step in plan.steps], workers=count, log=log, store=address)
     open_records = records_opener(records)
     with map_disk_errors(folder), lock_folder(folder), lock_results(address, folder):
         pending_changes(folder, plan, address, fresh=fresh)  # refuses what adopt_plan would, before anything is created
