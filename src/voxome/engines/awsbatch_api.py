@@ -23,7 +23,7 @@ DESCRIBED_AT_ONCE = 100
 """Ids that one request may ask for."""
 LARGEST_ARRAY = 10_000
 ENDED = ("SUCCEEDED", "FAILED")
-"""States of jobs that run no more."""
+"""States of jobs that have ended."""
 
 _THROTTLED = frozenset(
     {
@@ -70,7 +70,7 @@ class State:
     reason : str
         Why it has this status, where AWS says so.
     ended : int
-        Children of an array that run no more.
+        Children of an array that have ended.
     exit_code : int or None
         Exit status of the container, if it ran to its end.
     container_reason : str
@@ -212,8 +212,8 @@ class BatchClient:
         """
         found: dict[str, State] = {}
         for start in range(0, len(ids), DESCRIBED_AT_ONCE):
-            asked = list(ids[start : start + DESCRIBED_AT_ONCE])
-            found |= {one["jobId"]: State.of(one) for one in self._call("describe_jobs", jobs=asked)["jobs"]}
+            chosen = list(ids[start : start + DESCRIBED_AT_ONCE])
+            found |= {one["jobId"]: State.of(one) for one in self._call("describe_jobs", jobs=chosen)["jobs"]}
         return found
 
     def children(self, array: str, status: str) -> Iterator[int]:

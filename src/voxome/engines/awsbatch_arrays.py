@@ -1,7 +1,7 @@
 """The files of arrays of AWS Batch: jobs and their results on S3, and what a resumed run needs, on this machine.
 
 For array A, ``A.json`` lists its jobs, ``A.id`` has its id once AWS has given one, and ``A.reported`` the indexes of
-jobs that need no more attention. On S3, the folder of the run has ``jobs/A-N.json`` and ``results/A-N.json``.
+jobs that are reported or cancelled. On S3, the folder of the run has ``jobs/A-N.json`` and ``results/A-N.json``.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class JobArray:
     adopted : bool
         Whether an earlier run has submitted it.
     reported : set of int
-        Indexes of the jobs that need no more attention; objects of one array share it.
+        Indexes of the jobs that are reported or cancelled; objects of one array share it.
     """
 
     records: Path

@@ -333,7 +333,7 @@ class BatchEngine:
                 yield self._report(array, index, self._lost(array.jobs[index], ending), self._log_address(ending))
 
     def _ended(self, array: JobArray, state: State | None) -> set[int]:
-        """Return the indexes of unreported jobs that run no more.
+        """Return the indexes of unreported jobs that have ended.
 
         Raises
         ------
