@@ -15,11 +15,11 @@ class Stalled:
     """A store that does not say which levels it has, until it may."""
 
     def __init__(self) -> None:
-        self.asked, self.may = Event(), Event()
+        self.reached, self.may = Event(), Event()
 
     @property
     def levels(self) -> tuple[object, ...]:
-        self.asked.set()
+        self.reached.set()
         assert self.may.wait(30)
         return ()
 
@@ -38,7 +38,7 @@ def test_a_store_that_does_not_answer_holds_up_no_other() -> None:
     with ThreadPoolExecutor(2) as threads:
         waits = threads.submit(lambda: slow.scales)
         try:
-            assert store.asked.wait(10)
+            assert store.reached.wait(10)
             assert threads.submit(lambda: quick.scales).result(10) == ((1, 1, 1),)
             assert not waits.done()
         finally:

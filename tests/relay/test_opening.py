@@ -59,3 +59,11 @@ def test_what_a_virtual_layer_lacks_is_named_with_the_layer_and_the_input(
     config = parse_config({"sources": {"em": {"uri": str(tmp_path / "em.npy")}, "lab/m": json.loads(text)}}, "test")
     with pytest.raises(VoxomeError, match=f"^the virtual layer lab/m: {problem}"), prepared(config):
         pass
+
+
+def test_a_store_that_is_away_keeps_no_relay_of_several_processes_from_starting(tmp_path: Path) -> None:
+    for uri in ("bossdb://lab/exp/em", "dvid://127.0.0.1:1/abc/em", "zarr://http://127.0.0.1:1/em.zarr"):
+        source = {"uri": uri, "writers": ["lab"]}
+        config = parse_config({"workers": 2, "cache": {"folder": str(tmp_path)}, "sources": {"em": source}}, "test")
+        with prepared(config):
+            pass

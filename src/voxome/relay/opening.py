@@ -37,7 +37,7 @@ from voxome.relay.config import CacheConfig, RelayConfig, SourceConfig, TlsConfi
 from voxome.relay.dialect import open_dialects
 from voxome.relay.index import Index
 from voxome.relay.operation import Operation
-from voxome.relay.origin import is_edited
+from voxome.relay.origin import Origin, is_edited
 from voxome.relay.processes import ProcessTable
 from voxome.relay.rates import RateTable
 from voxome.relay.relay import Relay
@@ -203,8 +203,14 @@ def _check_source(name: str, source: SourceConfig, workers: int) -> None:
     """Raise what is wrong with a source, as far as it is known without a network."""
     address = source.uri or ""
     uri = _locate(address)
-    alone = workers > 1 and source.writers and ":" not in uri.path and not is_edited(address)
-    if alone and not open_source(address).concurrent_writers:
+    is_here = ":" not in uri.path and not Origin(address).is_remote
+    if (
+        workers > 1
+        and source.writers
+        and is_here
+        and not is_edited(address)
+        and not open_source(address).concurrent_writers
+    ):
         raise InvalidInput(
             f"{name} can be written by one process only; use workers = 1, no writers, or another format, as zarr"
         )

@@ -23,6 +23,8 @@ T = TypeVar("T")
 class PermittedSources:
     """The sources that a caller may read, and write where the rights permit it.
 
+    Who may write a source, but not read it, may see its metadata, and nothing else; it is in no list either.
+
     A name that the caller may neither read nor write raises AccessDenied, not NotFound: viewers draw a chunk that is
     missing as empty tissue, and so would show an expired session. Such names are in no list. Other errors are those of
     `Sources`.
@@ -55,7 +57,7 @@ class PermittedSources:
             If it is a variant of a virtual layer with wrong parameters.
         """
         rights = self._sources.rights(name)
-        if not rights.may_read(self._caller) and not rights.may_write(self._caller):
+        if not rights.may_see(self._caller):
             raise AccessDenied(f"no permission to use {name}")
         self._sources.check_name(name)
         return rights
@@ -103,10 +105,10 @@ class PermittedSources:
         self._require_read(name)
         return self._sources.use(name, protocol, action)
 
-    def remember(self, name: str, key: str, find: Callable[[], T]) -> T:
-        """Return what `find` finds out about a source; while its store is away, what it has found before."""
+    def learned(self, name: str, key: str) -> Any:
+        """Return what there is to know of a source by `key`, which is no voxels."""
         self.rights(name)
-        return self._sources.remember(name, key, find)
+        return self._sources.learned(name, key)
 
     def current_version(self, name: str) -> str | None:
         """Return the name of the version now of a source that is edited; None if it is no such source."""

@@ -32,6 +32,10 @@ class Rights:
         """Return whether `caller` may write."""
         return bool(self.writers) and (caller.is_admin or not self.writers.isdisjoint(caller.groups))
 
+    def may_see(self, caller: Caller) -> bool:
+        """Return whether `caller` may see the metadata, without which nothing can be written either."""
+        return self.may_read(caller) or self.may_write(caller)
+
 
 PUBLIC_READ = Rights()
 """Everybody may read, nobody may write."""

@@ -43,7 +43,7 @@ class SourceMemory:
         """Keep the metadata of a source that was opened, those of its other levels as soon as they are open too."""
         if self._is_kept(opened):
             self.keep_level(opened, 0, opened.source)
-            Thread(target=copy_context().run, args=(self._learn_levels, opened), daemon=True).start()
+            Thread(target=copy_context().run, args=(self._learn, opened), daemon=True).start()
 
     def keep_level(self, opened: OpenedSource, number: int, source: ReadableSource | None) -> None:
         """Keep the metadata of a level."""
@@ -89,11 +89,13 @@ class SourceMemory:
         may_be_away = self._metadata.is_kept and self._origin.is_remote and not opened.is_remembered
         return may_be_away and ability(opened.source, SupportsPinnedVersions) is None
 
-    def _learn_levels(self, opened: OpenedSource) -> None:
+    def _learn(self, opened: OpenedSource) -> None:
+        identity = self._origin.identity
         with suppress(VoxomeError, OSError):
             levels = None if opened.pyramid is None else opened.pyramid.levels
             self.keep(opened, _LEVELS, levels_to_json(levels))
             for number in range(1, len(levels or ())):
-                if not self._metadata.has(self._origin.identity, opened.incarnation, f"{_LEVEL}/{number}"):
+                if not self._metadata.has(identity, opened.incarnation, f"{_LEVEL}/{number}"):
                     with suppress(VoxomeError, OSError):  # a level that is missing or damaged
                         self.keep_level(opened, number, opened.level(number))
+        self._metadata.tell(identity)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar, cast
+from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +39,6 @@ from voxome.relay.writes.replay import Replay
 from voxome.relay.writes.write_back import WriteBack
 
 T = TypeVar("T")
-J = TypeVar("J")
 
 
 class Sources(SourceTable):
@@ -90,6 +90,7 @@ class Sources(SourceTable):
         self._locks: SupportsHold = BoxLocks() if locks is None else locks
         self._writer = SourceWriter(generations, self._locks, writes)
         self._listeners: list[Callable[[str, int], None]] = []
+        self._learned: dict[str, Callable[[str], Any]] = {}
         self.kept_files = KeptFiles(cache, self._upstreams, self._layers, writes)
 
     def on_write(self, listener: Callable[[str, int], None]) -> None:
@@ -278,36 +279,40 @@ class Sources(SourceTable):
         note(source=name)
         return use_ability(name, self.find(name), protocol, action)
 
-    def remember(self, name: str, key: str, find: Callable[[], J]) -> J:
-        """Return what `find` finds out about a source; while its store is away, what it has found before.
+    def learn(self, key: str, find: Callable[[str], Any]) -> None:
+        """Find out something about each source behind a network when it is opened, for `learned`.
 
         Parameters
         ----------
-        name : str
-            Name of the source.
         key : str
-            What it finds out.
+            What is found out.
         find : function
-            Asks the store, and returns values of JSON.
+            Name of a source → values of JSON, which its store may have to tell.
+        """
+        self._learned[key] = find
+        self._states.metadata.on_opened(partial(self._learn, key))
+
+    def learned(self, name: str, key: str) -> Any:
+        """Return what there is to know of a source by `key`; while its store is away, what was known before.
 
         Raises
         ------
         SourceUnavailable
-            If the store fails, and it has never found anything.
+            If the store fails, and it was not known before.
         """
-        entry = self.find(name)
+        entry, find = self.find(name), self._learned[key]
         if not isinstance(entry, Upstream):
-            return find()
+            return find(name)
         with open_errors(name):
             known, is_away = entry.recall(key)
         if known is not None and is_away:
-            return cast("J", json.loads(known))
+            return json.loads(known)
         try:
-            found = find()
+            found = find(name)
         except SourceUnavailable:
             if known is None:
                 raise
-            return cast("J", json.loads(known))
+            return json.loads(known)
         with open_errors(name):
             entry.remember(key, json.dumps(found))
         return found
@@ -341,6 +346,10 @@ class Sources(SourceTable):
     def writes(self) -> WriteBack | None:
         """Writes that are confirmed before the stores have them; None without a journal."""
         return self._writes
+
+    def _learn(self, key: str, identity: str) -> None:
+        for name in self.names_of(identity)[:1]:
+            self.learned(name, key)
 
     def _tell(self, identity: str, level: int) -> None:
         for name in self.names_of(identity):

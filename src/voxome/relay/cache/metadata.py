@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from sqlite3 import Error
 from threading import Lock
 
+from voxome.errors import VoxomeError
 from voxome.relay.cache.index import DiskIndex
 
 
@@ -22,6 +24,17 @@ class SourceMetadata:
         self._index = index
         self._kept: dict[tuple[str, str], tuple[str, str]] = {}
         self._lock = Lock()
+        self._listeners: list[Callable[[str], None]] = []
+
+    def on_opened(self, listener: Callable[[str], None]) -> None:
+        """Call `listener` with the identity of a source that was opened, to find out more."""
+        self._listeners.append(listener)
+
+    def tell(self, source: str) -> None:
+        """Call all listeners; none that fails keeps the others from being called."""
+        for listener in self._listeners:
+            with suppress(VoxomeError, OSError):
+                listener(source)
 
     @property
     def is_kept(self) -> bool:

@@ -47,8 +47,8 @@ class Access:
 
         Its creator may do everything, and so may admins. A public resource is read by everybody; other permissions are
         those of the caller's groups. Permissions on a collection do not extend to its experiments, nor those on an
-        experiment to its channels. Who may read a source of the relay may read the experiment and the collection of its
-        channel too.
+        experiment to its channels. Who may see the metadata of a source of the relay, since they may read or write it,
+        may read its channel, and the experiment and the collection of that, but only readers read the voxels.
         """
         if isinstance(resource, Channel) and resource.served:
             return self._allows_served(caller, permission, resource.served)
@@ -56,24 +56,31 @@ class Access:
             return True
         if isinstance(resource, CoordinateFrame):
             inside = self.publication.with_frame(resource.name)
-            return permission == "read" and (not inside or bool(self.publication.may_read(caller, inside)))
+            return permission == "read" and (not inside or bool(self.publication.visible(caller, inside)))
         if resource.public and permission in PUBLIC_PERMISSIONS:
             return True
-        if permission == "read" and not isinstance(resource, Channel) and self._reads_inside(caller, resource):
+        if permission == "read" and not isinstance(resource, Channel) and self._sees_inside(caller, resource):
             return True
         grants = self.catalogue.find(Grant, **names_of(resource))
         return any(one.group in caller.groups and permission in one.permissions for one in grants)
 
+    def lists(self, caller: Caller, resource: Resource) -> bool:
+        """Return whether a resource is in the lists of a caller: a source of the relay only if they may read it."""
+        permission = "read_volumetric_data" if isinstance(resource, Channel) and resource.served else "read"
+        return self.allows(caller, permission, resource)
+
     def _allows_served(self, caller: Caller, permission: str, name: str) -> bool:
         rights = self.sources.rights(name)
-        if permission in PUBLIC_PERMISSIONS:
+        if permission == "read":
+            return rights.may_see(caller)
+        if permission == "read_volumetric_data":
             return rights.may_read(caller)
         if permission in _WRITE_PERMISSIONS:
             return rights.may_write(caller)
         return permission != "delete" and (caller.is_admin or (permission == "update" and rights.may_write(caller)))
 
-    def _reads_inside(self, caller: Caller, resource: Collection | Experiment) -> bool:
-        return bool(self.publication.may_read(caller, self.publication.inside(*resource.key)))
+    def _sees_inside(self, caller: Caller, resource: Collection | Experiment) -> bool:
+        return bool(self.publication.visible(caller, self.publication.inside(*resource.key)))
 
 
 def permissions_of(resource: Resource) -> tuple[str, ...]:

@@ -108,7 +108,7 @@ class Call:
         except NotFound as error:
             raise Refused(Code.RESOURCE_NOT_FOUND, f"{key[-1]} does not exist.") from error
         except Indescribable as error:
-            if self.boss.sources.rights(error.source).may_read(self.caller):
+            if self.boss.sources.rights(error.source).may_see(self.caller):
                 raise Refused(Code.DATATYPE_NOT_SUPPORTED, str(error)) from error
             message = f"Missing read permissions on the resource {key[-1]}"
             raise Refused(Code.MISSING_PERMISSION, message) if self.caller.name else AccessDenied(message) from None

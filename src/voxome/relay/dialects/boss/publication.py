@@ -100,9 +100,9 @@ class Publication:
         """Return the sources whose coordinate frame has this name."""
         return {key: name for key, name in self.keys.items() if frame_name(*key[:2]) == frame}
 
-    def may_read(self, caller: Caller, sources: Mapping[ChannelKey, str]) -> list[ChannelKey]:
-        """Return those of some sources that a caller may read."""
-        return [key for key, name in sources.items() if self._sources.rights(name).may_read(caller)]
+    def visible(self, caller: Caller, sources: Mapping[ChannelKey, str]) -> list[ChannelKey]:
+        """Return those of some sources of which a caller may see the metadata."""
+        return [key for key, name in sources.items() if self._sources.rights(name).may_see(caller)]
 
     def listed(self, caller: Caller, collection: str = "", experiment: str = "") -> list[ChannelKey]:
         """Return the channels in everything, a collection or an experiment that a caller may read.
@@ -111,7 +111,9 @@ class Publication:
         """
         inside = self.inside(collection, experiment) if collection else self.keys
         return [
-            key for key in self.may_read(caller, inside) if not isinstance(self._failed.get(inside[key]), Indescribable)
+            key
+            for key, name in inside.items()
+            if self._sources.rights(name).may_read(caller) and not isinstance(self._failed.get(name), Indescribable)
         ]
 
     def holds(self, record: Resource) -> bool:

@@ -42,7 +42,7 @@ def _channel(one: Channel, caller: Caller, access: Access) -> Json:
 
 def readable_names(resources: list[Any], caller: Caller, access: Access) -> list[str]:
     """Return the names of the resources that the caller may read."""
-    return [one.name for one in resources if access.allows(caller, "read", one)]
+    return [one.name for one in resources if access.lists(caller, one)]
 
 
 _SERIALIZERS: dict[type[Any], Callable[[Any, Caller, Access], Json]] = {

@@ -46,11 +46,14 @@ from voxome.relay.files import FileAnswer
 from voxome.relay.permitted import PermittedSources
 from voxome.relay.relay import Relay
 from voxome.relay.source_names import split_version
+from voxome.relay.sources import Sources
 from voxome.relay.stored import ReadPart, stored_response
 
 _SCHEME = "precomputed"
 _MESH, _SKELETONS, _PROPERTIES = "mesh", "skeletons", "segment_properties"
 """Members of ``info`` that name folders; the folders are called the same."""
+_FOLDERS = f"{_SCHEME}/folders"
+"""Key by which those of a source are known."""
 
 
 class PrecomputedDialect(VolumeFilesDialect):
@@ -69,6 +72,7 @@ class PrecomputedDialect(VolumeFilesDialect):
             raise UnsupportedFormat(f"the remote {_SCHEME} has no files of meshes and skeletons that could be served")
         self._meshes: EncodedShapes[Mesh] = shapes.mesh_files()
         self._skeletons: EncodedShapes[Skeleton] = shapes.skeleton_files()
+        relay.sources.learn(_FOLDERS, self._folders)
 
     async def ready(self, request: Request) -> Response | None:
         """Return the answer to a request of a chunk that is in memory; None if a collection has such a name."""
@@ -107,16 +111,17 @@ class PrecomputedDialect(VolumeFilesDialect):
 
     def attributes(self, sources: PermittedSources, name: str) -> Mapping[str, Any]:
         """Return the folders that a source has beside its voxels."""
+        folders: Mapping[str, Any] = sources.learned(name, _FOLDERS)
+        return folders
 
-        def find() -> Mapping[str, Any]:
-            has = {
-                _MESH: sources.use(name, MeshSource, lambda source: True),
-                _SKELETONS: sources.use(name, SkeletonSource, lambda source: True),
-                _PROPERTIES: _properties(sources, name) is not None,
-            }
-            return {folder: folder for folder, exists in has.items() if exists}
-
-        return sources.remember(name, f"{_SCHEME}/folders", find)
+    def _folders(self, name: str) -> Mapping[str, Any]:
+        sources = self._relay.sources
+        has = {
+            _MESH: sources.use(name, MeshSource, lambda source: True),
+            _SKELETONS: sources.use(name, SkeletonSource, lambda source: True),
+            _PROPERTIES: _properties(sources, name) is not None,
+        }
+        return {folder: folder for folder, exists in has.items() if exists}
 
     def file(self, sources: PermittedSources, name: str, path: str) -> FileAnswer | ChunkAnswer | None:
         """Return a file of the volume, or of a folder beside its voxels; None if it has none."""
@@ -156,5 +161,5 @@ def _file(files: EncodedShapes[Shape], path: str, read: Callable[[int], Shape]) 
     return None if content is None else FileAnswer(content, JSON)
 
 
-def _properties(sources: PermittedSources, name: str) -> Mapping[str, Any] | None:
+def _properties(sources: PermittedSources | Sources, name: str) -> Mapping[str, Any] | None:
     return sources.use(name, SupportsSegmentProperties, lambda source: source.read_segment_properties())

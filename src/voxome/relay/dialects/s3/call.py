@@ -15,6 +15,7 @@ from voxome.relay.dialects.volume_files import VolumeFilesDialect
 from voxome.relay.permitted import PermittedSources
 from voxome.relay.sources import Sources
 from voxome.relay.stores.store import Store
+from voxome.relay.stores.volumes import METADATA
 
 OBJECT_BUCKETS = frozenset({"zarr", "zarr3"})
 """Buckets that have the objects of stores; all others have volumes in one format only."""
@@ -91,10 +92,13 @@ class S3Call:
         Raises
         ------
         AccessDenied
-            If the caller may not read the store.
+            If the caller may not read the store, nor write it where the object is the metadata of a volume.
         """
         found = self._store()
-        if found is not None and not found[0].rights.may_read(self.caller):
+        if found is not None and not (
+            found[0].rights.may_read(self.caller)
+            or (self.key.rpartition("/")[2] in METADATA and found[0].rights.may_write(self.caller))
+        ):
             self.deny(f"no permission to read {found[0].name}")
         return found
 
