@@ -39,7 +39,9 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "threads": "voxome.engines.threads:open_threads",
     },
     "voxome.environments": {
+        "docker": "voxome.environments.docker:DockerEnvironment",
         "native": "voxome.environments.native:NativeEnvironment",
+        "podman": "voxome.environments.podman:PodmanEnvironment",
     },
     "voxome.records": {
         "sqlite": "voxome.records.sql:open_sqlite",

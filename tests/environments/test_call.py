@@ -47,6 +47,10 @@ def test_two_mounts_at_one_path_are_refused(command: Command, tmp_path: Path) ->
         call(NativeEnvironment(), twice)
 
 
+def test_the_signal_that_ended_a_command_is_in_the_status(command: Command) -> None:
+    assert call(NativeEnvironment(), replace(command, argv=("sh", "-c", "kill -9 $$"))) == 137
+
+
 def test_statuses_are_described() -> None:
     assert describe_status(2) == "exited with status 2"
     assert "SIGSEGV" in describe_status(139)

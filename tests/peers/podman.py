@@ -102,7 +102,7 @@ def _root_of(busybox: Path) -> bytes:
     data = io.BytesIO()
     with tarfile.open(fileobj=data, mode="w") as archive:
         archive.add(busybox, "bin/busybox")
-        for applet in ("sh", "cat", "echo", "id", "sleep", "wc"):
+        for applet in ("sh", "cat", "dd", "echo", "id", "mkdir", "sleep", "wc"):
             link = tarfile.TarInfo(f"bin/{applet}")
             link.type, link.linkname = tarfile.SYMTYPE, "busybox"
             archive.addfile(link)

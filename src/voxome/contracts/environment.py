@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -137,6 +138,10 @@ class LimitsKept:
                 yield f"Not kept: {what}; {self.reason}"
 
 
+EndCheck = Callable[[int, str], None]
+"""Takes the exit status of a command and the last lines of its standard error, and raises what they mean."""
+
+
 @runtime_checkable
 class Environment(Protocol):
     """Where the software of a command comes from, and what separates the command from its host.
@@ -187,15 +192,12 @@ class Environment(Protocol):
             If the command cannot run in this environment.
         """
 
-    def check_end(self, command: Command, scratch: Path, status: int) -> None:
-        """Check how a command ended, before `Launch.stop` is called.
+    def observe(self, command: Command, launch: Launch) -> AbstractContextManager[EndCheck]:
+        """Observe a command from before its start until before `Launch.stop` is called.
 
-        Raises
-        ------
-        OutOfMemory
-            If its memory limit ended it, or one of its processes.
-        EnvironmentFailed, InvalidInput
-            If it has not started.
+        The context gives a function that takes the exit status and the last lines of standard error, and raises
+        OutOfMemory if the memory limit ended the command or one of its processes, EnvironmentFailed or InvalidInput if
+        the command did not start.
         """
 
     def limits_kept(self) -> LimitsKept:

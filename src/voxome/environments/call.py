@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+from stat import S_ISREG
 
 from voxome.contracts.environment import Command, Environment
 from voxome.environments.supervision import Stream, supervising
 from voxome.errors import InvalidInput, NotFound, TimeLimit
 
+_TAIL_BYTES = 2000
 FOLDERS = ("home", "tmp")
 """Folders of the scratch folder of a call."""
 
@@ -76,14 +79,18 @@ def call(
         for one in FOLDERS:
             (folder / one).mkdir()
         launch = environment.launch(command, folder)
-        with supervising(launch, folder, stdin=stdin, stdout=stdout, stderr=stderr, limit_s=limit_s) as end:
+        before = _size(stderr)
+        with (
+            environment.observe(command, launch) as check_end,
+            supervising(launch, folder, stdin=stdin, stdout=stdout, stderr=stderr, limit_s=limit_s) as end,
+        ):
             if end.is_late:
                 raise TimeLimit(
                     f"{command.argv[0]} did not end within its time limit of {limit_s:g} s, and was ended with all its "
                     "processes; increase the limit, or find out what it waits for"
                 )
             if not end.is_signal:
-                environment.check_end(command, folder, end.status)
+                check_end(end.status, _tail(stderr, before))
         return end.status
 
 
@@ -102,6 +109,27 @@ def describe_status(status: int) -> str:
     except ValueError:
         return f"exited with status {status}"
     return f"was killed by signal {status - 128} ({name}), or exited with status {status}"
+
+
+def _size(stream: Stream) -> int | None:
+    """Return the size of a stream that is a file; None if it is something else."""
+    if stream is None:
+        return None
+    status = os.fstat(stream if isinstance(stream, int) else stream.fileno())
+    return status.st_size if S_ISREG(status.st_mode) else None
+
+
+def _tail(stream: Stream, start: int | None) -> str:
+    """Return what was written to a file since it had the size `start`, at most the last of it."""
+    if stream is None or start is None:
+        return ""
+    number = stream if isinstance(stream, int) else stream.fileno()
+    try:
+        with Path(f"/dev/fd/{number}").open("rb") as file:
+            file.seek(max(start, os.fstat(number).st_size - _TAIL_BYTES))
+            return file.read(_TAIL_BYTES).decode(errors="replace").strip()
+    except OSError:
+        return ""
 
 
 def _problems(command: Command) -> Iterator[str]:
