@@ -39,6 +39,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "threads": "voxome.engines.threads:open_threads",
     },
     "voxome.environments": {
+        "apptainer": "voxome.environments.apptainer:ApptainerEnvironment",
         "docker": "voxome.environments.docker:DockerEnvironment",
         "native": "voxome.environments.native:NativeEnvironment",
         "podman": "voxome.environments.podman:PodmanEnvironment",

@@ -76,7 +76,6 @@ def podman() -> Iterator[Podman]:
         unavailable("containers are run as root here, for rootless ones need user namespaces")
     command = program("podman", package="podman")
     program("runc", package="runc")
-    busybox = Path(program("busybox", package="busybox-static"))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
@@ -89,7 +88,7 @@ def podman() -> Iterator[Podman]:
         }
         tool = Podman(command, environment)
         try:
-            tool("import", "-", IMAGE, stdin=_root_of(busybox))
+            tool("import", "-", IMAGE, stdin=busybox_root())
             yield tool
         finally:
             tool("rm", "--all", "--force", "--time=0")
@@ -97,11 +96,11 @@ def podman() -> Iterator[Podman]:
             subprocess.run(["umount", folder / "storage" / "overlay"], capture_output=True, check=False)
 
 
-def _root_of(busybox: Path) -> bytes:
+def busybox_root() -> bytes:
     """Return the files of an image as tar: busybox under the names of its commands."""
     data = io.BytesIO()
     with tarfile.open(fileobj=data, mode="w") as archive:
-        archive.add(busybox, "bin/busybox")
+        archive.add(program("busybox", package="busybox-static"), "bin/busybox")
         for applet in ("sh", "cat", "dd", "echo", "id", "mkdir", "sleep", "wc"):
             link = tarfile.TarInfo(f"bin/{applet}")
             link.type, link.linkname = tarfile.SYMTYPE, "busybox"
