@@ -234,9 +234,11 @@ class CommandDefinition:
     parameters : mapping of str to CommandParameter
         Parameters; those of the type ``File`` are addresses of files that it reads whole.
     image : str, optional
-        Container image.
+        Container image; None for a program of this machine.
+    may_pull : bool
+        Whether the document allows that the image is pulled from a registry.
     environment : str
-        Where it runs: ``native``, or the name of a container engine.
+        Where it runs: ``native``, or a container engine, with options.
     digest : str
         Digest of the image, or of the program.
     memory_bytes : int
@@ -258,6 +260,7 @@ class CommandDefinition:
     tables: dict[str, TableOutput] = field(default_factory=dict)
     parameters: dict[str, CommandParameter] = field(default_factory=dict)
     image: str | None = None
+    may_pull: bool = False
     environment: str = "native"
     digest: str = ""
     memory_bytes: int = 0
@@ -277,7 +280,8 @@ class CommandDefinition:
     @property
     def key(self) -> str:
         """Digest of all that decides the results: image or program, command line, files and hint."""
-        ignored = {"summary": "", "block": None, "memory_bytes": 0, "cpus": 1, "gpus": 0}
+        ignored = {"summary": "", "block": None, "memory_bytes": 0, "cpus": 1, "gpus": 0, "may_pull": False}
+        ignored |= {"environment": "", "image": ""} if self.image is not None else {}
         text = json_text({**self.to_json(), **ignored}, f"the tool {self.name}", sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:24]
 

@@ -9,11 +9,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from voxome.blocks.command.formats import ARRAY_FORMATS
-from voxome.blocks.command.program import program_digest
-from voxome.blocks.command.tool import NATIVE, CommandTool, input_path
+from voxome.blocks.command.tool import CommandTool, input_path
 from voxome.contracts.command_tool import FILES, SCRATCH, WORK, CommandDefinition, CommandLine
 from voxome.errors import PlanError
 from voxome.workflow.cwl_subset import at, short
+from voxome.workflow.placement import placed
 
 _MIB = 1 << 20
 _SIZES = (b"0", b"00")
@@ -53,9 +53,10 @@ class CommandTemplate:
         Raises
         ------
         PlanError
-            If the command line cannot be evaluated, or depends on the content of a block.
-        NotFound
-            If the program is not on this machine.
+            If the command line cannot be evaluated, or depends on the content of a block; if there is no engine for its
+            image.
+        NotFound, InvalidInput
+            If the program or image is not on this machine.
         """
         lines = [evaluate(self, parameters, inputs, content) for content in _SIZES]
         if lines[0] != lines[1]:
@@ -69,9 +70,7 @@ class CommandTemplate:
                     )
                 ]
             )
-        definition = replace(self.definition, line=lines[0])
-        if definition.environment == NATIVE:
-            definition = replace(definition, digest=program_digest(lines[0]))
+        definition = placed(replace(self.definition, line=lines[0]))
         return CommandTool(CommandDefinition.from_json(definition.to_json()))
 
 

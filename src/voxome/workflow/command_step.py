@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from voxome.blocks.command.spec import OVERLAP
-from voxome.blocks.command.tool import NATIVE
 from voxome.contracts.command_tool import CommandDefinition, CommandParameter
 from voxome.contracts.ports import port_of
 from voxome.workflow.blocks_hint import BLOCKS_HINT, BlocksHint, parse_blocks_hint
@@ -82,6 +81,12 @@ def tool_problems(tool: Any, hint: BlocksHint | None) -> Iterator[str]:
         if one["class"] not in REQUIREMENTS:
             known = ", ".join(sorted(REQUIREMENTS))
             yield at(one, "class", f"a tool of blocks requires {short(one['class'])}; supported: {known}")
+    for one in (*(tool.get("requirements") or ()), *(tool.get("hints") or ())):
+        if one.get("class") == "DockerRequirement":
+            if "dockerPull" not in one and "dockerImageId" not in one:
+                yield at(one, "class", "DockerRequirement names no image; give its dockerImageId or dockerPull")
+            if "dockerOutputDirectory" in one:
+                yield at(one, "dockerOutputDirectory", "dockerOutputDirectory is not kept for a tool of blocks")
     for port in tool["inputs"]:
         is_volume = hint is not None and short(port["id"]) in hint.inputs
         yield from _input_problems(port, is_volume)
@@ -128,6 +133,8 @@ def _definition(name: str, process: Any, hint: BlocksHint) -> CommandDefinition:
     tool = process.tool
     types = {short(port["id"]): _alternatives(port["type"]) for port in tool["inputs"]}
     resources, _ = process.get_requirement("ResourceRequirement")
+    docker, _ = process.get_requirement("DockerRequirement")
+    image = None if docker is None else docker.get("dockerImageId") or docker.get("dockerPull")
     cuda: Mapping[str, Any] = next((one for one in tool.get("hints") or () if one.get("class") == _CUDA), {})
     return CommandDefinition(
         name=_tool_name(tool, name),
@@ -144,7 +151,8 @@ def _definition(name: str, process: Any, hint: BlocksHint) -> CommandDefinition:
             for port in tool["inputs"]
             if short(port["id"]) not in hint.inputs
         },
-        environment=NATIVE,
+        image=image,
+        may_pull=image is not None and image == (docker or {}).get("dockerPull"),
         memory_bytes=_number(resources, "ramMin", 0) * _MIB,
         cpus=max(1, _number(resources, "coresMin", 1)),
         gpus=_number(cuda, "cudaDeviceCountMin", 0),

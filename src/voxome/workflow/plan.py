@@ -39,6 +39,7 @@ from voxome.workflow.frames import frame_of_tables, frame_of_volumes, overlap_wa
 from voxome.workflow.graph import FromStep, Graph, Node, Source
 from voxome.workflow.hint import RunHint
 from voxome.workflow.options import DEFAULT_BLOCK, RunOptions
+from voxome.workflow.placement import limit_warnings
 from voxome.workflow.results import file_names, file_problems, report_problems
 from voxome.workflow.sizes import sizes
 
@@ -210,6 +211,7 @@ class _Planner:
     def _step(self, node: Node, tool: Tool, parameters: dict[str, Any], inputs: BoundInputs) -> Step:
         command = None if node.command is None else node.command.bind(parameters, inputs.handles)
         tool = command or tool
+        self.warnings += [] if command is None else limit_warnings(command.definition)
         frame = frame_of_tables(inputs.handles)
         if inputs.volumes and (frame is None or tool.spec.scope != "groups"):
             frame = frame_of_volumes(inputs.handles, inputs.volumes)

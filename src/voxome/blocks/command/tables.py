@@ -55,7 +55,7 @@ def _csv(name: str, columns: dict[str, str], path: Path) -> Rows:
     from pyarrow import csv
 
     try:
-        table = csv.read_csv(path)
+        table = csv.read_csv(path, convert_options=csv.ConvertOptions(null_values=[""]))
     except (pyarrow.ArrowInvalid, UnicodeDecodeError) as error:
         raise InvalidInput(
             f"output {name!r} cannot be read as CSV: {error}; expected a header ({','.join(columns)}) and rows"

@@ -22,12 +22,12 @@ from voxome.blocks.command.tables import read_rows
 from voxome.blocks.command.volumes import read_volume, write_volume
 from voxome.contracts.command_tool import FILES, FOLDER, INPUTS, SCRATCH, WORK, CommandDefinition, CommandLine
 from voxome.contracts.context import BlockContext, Context
-from voxome.contracts.environment import Command, Environment, Mount
+from voxome.contracts.environment import Command, Mount
 from voxome.contracts.kinds import Parameters
 from voxome.contracts.tool import ToolSpec
+from voxome.environments import open_environment
 from voxome.environments.call import call, describe_status
 from voxome.errors import InvalidInput, NotFound, ProgramFailed
-from voxome.registry import load
 from voxome.storage.find import storage_at
 
 NATIVE = "native"
@@ -57,7 +57,7 @@ class CommandTool:
     def digest(self) -> str:
         """Digest of the image or program, its command line and the hint."""
         line = self.definition.line
-        if line is None or self.definition.environment != NATIVE:
+        if line is None or self.definition.image is not None:
             return self.definition.key
         return replace(self.definition, digest=program_digest(line)).key
 
@@ -189,7 +189,7 @@ def run_program(definition: CommandDefinition, line: CommandLine, folders: Block
     ProgramFailed
         If its exit status is not one of success; the message has the end of what it printed.
     """
-    environment: Environment = load("voxome.environments", definition.environment)()
+    environment = open_environment(definition.environment)
     command = command_of(definition, line, folders)
     log = folders.root / "output.log"
     with ExitStack() as stack:
@@ -209,8 +209,7 @@ def run_program(definition: CommandDefinition, line: CommandLine, folders: Block
 
 def command_of(definition: CommandDefinition, line: CommandLine, folders: BlockFolders) -> Command:
     """Return the command of a block; natively, paths are those of this machine."""
-    is_native = definition.environment == NATIVE
-    spell = folders.native if is_native else str
+    spell = folders.native if definition.image is None else str
     mounts = [
         Mount(str(folders.host(INPUTS)), spell(INPUTS)),
         Mount(str(folders.host(FILES)), spell(FILES)),
@@ -222,7 +221,7 @@ def command_of(definition: CommandDefinition, line: CommandLine, folders: BlockF
         folder=spell(WORK),
         mounts=tuple(mounts),
         variables={name: spell(value) for name, value in line.variables.items()},
-        image=definition.digest if definition.image is not None and not is_native else None,
+        image=None if definition.image is None else definition.digest,
         network=line.network,
         memory_bytes=line.memory_bytes,
         gpus=definition.gpus,
