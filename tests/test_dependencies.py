@@ -113,12 +113,14 @@ def test_the_oldest_pins_are_the_lower_bounds() -> None:
         assert pin == Version(bound), f"{requirement}: constraints-oldest.txt tests {pin}"
 
 
+@pytest.mark.slow
 def test_every_package_is_pinned(locked: None) -> None:
     pins = _pins("constraints.txt")
     installed = _closure(_requirements("dev", "train"))
     assert sorted(set(installed) - set(pins)) == []
 
 
+@pytest.mark.slow
 def test_no_package_has_a_licence_that_binds_users(locked: None) -> None:
     unknown = {}
     for name in _pins("constraints.txt"):

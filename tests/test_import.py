@@ -6,6 +6,8 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 HEAVY = (
     "cwltool", "dask", "h5py", "networkx", "numba", "onnxruntime", "pyarrow", "pydantic", "rich", "scipy", "skimage",
     "sqlalchemy", "tensorstore", "torch", "typer",
@@ -28,6 +30,7 @@ def test_import_loads_no_heavy_package() -> None:
     assert min(times) < 0.3, f"import voxome takes {min(times):.3f} s of CPU time"
 
 
+@pytest.mark.slow
 def test_every_public_name_can_be_imported() -> None:
     code = "import voxome; print([getattr(voxome, name) for name in voxome.__all__])"
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)

@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, packages_distributions, req
 from pathlib import Path
 
 import numpy as np
+import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -120,6 +121,7 @@ def test_all_has_every_extra_for_users() -> None:
     assert Requirement(everything).extras == set(PROJECT["optional-dependencies"]) - {"all", "dev"}
 
 
+@pytest.mark.slow
 def test_the_base_installation_reads_writes_lists_and_copies(tmp_path: Path) -> None:
     np.save(tmp_path / "raw.npy", np.arange(8 * 16 * 16, dtype=np.uint8).reshape(8, 16, 16))
     lines = [
@@ -139,6 +141,7 @@ def test_the_base_installation_reads_writes_lists_and_copies(tmp_path: Path) -> 
         assert status == 0, (line, err)
 
 
+@pytest.mark.slow
 def test_commands_without_their_extra_say_what_to_install(tmp_path: Path) -> None:
     workflow = str(ROOT / "pipelines/em/connectome.cwl")
     (tmp_path / "layer" / "1").mkdir(parents=True)
@@ -166,6 +169,7 @@ def test_commands_without_their_extra_say_what_to_install(tmp_path: Path) -> Non
     assert not (tmp_path / "copy.zarr").exists()
 
 
+@pytest.mark.slow
 def test_tools_whose_extra_is_missing_are_left_out_of_the_list(tmp_path: Path) -> None:
     (status, err), *_ = _run_commands(tmp_path, [["tools"]])
     assert status == 0
@@ -173,6 +177,7 @@ def test_tools_whose_extra_is_missing_are_left_out_of_the_list(tmp_path: Path) -
     assert MESSAGE.search(err).group(1) == "em"
 
 
+@pytest.mark.slow
 def test_apis_without_their_extra_say_what_to_install(tmp_path: Path) -> None:
     cases = {
         "dask": "VOLUME.to_dask()",

@@ -94,6 +94,7 @@ def test_a_tool_called_like_a_built_in_is_refused_by_name() -> None:
         load("voxome.tools", "em.network")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("lab")
 @pytest.mark.parametrize("words", [["tools"], ["tool", "--help"]])
 def test_the_other_tools_are_listed_and_the_broken_ones_named(words: list[str]) -> None:
@@ -106,6 +107,7 @@ def test_the_other_tools_are_listed_and_the_broken_ones_named(words: list[str]) 
         assert name not in found.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("lab")
 def test_a_broken_remote_does_not_hide_the_others(caplog: pytest.LogCaptureFixture) -> None:
     names = [name for name, _ in load_all("voxome.remotes")]
@@ -115,6 +117,7 @@ def test_a_broken_remote_does_not_hide_the_others(caplog: pytest.LogCaptureFixtu
     assert len(caplog.messages) == 1, "a warning is printed once"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("lab")
 def test_all_broken_plug_ins_are_found() -> None:
     problems = "\n".join(plugin_problems())
@@ -122,6 +125,7 @@ def test_all_broken_plug_ins_are_found() -> None:
     assert "lab.good" not in problems
 
 
+@pytest.mark.slow
 def test_plug_ins_that_need_a_missing_extra_are_left_out(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -190,6 +190,7 @@ def nothing_new(folder: Path) -> Iterator[None]:
     assert set(folder.rglob("*")) - before == set()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("call", "arguments", "options", "message"), CALLS, ids=[message for *_, message in CALLS])
 def test_a_wrong_call_is_explained_and_leaves_nothing(
     call: Callable[..., Any], arguments: tuple[Any, ...], options: dict[str, Any], message: str
@@ -199,6 +200,7 @@ def test_a_wrong_call_is_explained_and_leaves_nothing(
     assert len(str(caught.value).splitlines()[0]) < 600
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("call", "arguments", "message"),
     [

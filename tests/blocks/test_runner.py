@@ -82,6 +82,7 @@ def test_parts_that_vanish_before_they_are_folded_are_computed_again(folder_benc
     assert rows["voxels"].sum() == folder_bench.array.size
 
 
+@pytest.mark.slow
 def test_jobs_that_a_killed_run_left_are_cancelled_if_their_results_are_gone(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -79,6 +79,7 @@ def test_a_tree_of_regions_ends_in_one_region() -> None:
     assert step.total == sum(len(grid) for grid in grids)
 
 
+@pytest.mark.slow
 def test_jobs_ask_for_the_cores_and_cards_that_the_tool_needs(
     folder_bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

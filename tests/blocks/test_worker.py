@@ -27,17 +27,20 @@ def _run_one(job: Job, folder: Path) -> tuple[int, JobStatus]:
     return ended.returncode, status
 
 
+@pytest.mark.slow
 def test_the_status_of_one_job_is_written_to_a_file(tmp_path: Path) -> None:
     code, status = _run_one(probe("κ/0/1", "checksum", text="脳"), tmp_path)
     assert (code, status.id, status.state) == (DONE, "κ/0/1", "done")
     assert count(status, "crc32") == zlib.crc32("脳".encode())
 
 
+@pytest.mark.slow
 def test_the_status_of_a_failed_job_has_its_message(tmp_path: Path) -> None:
     code, status = _run_one(probe("one", "reject", message="no such level"), tmp_path)
     assert (code, status) == (FAILED, JobStatus("one", "failed", None, "no such level", "InvalidInput", False))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", [{"retries": -1}, {"setting_of_a_later_version": 1}])
 def test_settings_that_the_worker_cannot_adopt_fail_the_job(settings: dict[str, int], tmp_path: Path) -> None:
     job = Job("one", "probe", {"action": "checksum", "text": ""}, settings=settings)
@@ -67,6 +70,7 @@ def test_failures_are_reported_without_secrets(capfd: pytest.CaptureFixture[str]
         assert "abc" not in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ["", "[]", '{"id": "one"}'])
 def test_a_file_that_is_not_a_job_is_named(text: str, tmp_path: Path) -> None:
     (tmp_path / "job.json").write_text(text)

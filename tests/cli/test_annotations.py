@@ -34,6 +34,7 @@ def ids(result: Any) -> list[str]:
     return [one["id"] for one in result.json["annotations"]]
 
 
+@pytest.mark.slow
 def test_synapses_of_a_table_are_found_by_box_id_and_segment(stored: Any) -> None:
     result = stored("annotations", "precomputed://synapses", "--id", "9007199254740993", "--json")
     (one,) = result.json["annotations"]
@@ -52,6 +53,7 @@ def test_synapses_of_a_table_are_found_by_box_id_and_segment(stored: Any) -> Non
     assert ids(stored("annotations", "precomputed://synapses", *both)) == ["5"]
 
 
+@pytest.mark.slow
 def test_what_is_found_is_printed_or_written(stored: Any, tmp_path: Path) -> None:
     result = stored("annotations", "precomputed://synapses", "--box", ":,:,0:200")
     assert result.out.splitlines()[0].split("\t")[:2] == ["id", "start_z_nm"]
@@ -70,6 +72,7 @@ def test_a_query_without_results_prints_the_columns_alone(stored: Any) -> None:
     assert len(result.out.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_annotations_are_edited(stored: Any, tmp_path: Path) -> None:
     (tmp_path / "new.csv").write_text(ROWS.splitlines()[0] + "\n77,1,1,1,1,1,1,0.5,8\n")
     voxome.create_annotations("new.parquet", "new.csv?voxel_size=40,4,4", dtypes={"score": "float32"})
@@ -83,6 +86,7 @@ def test_annotations_are_edited(stored: Any, tmp_path: Path) -> None:
     np.testing.assert_array_equal(points[77].positions_nm, [[[60, 6, 6], [60, 6, 6]]])
 
 
+@pytest.mark.slow
 def test_without_a_query_the_collection_is_described(stored: Any) -> None:
     result = stored("annotations", "precomputed://synapses", "--json")
     jsonschema.validate(result.json, SCHEMAS["annotations SOURCE"])

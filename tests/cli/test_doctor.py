@@ -11,6 +11,7 @@ import pytest
 Command = Callable[..., Any]
 
 
+@pytest.mark.slow
 def test_it_names_credentials_and_never_shows_them(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -28,6 +29,7 @@ def test_it_names_what_is_missing(command: Command, monkeypatch: pytest.MonkeyPa
     assert "extra plots\tmissing matplotlib: pip install 'voxome[plots]'" in command("doctor").out
 
 
+@pytest.mark.slow
 def test_it_shows_problems_of_the_configuration(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

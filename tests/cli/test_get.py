@@ -93,6 +93,7 @@ def test_voxel_sizes_are_kept_where_tiff_can(stored: Any, array: Any) -> None:
     assert voxome.open("out.tif").voxel_size_nm == (None if array.dtype == np.uint64 else SIZE)
 
 
+@pytest.mark.slow
 def test_other_axes(command: Any, tmp_path: Path) -> None:
     array = noise((2, 3, 4, 5, 6), "uint16")
     spec = voxome.VolumeSpec.of(array.shape, "uint16", chunk=(1, 2, 2, 3, 4), axes=tuple("tczyx"))
@@ -138,6 +139,7 @@ def test_invalid_outputs_are_refused(command: Any, arguments: list[str], message
     assert (tmp_path / "there.tif").read_text() == "mine"
 
 
+@pytest.mark.slow
 def test_a_read_that_fails_leaves_no_half_file(command: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     voxome.create("zarr://in.zarr", voxome.VolumeSpec.of((9, 9, 9), "uint8", chunk=(3, 9, 9)))[...] = 1
     monkeypatch.setattr(blockwise_copy, "BLOCK_BYTES", 1)

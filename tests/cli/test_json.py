@@ -74,6 +74,7 @@ def volumes(command: Command, tmp_path: Path) -> Command:
     return command
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("verb", "line"), LINES)
 def test_json_follows_its_schema(volumes: Command, verb: str, line: str) -> None:
     result = volumes(*line.split(), "--json")

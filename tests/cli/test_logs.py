@@ -81,6 +81,7 @@ def test_verbose_prints_the_traceback(command: Command, capsys: pytest.CaptureFi
     assert stderr.splitlines()[-1].startswith("voxome: nothing does not exist")
 
 
+@pytest.mark.slow
 def test_the_log_level_is_set(command: Command) -> None:
     for line in (
         "--log-level error profiles",
@@ -96,6 +97,7 @@ def test_the_log_level_is_set(command: Command) -> None:
         assert "warning" in result.err
 
 
+@pytest.mark.slow
 def test_options_of_the_log_hold_before_and_after_the_verb(command: Command) -> None:
     for line in ("-v profiles", "profiles -v", "profiles --verbose", "-v profiles -v"):
         logging.getLogger("voxome").setLevel(logging.NOTSET)

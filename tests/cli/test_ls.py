@@ -30,6 +30,7 @@ def _names(result: Any) -> dict[str, str]:
     return {info["uri"].rpartition("/")[2]: info["type"] for info in result.json}
 
 
+@pytest.mark.slow
 def test_a_folder_of_any_formats(folder: Any) -> None:
     there = {"a.zarr": "volume", "b.n5": "volume", "c": "volume", "e.npy": "volume", "deep": "folder"}
     assert _names(folder("ls", "--json")) == there
@@ -83,6 +84,7 @@ def test_recursive_listing_of_a_store(command: Any, register_plugin: Callable[[s
     assert [info["uri"].removeprefix("tree://top/") for info in found] == ["x", "x/x", "x/y", "y", "y/x", "y/y"]
 
 
+@pytest.mark.slow
 def test_resources_beside_volumes_are_listed_and_described(command: Callable[..., Any], tmp_path: Path) -> None:
     write_volume(tmp_path / "seg", mesh="mesh", skeletons="skeletons", segment_properties="properties")
     write_info(tmp_path / "seg/mesh", {"@type": "neuroglancer_legacy_mesh"})

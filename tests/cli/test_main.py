@@ -213,6 +213,7 @@ def test_scores_are_printed(voxome_: Any) -> None:
     assert "voi_split" in voxome_("score", "segmentation", "--truth", "truth.zarr", "--result", "truth.zarr").out
 
 
+@pytest.mark.slow
 def test_a_phantom_is_not_overwritten(voxome_: Any) -> None:
     arguments = ["phantom", "made", "--shape", "24,32,40", "--seed", "7"]
     assert voxome_(*arguments).status == 0

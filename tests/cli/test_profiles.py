@@ -77,6 +77,7 @@ def test_a_host_is_listed_without_its_login(command: Any, host: str, monkeypatch
             assert secret not in result.out
 
 
+@pytest.mark.slow
 def test_the_token_of_an_administrator_is_listed(command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VOXOME_DVID_ADMIN_TOKEN", "hunter2")
     monkeypatch.setenv("VOXOME_S3_TOKEN", "")

@@ -29,6 +29,7 @@ def edited(command: Command) -> Command:
     return command
 
 
+@pytest.mark.slow
 def test_every_verb_prints_json_by_its_schema(edited: Command) -> None:
     lines = [
         "start labels.zarr edits.sqlite",
@@ -62,6 +63,7 @@ def test_tables_say_who_has_done_what(edited: Command) -> None:
     assert "merge\tids=3,4\t0.5\topen\tann" in edited("proofread", "suggestions", STORE).out
 
 
+@pytest.mark.slow
 def test_errors_are_one_message(edited: Command) -> None:
     for line, message in {
         f"undo {STORE} 7": "no operation 7",

@@ -47,6 +47,7 @@ def test_json_has_every_field(uri: str) -> None:
     assert [Provenance.from_json(one) for one in found["provenance"]] == list(voxome.provenance(uri))
 
 
+@pytest.mark.slow
 def test_nothing_is_explained(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.ones((4, 5, 6), "uint8"))
     shown = CliRunner().invoke(app, ["info", str(tmp_path / "a.npy"), "--provenance"])

@@ -78,6 +78,7 @@ def test_the_stored_dtype_is_printed(filed: Any) -> None:
     assert filed("put", "in.npy", "zarr://out.zarr", "--dtype", ">u2", "--json").json["dtype"] == "uint16"
 
 
+@pytest.mark.slow
 def test_into_an_existing_volume(filed: Any) -> None:
     spec = voxome.VolumeSpec.of((20, 40, 50), "uint16", chunk=(8, 8, 8), start=(5, -10, 0))
     voxome.create("zarr://whole.zarr", spec)[...] = 7

@@ -55,6 +55,7 @@ def test_the_tables_are_those_of_the_service_whatever_the_blocks(stored: Any, bl
     assert not Path("out.parquet.run").exists()
 
 
+@pytest.mark.slow
 def test_the_main_measures_become_properties_of_the_segmentation(stored: Any) -> None:
     result = run(stored, "--segment-properties", "precomputed://labels/measures", "--json")
     assert result.status == 0, result.err
@@ -71,6 +72,7 @@ def test_the_main_measures_become_properties_of_the_segmentation(stored: Any) ->
     assert "mean" not in columns
 
 
+@pytest.mark.slow
 def test_a_volume_without_labels_has_empty_tables(command: Any) -> None:
     voxome.put(np.zeros_like(LABELS), "precomputed://labels", voxel_size_nm=SIZE, kind="labels")
     result = run(command, "--contacts", "contacts.parquet", "--json")
@@ -79,6 +81,7 @@ def test_a_volume_without_labels_has_empty_tables(command: Any) -> None:
     assert "voxels" in TableFile("out.parquet").columns
 
 
+@pytest.mark.slow
 def test_a_table_keeps_what_made_it(stored: Any) -> None:
     assert run(stored, "--box", "0:5,:,:").status == 0
     made = json.loads(TableFile("out.parquet").metadata[ATTRIBUTE])
@@ -86,6 +89,7 @@ def test_a_table_keeps_what_made_it(stored: Any) -> None:
     assert TableFile("out.parquet").read()["voxels"].sum() == (LABELS[:5] != 0).sum()
 
 
+@pytest.mark.slow
 def test_an_existing_table_is_replaced_only_with_overwrite(stored: Any) -> None:
     Path("out.parquet").write_text("mine")
     result = run(stored)
@@ -106,6 +110,7 @@ def test_a_folder_of_something_else_is_kept_and_does_not_allow_to_replace_a_tabl
     assert Path("out.parquet").read_text() == Path("out.parquet.run/notes.txt").read_text() == "mine"
 
 
+@pytest.mark.slow
 def test_segment_properties_are_replaced_only_with_overwrite(stored: Any) -> None:
     curated = {"ids": ["3"], "properties": [{"id": "name", "type": "label", "values": ["giant fibre"]}]}
     info = Path("labels/names/info")
@@ -175,6 +180,7 @@ def test_an_image_that_lacks_voxels_of_the_labels_is_refused(stored: Any, part: 
     assert not list(Path().glob("out*"))
 
 
+@pytest.mark.slow
 def test_a_part_that_both_volumes_have_is_measured(stored: Any) -> None:
     voxome.put(IMAGE[:5], "zarr://part.zarr", voxel_size_nm=SIZE)
     assert run(stored, "--image", "zarr://part.zarr", "--box", "0:5,:,:").status == 0
@@ -184,6 +190,7 @@ def test_a_part_that_both_volumes_have_is_measured(stored: Any) -> None:
     )
 
 
+@pytest.mark.slow
 def test_tables_are_written_as_csv(stored: Any) -> None:
     result = stored(
         "regions", "precomputed://labels", "--out", "out.csv", "--contacts", "c.CSV", "--engine", "sequential"
@@ -199,12 +206,14 @@ def test_tables_are_written_as_csv(stored: Any) -> None:
             np.testing.assert_array_equal(values, table[name])
 
 
+@pytest.mark.slow
 def test_steps_are_numbered_once(stored: Any) -> None:
     result = run(stored, "--contacts", "contacts.parquet")
     steps = [line.partition(":")[0] for line in result.err.splitlines() if line.startswith("[")]
     assert steps == ["[1/3] common.region_sums", "[2/3] common.regions", "[3/3] common.contacts"]
 
 
+@pytest.mark.slow
 def test_a_finished_call_is_noticed(stored: Any) -> None:
     arguments = ("--contacts", "contacts.parquet", "--segment-properties", "precomputed://labels/measures")
     assert run(stored, *arguments).status == 0
@@ -220,6 +229,7 @@ def test_a_finished_call_is_noticed(stored: Any) -> None:
     assert first == again
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments", [("--box", "0:5,:,:"), ("--image", "zarr://image.zarr"), ("--voxel-size", "40,4,4")]
 )
@@ -230,6 +240,7 @@ def test_a_table_of_another_call_is_not_taken_for_finished(stored: Any, argument
     assert "out.parquet already exists" in result.err
 
 
+@pytest.mark.slow
 def test_a_table_of_other_voxels_is_not_taken_for_finished(stored: Any) -> None:
     assert run(stored).status == 0
     voxome.open("precomputed://labels", expect=voxome.Volume, mode="r+")[0] = 0
@@ -238,6 +249,7 @@ def test_a_table_of_other_voxels_is_not_taken_for_finished(stored: Any) -> None:
     assert "out.parquet already exists" in result.err
 
 
+@pytest.mark.slow
 def test_what_is_missing_beside_a_finished_table_is_written(stored: Any) -> None:
     assert run(stored).status == 0
     assert run(stored, "--contacts", "contacts.parquet").status == 0

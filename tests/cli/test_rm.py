@@ -18,6 +18,7 @@ from voxome.errors import InvalidInput, InvalidUri, NotFound
 SPEC = voxome.VolumeSpec.of((4, 5, 6), "uint8", voxel_size_nm=(4, 4, 4))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["zarr", "n5", "precomputed", "npy"])
 def test_a_volume_is_removed(command: Any, scheme: str, tmp_path: Path) -> None:
     name = "a.npy" if scheme == "npy" else "a"
@@ -47,6 +48,7 @@ def test_one_dataset_of_a_file(command: Any, tmp_path: Path) -> None:
         assert "y" in h5
 
 
+@pytest.mark.slow
 def test_anything_that_is_not_a_volume_is_kept(command: Any, tmp_path: Path) -> None:
     (tmp_path / "folder" / "inside").mkdir(parents=True)
     (tmp_path / "folder" / "notes.txt").write_text("mine")
@@ -68,6 +70,7 @@ def test_a_write_protected_volume_is_kept(command: Any, tmp_path: Path) -> None:
     assert command("rm", "a.npy", "--yes").status == 0
 
 
+@pytest.mark.slow
 def test_a_link_to_a_volume_is_named_as_a_link_and_kept(command: Any, tmp_path: Path) -> None:
     voxome.put(np.zeros((2, 3, 4), np.uint8), f"zarr://{tmp_path}/a.zarr")
     (tmp_path / "link.zarr").symlink_to(tmp_path / "a.zarr")
@@ -127,6 +130,7 @@ def test_the_only_level_of_a_pyramid_is_kept(command: Any) -> None:
     assert voxome.open("a.zarr").shape == (4, 5, 6)
 
 
+@pytest.mark.slow
 def test_a_level_of_n5_is_kept(command: Any) -> None:
     created: Any = voxome.create("n5://a", SPEC).source
     created.create_level((2, 2, 2))
@@ -158,6 +162,7 @@ def test_public_data_are_kept(command: Any) -> None:
     assert "a dataset cannot be removed" in result.err
 
 
+@pytest.mark.slow
 def test_ctrl_c_at_the_question_interrupts(command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     class Keys:
         def readline(self) -> str:

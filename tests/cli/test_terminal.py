@@ -62,6 +62,7 @@ def _cells(volumes: Command, line: str) -> list[list[str]]:
     return [row.split("\t") for row in result.out.splitlines()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", [*TABLES, *FACTS])
 def test_a_terminal_of_80_columns_shows_all_and_breaks_no_word(volumes: Command, line: str) -> None:
     shown = _on_terminal(volumes, line)
@@ -88,6 +89,7 @@ def test_piped_facts_are_names_and_values(volumes: Command, line: str) -> None:
     assert {len(row) for row in _cells(volumes, line)} == {2}
 
 
+@pytest.mark.slow
 def test_shapes_and_sizes_look_the_same_in_all_tables(volumes: Command) -> None:
     facts = dict(row for row in _cells(volumes, "info raw.zarr"))
     assert (facts["shape"], facts["start"], facts["voxel size (nm)"]) == ("600,80,100", "10,0,0", "33.5,8,8")

@@ -31,6 +31,7 @@ def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
     return run
 
 
+@pytest.mark.slow
 def test_a_copy(command: Any) -> None:
     status, out, err = command("raw.zarr", "precomputed://copy", "--levels", "2")
     assert (status, out) == (0, "")
@@ -58,6 +59,7 @@ def test_all_options(command: Any, tmp_path: Path) -> None:
     assert len(list((tmp_path / "kept").iterdir())) == 1
 
 
+@pytest.mark.slow
 def test_properties_that_a_format_cannot_store_are_dropped(command: Any) -> None:
     dropped = [part for name in ("start", "voxel_size", "offset") for part in ("--drop", name)]
     assert command("raw.zarr", "npy://raw.npy")[0] == 1

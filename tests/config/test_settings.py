@@ -120,6 +120,7 @@ def test_volumes_opened_later_share_a_new_context() -> None:
     assert context()["cache_pool"].to_json() == {"total_bytes_limit": 1 << 20}
 
 
+@pytest.mark.slow
 def test_settings_may_change_while_other_threads_open_stores() -> None:
     def open_many() -> None:
         for _ in range(1500):

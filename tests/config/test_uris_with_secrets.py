@@ -99,6 +99,7 @@ def test_errors_show_no_secret(volume: voxome.Volume) -> None:
     assert SECRET not in f"{failed.value!r}"
 
 
+@pytest.mark.slow
 def test_functions_use_the_secret(volume: voxome.Volume, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     expected = volume[...]
@@ -137,6 +138,7 @@ def test_listings_use_the_secret_and_do_not_show_it() -> None:
     assert [one.uri for one in found] == ["guarded://lab/below?token=***", "guarded://lab/below/em"]
 
 
+@pytest.mark.slow
 def test_the_command_line_shows_no_secret(
     volume: voxome.Volume, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,6 +20,7 @@ VALUES = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(VALUES)
 def test_json_values_are_kept(value: object) -> None:
     assert json.loads(json_text(value, "it", indent=1, sort_keys=True)) == value

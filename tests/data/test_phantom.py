@@ -92,6 +92,7 @@ def test_a_folder_with_a_phantom_is_refused(tmp_path: Path) -> None:
         write_phantom(tmp_path, SPEC)
 
 
+@pytest.mark.slow
 def test_every_neuron_is_connected_and_ids_start_at_1(generated: Generated) -> None:
     labels = generated[1]
     sizes = np.bincount(labels.ravel().astype(np.int64))
@@ -101,12 +102,14 @@ def test_every_neuron_is_connected_and_ids_start_at_1(generated: Generated) -> N
     assert count == len(sizes) - 1
 
 
+@pytest.mark.slow
 def test_every_neuron_touches_another(generated: Generated) -> None:
     labels = generated[1]
     touching = np.unique(labels[borders(labels)])
     assert set(np.unique(labels)) - {0} <= set(touching)
 
 
+@pytest.mark.slow
 def test_membranes_are_between_neurons(generated: Generated) -> None:
     labels, membranes = generated[1], generated[2]
     inside = borders(labels) & (labels > 0)
@@ -114,6 +117,7 @@ def test_membranes_are_between_neurons(generated: Generated) -> None:
     assert 0.08 < (membranes == 255).mean() < 0.2
 
 
+@pytest.mark.slow
 def test_synapses_join_the_two_neurons_at_their_position(generated: Generated) -> None:
     raw, labels, _, rows = generated
     assert len(rows["id"]) > 3
@@ -127,6 +131,7 @@ def test_synapses_join_the_two_neurons_at_their_position(generated: Generated) -
         assert dark[labels[near] == pre].sum() > dark[labels[near] == post].sum()
 
 
+@pytest.mark.slow
 def test_synapses_are_at_least_200_nm_apart(generated: Generated) -> None:
     rows = generated[3]
     places = np.stack([rows[n] for n in ("z_nm", "y_nm", "x_nm")], axis=1)
@@ -134,17 +139,20 @@ def test_synapses_are_at_least_200_nm_apart(generated: Generated) -> None:
     assert apart.min() > 190
 
 
+@pytest.mark.slow
 def test_connected_pairs_are_dense_enough(generated: Generated) -> None:
     rows = generated[3]
     pairs = {*zip(rows["pre_id"].tolist(), rows["post_id"].tolist(), strict=True)}
     assert len(pairs) / (generated[0].size * 1e-6) >= 10
 
 
+@pytest.mark.slow
 def test_another_seed_gives_another_phantom(generated: Generated) -> None:
     small = Box.of_shape((20, 20, 20))
     assert (render(PhantomSpec(SPEC.shape, 4), small).raw != generated[0][:20, :20, :20]).mean() > 0.5
 
 
+@pytest.mark.slow
 def test_anisotropic_voxels_show_the_same_tissue() -> None:
     fine = render(PhantomSpec((40, 40, 40), 5), Box.of_shape((40, 40, 40))).keys
     coarse = render(PhantomSpec((10, 40, 40), 5, (40.0, 10.0, 10.0)), Box.of_shape((10, 40, 40))).keys
@@ -157,6 +165,7 @@ def test_invalid_specs_are_refused(bad: dict[str, object]) -> None:
         PhantomSpec(**{"shape": (4, 4, 4), **bad})  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", [(3, 4, 5), (7, 2, 3), (16, 16, 16)])
 def test_pieces_do_not_depend_on_blocks(block: tuple[int, int, int]) -> None:
     keys = np.random.default_rng(1).integers(1, 3, (9, 10, 11)).repeat(3, 0).repeat(3, 1).repeat(3, 2).astype(np.uint64)

@@ -43,6 +43,7 @@ def test_the_exit_status_of_a_worker_is_named(tmp_path: Path) -> None:
     engine.close()
 
 
+@pytest.mark.slow
 def test_a_worker_runs_several_jobs_in_turn(engine: LocalEngine) -> None:
     apart = Resources(own_process=True)
     names = ("before", "apart", "after", "last")
@@ -52,6 +53,7 @@ def test_a_worker_runs_several_jobs_in_turn(engine: LocalEngine) -> None:
     assert pids["after"] == pids["last"]
 
 
+@pytest.mark.slow
 def test_cancelling_a_job_ends_its_process(engine: LocalEngine, tmp_path: Path) -> None:
     engine.submit([probe("slow", "sleep", folder=str(tmp_path), seconds=600)])
     wait_until((tmp_path / "started").exists, engine)
@@ -61,12 +63,14 @@ def test_cancelling_a_job_ends_its_process(engine: LocalEngine, tmp_path: Path) 
     assert not any(_alive(pid) for pid in pids)
 
 
+@pytest.mark.slow
 def test_output_of_workers_goes_to_the_log(engine: LocalEngine, tmp_path: Path) -> None:
     engine.submit([probe("one", "fail", message="look here")])
     collect(engine, 1)
     assert "RuntimeError: look here" in (tmp_path / "log").read_text()
 
 
+@pytest.mark.slow
 def test_no_worker_outlives_its_runner(tmp_path: Path) -> None:
     script = f"""
 import sys, time

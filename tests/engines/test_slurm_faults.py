@@ -68,6 +68,7 @@ def _wait(engine: SlurmEngine, times: int = 5) -> list[JobStatus]:
     return [status for _ in range(times) for status in engine.wait(0.0)]
 
 
+@pytest.mark.slow
 def test_resources_and_options_are_those_of_sbatch(open_engine: Open, cluster: Cluster) -> None:
     engine = open_engine(partition="gpu", account="lab", qos="low", time="30", mem="3G")
     engine.submit([Job("one", "probe", resources=Resources(cpus=3, memory_bytes=(1 << 30) + 1, gpus=2))])
@@ -152,6 +153,7 @@ def test_what_slurm_refuses_for_good_has_failed(open_engine: Open, cluster: Clus
     engine.close()
 
 
+@pytest.mark.slow
 def test_a_controller_that_is_down_is_tried_again(
     open_engine: Open, cluster: Cluster, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -174,6 +176,7 @@ def test_a_controller_that_stays_down_fails_the_jobs_in_the_end(open_engine: Ope
     assert [one.state for one in _wait(engine)] == ["failed"]
 
 
+@pytest.mark.slow
 def test_an_array_whose_answer_got_lost_is_not_submitted_twice(open_engine: Open, cluster: Cluster) -> None:
     cluster.fail("sbatch", "late:sbatch: error: Socket timed out on send/recv operation")
     engine = open_engine()
@@ -186,6 +189,7 @@ def test_an_array_whose_answer_got_lost_is_not_submitted_twice(open_engine: Open
     assert cluster.jobs() == []
 
 
+@pytest.mark.slow
 def test_fewer_jobs_are_submitted_where_a_limit_is_met(open_engine: Open, cluster: Cluster, tmp_path: Path) -> None:
     cluster.fail("sbatch", LIMIT, LIMIT)
     engine = open_engine(workers=8)
@@ -202,6 +206,7 @@ def test_fewer_jobs_are_submitted_where_a_limit_is_met(open_engine: Open, cluste
     engine.close()
 
 
+@pytest.mark.slow
 def test_a_limit_that_own_jobs_meet_is_waited_for(open_engine: Open, cluster: Cluster, tmp_path: Path) -> None:
     engine = open_engine(workers=8, patience="0")
     engine.submit(_jobs(2))
@@ -229,6 +234,7 @@ def test_nothing_is_concluded_from_a_queue_that_cannot_be_read(
     engine.close()
 
 
+@pytest.mark.slow
 def test_a_job_that_left_the_queue_without_a_status_is_lost_after_a_time_of_grace(
     open_engine: Open, cluster: Cluster, tmp_path: Path
 ) -> None:
@@ -243,6 +249,7 @@ def test_a_job_that_left_the_queue_without_a_status_is_lost_after_a_time_of_grac
     engine.close()
 
 
+@pytest.mark.slow
 def test_a_status_file_may_appear_late(open_engine: Open, cluster: Cluster, tmp_path: Path) -> None:
     engine = open_engine(poll="0", grace="30")
     engine.submit(_jobs(1))
@@ -272,6 +279,7 @@ def test_a_resumed_run_adopts_jobs_in_the_queue_and_those_that_have_ended(
     assert not list(tmp_path.glob("logs/slurm/*/*.json"))
 
 
+@pytest.mark.slow
 def test_a_status_that_was_not_recorded_is_reported_again(open_engine: Open, cluster: Cluster, tmp_path: Path) -> None:
     killed = open_engine()
     killed.submit(_jobs(2))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
+import pytest
 from remotes.precomputed.lines import segment_meets_box
 
 from voxome.geometry.segments import crossed_cells, segments_meet_box
@@ -20,6 +21,7 @@ def test_a_segment_meets_a_box_as_rational_numbers_say() -> None:
         ends = np.roll(ends, 60, axis=0)
 
 
+@pytest.mark.slow
 def test_a_segment_crosses_the_cells_that_it_meets_each_once() -> None:
     random = np.random.default_rng(1)
     grid = (2, 4, 3)

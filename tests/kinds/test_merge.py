@@ -69,6 +69,7 @@ def test_parts_are_merged_as_if_they_were_one(parts: list[list[tuple[float, ...]
     assert _listed(_merged([_rows(part) for part in parts], KIND)) == everything
 
 
+@pytest.mark.slow
 @given(st.lists(st.lists(st.tuples(st.integers(0, 2), st.integers(-2, 2)), max_size=20), max_size=6))
 @settings(max_examples=40, deadline=None)
 def test_rows_without_folds_are_merged_in_order(parts: list[list[tuple[int, int]]]) -> None:
@@ -78,6 +79,7 @@ def test_rows_without_folds_are_merged_in_order(parts: list[list[tuple[int, int]
     assert list(zip(found["a"], found["v"], strict=True)) == sorted(row for part in parts for row in part)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fold", [{}, {"n": "sum"}])
 @given(
     parts=st.lists(

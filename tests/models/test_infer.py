@@ -62,6 +62,7 @@ def test_the_output_is_not_trivial(whole: NDArray[np.uint8]) -> None:
     assert np.all(whole.reshape(len(whole), -1).std(axis=1) > 10)
 
 
+@pytest.mark.slow
 def test_linear_changes_of_contrast_go_into_the_statistics(
     raw: NDArray[np.uint8], model: Model, whole: NDArray[np.uint8]
 ) -> None:
@@ -70,6 +71,7 @@ def test_linear_changes_of_contrast_go_into_the_statistics(
     assert np.abs(found.astype(int) - whole).max() <= 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(1, 1, 1), (2, 5, 40)])
 def test_tiny_domains(model: Model, shape: tuple[int, int, int]) -> None:
     domain = Box.of_shape(shape)
@@ -89,6 +91,7 @@ def test_bad_options_are_refused(raw: NDArray[np.uint8], model: Model, std: floa
         predict(raw, DOMAIN, DOMAIN, DOMAIN, model, mean=MEAN, std=std, tile=tile)
 
 
+@pytest.mark.slow
 def test_membranes_of_real_tissue(shared: Path) -> None:
     """Pairs across a border between neurons get low affinities, in sections kept out of training."""
     model = load(Path(__file__).parents[2] / "benchmarks" / "fib25-z0-99.json")

@@ -120,7 +120,7 @@ def aws_batch(
     assert batch.violations == []
 
 
-@pytest.fixture(params=["local", "s3"])
+@pytest.fixture(params=["local", pytest.param("s3", marks=pytest.mark.slow)])
 def any_store(request: pytest.FixtureRequest, tmp_path: Path, fresh_key: Callable[[], str]) -> str:
     """Address of an empty folder: on this machine, and then on the S3 server."""
     if request.param == "local":

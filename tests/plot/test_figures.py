@@ -25,6 +25,7 @@ def test_the_density_of_a_random_cloud_is_that_of_its_box() -> None:
     assert density_per_mm3(points, 10)[inside].mean() == pytest.approx(20_000, rel=0.05)
 
 
+@pytest.mark.slow
 def test_cells_are_drawn_in_um() -> None:
     positions = np.random.default_rng(0).uniform(0, 1e5, (50, 3))
     axes = voxome.plot.cells(positions, radii_nm=np.linspace(1, 2, 50)).axes[0]

@@ -25,6 +25,7 @@ def image() -> voxome.Volume:
     return volume(np.arange(6 * 20 * 50, dtype=np.uint16).reshape(6, 20, 50))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("axis", "shape"), [("z", (20, 50)), ("y", (6, 50)), ("x", (6, 20))])
 def test_a_plane_is_drawn_in_its_own_shape(image: voxome.Volume, axis: str, shape: tuple[int, int]) -> None:
     axes = voxome.plot.section(image, 3, axis=axis).axes[0]
@@ -61,6 +62,7 @@ def test_a_part_keeps_the_coordinates_of_the_volume(image: voxome.Volume) -> Non
     assert axes.get_title() == "z = 3"
 
 
+@pytest.mark.slow
 def test_the_interactive_figure_shows_the_same(image: voxome.Volume, tmp_path: Path) -> None:
     figure = voxome.plot.section(image, 3, points_nm=[[140, 84, 82]], interactive=True)
     assert np.asarray(figure.data[0].z).shape == (20, 50, 3)

@@ -73,6 +73,7 @@ def logged(uri: str = "", rights: Rights | None = None) -> Iterator[Logged]:
             yield Logged(url, records, catalogue)
 
 
+@pytest.mark.slow
 def test_a_line_says_who_read_what_and_how_it_was_found() -> None:
     with logged() as relay:
         first = relay.get(CUTOUT, **as_user("ann"))
@@ -167,6 +168,7 @@ def secrets_of(url: str, relay: Logged) -> list[str]:
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answers", [200, 500])
 def test_no_log_at_any_level_has_a_secret(answers: int, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     behind = Sources()

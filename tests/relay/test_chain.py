@@ -63,6 +63,7 @@ def test_a_relay_that_reads_from_itself_says_so(format: str) -> None:
     assert time.monotonic() - begin < 5
 
 
+@pytest.mark.slow
 def test_two_relays_that_read_from_each_other_say_so() -> None:
     first, second = free_port(), free_port()
     with ExitStack() as stack:
@@ -102,6 +103,7 @@ def test_too_many_relays_in_a_row_are_refused() -> None:
             assert httpx.get(f"{url}/raw/em/info", headers={HEADER: hops}).status_code == status
 
 
+@pytest.mark.slow
 def test_the_second_read_through_three_relays_fetches_nothing(tmp_path: Path) -> None:
     with ExitStack() as stack:
         uri = stored(DATA, chunk=(32, 32, 32), voxel_size_nm=(4, 4, 4))

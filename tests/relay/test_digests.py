@@ -25,6 +25,7 @@ def remembered(owner: int) -> int:
     return sum(key[0] == owner for key in list(digests._DIGESTS))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("origin", ["array", "file"])
 def test_parts_of_a_chunk_have_digests_of_their_own_which_are_remembered(
     origin: str, monkeypatch: pytest.MonkeyPatch

@@ -31,6 +31,7 @@ def write(path: Path, data: NDArray[Any], **options: Any) -> str:
     return volume.uri
 
 
+@pytest.mark.slow
 def test_a_view_serves_what_it_shows(image: NDArray[Any], tmp_path: Path) -> None:
     labels = np.where(image == 200, np.uint64(ID), np.uint64(0))
     points = voxome.Annotations("point", np.array([1], np.uint64), np.array([[[80.0, 80, 80]]]))
@@ -140,6 +141,7 @@ def test_the_page_shows_image_labels_mesh_and_points_and_shares_a_link(
     assert hosts == {shown.url.split("/")[2]}
 
 
+@pytest.mark.slow
 def test_annotations_are_kept_by_version(image: NDArray[np.uint8], tmp_path: Path) -> None:
     with voxome.view(image, annotate=tmp_path / "drawn") as shown:
         address = f"{shown.url}/annotations/annotations"

@@ -56,6 +56,7 @@ class Held:
         return np.zeros(box.shape, "uint8")
 
 
+@pytest.mark.slow
 def test_a_cutout_for_which_there_is_no_memory_is_to_be_repeated() -> None:
     held, sources, catalogue = Held(), Sources(), MemoryCatalogue()
     sources.add("held", held)

@@ -29,6 +29,7 @@ def test_the_address_on_a_hub(environment: dict[str, str], address: str | None, 
     assert hub_hosts(environment) == hosts
 
 
+@pytest.mark.slow
 def test_a_view_on_a_hub_has_the_address_of_the_hub_and_nothing_insecure(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JUPYTERHUB_SERVICE_PREFIX", "/user/ann/")
     monkeypatch.setenv("JUPYTERHUB_PUBLIC_URL", "https://hub.example.org/user/ann/")

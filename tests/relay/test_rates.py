@@ -9,6 +9,7 @@ from pathlib import Path
 import anyio
 import httpx
 import numpy as np
+import pytest
 from relay.serving import as_user, stored
 from starlette.datastructures import Headers
 from starlette.responses import Response
@@ -49,6 +50,7 @@ def statuses(url: str, count: int, path: str = PATH, **headers: str) -> list[int
         return [client.get(url + path).status_code for _ in range(count)]
 
 
+@pytest.mark.slow
 def test_requests_above_the_rate_wait() -> None:
     with limited(requests_per_s=0.5, burst_s=10) as url:
         assert statuses(url, 7) == [200] * 5 + [429] * 2
@@ -59,6 +61,7 @@ def test_requests_above_the_rate_wait() -> None:
         assert httpx.get(f"{url}/ready").status_code != 429
 
 
+@pytest.mark.slow
 def test_a_rate_that_is_kept_to_is_permitted() -> None:
     with limited(requests_per_s=10_000, burst_s=1) as url:
         assert statuses(url, 200) == [200] * 200
@@ -69,6 +72,7 @@ def test_bytes_count_too() -> None:
         assert statuses(url, 4) == [200] * 2 + [429] * 2  # of 1128 bytes each
 
 
+@pytest.mark.slow
 def test_users_have_rates_of_their_own_and_wrong_tokens_none() -> None:
     with limited(requests_per_s=0.1, burst_s=100) as url:
         assert statuses(url, 1, **as_user("ann")) == [200]  # counted by address, until the token is known to be valid
@@ -79,6 +83,7 @@ def test_users_have_rates_of_their_own_and_wrong_tokens_none() -> None:
         assert statuses(url, 1, **as_user("bob")) == [200]
 
 
+@pytest.mark.slow
 def test_a_wrong_token_on_a_path_that_needs_none_gains_nothing() -> None:
     with limited(requests_per_s=0.1, burst_s=30) as url:
         found = [statuses(url, 1, "/api/openapi.json", Authorization=f"Token w{number // 2}")[0] for number in range(6)]
@@ -94,6 +99,7 @@ def test_processes_share_a_file(tmp_path: Path) -> None:
         assert statuses(one, 3) + statuses(other, 3) == [200] * 5 + [429]
 
 
+@pytest.mark.slow
 def test_without_rates_nothing_is_counted() -> None:
     with limited() as url:
         assert statuses(url, 50) == [200] * 50

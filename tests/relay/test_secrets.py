@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 
+import pytest
+
 from voxome.relay.accounts import Token
 from voxome.relay.dialects.boss.records import Profile
 from voxome.relay.secrets import digest, hash_password, new_token
@@ -17,6 +19,7 @@ def test_tokens_differ_and_their_digests_do_not_show_them() -> None:
     assert one not in digest(one)
 
 
+@pytest.mark.slow
 def test_a_password_is_salted() -> None:
     one, other = hash_password("secret"), hash_password("secret")
     assert one != other

@@ -74,6 +74,7 @@ def status(url: str, **headers: str) -> dict[str, Any]:
     return {**answer.json(), "by_name": {one["name"]: one for one in answer.json()["sources"]}}
 
 
+@pytest.mark.slow
 def test_the_status_has_health_and_load_of_each_source() -> None:
     with relay() as url:
         found = status(url)
@@ -93,6 +94,7 @@ def test_the_status_has_health_and_load_of_each_source() -> None:
     assert [one["pid"] for one in found["processes"]] == [os.getpid()]
 
 
+@pytest.mark.slow
 def test_a_caller_sees_the_sources_that_they_may_read() -> None:
     with relay() as url:
         assert "private" not in status(url)["by_name"]

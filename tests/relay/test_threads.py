@@ -41,6 +41,7 @@ def wait_until(reached: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
+@pytest.mark.slow
 def test_clients_that_wait_for_a_chunk_do_not_hold_up_another_source() -> None:
     store, go = Store(DATA), Event()
     store.before_read = lambda: go.wait(30) and None
@@ -62,6 +63,7 @@ def test_clients_that_wait_for_a_chunk_do_not_hold_up_another_source() -> None:
     assert len(store.boxes) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cached", [True, False])
 def test_clients_that_wait_for_a_store_to_open_do_not_hold_up_another_source(cached: bool) -> None:
     voxome.configure(retries=0, stall_s=4)

@@ -18,11 +18,13 @@ from voxome.remotes.decompression import SUFFIXES, decode_snappy, decompress, de
 GZIP = 31
 
 
+@pytest.mark.slow
 def test_what_was_compressed_comes_back() -> None:
     for plain in (b"", b"voxels", bytes(1 << 24), np.random.default_rng(1).bytes(1 << 16)):
         assert inflate(gzip.compress(plain), GZIP) == plain
 
 
+@pytest.mark.slow
 def test_data_that_would_fill_the_memory_are_refused() -> None:
     small = gzip.compress(bytes(1 << 27))
     with pytest.raises(zlib.error, match="are more than 67,108,864 bytes when decompressed"):
@@ -58,6 +60,7 @@ def test_files_of_several_streams_come_back(suffix: str) -> None:
     assert decompress_file(suffix, COMPRESS[suffix](b"vox") + COMPRESS[suffix](b"els")) == b"voxels"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", COMPRESS)
 def test_files_of_every_suffix_that_would_fill_the_memory_are_refused(
     suffix: str, monkeypatch: pytest.MonkeyPatch

@@ -253,6 +253,7 @@ def test_paths_where_nothing_can_be_created(tmp_path: Path) -> None:
         remote.create(uri_of(tmp_path / "a.h5/c"), VolumeSpec.of((2, 2), "u1", start=(1, 1)))
 
 
+@pytest.mark.slow
 def test_a_file_that_another_process_writes(tmp_path: Path) -> None:
     file = tmp_path / "a.h5"
     source = Hdf5Remote().create(uri_of(file / "a"), VolumeSpec.of((2, 2, 2), "u1"))
@@ -269,6 +270,7 @@ def test_a_file_that_another_process_writes(tmp_path: Path) -> None:
     assert source.read(CORNER).item() == 1
 
 
+@pytest.mark.slow
 def test_real_files(shared: Path) -> None:
     remote, data = Hdf5Remote(), shared / "data"
     for name, dtype in [("raw", "uint8"), ("labels/neuron_ids", "uint64"), ("labels/supervoxels", "uint32")]:

@@ -165,6 +165,7 @@ def test_a_level_enters_ngff_metadata_of_both_versions(tmp_path: Path) -> None:
 WRONG: list[Any] = [None, 0, -1.5, "x", [], {}, [1], True, [[0, 0, 0]], [{}], [None]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", ["attributes.json", "s0/attributes.json"])
 def test_attributes_of_any_form_are_read_or_refused(foreign: Path, file: str) -> None:
     group = foreign / "n5_ngff.n5/ngff"

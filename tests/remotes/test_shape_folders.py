@@ -33,6 +33,7 @@ def test_a_folder_of_skeletons_is_recognised(tmp_path: Path) -> None:
     assert voxome.info(tmp_path)["kind"] == "skeletons"
 
 
+@pytest.mark.slow
 def test_what_a_writer_leaves_is_recognised(tmp_path: Path) -> None:
     labels = np.zeros((8, 8, 8), np.uint64)
     labels[2:6, 2:6, 2:6] = 5

@@ -60,6 +60,7 @@ def values_of(box: Box, seed: int) -> NDArray[np.uint64]:
     return noise(box.shape, "uint8").astype(np.uint64) % 3 * np.uint64(seed % 3) * np.uint64(seed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", SCHEMES)
 @given(data=st.data())
 def test_staged_voxels_replace_what_was_there_as_plain_writes_do(scheme: str, data: st.DataObject) -> None:

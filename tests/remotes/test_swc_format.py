@@ -70,6 +70,7 @@ def test_a_tree_in_order_keeps_its_rows() -> None:
     assert back.parents.tolist() == [-1, 0, 0]
 
 
+@pytest.mark.slow
 def test_more_nodes_than_16_bits_count_survive() -> None:
     count = 70_000
     order = np.random.default_rng(0).permutation(count)

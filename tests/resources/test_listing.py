@@ -281,6 +281,7 @@ def test_linked_volumes_of_a_group_are_listed_in_both_forms(tmp_path: Path, sche
         assert lost.description.endswith("is a link to elsewhere, which does not exist")
 
 
+@pytest.mark.slow
 def test_folders_nested_very_deep_are_listed(tmp_path: Path) -> None:
     deepest = tmp_path.joinpath(*["d"] * 120)
     deepest.mkdir(parents=True)

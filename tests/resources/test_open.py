@@ -151,6 +151,7 @@ def test_a_file_that_cannot_be_read_is_named(
     assert "cannot be opened" in entry.description
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["q?x=1", "a.zarr?level=1"])
 def test_a_question_mark_in_a_path_object_begins_no_options(tmp_path: Path, name: str) -> None:
     voxome.put(ARRAY, f"zarr://{tmp_path}/plain")

@@ -17,6 +17,7 @@ from voxome.resources.table import TableFile, write_table
 COLUMNS = {"id": "uint64", "score": "float64", "good": "bool"}
 
 
+@pytest.mark.slow
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
 @given(ids=st.lists(st.integers(0, 40), max_size=30), keys=st.lists(st.integers(0, 45), max_size=10))
 def test_a_lookup_finds_the_same_rows_as_a_scan(tmp_path: Path, ids: list[int], keys: list[int]) -> None:

@@ -41,6 +41,7 @@ def test_it_is_refused_unless_forced(unfinished: str, tmp_path: Path, use: Calla
     use(unfinished, str(tmp_path), True)
 
 
+@pytest.mark.slow
 def test_a_run_refuses_it_unless_forced(unfinished: str, tmp_path: Path) -> None:
     with pytest.raises(PlanError, match=r"image \(.*mask\.zarr\) is not finished.*use --force to run anyway"):
         voxome.tool("common.threshold", {"image": unfinished}, out=tmp_path / "store")

@@ -134,6 +134,7 @@ def test_another_first_index_keeps_positions() -> None:
     assert view.spec.centre_nm((11, 22, 33)) == spec.centre_nm((1, 2, 3))
 
 
+@pytest.mark.slow
 def test_levels_are_seen_through_the_same_view(tmp_path: Path) -> None:
     uri = f"zarr://{tmp_path}/a.zarr"
     image = np.random.default_rng(0).integers(0, 4095, (16, 16, 16)).astype(np.uint16)

@@ -323,6 +323,7 @@ def test_values_are_cast_as_numpy_does(make: Make, dtype: str) -> None:
     assert volume[...].dtype == array.dtype
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["memory", "zarr"])
 def test_cutout_and_paste_use_the_coordinates_of_the_store(scheme: str, tmp_path: Path) -> None:
     spec = VolumeSpec.of(SHAPE, "uint8", start=(-3, 10, 0), chunk=(3, 4, 5))
@@ -394,6 +395,7 @@ def test_a_volume_is_iterated_by_sections_that_are_read_a_chunk_at_a_time(tmp_pa
     assert reads == [3, 3, 1]
 
 
+@pytest.mark.slow
 def test_xarray_has_names_and_units(tmp_path: Path) -> None:
     spec = voxome.VolumeSpec.of((4, 5, 6), "uint8", start=(1, 0, 0), voxel_size_nm=(40, 4, 4), offset_nm=(0, 2, 2))
     volume = voxome.create(f"zarr://{tmp_path}/em.zarr", spec, attributes={"stain": "lead"})

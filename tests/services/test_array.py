@@ -87,6 +87,7 @@ def test_resolution_selects_a_level(tmp_path: Path) -> None:
     assert voxome.array(f"zarr://{tmp_path}/new.zarr?level=1").shape == (7, 5, 6)
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(data=st.data())
 def test_xyz_order_is_the_transpose(data: st.DataObject) -> None:

@@ -111,6 +111,7 @@ def test_blocks_do_not_change_the_faces(block: tuple[int, int, int]) -> None:
         assert faces_of(voxome.mesh(array, id, block=block, voxel_size_nm=SIZE)) == faces_of(whole)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("store", ["zarr", "n5", "precomputed", "hdf5"])
 def test_all_stores_give_the_same_mesh(store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with stored(store, tmp_path, monkeypatch) as uri:
@@ -180,6 +181,7 @@ def test_a_box_closes_the_mesh_at_its_faces() -> None:
         voxome.mesh(labels(), EDGES, box="10:20,0:64,0:65", voxel_size_nm=SIZE)
 
 
+@pytest.mark.slow
 def test_an_error_bound_and_levels_of_detail_reduce_the_faces() -> None:
     exact = voxome.mesh(labels(), BALL, voxel_size_nm=SIZE)
     meshes = voxome.meshes(labels(), [BALL], max_error_nm=10, voxel_size_nm=SIZE)

@@ -58,6 +58,7 @@ def test_segments_are_measured_as_by_numpy(labels: np.ndarray) -> None:
         assert row["surface_nm2"] == np.dot(counts, (16 * 8, 40 * 8, 40 * 16))
 
 
+@pytest.mark.slow
 @given(LABELS)
 def test_contacts_are_those_of_numpy(labels: np.ndarray) -> None:
     table = voxome.contacts(labels, voxel_size_nm=SIZE)
@@ -77,6 +78,7 @@ def test_contacts_are_those_of_numpy(labels: np.ndarray) -> None:
         np.testing.assert_allclose([row[f"{axis}_nm"] for axis in "zyx"], centre * SIZE, rtol=1e-12)
 
 
+@pytest.mark.slow
 @given(LABELS, st.data())
 def test_values_are_summed_as_exactly_as_whole_numbers(labels: np.ndarray, data: st.DataObject) -> None:
     dtype = data.draw(st.sampled_from([np.uint8, np.int16, np.uint16, np.int32, np.float32, np.float64, np.bool_]))

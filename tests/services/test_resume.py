@@ -77,6 +77,7 @@ def test_only_missing_blocks_are_copied(tmp_path: Path, target: str) -> None:
     assert (again.run, again.reused, again.bytes) == (0, 64, 0)
 
 
+@pytest.mark.slow
 def test_an_unfinished_target_is_refused_by_any_other_transfer(tmp_path: Path) -> None:
     source, uri = make(tmp_path), f"zarr://{tmp_path}/b.zarr"
     interrupted(source, uri)
@@ -88,6 +89,7 @@ def test_an_unfinished_target_is_refused_by_any_other_transfer(tmp_path: Path) -
         voxome.transfer(make(tmp_path, "c.zarr"), uri, chunk=CHUNK)
 
 
+@pytest.mark.slow
 def test_levels_can_be_added_later(tmp_path: Path) -> None:
     source, uri = make(tmp_path, voxel_size_nm=(8, 8, 8)), f"precomputed://{tmp_path}/b"
     voxome.transfer(source, uri, chunk=CHUNK)
@@ -96,6 +98,7 @@ def test_levels_can_be_added_later(tmp_path: Path) -> None:
     assert voxome.open(uri, level=1).shape == (32, 32, 32)
 
 
+@pytest.mark.slow
 def test_a_removed_destination_is_created_again(tmp_path: Path) -> None:
     source, uri = make(tmp_path), f"zarr://{tmp_path}/b.zarr"
     interrupted(source, uri)
@@ -105,6 +108,7 @@ def test_a_removed_destination_is_created_again(tmp_path: Path) -> None:
     assert np.array_equal(voxome.open(uri)[...], source[...])
 
 
+@pytest.mark.slow
 def test_a_destination_that_was_replaced_is_refused(tmp_path: Path) -> None:
     source, uri = make(tmp_path), f"zarr://{tmp_path}/b.zarr"
     interrupted(source, uri)
@@ -141,6 +145,7 @@ def test_a_source_whose_voxels_have_changed_is_refused(tmp_path: Path, scheme: s
     assert np.array_equal(voxome.open(uri)[...], source[...])
 
 
+@pytest.mark.slow
 def test_a_rerun_says_that_changes_of_a_bucket_cannot_be_seen(
     tmp_path: Path, bucket: Bucket, fresh_key: Callable[[], str], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -154,6 +159,7 @@ def test_a_rerun_says_that_changes_of_a_bucket_cannot_be_seen(
     assert "cannot tell whether its voxels have changed" in caplog.text
 
 
+@pytest.mark.slow
 def test_an_existing_array_is_written_only_if_allowed_and_if_it_fits(tmp_path: Path) -> None:
     source = make(tmp_path, voxel_size_nm=(8, 8, 8))
     uri = f"zarr://{tmp_path}/b.zarr"
@@ -187,6 +193,7 @@ def test_a_second_transfer_to_the_same_destination_is_refused(tmp_path: Path) ->
     voxome.transfer(source, uri, progress=progress)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", [None, 0, 2])
 def test_the_state_of_another_version_is_refused(tmp_path: Path, state: Path, version: int | None) -> None:
     source = make(tmp_path)
@@ -209,6 +216,7 @@ def test_a_transfer_of_another_part_is_refused_meanwhile(tmp_path: Path, box: st
     assert voxome.transfer(source, uri, box=box, existing=True).run
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["local", "s3"])
 def test_a_transfer_of_another_machine_is_refused_meanwhile(
     where: str, tmp_path: Path, bucket: Bucket, fresh_key: Callable[[], str]

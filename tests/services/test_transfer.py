@@ -76,6 +76,7 @@ def test_all_metadata_is_kept(tmp_path: Path, workers: int) -> None:
             assert getattr(copied.spec, name) == getattr(source.spec, name), name
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_blocks")
 def test_a_box_of_a_level_is_copied(tmp_path: Path) -> None:
     source = make(f"zarr://{tmp_path}/a.zarr", shape=(60, 64, 70), start=(-9, 0, 3), voxel_size_nm=SIZE)
@@ -117,6 +118,7 @@ def test_levels_do_not_depend_on_blocks(
         assert abs(voxome.open(f"{store}://{tmp_path}/small", level=1)[1:21, :19, 1:25] - even).max() <= 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_blocks")
 def test_levels_make_voxels_more_isotropic(tmp_path: Path) -> None:
     source = make(f"zarr://{tmp_path}/a.zarr", shape=(9, 32, 32), voxel_size_nm=(40, 8, 8))
@@ -131,6 +133,7 @@ def test_levels_make_voxels_more_isotropic(tmp_path: Path) -> None:
         assert abs(found - whole.mean(axis=(1, 3, 5))).max() <= 0.5
 
 
+@pytest.mark.slow
 def test_levels_are_those_of_a_downsampling(tmp_path: Path) -> None:
     source = make(f"zarr://{tmp_path}/a.zarr", dtype="uint64", shape=(41, 38, 50), kind="labels", voxel_size_nm=CUBE)
     options = {"levels": 4, "chunk": (8, 8, 8)}
@@ -142,6 +145,7 @@ def test_levels_are_those_of_a_downsampling(tmp_path: Path) -> None:
     assert not list(tmp_path.glob(".*-levels"))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_blocks")
 def test_the_levels_of_a_box_that_is_written_later_are_those_of_the_whole(tmp_path: Path) -> None:
     source = make(f"zarr://{tmp_path}/a.zarr", shape=(41, 38, 50), voxel_size_nm=CUBE, start=(-5, 2, 7))
@@ -155,6 +159,7 @@ def test_the_levels_of_a_box_that_is_written_later_are_those_of_the_whole(tmp_pa
         assert np.array_equal(one[...], other[...])
 
 
+@pytest.mark.slow
 def test_levels_that_there_are_follow_a_box_that_is_written_without_naming_them(tmp_path: Path) -> None:
     source = make(f"zarr://{tmp_path}/a.zarr", shape=(40, 40, 40), voxel_size_nm=CUBE)
     voxome.transfer(source, f"zarr://{tmp_path}/b.zarr", levels=4, chunk=(8, 8, 8))
@@ -167,6 +172,7 @@ def test_levels_that_there_are_follow_a_box_that_is_written_without_naming_them(
         assert np.array_equal(one[...], other[...])
 
 
+@pytest.mark.slow
 def test_levels_stop_where_one_would_be_a_voxel(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     source = make(f"zarr://{tmp_path}/a.zarr", shape=(5, 6, 7), voxel_size_nm=(4, 4, 4))
     for store in ("zarr", "n5", "precomputed"):

@@ -67,6 +67,7 @@ def leave_unfinished(source: str, target: str, **options: Any) -> None:
         voxome.transfer(source, target, progress=stop, **options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["zarr://{}/t.zarr", "npy://{}/t.npy", "hdf5://{}/t.h5", "hdf5://{}/t.h5/a/b"])
 def test_a_removed_destination_has_no_lock(source: str, tmp_path: Path, target: str) -> None:
     uri = target.format(tmp_path)

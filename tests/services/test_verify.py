@@ -96,6 +96,7 @@ def source(tmp_path: Path) -> str:
     return volume.uri
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("forgetful")
 def test_full_verification_finds_a_lost_voxel(tmp_path: Path, source: str) -> None:
     uri = f"forgetful://{tmp_path}/b"
@@ -115,6 +116,7 @@ def test_full_verification_finds_a_damaged_file(tmp_path: Path, source: str, cod
     assert str(error.value).startswith("1 of 64 jobs")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("forgetful")
 def test_sampled_verification_finds_damage_in_the_sample(tmp_path: Path, source: str) -> None:
     bad = 16 + 2
@@ -139,6 +141,7 @@ def test_a_later_call_verifies_what_was_copied_before(tmp_path: Path, source: st
     assert voxome.transfer(source, uri, chunk=CHUNK, levels=levels).verified == 0
 
 
+@pytest.mark.slow
 def test_damage_that_a_later_call_finds_is_copied_again(tmp_path: Path, source: str) -> None:
     uri = f"zarr://{tmp_path}/b.zarr"
     voxome.transfer(source, uri, chunk=CHUNK)
@@ -171,6 +174,7 @@ def test_an_outage_during_verification_forgets_no_block(
     assert (report.run, report.reused, report.verified) == (0, 64, 64)
 
 
+@pytest.mark.slow
 def test_only_the_damaged_block_is_copied_again_when_other_blocks_could_not_be_read(
     tmp_path: Path, source: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -191,6 +195,7 @@ def test_only_the_damaged_block_is_copied_again_when_other_blocks_could_not_be_r
     assert (report.run, report.reused) == (1, 63)
 
 
+@pytest.mark.slow
 def test_a_block_that_cannot_be_decoded_is_copied_again(tmp_path: Path, source: str) -> None:
     uri = f"zarr://{tmp_path}/b.zarr"
     voxome.transfer(source, uri, chunk=CHUNK)

@@ -9,6 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import pytest
+
+pytestmark = pytest.mark.slow
 
 TESTS = Path(__file__).parent.parent
 TOKEN = "only-for-tests"

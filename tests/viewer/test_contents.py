@@ -27,6 +27,7 @@ def test_a_layer_has_the_name_of_its_file() -> None:
     assert [layer_name(one) for one in names] == ["em.ome", "em", "raw-v2", "raw"]
 
 
+@pytest.mark.slow
 def test_arrays_and_volumes_are_layers_of_their_kind(tmp_path: Path) -> None:
     (array,) = contents_of(np.zeros((2, 3, 4), np.uint8), 2)
     assert (array.name, array.type) == ("array2", "image")

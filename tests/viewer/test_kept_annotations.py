@@ -35,6 +35,7 @@ def test_what_is_drawn_is_in_a_collection_of_its_shape(kept: KeptAnnotations, tm
     assert line == LINE
 
 
+@pytest.mark.slow
 def test_moves_and_deletions_are_kept_and_nothing_else_is_written(
     kept: KeptAnnotations, monkeypatch: pytest.MonkeyPatch
 ) -> None:

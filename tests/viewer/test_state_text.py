@@ -17,11 +17,13 @@ VALUES: st.SearchStrategy[Any] = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.text(), VALUES))
 def test_every_state_comes_back_from_its_link(state: dict[str, Any]) -> None:
     assert read_state(build_link(state, "https://host")) == state
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.text(), VALUES))
 def test_every_state_comes_back_from_the_form_of_older_links(state: dict[str, Any]) -> None:
     assert parse_state(_older(json.dumps(state))) == state

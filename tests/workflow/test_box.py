@@ -185,6 +185,7 @@ def test_a_new_array_whose_chunks_two_blocks_would_share_is_refused_beside_an_ex
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_steps_of_a_box_see_the_voxels_around_it(workflow: Path, raw: Path) -> None:
     plan = make_plan(load_workflow(workflow), {"raw": str(raw)}, RunOptions(box=BOX))
     frames = {step.name: step.frame for step in plan.steps}

@@ -41,6 +41,7 @@ def test_outputs_are_joined_to_inputs_of_their_name(graph):
     assert set(graph.outputs) == {"objects"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", [(4, 4, 4), (8, 9, 10), (3, 9, 5)])
 def test_a_tool_of_groups_sees_whole_objects(graph, labels, tmp_path, block):
     uri, array = labels
@@ -50,6 +51,7 @@ def test_a_tool_of_groups_sees_whole_objects(graph, labels, tmp_path, block):
     assert table["voxels"].tolist() == voxels.tolist()
 
 
+@pytest.mark.slow
 def test_every_group_has_its_own_ids(graph, labels, tmp_path, monkeypatch):
     monkeypatch.setattr(id_groups, "_VOXELS", 200)
     table = run(graph, labels[0], tmp_path, (4, 4, 4))
@@ -58,6 +60,7 @@ def test_every_group_has_its_own_ids(graph, labels, tmp_path, monkeypatch):
     assert table["group"].tolist() == id_groups.group_of(table["id"], 4).tolist()
 
 
+@pytest.mark.slow
 def test_a_limit_holds_for_whole_objects(graph, labels, tmp_path):
     uri, array = labels
     ids, voxels = np.unique(array, return_counts=True)
@@ -65,6 +68,7 @@ def test_a_limit_holds_for_whole_objects(graph, labels, tmp_path):
     assert table["id"].tolist() == ids[voxels >= 18].tolist()
 
 
+@pytest.mark.slow
 def test_a_second_call_repeats_nothing(graph, labels, tmp_path):
     run(graph, labels[0], tmp_path, (4, 4, 4))
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*.parquet")}

@@ -288,6 +288,7 @@ def interrupted(lab: Lab, after: int) -> set[str]:
     return set(ended)
 
 
+@pytest.mark.slow
 def test_an_input_replaced_during_a_pause_is_noticed(lab: Lab) -> None:
     interrupted(lab, after=0)
     stale = lab.edit_raw()
@@ -295,6 +296,7 @@ def test_an_input_replaced_during_a_pause_is_noticed(lab: Lab) -> None:
     lab.assert_right()
 
 
+@pytest.mark.slow
 def test_intermediate_data_that_were_cleaned_are_computed_again_only_if_read(lab: Lab) -> None:
     lab.run()
     clean(lab.folder / "out")
@@ -322,6 +324,7 @@ def test_results_that_were_removed_are_announced(lab: Lab) -> None:
     assert record["changes"] == ["step write runs again: its results were removed"]
 
 
+@pytest.mark.slow
 def test_missing_intermediate_data_need_no_removal(lab: Lab) -> None:
     lab.run()
     clean(lab.folder / "out")

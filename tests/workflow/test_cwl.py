@@ -233,6 +233,7 @@ def test_a_tool_that_several_steps_run_is_reported_once(folder: Path) -> None:
     assert str(caught.value).count("'stdout'") == 1
 
 
+@pytest.mark.slow
 def test_hints_and_metadata_of_others_are_accepted(folder: Path) -> None:
     expected = load(folder / "outer.cwl")
     path = folder / "tool.cwl"

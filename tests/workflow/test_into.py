@@ -179,6 +179,7 @@ def test_the_record_keeps_the_transfers_of_results_that_are_unchanged(lab: Lab) 
     assert lab.run(at=7.0)["transfers"] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spelling", ["zarr://file://{}/raw.zarr", "zarr://{}/raw.zarr/", "zarr://{}/link.zarr"])
 def test_a_result_is_not_copied_onto_an_input_however_it_is_spelled(lab: Lab, spelling: str) -> None:
     (lab.folder / "link.zarr").symlink_to("raw.zarr")
@@ -349,6 +350,7 @@ def test_a_version_of_dvid_that_is_locked_is_refused_before_any_block(lab: Lab, 
     assert "locked" in lab.problems({"neurons": f"{node}/others"})
 
 
+@pytest.mark.slow
 def test_a_token_that_may_not_write_is_refused_before_any_block(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     with boss.serving() as server:
         monkeypatch.setenv("VOXOME_BOSSDB_HOST", server.url)
@@ -415,6 +417,7 @@ def test_an_existing_volume_that_does_not_fit_is_a_problem_of_the_plan(lab: Lab)
     assert all(problem.startswith(f"into mask: {uri}: its ") for problem in raised.value.problems)
 
 
+@pytest.mark.slow
 def test_a_store_that_refuses_writes_is_noticed_before_any_block(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise AccessDenied("no right to write")
@@ -425,6 +428,7 @@ def test_a_store_that_refuses_writes_is_noticed_before_any_block(lab: Lab, monke
     assert "into mask: no right to write" in lab.problems({"mask": uri}, existing=True)
 
 
+@pytest.mark.slow
 def test_a_result_is_not_copied_onto_a_result(lab: Lab) -> None:
     message = "the run keeps its output neurons there"
     assert message in lab.problems({"mask": f"zarr://{lab.out}/neurons.zarr"})

@@ -93,6 +93,7 @@ def test_a_result_that_depends_on_the_whole_block_is_named(raw: str) -> None:
     assert honest.is_consistent
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("lab")
 def test_random_results_are_named(raw: str) -> None:
     (difference,) = check_invariance("lab.noise", {"image": raw}).differences

@@ -117,6 +117,7 @@ def test_wrong_dtypes_are_problems(bind: Bind) -> None:
     assert "raw is int32, but model 'membranes' was trained on uint8" in joined
 
 
+@pytest.mark.slow
 def test_a_volume_of_another_rank_is_a_problem(bind: Bind) -> None:
     np.save("plane.npy", np.zeros(SHAPE[1:], np.uint8))
     (problem, *_) = problems(bind, raw="plane.npy")
@@ -126,6 +127,7 @@ def test_a_volume_of_another_rank_is_a_problem(bind: Bind) -> None:
     assert "must have axes z/y/x, but it has c/z/y/x" in problem
 
 
+@pytest.mark.slow
 def test_unknown_names_suggest_the_closest_match(bind: Bind) -> None:
     found = problems(bind, RunOptions(blocks={"segmnt.edges": (8, 8, 8)}), membrane="x", method="meen")
     assert len(found) == 3
@@ -154,6 +156,7 @@ def test_volumes_with_other_voxels_are_a_problem(bind: Bind) -> None:
     assert any("some voxels that they share" in problem for problem in problems(bind, membranes="apart.zarr"))
 
 
+@pytest.mark.slow
 def test_a_run_covers_what_its_volumes_share_and_says_so(bind: Bind) -> None:
     make("small", shape=(8, 9, 10), start=(4, 5, 10))
     plan = bind(membranes="small.zarr")
@@ -181,6 +184,7 @@ def test_an_offset_of_half_a_voxel_is_a_convention(bind: Bind) -> None:
     assert bind(membranes="corner.zarr").steps
 
 
+@pytest.mark.slow
 def test_a_voxel_size_is_required_and_assumed_only_by_force(bind: Bind) -> None:
     make("bare", voxel_size_nm=None)
     assert any("raw has no voxel size" in problem for problem in problems(bind, raw="bare.zarr"))
@@ -208,6 +212,7 @@ def test_membranes_of_other_floats_need_a_window(bind: Bind) -> None:
     assert bind(membranes="logits.zarr?window=0:-4")
 
 
+@pytest.mark.slow
 def test_a_window_in_per_cent_is_planned_in_grey_values(bind: Bind) -> None:
     make("deep", "uint16")
     voxome.open("deep.zarr", mode="r+", expect=voxome.Volume)[:] = np.arange(24 * 20 * 16).reshape(SHAPE)
@@ -218,6 +223,7 @@ def test_a_window_in_per_cent_is_planned_in_grey_values(bind: Bind) -> None:
     assert one.key != bind(raw="deep.zarr?window=0%:50%", membranes=None).key
 
 
+@pytest.mark.slow
 def test_the_contrast_of_the_image_is_looked_at_in_the_box_of_the_run(bind: Bind) -> None:
     noise = np.random.default_rng(0).integers(1, 250, (12, 20, 16))
     voxome.open("raw.zarr", mode="r+", expect=voxome.Volume)[12:] = noise
@@ -235,6 +241,7 @@ def test_a_voxel_size_other_than_that_of_the_network_is_a_problem(bind: Bind) ->
     assert any("trained on 10,10,10 nm" in warning for warning in plan.warnings)
 
 
+@pytest.mark.slow
 def test_the_plan_does_not_depend_on_the_working_directory(
     bind: Bind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -273,6 +280,7 @@ def test_another_version_of_a_tool_causes_a_warning(bind: Bind, graph: Graph) ->
     assert any("step segment.edges was written for em.edges 0.9; version 1 is installed" in one for one in warnings)
 
 
+@pytest.mark.slow
 def test_pyramids_are_planned(graph: Graph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("raw", "membranes"):
@@ -297,6 +305,7 @@ def test_pyramids_halve_the_longest_axis_of_voxels_last(
     assert levels[-1].frame.voxel_size_nm == (40.0, 40.0, 40.0)
 
 
+@pytest.mark.slow
 def test_values_have_the_types_that_the_workflow_declares(graph: Graph, bind: Bind) -> None:
     one = graph.inputs["threshold"]
     assert one.types == ("double",)
@@ -332,6 +341,7 @@ def test_a_plan_error_survives_pickling() -> None:
     assert str(again) == str(PlanError(["no raw", "no box"]))
 
 
+@pytest.mark.slow
 def test_the_block_of_the_workflow_is_used_unless_the_options_have_one(bind: Bind, graph: Graph) -> None:
     def blocks(plan: Plan) -> set[tuple[int, int, int]]:
         return {step.block for step in plan.steps if ".level" not in step.name and step.spec.scope != "whole"}

@@ -30,6 +30,7 @@ def plan_of(raw: Path, at: float = 100.0, **options: Any) -> Plan:
     return make_plan(graph_of(threshold.spec), {"image": str(raw), "at": at}, RunOptions(**options))
 
 
+@pytest.mark.slow
 def test_disk_and_voxels_are_those_of_the_results(raw: Path, tmp_path: Path) -> None:
     plan = plan_of(raw)
     written = sum(step["written_bytes"] for step in plan.to_json()["steps"])
@@ -69,6 +70,7 @@ def test_too_little_memory_is_a_warning(raw: Path, monkeypatch: pytest.MonkeyPat
     assert preview(plan_of(raw), engine="threads").warnings == ()
 
 
+@pytest.mark.slow
 def test_changes_of_the_run_folder_are_shown_and_nothing_is_written(raw: Path, tmp_path: Path) -> None:
     folder = tmp_path / "out"
     run_plan(plan_of(raw, 100.0), out=folder, engine="sequential")
@@ -79,6 +81,7 @@ def test_changes_of_the_run_folder_are_shown_and_nothing_is_written(raw: Path, t
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
 
 
+@pytest.mark.slow
 def test_what_a_run_refuses_is_refused(raw: Path, tmp_path: Path) -> None:
     plan, folder = plan_of(raw), tmp_path / "out"
     for wrong in ({"engine": "lokal"}, {"engine": {"mark": "local"}}, {"records": "sqlit"}):
@@ -95,6 +98,7 @@ def test_what_a_run_refuses_is_refused(raw: Path, tmp_path: Path) -> None:
         preview(plan_of(raw, 7.0), out=tmp_path / "other", store=tmp_path / "store")
 
 
+@pytest.mark.slow
 def test_all_cores_run_by_default(raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("voxome.config.machine.available_cpus", lambda: 3)
     assert preview(plan_of(raw)).workers == 3

@@ -79,6 +79,7 @@ def test_a_report_that_fails_is_named_and_the_results_are_kept(
     assert (out / "counts.txt").exists()
 
 
+@pytest.mark.slow
 def test_a_scorer_checks_the_truth_before_any_work(plugins: Path, raw: Path, tmp_path: Path) -> None:
     (tmp_path / "share.txt").unlink()
     with pytest.raises(PlanError, match=r"has no share\.txt"):
@@ -86,6 +87,7 @@ def test_a_scorer_checks_the_truth_before_any_work(plugins: Path, raw: Path, tmp
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_truth_without_a_scorer_is_refused(raw: Path, tmp_path: Path) -> None:
     with pytest.raises(PlanError, match="names no scorer"):
         run(write_workflow(tmp_path, "{}"), {"raw": raw}, out=tmp_path / "out", truth=tmp_path)
@@ -107,6 +109,7 @@ def test_an_invalid_hint_is_refused_with_file_and_line(tmp_path: Path, hint: str
         load(write_workflow(tmp_path, hint))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("hint", "problem"),
     [
@@ -123,6 +126,7 @@ def test_a_report_that_cannot_be_written_is_a_problem_of_the_plan(
     assert any(one.startswith(problem) for one in caught.value.problems)
 
 
+@pytest.mark.slow
 def test_two_results_with_the_same_file_name_are_refused(raw: Path, tmp_path: Path) -> None:
     text = write_workflow(tmp_path, "{results: {again: mask}}").read_text()
     again = "  again: {type: File, outputSource: other/result}\nsteps:"

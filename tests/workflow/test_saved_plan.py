@@ -139,6 +139,7 @@ def test_an_interrupted_change_is_completed_by_any_later_plan(
         assert len(list((folder / PRIVATE / "steps").iterdir())) == 1
 
 
+@pytest.mark.slow
 def test_a_file_in_the_place_of_a_result_is_never_removed(raw: Path, tmp_path: Path) -> None:
     folder = tmp_path / "out"
     run_plan(plan_of(raw, 100.0), out=folder, engine="sequential")
@@ -153,6 +154,7 @@ def test_a_file_in_the_place_of_a_result_is_never_removed(raw: Path, tmp_path: P
     assert run_plan(plan_of(raw, 50.0), out=folder, engine="sequential")["steps"][0]["blocks"]["run"] == 1
 
 
+@pytest.mark.slow
 def test_intermediate_data_that_cannot_be_removed_are_reported(
     raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -170,6 +172,7 @@ def test_intermediate_data_that_cannot_be_removed_are_reported(
     assert any("were not removed: cannot remove" in line for line in changes)
 
 
+@pytest.mark.slow
 def test_a_store_is_claimed_by_the_changed_plan(raw: Path, tmp_path: Path) -> None:
     folder, store = tmp_path / "out", tmp_path / "store"
     run_plan(plan_of(raw, 100.0), out=folder, store=store, engine="sequential")
@@ -179,6 +182,7 @@ def test_a_store_is_claimed_by_the_changed_plan(raw: Path, tmp_path: Path) -> No
         run_plan(plan_of(raw, 7.0), out=tmp_path / "third", store=store, engine="sequential")
 
 
+@pytest.mark.slow
 def test_another_store_is_refused(raw: Path, tmp_path: Path) -> None:
     run_plan(plan_of(raw), out=tmp_path / "out", engine="sequential")
     with pytest.raises(PlanError, match=r"keeps its results in the folder itself, not in .*store: give that store"):
@@ -213,6 +217,7 @@ def test_a_damaged_plan_is_refused(raw: Path, tmp_path: Path, text: str) -> None
         adopt_plan(folder, plan_of(raw), str(folder))
 
 
+@pytest.mark.slow
 def test_a_fresh_run_computes_everything_again(raw: Path, tmp_path: Path) -> None:
     first = run_plan(plan_of(raw), out=tmp_path / "out", engine="sequential")
     again = run_plan(plan_of(raw), out=tmp_path / "out", engine="sequential")
@@ -223,6 +228,7 @@ def test_a_fresh_run_computes_everything_again(raw: Path, tmp_path: Path) -> Non
     assert np.array_equal(mask[...], np.where(np.load(raw) > 100, 255, 0))
 
 
+@pytest.mark.slow
 def test_a_table_that_a_user_has_put_in_the_place_of_a_result_is_kept(raw: Path, tmp_path: Path) -> None:
     def run() -> None:
         graph = graph_of(statistics.spec)

@@ -61,6 +61,7 @@ def test_meshes_of_all_objects_are_written(labels: str, tmp_path: Path, state: P
     assert made.inputs == origin.inputs
 
 
+@pytest.mark.slow
 def test_a_repeated_call_writes_nothing(labels: str, tmp_path: Path) -> None:
     out = f"precomputed://{tmp_path}/files?sharded=false"
     options = {"block": (12, 16, 40), "engine": "sequential"}
@@ -71,6 +72,7 @@ def test_a_repeated_call_writes_nothing(labels: str, tmp_path: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "files").rglob("[0-9]*")} == before
 
 
+@pytest.mark.slow
 def test_meshes_of_another_call_are_kept(labels: str, tmp_path: Path) -> None:
     out = f"precomputed://{tmp_path}/mesh?format=legacy"
     voxome.write_meshes(labels, out, block=(12, 16, 40), engine="sequential")
@@ -83,6 +85,7 @@ def test_meshes_of_another_call_are_kept(labels: str, tmp_path: Path) -> None:
 BLOCK: dict[str, Any] = {"block": (12, 16, 40), "engine": "sequential"}
 
 
+@pytest.mark.slow
 def test_meshes_of_another_call_are_replaced_if_that_is_wanted(labels: str, tmp_path: Path) -> None:
     out, table = f"precomputed://{tmp_path}/mesh", tmp_path / "objects.parquet"
     voxome.write_meshes(labels, out, table=table, **BLOCK)
@@ -93,6 +96,7 @@ def test_meshes_of_another_call_are_replaced_if_that_is_wanted(labels: str, tmp_
     assert TableFile(table).read()["meshed"].tolist().count(False) >= 1
 
 
+@pytest.mark.slow
 def test_nothing_is_replaced_by_a_call_that_cannot_start(labels: str, tmp_path: Path) -> None:
     out = f"precomputed://{tmp_path}/mesh"
     voxome.write_meshes(labels, out, **BLOCK)
@@ -104,6 +108,7 @@ def test_nothing_is_replaced_by_a_call_that_cannot_start(labels: str, tmp_path: 
     assert voxome.open(out).ids().tolist() == IDS
 
 
+@pytest.mark.slow
 def test_only_shapes_of_the_same_type_are_replaced(labels: str, tmp_path: Path) -> None:
     out = f"precomputed://{tmp_path}/shapes"
     with pytest.raises(PlanError, match="has data of another program"):
@@ -117,6 +122,7 @@ def test_only_shapes_of_the_same_type_are_replaced(labels: str, tmp_path: Path) 
 FOREIGN = ("notes.txt", "notes/info", "segment_properties/provenance", ".hidden")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format", ["precomputed", "meshfiles"])
 def test_files_of_others_are_not_removed_with_shapes(labels: str, tmp_path: Path, format: str) -> None:
     out = f"{format}://{tmp_path}/shapes"
@@ -137,6 +143,7 @@ def test_files_of_others_are_not_removed_with_shapes(labels: str, tmp_path: Path
     assert voxome.open(out).ids().tolist() == IDS
 
 
+@pytest.mark.slow
 def test_segment_properties_with_measures_are_not_removed_with_meshes(labels: str, tmp_path: Path) -> None:
     out, info = f"precomputed://{tmp_path}/mesh", tmp_path / "mesh" / "segment_properties" / "info"
     voxome.write_meshes(labels, out, **BLOCK)
@@ -148,6 +155,7 @@ def test_segment_properties_with_measures_are_not_removed_with_meshes(labels: st
     assert json.loads(info.read_text()) == content
 
 
+@pytest.mark.slow
 def test_a_fresh_call_computes_everything_again(labels: str, tmp_path: Path) -> None:
     out = f"precomputed://{tmp_path}/files?sharded=false"
     voxome.write_meshes(labels, out, **BLOCK)
@@ -159,6 +167,7 @@ def test_a_fresh_call_computes_everything_again(labels: str, tmp_path: Path) -> 
     assert all(after[path] > time for path, time in before.items())
 
 
+@pytest.mark.slow
 def test_a_fresh_call_keeps_the_meshes_of_another(labels: str, tmp_path: Path) -> None:
     out = f"precomputed://{tmp_path}/mesh"
     voxome.write_meshes(labels, out, **BLOCK)
@@ -167,6 +176,7 @@ def test_a_fresh_call_keeps_the_meshes_of_another(labels: str, tmp_path: Path) -
     assert voxome.open(out).ids().tolist() == IDS
 
 
+@pytest.mark.slow
 def test_a_table_gets_its_provenance_after_an_interruption(
     labels: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -187,6 +197,7 @@ def test_unknown_options_are_named(labels: str, tmp_path: Path) -> None:
         voxome.write_skeletons(labels, f"precomputed://{tmp_path}/s", overwrite="yes")  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_skeletons_of_all_objects_are_written(labels: str, tmp_path: Path) -> None:
     out = f"precomputed://{tmp_path}/skeletons"
     options = {"block": (6, 8, 16), "engine": "sequential", "const_nm": 50}
@@ -230,6 +241,7 @@ def test_a_tool_replaces_shapes_of_another_call(labels: str, tmp_path: Path, mon
     assert voxome.open(out).ids().tolist() != IDS
 
 
+@pytest.mark.slow
 def test_an_array_is_meshed(tmp_path: Path) -> None:
     array = np.ones((3, 3, 3), np.uint32)
     meshes = voxome.write_meshes(array, f"precomputed://{tmp_path}/mesh", voxel_size_nm=SIZE, engine="sequential")
@@ -274,6 +286,7 @@ def test_levels_that_do_not_share_the_corner_are_placed_or_refused(tmp_path: Pat
         voxome.write_meshes(labels, f"precomputed://{tmp_path}/mesh", level=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("own_stores", [False, True])
 def test_two_calls_never_share_a_folder(labels: str, tmp_path: Path, *, own_stores: bool) -> None:
     out = f"precomputed://{tmp_path}/mesh"
@@ -291,6 +304,7 @@ def test_two_calls_never_share_a_folder(labels: str, tmp_path: Path, *, own_stor
     assert meshes.ids().tolist() == IDS
 
 
+@pytest.mark.slow
 def test_a_call_whose_folder_another_machine_replaced_leaves_it_as_it_is(
     labels: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -308,6 +322,7 @@ def test_a_call_whose_folder_another_machine_replaced_leaves_it_as_it_is(
     assert voxome.open(out).ids().tolist() == IDS[1:2]
 
 
+@pytest.mark.slow
 def test_shapes_and_tables_of_another_call_are_never_completed(labels: str, tmp_path: Path) -> None:
     out, table = f"precomputed://{tmp_path}/mesh", tmp_path / "objects.parquet"
     voxome.write_meshes(labels, out, table=table, **BLOCK)
@@ -329,6 +344,7 @@ def test_shapes_and_tables_of_another_call_are_never_completed(labels: str, tmp_
             kind.finish(target)
 
 
+@pytest.mark.slow
 def test_what_is_replaced_stays_until_the_new_is_written(labels: str, tmp_path: Path, state: Path) -> None:
     out, table = f"precomputed://{tmp_path}/mesh", tmp_path / "objects.parquet"
     voxome.write_meshes(labels, out, table=table, **BLOCK)

@@ -89,6 +89,7 @@ def test_the_same_array_is_written_once_and_the_same_call_reuses_its_results(tmp
     assert changed["steps"][0]["blocks"]["run"] == 4
 
 
+@pytest.mark.slow
 def test_a_plan_can_be_run(tmp_path: Path, workflow: Path) -> None:
     plan = voxome.plan(
         workflow, {"raw": ARRAY}, block={"threshold": (8, 8, 8)}, box="0:8,0:8,0:16", voxel_size_nm=(9, 8, 8)

@@ -251,6 +251,7 @@ def test_a_write_by_one_process_is_seen_by_the_other(tmp_path: Path) -> None:
         assert (first.read(array, ONE) == 9).all()
 
 
+@pytest.mark.slow
 def test_many_readers_of_one_slow_chunk_get_it_whole(tmp_path: Path) -> None:
     store = Store()
     store.after_read = lambda: Event().wait(0.2)

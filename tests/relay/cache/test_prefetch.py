@@ -163,6 +163,7 @@ def test_only_sources_behind_a_network_are_prefetched_by_default() -> None:
     assert [sources.find(name).prefetches for name in ("near", "far")] == [False, True]
 
 
+@pytest.mark.slow
 def test_in_a_row_of_relays_only_the_first_prefetches() -> None:
     behind = Sources()
     behind.add("em", stored(DATA, chunk=(EDGE,) * 3))

@@ -140,6 +140,7 @@ names = st.sampled_from("abc")
 steps = st.lists(st.tuples(st.sampled_from(["add", "remove", "change"]), names, st.text(max_size=3)), max_size=12)
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(steps)
 def test_both_catalogues_behave_alike(operations: list[tuple[str, str, str]]) -> None:

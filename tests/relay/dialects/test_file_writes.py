@@ -61,6 +61,7 @@ def chunk_of(part: np.ndarray, format: str) -> bytes:
     return whole.tobytes()
 
 
+@pytest.mark.slow
 def test_a_chunk_is_written_and_shows_in_all_formats(url: str, uri: str, format: str) -> None:
     before, part = voxome.open(uri)[...], noise((6, 64, 36), "uint16", seed=1)
     answer = httpx.put(f"{url}/{format}/{CHUNKS[format]}", content=chunk_of(part, format), headers=BOB)
@@ -100,6 +101,7 @@ def test_a_chunk_of_a_wrong_size_is_refused(url: str, uri: str, format: str, cha
     assert_array_equal(voxome.open(uri)[...], before)
 
 
+@pytest.mark.slow
 def test_metadata_that_are_equal_change_nothing_and_others_are_refused(url: str, format: str) -> None:
     path = f"{url}/{format}/{DESCRIPTIONS[format]}"
     served = httpx.get(path)
@@ -119,6 +121,7 @@ def test_a_description_without_the_copy_of_others_is_equal(url: str) -> None:
     assert httpx.put(path, content=json.dumps(own).encode(), headers=BOB).status_code == 204
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", ["PUT", "DELETE"])
 def test_only_writers_write(url: str, format: str, verb: str) -> None:
     path, fixed = f"{url}/{format}/{CHUNKS[format]}", {"precomputed": "0/0-7_0-6_0-5", "zarr3": "0/c/0/0/0"}
@@ -137,6 +140,7 @@ def test_other_files_cannot_be_written(url: str, format: str, path: str) -> None
     assert httpx.delete(f"{url}/{format}/{path}", headers=BOB).status_code == 404
 
 
+@pytest.mark.slow
 def test_conditions_of_writes_are_kept(url: str, uri: str, format: str) -> None:
     path, body = f"{url}/{format}/{CHUNKS[format]}", chunk_of(noise((6, 64, 36), "uint16", seed=1), format)
     before, etag = voxome.open(uri)[...], httpx.head(path).headers["etag"]
@@ -149,6 +153,7 @@ def test_conditions_of_writes_are_kept(url: str, uri: str, format: str) -> None:
     assert httpx.put(path, content=body, headers={**BOB, "If-Match": new.strip('"')}).headers["etag"] == new
 
 
+@pytest.mark.slow
 def test_gzip_is_decoded_up_to_the_size_of_the_chunk(url: str, uri: str, format: str) -> None:
     path, body = f"{url}/{format}/{CHUNKS[format]}", chunk_of(noise((6, 64, 36), "uint16", seed=1), format)
     coded = {**BOB, "Content-Encoding": "gzip"}
@@ -161,6 +166,7 @@ def test_gzip_is_decoded_up_to_the_size_of_the_chunk(url: str, uri: str, format:
     assert_array_equal(voxome.open(uri)[PART], noise((6, 64, 36), "uint16", seed=1))
 
 
+@pytest.mark.slow
 def test_compressed_labels_are_decoded(url: str) -> None:
     labels = np.arange(6 * 64 * 36, dtype="uint64").reshape(6, 64, 36) + 2**63
     store = {"driver": "http", "base_url": f"{url}/precomputed/labels/", "headers": []}
@@ -199,6 +205,7 @@ def test_numbers_that_the_volume_cannot_store_are_refused(
         assert httpx.put(f"{url}/zarr/mask/0/0/0/0", content=b"\x02" * 210, headers=BOB).status_code == 400
 
 
+@pytest.mark.slow
 def test_writes_of_different_formats_to_one_chunk_are_all_there(url: str, uri: str) -> None:
     whole = chunk_of(np.zeros((6, 64, 36), "uint16"), "zarr")
 

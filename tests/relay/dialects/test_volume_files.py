@@ -103,6 +103,7 @@ def test_only_members_read_private_sources(client: httpx.Client, dialect: str) -
         assert file == "0/nothing" or "Authorization" in answer.headers["vary"]
 
 
+@pytest.mark.slow
 def test_trouble_of_a_store_is_no_missing_chunk(client: httpx.Client, dialect: str) -> None:
     metadata, chunk = FILES[dialect]
     for name in (f"fault-{number}" for number in range(len(FAULTS))):
@@ -118,6 +119,7 @@ def test_trouble_of_a_store_is_no_missing_chunk(client: httpx.Client, dialect: s
         assert client.get(f"/{dialect}/missing/{file}").status_code == 503
 
 
+@pytest.mark.slow
 def test_a_chunk_that_cannot_be_decoded_is_trouble_of_the_store(tmp_path: Path) -> None:
     uri = f"zarr://{tmp_path}/a.zarr"
     spec = voxome.VolumeSpec.of((64, 64, 64), "uint8", chunk=(32, 64, 64), encoding={"codec": "zstd"})
@@ -137,6 +139,7 @@ def test_a_chunk_that_cannot_be_decoded_is_trouble_of_the_store(tmp_path: Path) 
             assert httpx.get(f"{url}/{path}").status_code == status, path
 
 
+@pytest.mark.slow
 def test_a_level_that_fails_does_not_concern_the_others(tmp_path: Path) -> None:
     path = tmp_path / "a.zarr"
     pyramid(f"zarr://{path}", DATA, voxel_size_nm=(40, 4, 4))

@@ -58,6 +58,7 @@ def voxels(url: str, dialect: str, name: str) -> np.ndarray:
     return np.frombuffer(content[-(32**3) :], "uint8").reshape(32, 32, 32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dialect", CHUNKS)
 def test_a_layer_and_its_variants_have_an_address_and_show_a_write_at_once(dialect: str) -> None:
     with served(stored(DATA, voxel_size_nm=(8, 8, 8))) as (_, url):
@@ -73,6 +74,7 @@ def test_a_layer_and_its_variants_have_an_address_and_show_a_write_at_once(diale
             assert written.status_code == 204, written.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dialect", CHUNKS)
 def test_a_bad_value_is_400_and_an_unknown_layer_404(dialect: str) -> None:
     with served(stored(DATA, voxel_size_nm=(8, 8, 8))) as (_, url):
@@ -81,6 +83,7 @@ def test_a_bad_value_is_400_and_an_unknown_layer_404(dialect: str) -> None:
         assert httpx.get(url + CHUNKS[dialect].format("lab/em/raw;at=1")).status_code == 404
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dialect", CHUNKS)
 def test_who_may_not_read_a_layer_learns_nothing_of_its_parameters(dialect: str) -> None:
     with installed():
@@ -98,6 +101,7 @@ def test_who_may_not_read_a_layer_learns_nothing_of_its_parameters(dialect: str)
                 assert httpx.get(address, headers=as_user("ann")).status_code == 200
 
 
+@pytest.mark.slow
 def test_variants_are_in_no_list_but_that_of_their_own_files() -> None:
     with served(stored(DATA, voxel_size_nm=(8, 8, 8))) as (_, url):
         assert ";" not in httpx.get(f"{url}/s3/zarr?list-type=2").text
@@ -111,6 +115,7 @@ def test_variants_are_in_no_list_but_that_of_their_own_files() -> None:
         assert (described["name"], described["writable"]) == (f"{LAYER};at=5", False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dialect", CHUNKS)
 @pytest.mark.parametrize("error", [StoreError("reset"), TimeoutError("late"), CorruptData("garbage")])
 def test_trouble_upstream_is_503_and_never_voxels(dialect: str, error: Exception) -> None:
@@ -140,6 +145,7 @@ def test_an_error_of_the_tool_is_503_and_names_the_tool(dialect: str) -> None:
     assert "/secret/path" not in failed.text
 
 
+@pytest.mark.slow
 def test_a_source_made_again_as_another_type_shows_nothing_of_the_old(tmp_path: Path) -> None:
     uri = f"zarr://{tmp_path}/em.zarr"
     spec = voxome.VolumeSpec.of((32, 32, 32), "uint8", voxel_size_nm=(8, 8, 8))

@@ -63,6 +63,7 @@ def smooth(voxels: NDArray[Any], radius: int = 2) -> NDArray[np.uint8]:
     return ndimage.maximum_filter(voxels, 2 * radius + 1)
 
 
+@pytest.mark.slow
 def test_a_layer_is_equal_to_the_array_of_a_run_whatever_is_read_first(
     cache: ChunkCache | None, tmp_path: Path
 ) -> None:
@@ -320,6 +321,7 @@ def test_booleans_and_fractions_are_seen_as_in_a_run(tmp_path: Path) -> None:
     assert_array_equal(sources.read("over", Box.of_shape((20, 20, 20))), fractions > 0.3)
 
 
+@pytest.mark.slow
 def test_outputs_with_channels_and_of_coarser_voxels_are_served(tmp_path: Path) -> None:
     uri = stored(DATA, voxel_size_nm=(10, 10, 10))
     handles = voxome.tool("common.downsample", {"image": uri}, out=tmp_path, block=(16, 16, 16), engine="sequential")

@@ -39,6 +39,7 @@ def check(sources: Sources, voxels: np.ndarray) -> None:
     assert_array_equal(sources.read("over;at=5", WHOLE) > 0, voxels > 5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cached", [True, False])
 def test_a_write_in_the_journal_shows_before_and_after_the_store_has_it(tmp_path: Path, cached: bool) -> None:
     store, expected = Upstream(noise(SHAPE, "uint8")), noise(SHAPE, "uint8")

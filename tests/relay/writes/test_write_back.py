@@ -93,6 +93,7 @@ def test_only_voxels_of_the_mask_are_written_and_the_others_are_those_of_the_sto
     assert_array_equal(part(store.voxels, ONE), expected)
 
 
+@pytest.mark.slow
 def test_writes_survive_a_restart_and_are_replayed_in_order(tmp_path: Path) -> None:
     random, expected = np.random.default_rng(0), np.zeros(SHAPE, "uint8")
     uri = f"memory://{uuid4().hex}"
@@ -199,6 +200,7 @@ def test_a_full_journal_refuses_writes_and_serves_reads(tmp_path: Path) -> None:
         assert (sources.read("em", box) == 3).all()
 
 
+@pytest.mark.slow
 def test_a_source_of_another_shape_under_the_same_address_gets_nothing_of_the_old_writes(tmp_path: Path) -> None:
     uri = f"zarr://{tmp_path}/a.zarr"
     voxome.create(uri, voxome.VolumeSpec.of(SHAPE, "uint8"))
@@ -228,6 +230,7 @@ def test_a_write_through_waits_behind_writes_that_the_store_does_not_have(tmp_pa
     assert (voxome.open(uri)[0:5, 0:6, 0:7] == 2).all()
 
 
+@pytest.mark.slow
 def test_many_writers_of_boxes_that_share_chunks_lose_nothing(tmp_path: Path, cache: ChunkCache) -> None:
     store = Upstream()
     boxes = [Box((z, y, 0), (z + 5, y + 7, 10)) for z in range(0, 60, 5) for y in range(0, 35, 7)]
@@ -242,6 +245,7 @@ def test_many_writers_of_boxes_that_share_chunks_lose_nothing(tmp_path: Path, ca
     assert not store.voxels[:, :, 10:].any()
 
 
+@pytest.mark.slow
 def test_readers_see_a_write_at_every_moment_of_its_replay(tmp_path: Path, cache: ChunkCache) -> None:
     store, ended = Upstream(), Event()
     with journaled(tmp_path, store, cache) as sources, ThreadPoolExecutor(3) as pool:

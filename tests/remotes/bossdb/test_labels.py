@@ -36,6 +36,7 @@ def source(data: NDArray[np.uint64]) -> BossdbSource:
     return BossdbRemote().open(Uri("bossdb", "labels/exp/seg"), mode="r+")
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(box=boxes(SPEC.domain))
 def test_ids_are_those_in_the_box(source: BossdbSource, data: NDArray[np.uint64], box: Box) -> None:

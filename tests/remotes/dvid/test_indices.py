@@ -31,6 +31,7 @@ def test_a_recorded_index_is_decoded(recorded):
     assert _as_dict(index) == _counts(recorded, 1040)
 
 
+@pytest.mark.slow
 def test_recorded_indices_of_several_labels_are_decoded(recorded):
     found = dict(decode_indices(response_body(recorded, "/indices-compressed"), "indices"))
     assert list(found) == [1004, 1040, 99999999]

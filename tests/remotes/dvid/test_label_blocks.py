@@ -69,6 +69,7 @@ def label_arrays(draw: st.DrawFn) -> NDArray[np.uint64]:
     return np.asfortranarray(found) if draw(st.booleans()) else found
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(label_arrays())
 def test_blocks_survive_a_round_trip(labels: NDArray[np.uint64]) -> None:
@@ -78,6 +79,7 @@ def test_blocks_survive_a_round_trip(labels: NDArray[np.uint64]) -> None:
     assert_array_equal(reference(data), labels)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(label_arrays(), st.data())
 def test_any_part_is_decoded(labels: NDArray[np.uint64], data: st.DataObject) -> None:
@@ -152,6 +154,7 @@ def test_blocks_are_compressed_with_gzip() -> None:
             decompress(wrong)
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_malformed_blocks_never_crash(data: st.DataObject) -> None:

@@ -40,6 +40,7 @@ def edited(shape: AnnotationShape) -> tuple[Annotations, Annotations, list[int],
     return before, written, gone, Annotations.concatenate([kept, moved.select(np.arange(10)), new])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", ["point", "line"])
 def test_edits_are_seen_at_once_and_folded(tmp_path: Path, shape: AnnotationShape) -> None:
     before, written, gone, after = edited(shape)
@@ -66,6 +67,7 @@ def test_edits_are_seen_at_once_and_folded(tmp_path: Path, shape: AnnotationShap
     assert names == {"2-", "in", "pr"}
 
 
+@pytest.mark.slow
 def test_edits_survive_several_folds(tmp_path: Path) -> None:
     points = create(tmp_path / "a", annotations_of("point", 50))
     one = points[1]
@@ -182,6 +184,7 @@ def kill_fold(points: voxome.Points, monkeypatch: pytest.MonkeyPatch) -> None:
             points.fold()
 
 
+@pytest.mark.slow
 def test_batches_go_on_while_others_edit_and_fold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before, written, gone, after = edited("point")
     editor = create(tmp_path / "a", before)
@@ -207,6 +210,7 @@ def test_batches_go_on_while_others_edit_and_fold(tmp_path: Path, monkeypatch: p
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", ["edit", "fold"])
 def test_a_killed_fold_leaves_everything_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: str) -> None:
     monkeypatch.setattr(annotation_source, "_PATIENCE_S", 0.2)
@@ -223,6 +227,7 @@ def test_a_killed_fold_leaves_everything_as_it_was(tmp_path: Path, monkeypatch: 
     assert len(list((tmp_path / "a").glob("[0-9]*-*"))) == 1
 
 
+@pytest.mark.slow
 def test_edits_that_a_killed_fold_carried_over_do_not_come_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -237,6 +242,7 @@ def test_edits_that_a_killed_fold_carried_over_do_not_come_back(
     assert 2000 not in points.ids().tolist()
 
 
+@pytest.mark.slow
 def test_a_fold_that_was_taken_for_dead_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(annotation_source, "_PATIENCE_S", 0.2)
     points = create(tmp_path / "a", annotations_of("point", 50))
@@ -275,6 +281,7 @@ def test_two_edits_after_a_killed_fold_are_both_kept(tmp_path: Path, monkeypatch
     assert {1000, 2000, 3000} <= set(points.ids().tolist())
 
 
+@pytest.mark.slow
 def test_the_end_of_a_fold_spares_the_next_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     points = create(tmp_path / "a", annotations_of("point", 50))
     other = voxome.open(points.uri, expect=voxome.Points, mode="r+")
@@ -311,6 +318,7 @@ def test_a_fold_keeps_what_others_added_to_the_metadata(tmp_path: Path, monkeypa
     assert points.relation_versions["pre"]["version"] == "7"
 
 
+@pytest.mark.slow
 def test_two_folds_at_once_are_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     points = create(tmp_path / "a", annotations_of("point", 50))
     other = voxome.open(points.uri, expect=voxome.Points, mode="r+")

@@ -50,6 +50,7 @@ def cells_of(folder: Path) -> Iterator[tuple[dict[str, Any], tuple[int, ...], li
             yield entry, tuple(cell), rows["id"].tolist(), indices.codec.decode(rows)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES)
 def test_annotations_are_found_by_id_by_relation_and_by_position(tmp_path: Path, shape: AnnotationShape) -> None:
     expected = annotations_of(shape, 500)
@@ -72,6 +73,7 @@ def test_annotations_are_found_by_id_by_relation_and_by_position(tmp_path: Path,
         assert_equal(points.within(start, stop), expected.within(start, stop), relations=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES)
 def test_an_annotation_is_on_one_level_in_every_cell_that_it_meets(tmp_path: Path, shape: AnnotationShape) -> None:
     expected = annotations_of(shape, 400)
@@ -127,6 +129,7 @@ def test_a_line_is_in_exactly_the_cells_that_it_crosses(tmp_path: Path) -> None:
     assert points.within((0, 14, 19), (50, 16, 21)).ids.tolist() == [3]
 
 
+@pytest.mark.slow
 def test_no_result_depends_on_how_the_writing_was_cut(tmp_path: Path) -> None:
     expected = annotations_of("line", 700, **all_types(700))
     shuffled = expected.select(np.random.default_rng(5).permutation(700))
@@ -138,6 +141,7 @@ def test_no_result_depends_on_how_the_writing_was_cut(tmp_path: Path) -> None:
         assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "cut" / name).read_bytes(), name
 
 
+@pytest.mark.slow
 def test_a_level_has_the_same_share_of_every_cell(tmp_path: Path) -> None:
     random = np.random.default_rng(2)
     dense, sparse = (
@@ -163,6 +167,7 @@ def test_cells_list_annotations_in_random_order(tmp_path: Path) -> None:
     assert abs(np.corrcoef(ids, np.arange(300))[0, 1]) < 0.2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("others", [0, 100])
 def test_the_last_level_takes_all_that_are_at_one_place(tmp_path: Path, others: int) -> None:
     positions = np.concatenate([np.full((500, 1, 3), 7.0), np.random.default_rng(0).random((others, 1, 3)) * 60])
@@ -187,6 +192,7 @@ def test_large_boxes_do_not_multiply(tmp_path: Path) -> None:
     assert len(points.within((2000, 2000, 2000), (2001, 2001, 2001))) == 500
 
 
+@pytest.mark.slow
 def test_large_annotations_need_few_levels(tmp_path: Path) -> None:
     ends = np.random.default_rng(0).random((3000, 2, 3)) * 40_000
     lines = Annotations("line", np.arange(1, 3001), ends)

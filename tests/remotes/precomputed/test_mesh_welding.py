@@ -103,6 +103,7 @@ def bodies(corners: list[tuple[int, int, int]]) -> list[Mesh]:
     return [box(100 * np.array(corner), 100 * np.array(corner) + 100) for corner in [*corners, (5, 5, 5), (9, 9, 9)]]
 
 
+@pytest.mark.slow
 @any_example
 @given(corners=corners_of_bodies, node=nodes)
 def test_bodies_that_share_corners_stay_apart(corners: list[tuple[int, int, int]], node: tuple[int, int, int]) -> None:
@@ -113,6 +114,7 @@ def test_bodies_that_share_corners_stay_apart(corners: list[tuple[int, int, int]
     assert_allclose(volume(found), len(boxes) * 1e6, rtol=2e-2)
 
 
+@pytest.mark.slow
 @any_example
 @given(corners=corners_of_bodies, node=nodes)
 def test_bodies_that_share_walls_or_edges_are_closed(

@@ -61,6 +61,7 @@ def levels_of_ball(radius: float = 5000, centre: Any = (9000, 3000, 700)) -> lis
     return [ball(radius, centre, parts) for parts in (48, 24, 8)]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_small_nodes")
 @pytest.mark.parametrize("bits", [10, 16])
 def test_every_level_is_closed_and_within_half_a_lattice_step(bits: int) -> None:
@@ -192,6 +193,7 @@ def test_a_self_touching_surface_stays_two_sheets() -> None:
     assert_allclose(volume(found), volume(touching), rtol=1e-4)
 
 
+@pytest.mark.slow
 @any_example
 @given(
     seed=st.integers(0, 1000),

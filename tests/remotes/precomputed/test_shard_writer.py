@@ -85,6 +85,7 @@ def test_bytes_before_a_value_end_where_it_begins_and_are_not_compressed(tmp_pat
         assert location.file.read_range(location.start - len(fragments[id]), location.start) == fragments[id]
 
 
+@pytest.mark.slow
 def test_any_parameters_and_ids_are_read_back(tmp_path_factory: pytest.TempPathFactory) -> None:
     @any_example
     @given(
@@ -156,6 +157,7 @@ def test_order_is_checked_over_batches(tmp_path: Path) -> None:
         write_shard(folder(tmp_path), sharding, 0, [*values[1:], values[0]])
 
 
+@pytest.mark.slow
 def test_values_are_taken_as_they_are_written(tmp_path: Path) -> None:
     """No more than a batch of large values is taken before its bytes are in the file."""
     sizes: list[int] = []

@@ -60,6 +60,7 @@ def check(points: voxome.Points, labels: np.ndarray) -> None:
     assert total > len(found) / 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", ["point", "line"])
 def test_annotations_are_related_to_the_segments_at_their_positions(
     tmp_path: Path, labels: np.ndarray, shape: str
@@ -111,6 +112,7 @@ def test_relations_follow_merges_splits_and_undo(tmp_path: Path, labels: np.ndar
     assert len(set(versions)) == len(versions) > 1
 
 
+@pytest.mark.slow
 def test_relations_are_those_of_a_version_of_a_proofreading_store(tmp_path: Path) -> None:
     labels = np.repeat(np.array([11, 12, 13], np.uint64), 5) * np.ones((8, 16, 1), np.uint64)
     voxome.put(labels, f"zarr://{tmp_path}/labels.zarr", voxel_size_nm=SIZE, kind="labels")
@@ -139,6 +141,7 @@ def test_relations_are_those_of_a_version_of_a_proofreading_store(tmp_path: Path
     assert points.related("segment", 11).ids.tolist() == points.get([1, 2]).ids.tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("then", ["edits are beside", "fold"])
 def test_edits_that_others_make_meanwhile_are_kept(
     tmp_path: Path, labels: np.ndarray, monkeypatch: pytest.MonkeyPatch, then: str
@@ -166,6 +169,7 @@ def test_edits_that_others_make_meanwhile_are_kept(
     check(editor, labels)
 
 
+@pytest.mark.slow
 def test_many_changed_relations_are_folded(tmp_path: Path, labels: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(relate, "_BATCH", 40)
     monkeypatch.setattr(relate, "_MOST_EDITS", 100)

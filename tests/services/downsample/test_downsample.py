@@ -140,6 +140,7 @@ def test_one_level_is_added_where_the_next_fits_into_a_chunk(tmp_path: Path) -> 
     assert [level.shape for level in report.levels] == [(128, 128, 128), (64, 64, 64)]
 
 
+@pytest.mark.slow
 def test_the_finest_axes_are_halved_first_and_axes_of_one_voxel_are_kept(tmp_path: Path) -> None:
     data = np.zeros((4, 40, 64), np.uint8)
     report = voxome.downsample(make(f"zarr://{tmp_path}/a.zarr", data, voxel_size_nm=(40, 8, 8)))
@@ -148,6 +149,7 @@ def test_the_finest_axes_are_halved_first_and_axes_of_one_voxel_are_kept(tmp_pat
     assert [level.shape for level in flat.levels] == [(1, 40, 64), (1, 20, 32), (1, 10, 16), (1, 5, 8)]
 
 
+@pytest.mark.slow
 def test_factors_are_those_that_are_given(tmp_path: Path) -> None:
     data = some_image((30, 30, 30))
     report = voxome.downsample(make(f"zarr://{tmp_path}/a.zarr", data), factors=[(1, 3, 3), (5, 2, 1)])
@@ -157,6 +159,7 @@ def test_factors_are_those_that_are_given(tmp_path: Path) -> None:
     assert [level.shape for level in again.levels][1:] == [(15, 15, 15), (8, 8, 8)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["mean", "stride"])
 def test_positions_follow_the_method(tmp_path: Path, method: Method) -> None:
     data = np.zeros((32, 32, 32), np.uint16)
@@ -179,6 +182,7 @@ def test_stride_in_a_store_that_places_levels_by_corners_is_warned_of(
     assert "cannot record that the voxels of level 1 are the first of their cells" in caplog.text
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_blocks")
 def test_a_sheet_of_one_voxel_survives_where_background_does_not_count(tmp_path: Path) -> None:
     labels = np.zeros((40, 40, 40), np.uint64)
@@ -192,6 +196,7 @@ def test_a_sheet_of_one_voxel_survives_where_background_does_not_count(tmp_path:
             assert all((report.volume.level(n)[...] == 5).any(axis=0).all() for n in range(5))
 
 
+@pytest.mark.slow
 def test_channels_and_times_are_kept_apart(tmp_path: Path) -> None:
     data = np.random.default_rng(1).integers(0, 256, (2, 3, 20, 18, 16), dtype=np.uint8)
     volume = make(f"zarr://{tmp_path}/v.zarr", data, chunk=(1, 2, 8, 8, 8), axes=("t", "c", "z", "y", "x"))
@@ -213,6 +218,7 @@ def test_levels_are_added_in_a_bucket(bucket: Bucket, fresh_key: Callable[[], st
     assert not [name for name in bucket.keys(key) if "voxome-l" in name]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", PLACES)
 def test_a_copy_with_levels_leaves_the_volume_as_it_is(tmp_path: Path, place: str) -> None:
     data = some_labels((20, 20, 20))
@@ -252,12 +258,14 @@ def test_an_array_gets_its_levels_in_memory() -> None:
     assert report.provenance.way == "local"
 
 
+@pytest.mark.slow
 def test_an_array_is_written_with_its_levels(tmp_path: Path) -> None:
     data = some_image((80, 80, 80))
     voxome.downsample(data, voxel_size_nm=(8, 8, 8), out=f"zarr://{tmp_path}/v.zarr")
     check(f"zarr://{tmp_path}/v.zarr", data, "mean", 2, (0, 0, 0))
 
 
+@pytest.mark.slow
 def test_levels_that_there_are_are_kept_unless_they_may_be_computed_again(tmp_path: Path) -> None:
     uri, data = f"zarr://{tmp_path}/v.zarr", some_image((40, 40, 40))
     volume = make(uri, data)
@@ -269,6 +277,7 @@ def test_levels_that_there_are_are_kept_unless_they_may_be_computed_again(tmp_pa
     check(uri, data, "mean", 4, (0, 0, 0))
 
 
+@pytest.mark.slow
 def test_levels_of_a_volume_that_has_changed_are_computed_again_on_request(tmp_path: Path) -> None:
     uri, data = f"zarr://{tmp_path}/v.zarr", some_image((40, 40, 40))
     voxome.downsample(make(uri, data))
@@ -280,6 +289,7 @@ def test_levels_of_a_volume_that_has_changed_are_computed_again_on_request(tmp_p
     check(uri, data, "mean", 4, (0, 0, 0))
 
 
+@pytest.mark.slow
 def test_levels_beyond_the_wanted_ones_are_computed_again_too(tmp_path: Path) -> None:
     uri, data = f"zarr://{tmp_path}/v.zarr", some_image((40, 40, 40))
     voxome.downsample(make(uri, data), levels=3)
@@ -294,6 +304,7 @@ class Killed(BaseException):
     """Ends a call where a process would be killed."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("before", [True, False])
 @pytest.mark.parametrize("number", [1, 2])
 def test_levels_that_are_created_and_not_filled_are_unfinished_and_the_same_call_resumes(
@@ -337,6 +348,7 @@ def test_a_level_that_cannot_be_created_leaves_the_volume_as_it_was(
     voxome.transfer(uri, f"zarr://{tmp_path}/other.zarr")
 
 
+@pytest.mark.slow
 def test_a_downsampling_that_is_killed_at_its_very_end_is_finished_by_the_same_call(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -380,6 +392,7 @@ def test_an_image_without_z_is_refused_before_it_is_copied(tmp_path: Path) -> No
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_volume_that_was_removed_and_created_again_gets_its_levels(tmp_path: Path) -> None:
     uri = f"zarr://{tmp_path}/v.zarr"
     voxome.downsample(make(uri, some_image((40, 40, 40))))
@@ -444,6 +457,7 @@ def test_a_killed_downsampling_is_unfinished_and_resumes(tmp_path: Path, stage: 
     assert report.run > 0
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_blocks")
 def test_blocks_that_fail_are_named_and_computed_by_the_next_call(tmp_path: Path) -> None:
     uri, data = f"zarr://{tmp_path}/v.zarr", some_image((32, 32, 32))

@@ -36,6 +36,7 @@ def test_bossdb_computes_its_levels(channel: Volume) -> None:
     assert voxome.downsample(channel.uri, service="own").provenance.way == "own"
 
 
+@pytest.mark.slow
 def test_voxome_computes_the_levels_of_bossdb_on_request(channel: Volume) -> None:
     data = channel[...]
     report = voxome.downsample(channel, service="local", existing=True, levels=3)
@@ -49,6 +50,7 @@ def test_options_of_levels_are_not_for_a_store_that_has_its_own_rules(channel: V
         voxome.downsample(channel, service="own", method="max", levels=2)
 
 
+@pytest.mark.slow
 def test_dvid_keeps_its_levels(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     with stored("dvid", tmp_path, monkeypatch) as uri:
         with pytest.raises(UnsupportedFormat, match=r"without coarser levels.*encoding=\{'levels': 3\}"):

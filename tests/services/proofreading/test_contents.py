@@ -33,6 +33,7 @@ def replayed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return counts
 
 
+@pytest.mark.slow
 def test_levels_and_readers_apply_each_operation_once(tmp_path: Path, replayed: list[int]) -> None:
     uri = f"zarr://{tmp_path}/labels.zarr"
     voxome.transfer(LABELS, uri, levels=3)
@@ -79,6 +80,7 @@ def test_an_older_state_that_is_put_back_is_read_as_it_is(tmp_path: Path) -> Non
     assert 2 in np.unique(voxome.proofread(LABELS, file, author="ann").volume[...])
 
 
+@pytest.mark.slow
 def test_what_nobody_uses_is_forgotten(tmp_path: Path) -> None:
     session = voxome.proofread(LABELS, tmp_path / "edits.sqlite", author="ann")
     assert isinstance(session, Session)

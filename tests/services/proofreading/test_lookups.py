@@ -95,6 +95,7 @@ def test_names_of_both_are_kept_on_merge_and_follow_their_supervoxels(open_sessi
         session.name(1, " ")
 
 
+@pytest.mark.slow
 def test_suggestions_are_taken_by_score_and_decided_once(labels_uri: str, store: str) -> None:
     ann, bob = (voxome.proofread(labels_uri, store, author=author) for author in ("ann", "bob"))
     ann.suggestions.add("merge", ids=np.array([1, 2]), score=0.5)

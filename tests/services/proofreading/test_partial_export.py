@@ -43,6 +43,7 @@ def require_same(session: Session, out: Path, whole: Path) -> None:
         assert np.array_equal(voxome.open(out, level=level)[...], voxome.open(whole, level=level)[...])
 
 
+@pytest.mark.slow
 def test_an_interrupted_export_is_not_finished_until_it_is_repeated(
     session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -56,6 +57,7 @@ def test_an_interrupted_export_is_not_finished_until_it_is_repeated(
     voxome.transfer(out, f"zarr://{tmp_path}/copy.zarr")
 
 
+@pytest.mark.slow
 def test_what_an_interrupted_export_has_written_is_compared_although_it_was_undone(
     session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -80,6 +82,7 @@ def test_a_destination_of_another_version_is_refused_and_stays_as_it_is(session:
         session.export(out, since=0, version=1)
 
 
+@pytest.mark.slow
 def test_a_destination_may_go_back_to_a_version_and_forth_again(session: Session, tmp_path: Path) -> None:
     out = tmp_path / "out.zarr"
     session.merge([1, 2])

@@ -70,6 +70,7 @@ def test_what_is_exported_keeps_it(session: Session, uri: str) -> None:
     assert (last.service, last.parameters["version"], last.parameters["since"]) == ("proofread", 3, 2)
 
 
+@pytest.mark.slow
 def test_an_export_that_is_repeated_copies_what_has_changed_since(
     session: Session, caplog: pytest.LogCaptureFixture
 ) -> None:

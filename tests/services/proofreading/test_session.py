@@ -36,6 +36,7 @@ from voxome.services.proofreading.session import Session
 Open = Callable[..., Session]
 
 
+@pytest.mark.slow
 def test_edits_are_seen_by_all_readers_at_once(labels_uri: str, store: str) -> None:
     session = voxome.proofread(labels_uri, store, author="ann")
     reader = voxome.open(f"proofread://{store}")
@@ -48,6 +49,7 @@ def test_edits_are_seen_by_all_readers_at_once(labels_uri: str, store: str) -> N
     assert reader.ids().tolist() == [1, *range(3, 34)]
 
 
+@pytest.mark.slow
 def test_the_history_has_authors_and_times_in_one_order(labels_uri: str, store: str) -> None:
     ann, bob = (voxome.proofread(labels_uri, store, author=author) for author in ("ann", "bob"))
     ann.merge([1, 2])
@@ -111,6 +113,7 @@ def test_a_cleave_needs_some_but_not_all_supervoxels(open_session: Open) -> None
     assert len(session.history()) == 1
 
 
+@pytest.mark.slow
 def test_an_edit_based_on_an_old_version_is_a_conflict(labels_uri: str, store: str) -> None:
     ann, bob = (voxome.proofread(labels_uri, store, author=author) for author in ("ann", "bob"))
     ann.merge([1, 2])
@@ -188,6 +191,7 @@ def test_own_edits_are_no_conflict(open_session: Open) -> None:
         ann.merge([1, 3])
 
 
+@pytest.mark.slow
 def test_new_ids_are_never_used_twice(labels_uri: str, store: str) -> None:
     session = voxome.proofread(labels_uri, store, author="ann")
     session.merge([1, 2, 3])
@@ -212,6 +216,7 @@ def test_there_is_an_error_at_the_top_of_the_ids(tmp_path: Path, top: int) -> No
     assert session.volume[0, 0, 3] == top
 
 
+@pytest.mark.slow
 def test_versions_never_mix(open_session: Open) -> None:
     session = open_session()
     session.merge([1, 2])
@@ -230,6 +235,7 @@ def test_versions_never_mix(open_session: Open) -> None:
     assert session.segment_of([99, 1]).tolist() == [0, 1]
 
 
+@pytest.mark.slow
 def test_branches_are_independent(labels_uri: str, store: str) -> None:
     session = voxome.proofread(labels_uri, store, author="ann")
     session.merge([1, 2])
@@ -269,6 +275,7 @@ def test_versions_have_names(open_session: Open) -> None:
     assert session.create_branch("b", "first").segment_of([3]).tolist() == [3]
 
 
+@pytest.mark.slow
 def test_a_locked_segment_is_edited_by_its_session_only(labels_uri: str, store: str) -> None:
     ann, bob = (voxome.proofread(labels_uri, store, author=author) for author in ("ann", "bob"))
     with ann.lock(1, 2):
@@ -282,6 +289,7 @@ def test_a_locked_segment_is_edited_by_its_session_only(labels_uri: str, store: 
     bob.merge([3, 1])
 
 
+@pytest.mark.slow
 def test_a_lock_that_nobody_releases_ends(labels_uri: str, store: str) -> None:
     ann, bob = (voxome.proofread(labels_uri, store, author=author) for author in ("ann", "bob"))
     lock = ann.lock(1, seconds=0.5)
@@ -401,6 +409,7 @@ def renumbered(segments: dict[int, int]) -> NDArray[np.uint64]:
     return table[LABELS.astype(int)].astype(np.uint64)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_edited", [False, True])
 def test_who_may_only_read_a_store_reads_its_segments(is_edited: bool) -> None:
     with tempfile.TemporaryDirectory() as name:

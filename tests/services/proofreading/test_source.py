@@ -22,6 +22,7 @@ from voxome.services.proofreading.source import SegmentsSource
 IDS = st.integers(1, 40) | st.integers(2**64 - 40, 2**64 - 1)
 
 
+@pytest.mark.slow
 @given(
     st.lists(IDS, min_size=1, max_size=20, unique=True),
     st.booleans(),
@@ -70,6 +71,7 @@ def test_ids_that_share_a_place_of_the_cache_keep_their_segments(monkeypatch: py
         table |= pairs
 
 
+@pytest.mark.slow
 def test_volumes_that_begin_elsewhere_are_proofread(tmp_path: Path) -> None:
     labels = np.zeros((10, 70, 80), np.uint16)
     labels[2:8, 2:68, 2:78] = 7

@@ -74,6 +74,7 @@ def test_all_chunks_are_compared_on_request(uri: str) -> None:
     assert [str(box) for box in session.compare_source()] == ["0:10,64:100,0:64", "0:10,64:100,64:100"]
 
 
+@pytest.mark.slow
 def test_files_that_were_touched_are_compared_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -120,6 +120,7 @@ def test_points_elsewhere_are_refused(tmp_path: Path) -> None:
     assert len(session.history()) == 2
 
 
+@pytest.mark.slow
 def test_the_voxels_are_divided_where_the_object_is_thin(session: Session) -> None:
     labels = dumbbell()
     before = session.volume[...]
@@ -167,6 +168,7 @@ def chunk_numbers(voxels: NDArray[np.intp], shape: tuple[int, ...]) -> list[int]
     return np.unique(np.ravel_multi_index(tuple((voxels // 32).T), counts)).tolist()
 
 
+@pytest.mark.slow
 def test_coarse_levels_agree_with_the_finest(session: Session) -> None:
     session.split(5, A, B)
     fine = session.volume[...]
@@ -183,6 +185,7 @@ def test_coarse_levels_agree_with_the_finest(session: Session) -> None:
             assert counts[int(coarse[tuple(cell)])] == max(counts.values())
 
 
+@pytest.mark.slow
 def test_splits_on_two_branches_do_not_mix(session: Session) -> None:
     other = session.create_branch("other")
     session.split(5, A, B)
@@ -203,6 +206,7 @@ def test_splits_on_two_branches_do_not_mix(session: Session) -> None:
     assert np.array_equal(voxome.open(other.uri)[...], sides)
 
 
+@pytest.mark.slow
 def test_a_divided_segment_can_be_edited_and_divided_again(session: Session) -> None:
     kept, new = session.split(5, A, B).segments
     with pytest.raises(EditConflict):
@@ -245,6 +249,7 @@ def test_coarse_levels_of_a_split_are_those_of_a_downsampling(tmp_path: Path, st
         assert np.array_equal(session.volume.level(level)[...], expected)
 
 
+@pytest.mark.slow
 def test_a_version_before_a_split_is_read_as_it_was(session: Session) -> None:
     reader = voxome.open(f"{session.uri}&version=0")
     session.split(5, A, B)
@@ -252,6 +257,7 @@ def test_a_version_before_a_split_is_read_as_it_was(session: Session) -> None:
     assert np.array_equal(voxome.open(f"{session.uri}&version=0")[...], dumbbell())
 
 
+@pytest.mark.slow
 def test_a_box_limits_what_is_divided(session: Session) -> None:
     operation = session.split(5, [[12, 12, 60]], [[12, 12, 80]], box="6:18,6:18,50:90")
     after = session.volume[...]

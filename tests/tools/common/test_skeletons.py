@@ -18,6 +18,8 @@ from voxome.workflow.options import RunOptions
 from voxome.workflow.run_tool import run_tool
 from voxome.workflow.shapes import SKELETONS
 
+pytestmark = pytest.mark.slow
+
 SIZE = (10.0, 10.0, 10.0)
 
 
@@ -61,7 +63,6 @@ def test_skeletons_of_all_labels_are_stored(labels: str, tmp_path: Path) -> None
         assert nodes == len(found[id].nodes_nm)
 
 
-@pytest.mark.slow
 def test_blocks_and_boxes_give_the_skeletons_of_the_whole(tmp_path: Path) -> None:
     array = np.zeros((140, 150, 160), np.uint64)
     draw_tube(array, [(200, 300, 300), (900, 1350, 1300), (1280, 400, 1500)], 70, SIZE, label=1)
@@ -90,7 +91,6 @@ def test_dust_is_judged_by_the_whole_object(labels: str, tmp_path: Path, block: 
     assert rows["voxels"][1] == 900
 
 
-@pytest.mark.slow
 def test_cross_sections_do_not_depend_on_blocks_and_are_those_of_the_service(tmp_path: Path) -> None:
     array = np.zeros((140, 60, 150), np.uint64)
     draw_tube(array, [(200, 300, 200), (1200, 300, 1300)], 80, SIZE, label=1)

@@ -64,6 +64,7 @@ def test_a_volume_needs_a_voxel_size(tables: tuple[TableFile, TableFile]) -> Non
     assert len(np.unique(agglomerate(*tables, threshold=1.0, method="mean", min_volume_um3=0)["lookup"]["label"])) == 3
 
 
+@pytest.mark.slow
 def test_pairs_of_voxels_count_by_the_area_of_their_faces() -> None:
     assert face_weights(ISOTROPIC) == face_weights((8.0, 8.0, 8.5)) == [1, 1, 1]
     labels = np.repeat(np.array([1, 2], np.uint64), 4).reshape(2, 2, 2)

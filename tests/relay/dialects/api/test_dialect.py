@@ -99,6 +99,7 @@ def get(client: httpx.Client, path: str, status: int = 200, **query: Any) -> Any
     return answer.json()
 
 
+@pytest.mark.slow
 def test_sources_are_described_with_their_addresses(client: httpx.Client, url: str) -> None:
     assert "private" not in get(client, "/sources")["sources"]
     described = get(client, "/source", source="em")
@@ -221,6 +222,7 @@ def test_who_has_no_right_gets_nothing(client: httpx.Client) -> None:
     assert answer.headers["cache-control"].startswith("private")
 
 
+@pytest.mark.slow
 def test_a_look_up_ends_when_its_client_leaves_and_holds_up_no_cutout(url: str) -> None:
     def leave() -> None:
         with pytest.raises(httpx.ReadTimeout):
@@ -263,6 +265,7 @@ def test_answers_are_as_the_document_says(client: httpx.Client, url: str) -> Non
     assert not re.search(r"(src|href)=\"(https?:)?//", page)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("node") is None, reason="runs Node")
 def test_a_program_in_javascript_keeps_ids(url: str, tmp_path: Path) -> None:
     program = tmp_path / "ids.mjs"

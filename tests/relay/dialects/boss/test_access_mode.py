@@ -16,6 +16,8 @@ from relay.writes.journals import Upstream, journaled
 import voxome
 from voxome.geometry import Box
 
+pytestmark = pytest.mark.slow
+
 SHAPE = (8, 16, 16)
 PATH = "/v1/cutout/lab/exp/em/0/0:16/0:16/0:8/"
 

@@ -41,6 +41,7 @@ def url(tmp_path: Path) -> Iterator[str]:
         yield url
 
 
+@pytest.mark.slow
 def test_nobody_creates_or_deletes_a_group_of_the_configuration(url: str) -> None:
     for name in NAMES:
         path = f"{url}/v1/groups/{name}"

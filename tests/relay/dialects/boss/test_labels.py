@@ -19,6 +19,7 @@ NAMES = (f"labels{i}" for i in count())
 WHOLE = "0:130/0:70/0:21"
 
 
+@pytest.mark.slow
 @settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_ids_and_bounding_boxes_match_numpy(admin: Client, data: st.DataObject) -> None:

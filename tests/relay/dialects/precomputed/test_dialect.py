@@ -88,6 +88,7 @@ def test_a_chunk_at_the_border_is_cut(url: str) -> None:
     assert_array_equal(np.frombuffer(content, "u1").reshape(27, 64, 38), DATA[192:219, :, 768:806])
 
 
+@pytest.mark.slow
 def test_tensorstore_reads_every_level(url: str) -> None:
     assert_array_equal(read(url, "em")[0], DATA)
     assert_array_equal(read(url, "em", 1)[0], DATA[:, ::2, ::2])
@@ -133,12 +134,14 @@ def test_other_volumes_are_refused_with_the_reason(url: str, name: str, reason: 
     assert reason in answer.json()["message"]
 
 
+@pytest.mark.slow
 def test_compressed_chunks_are_the_same_bytes_whenever_they_are_computed(url: str) -> None:
     path = f"{url}/precomputed/labels/uint64/0/0-64_0-64_0-30"
     etags = {httpx.get(path).headers["etag"] for _ in range(3)}
     assert len(etags) == 1
 
 
+@pytest.mark.slow
 def test_voxome_opens_the_volume_again(url: str) -> None:
     for level, part in ((0, DATA), (1, DATA[:, ::2, ::2])):
         volume = voxome.open(f"precomputed://{url}/precomputed/em", level=level)

@@ -74,6 +74,7 @@ def files_in(folder: Path) -> list[str]:
     return sorted(str(one.relative_to(folder)) for one in folder.rglob("*") if one.is_file())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("served", "stored"),
     [("seg/mesh", "seg/mesh"), ("seg/skeletons", "seg/skeletons"), ("lab/synapses", "synapses")],
@@ -163,6 +164,7 @@ def test_readers_are_named_for_each_collection(client: httpx.Client) -> None:
     assert not layers(None)
 
 
+@pytest.mark.slow
 def test_edits_beside_the_indices_are_an_error_until_they_are_in_them(tmp_path: Path) -> None:
     voxome.create_annotations(f"precomputed://{tmp_path}/points", synapses(), voxel_size_nm=(1, 1, 1))
     collections = Collections()

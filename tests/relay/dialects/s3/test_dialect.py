@@ -69,6 +69,7 @@ def code_of(call: Any) -> str:
     return str(raised.value.response["Error"]["Code"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bucket", ["precomputed", "zarr", "zarr3"])
 def test_every_listed_object_has_the_listed_size(url: str, bucket: str) -> None:
     s3 = client(url, BOB)

@@ -41,6 +41,7 @@ def left(tmp_path: Path) -> list[Path]:
     return [one for folder in ("new", "uploads") for one in (own / folder).rglob("*")]
 
 
+@pytest.mark.slow
 def test_a_file_of_three_parts_is_uploaded_and_downloaded(url: str, tmp_path: Path) -> None:
     s3, content = client(url), os.urandom(20 * MIB)
     (tmp_path / "file").write_bytes(content)
@@ -69,6 +70,7 @@ def test_an_aborted_upload_leaves_nothing(url: str, tmp_path: Path) -> None:
     assert left(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_parts_survive_a_restart(tmp_path: Path) -> None:
     with serving_stores(with_store(tmp_path)) as url:
         s3 = client(url)
@@ -113,6 +115,7 @@ def test_an_upload_that_may_not_replace_an_object_can_be_completed_later(url: st
     complete(s3, upload, one, IfNoneMatch="*")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algorithm", ["CRC32", "SHA1", "SHA256"])
 def test_parts_have_checksums(url: str, algorithm: str) -> None:
     s3, content = client(url), os.urandom(11 * MIB)

@@ -80,6 +80,7 @@ def test_keys_of_all_characters_are_listed_and_read_back(url: str, version: str,
     assert len(entries) == len(set(entries))
 
 
+@pytest.mark.slow
 def test_lists_without_encoding_are_xml(url: str) -> None:
     s3 = client(url)
     for key in KEYS:
@@ -149,6 +150,7 @@ def test_conditions_of_writes_and_deletes(url: str) -> None:
     s3.delete_object(**where)
 
 
+@pytest.mark.slow
 def test_rights_are_those_of_the_store(url: str, tmp_path: Path) -> None:
     where = {"Bucket": "zarr3", "Key": "private/k"}
     client(url).put_object(**where, Body=b"x")

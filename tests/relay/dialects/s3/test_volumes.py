@@ -66,6 +66,7 @@ def write(url: str, name: str, box: str, voxels: np.ndarray) -> None:
     assert answer.status_code == 204, answer.text
 
 
+@pytest.mark.slow
 def test_tensorstore_creates_resizes_and_writes_parts(url: str) -> None:
     begin, data = time.monotonic(), noise((40, 50, 60), "uint16")
     array = create(url, "scratch/a/b")
@@ -85,6 +86,7 @@ def test_tensorstore_creates_resizes_and_writes_parts(url: str) -> None:
         create(url, "scratch/a/b")
 
 
+@pytest.mark.slow
 def test_an_array_is_a_source_in_all_formats_once_it_is_there(url: str) -> None:
     assert httpx.get(f"{url}/raw/scratch/a/info").status_code == 404
     array, data = create(url, "scratch/a"), noise((40, 50, 60), "uint16")
@@ -103,6 +105,7 @@ def test_an_array_is_a_source_in_all_formats_once_it_is_there(url: str) -> None:
     assert keys_of(s3, "zarr", Prefix="scratch/a/z") == ["scratch/a/zarr.json"]
 
 
+@pytest.mark.slow
 def test_one_address_has_the_metadata_of_one_format(url: str) -> None:
     create(url, "scratch/a").write(1).result()
     s3 = client(url)
@@ -121,6 +124,7 @@ def test_one_address_has_the_metadata_of_one_format(url: str) -> None:
             assert (answer.status_code, answer.headers["content-type"]) == (404, "application/json")
 
 
+@pytest.mark.slow
 def test_writes_show_in_both_directions_and_change_the_version(url: str) -> None:
     array, path = create(url, "scratch/a"), "/raw/scratch/a/cutout?box=0:16,0:32,0:32"
     array.write(1).result()
@@ -139,6 +143,7 @@ def test_writes_show_in_both_directions_and_change_the_version(url: str) -> None
     assert len(set(etags)) == 3
 
 
+@pytest.mark.slow
 def test_parts_of_one_chunk_that_are_written_over_s3_and_as_boxes_are_all_there(url: str) -> None:
     array = create(url, "scratch/a", (16, 32, 32))
 
@@ -154,6 +159,7 @@ def test_parts_of_one_chunk_that_are_written_over_s3_and_as_boxes_are_all_there(
     assert_array_equal(cutout(url, "scratch/a", "0:16,0:32,0:32"), expected)
 
 
+@pytest.mark.slow
 def test_an_array_that_is_deleted_and_created_again_has_nothing_of_the_old(url: str) -> None:
     create(url, "scratch/a").write(1).result()
     assert (cutout(url, "scratch/a", "0:40,0:50,0:60") == 1).all()
@@ -166,6 +172,7 @@ def test_an_array_that_is_deleted_and_created_again_has_nothing_of_the_old(url: 
     assert (cutout(url, "scratch/a", "0:5,0:6,0:7") == 0).all()
 
 
+@pytest.mark.slow
 def test_a_group_is_a_source_when_all_its_levels_are_there(url: str, tmp_path: Path) -> None:
     made = pyramid(f"zarr://{tmp_path}/made.zarr", noise((16, 64, 64), "uint8"), chunk=(16, 32, 32))
     folder = Path(made.removeprefix("zarr://"))

@@ -34,6 +34,7 @@ def names(answer: httpx.Response) -> list[str]:
     return list(Layers(answer.json()))
 
 
+@pytest.mark.slow
 def test_the_page_needs_nothing_from_elsewhere_and_no_absolute_address(url: str) -> None:
     answer = httpx.get(f"{url}/view?layer=em")
     assert answer.headers["location"] == "view/v/relay/?layer=em"
@@ -70,6 +71,7 @@ def serving_what_fails() -> Iterator[str]:
         yield url
 
 
+@pytest.mark.slow
 def test_what_cannot_be_opened_is_left_out_and_named() -> None:
     with serving_what_fails() as url:
         answer = httpx.get(f"{url}/view/state")
@@ -96,6 +98,7 @@ def test_the_page_says_what_is_not_shown(visit: Visit) -> None:
         assert page.get_by_text("cannot be reached now").count() == 0
 
 
+@pytest.mark.slow
 def test_the_sources_have_the_address_by_which_the_page_was_opened(url: str) -> None:
     layers = Layers(httpx.get(f"{url}/view/state", params={"base": BASE}).json())
     assert layers.uris("lab/cells") == [f"precomputed://{BASE}precomputed/lab/cells"]
@@ -109,6 +112,7 @@ def share(url: str, state: dict[str, Any], base: str, name: str = "ann") -> str:
     return str(answer.json()["id"])
 
 
+@pytest.mark.slow
 def test_a_shared_state_is_the_same_under_every_address(url: str) -> None:
     state = httpx.get(f"{url}/view/state", params={"base": BASE}).json()
     state["layers"][1]["segments"] = [str(2**63 + 5)]
@@ -122,6 +126,7 @@ def test_a_shared_state_is_the_same_under_every_address(url: str) -> None:
     assert len(f"{BASE}view/v/relay/?s={id}") < 200
 
 
+@pytest.mark.slow
 def test_who_may_not_read_a_layer_gets_the_state_without_it(url: str) -> None:
     state = httpx.get(f"{url}/view/state", params={"base": BASE}, headers=as_user("ann")).json()
     state["layers"].append({"name": "elsewhere", "source": "precomputed://https://other.org/em"})
@@ -131,6 +136,7 @@ def test_who_may_not_read_a_layer_gets_the_state_without_it(url: str) -> None:
     assert names(httpx.get(address)) == ["em", "lab/cells", "elsewhere"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["bob", None])
 def test_the_oldest_states_of_an_owner_make_room_for_new_ones(
     url: str, monkeypatch: pytest.MonkeyPatch, name: str | None
@@ -146,6 +152,7 @@ def test_the_oldest_states_of_an_owner_make_room_for_new_ones(
     assert [httpx.get(f"{url}/view/states/{id}").status_code for id in [other, *ids]] == [200, 404, 200, 200]
 
 
+@pytest.mark.slow
 def test_states_are_bounded_in_size(url: str) -> None:
     large = {"layers": [], "text": "x" * kept_states.LARGEST_ANONYMOUS_BYTES}
     refused = httpx.post(f"{url}/view/states", json=large)

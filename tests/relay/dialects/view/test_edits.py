@@ -34,6 +34,7 @@ def store_in(folder: Path) -> Session:
     return session
 
 
+@pytest.mark.slow
 def test_writers_edit_by_version_and_everybody_else_is_refused(tmp_path: Path) -> None:
     session = store_in(tmp_path)
     sources = Sources()
@@ -103,6 +104,7 @@ def test_a_split_takes_points_in_nm(tmp_path: Path) -> None:
         assert refused.status_code == 403
 
 
+@pytest.mark.slow
 def test_a_version_has_its_own_voxels_and_meshes_for_good(tmp_path: Path) -> None:
     session = store_in(tmp_path)
     with voxome.view(session.volume, names=["cells"], proofread=True) as shown:

@@ -39,6 +39,7 @@ def cookie_of(answer: httpx.Response) -> dict[str, str]:
     return {"Cookie": answer.headers["set-cookie"].partition(";")[0]}
 
 
+@pytest.mark.slow
 def test_the_cookie_is_opaque_and_hidden_from_scripts_and_other_sites(url: str) -> None:
     answer = log_in(url)
     header = answer.headers["set-cookie"]
@@ -71,6 +72,7 @@ def test_a_session_reads_in_every_dialect_but_not_for_other_origins(url: str, pa
         assert answer.headers["cache-control"].startswith("private")
 
 
+@pytest.mark.slow
 def test_a_write_needs_proof_of_its_origin(url: str) -> None:
     cookie = cookie_of(log_in(url))
     voxels = io.BytesIO()
@@ -92,6 +94,7 @@ def test_a_write_needs_proof_of_its_origin(url: str) -> None:
             assert "set-cookie" not in answer.headers
 
 
+@pytest.mark.slow
 def test_after_its_end_a_session_is_refused_and_public_data_stays(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     cookie = {**cookie_of(log_in(url)), **PAGE}
     session = httpx.get(f"{url}/view/session", headers=cookie).json()

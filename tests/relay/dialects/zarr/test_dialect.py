@@ -81,6 +81,7 @@ def test_the_multiscales_have_sizes_and_translations_of_all_levels(url: str, for
     ]
 
 
+@pytest.mark.slow
 def test_consolidated_metadata_are_those_of_the_files(url: str) -> None:
     consolidated = httpx.get(f"{url}/zarr/em/.zmetadata").json()["metadata"]
     assert set(consolidated) == {
@@ -114,6 +115,7 @@ def test_every_data_type_keeps_its_numbers(url: str, format: str, dtype: str) ->
     assert_array_equal(found, noise((5, 6, 7), dtype))
 
 
+@pytest.mark.slow
 def test_byte_order_is_named(url: str) -> None:
     dtypes = [json.loads(httpx.get(f"{url}/zarr/image/{one}/0/.zarray").content)["dtype"] for one in DTYPES]
     assert dtypes == ["|b1", "|u1", "|i1", "<u2", "<i4", "<u8", "<i8", "<f2", "<f4", "<f8"]

@@ -139,6 +139,7 @@ def test_the_largest_ids_are_exact() -> None:
     assert cells_of(data, box, (1, 1, 2), "max").values.tolist() == [[[2**64 - 1, 2**63 + 3]]]
 
 
+@pytest.mark.slow
 def test_background_that_does_not_count_loses_against_a_single_voxel() -> None:
     labels = np.zeros((9, 32, 32), np.uint64)
     labels[4] = 7
@@ -148,6 +149,7 @@ def test_background_that_does_not_count_loses_against_a_single_voxel() -> None:
         assert (cells.values == 7).any(axis=0).all()
 
 
+@pytest.mark.slow
 def test_nan_does_not_count_unless_there_is_nothing_else() -> None:
     data = np.array([[[np.nan, 3, np.nan, np.nan, 1, 2]]], np.float32)
     for method, last in (("mean", 1.5), ("mode", 1), ("max", 2), ("min", 1)):
@@ -165,6 +167,7 @@ def test_the_mean_of_level_3_is_that_of_level_0() -> None:
     assert abs(cells.values.mean() - data.mean()) < 0.02
 
 
+@pytest.mark.slow
 def test_many_values_in_a_cell_are_counted_as_few_are() -> None:
     data = _RNG.integers(0, 300, (8, 8, 16)).astype(np.uint32)
     box = Box.of_shape(data.shape)
@@ -179,6 +182,7 @@ def test_axes_before_z_y_and_x_are_kept_apart() -> None:
     assert np.array_equal(result[1, 2], one)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["uint8", "uint64", "float32"])
 @pytest.mark.parametrize("method", sorted(METHODS))
 def test_cells_are_stored_and_joined_without_a_change(method: str, dtype: str) -> None:

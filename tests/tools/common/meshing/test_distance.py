@@ -31,6 +31,7 @@ def test_the_nearest_point_is_on_the_face_an_edge_or_a_corner(point: tuple[float
     assert near.tolist() == [0 if distance > 1.5 else -1]
 
 
+@pytest.mark.slow
 def test_points_within_faces_count_not_only_vertices() -> None:
     # A roof over the triangle: its corners are on it, its ridge is not.
     roof = np.array([[0.0, 0, 0], [4, 0, 0], [0, 4, 0], [4 / 3, 4 / 3, 2]])

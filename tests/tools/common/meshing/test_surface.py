@@ -20,6 +20,7 @@ from voxome.tools.common.meshing.surface import mesh_block, sort_surface
 from voxome.tools.common.unsigned_labels import unsigned_labels
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", [(16, 16, 16), (5, 17, 3), (1, 4, 48), (2, 2, 2)])
 def test_the_faces_of_all_blocks_are_those_of_the_whole(block: tuple[int, int, int]) -> None:
     labels = random_labels((16, 17, 9))

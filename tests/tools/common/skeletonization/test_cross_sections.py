@@ -39,6 +39,7 @@ def test_a_section_has_the_area_of_the_ellipse(
     assert np.allclose(padded, areas)
 
 
+@pytest.mark.slow
 def test_a_section_that_leaves_what_is_seen_is_nan() -> None:
     mask, along = cylinder((1, 0, 0), (200, 200), (16.0, 16.0, 16.0))
     middle, size = np.full((1, 3), 1000.0), np.full(3, 16.0)

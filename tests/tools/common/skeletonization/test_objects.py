@@ -82,6 +82,7 @@ def test_an_object_of_one_voxel_is_one_node(shape: tuple[int, ...]) -> None:
     assert 0 < found.radii_nm[0] < np.inf
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", [16, 1000])
 def test_a_volume_full_of_one_label_has_a_skeleton(block: int) -> None:
     found = skeletonize(np.full((40, 40, 40), 3, np.uint64), (16, 16, 16), block)[3]

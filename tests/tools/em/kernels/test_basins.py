@@ -35,6 +35,7 @@ def brute(height: NDArray[np.int32], read: Box, write: Box, domain: Box, box: Bo
     return labels
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(
     st.integers(0, 2**16),

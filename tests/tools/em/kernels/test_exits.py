@@ -54,6 +54,7 @@ def test_every_fragment_has_its_root_inside() -> None:
     np.testing.assert_array_equal(np.sort(roots), np.unique(fragments))
 
 
+@pytest.mark.slow
 def test_only_exits_through_outer_faces_are_passed_on() -> None:
     domain = Box.of_shape((32, 32, 32))
     membrane = (np.random.default_rng(3).random(domain.shape) < 0.05).astype(np.uint8) * 255

@@ -27,6 +27,7 @@ def noise(shape: tuple[int, ...], seed: int, density: float = 0.05) -> NDArray[n
     return np.where(rng.random(shape) < density, rng.integers(0, 256, shape), 0).astype(np.uint8)
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(params, st.integers(0, 2**16), st.lists(st.integers(0, 29), min_size=6, max_size=6))
 def test_heights_do_not_depend_on_the_read_box(params: HeightParams, seed: int, ends: list[int]) -> None:

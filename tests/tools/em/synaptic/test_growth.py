@@ -9,6 +9,8 @@ from hypothesis.extra import numpy as npst
 from voxome.geometry import BlockGrid, Box
 from voxome.tools.em.synaptic.growth import grow, growth_halo, growth_steps
 
+pytestmark = pytest.mark.slow
+
 DOMAIN = Box((0, 0, 0), (6, 7, 8))
 LABELS = npst.arrays(np.uint64, DOMAIN.shape, elements=st.sampled_from([0] * 12 + [3, 2**62, 2**62 + 1]))
 SIZES = st.sampled_from([(10, 10, 10), (50, 4, 4), (20, 10, 10)])
@@ -20,7 +22,6 @@ def test_steps_are_isotropic_in_nm():
     assert growth_halo(growth_steps(29, (30, 10, 10))) == (0, 2, 2)
 
 
-@pytest.mark.slow
 @given(LABELS)
 def test_a_voxel_takes_the_smallest_label_of_its_neighbours(labels):
     grown = grow(labels, growth_steps(10, (10, 10, 10)))
@@ -32,7 +33,6 @@ def test_a_voxel_takes_the_smallest_label_of_its_neighbours(labels):
         assert grown[at] == expected
 
 
-@pytest.mark.slow
 @given(LABELS, SIZES, st.integers(0, 60), st.tuples(*[st.integers(1, 8)] * 3))
 def test_growth_does_not_depend_on_blocks(labels, size, reach, block):
     steps = growth_steps(reach, size)

@@ -30,6 +30,7 @@ def test_only_the_dense_spots_are_found():
     assert score.max() < 80
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(10, 10, 10), (40, 8, 8)])
 @pytest.mark.parametrize("with_membranes", [False, True])
 def test_scores_are_bitwise_equal_in_blocks(size, with_membranes):
