@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+import httpx
 import hypothesis
 import made_once
 import pytest
@@ -52,6 +53,15 @@ def _unset_own_variables() -> Iterator[None]:
     """Unset the variable of the tests, which voxome would warn of."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("VOXOME_SHARED", raising=False)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _patient_clients() -> Iterator[None]:
+    """Let clients without a timeout of their own wait longer than httpx's 5 s, as a busy machine needs."""
+    with pytest.MonkeyPatch.context() as patch:
+        for step in ("connect", "read", "write", "pool"):
+            patch.setattr(httpx._config.DEFAULT_TIMEOUT_CONFIG, step, 60.0)
         yield
 
 

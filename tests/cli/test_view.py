@@ -33,6 +33,6 @@ def test_the_viewer_runs_until_it_is_interrupted(tmp_path: Path) -> None:
             url = json.loads("".join(next(running.stdout) for _ in range(3)))["url"]
             assert list(Layers(httpx.get(f"{url}/state", timeout=30).json())) == ["em"]
             running.send_signal(signal.SIGINT)
-            assert running.wait(30) == 130
+            assert running.wait(100) == 130
         finally:
             running.kill()

@@ -23,7 +23,7 @@ def test_a_cancelled_job_that_ends_late_has_no_status() -> None:
     release = threading.Event()
 
     def run(job: Job) -> JobStatus:
-        release.wait(20)
+        release.wait(100)
         return JobStatus(job.id, "failed", error=str(job.payload["attempt"]))
 
     engine = ThreadEngine(workers=2, run=run)

@@ -18,9 +18,9 @@ def test_boxes_that_overlap_wait_and_others_do_not() -> None:
             then()
 
     held, go = threading.Event(), threading.Event()
-    first = threading.Thread(target=hold, args=("a", Box((0,), (5,)), lambda: (held.set(), go.wait(10))))
+    first = threading.Thread(target=hold, args=("a", Box((0,), (5,)), lambda: (held.set(), go.wait(100))))
     first.start()
-    assert held.wait(10)
+    assert held.wait(100)
     hold("a", Box((5,), (9,)), lambda: None)
     hold("b", Box((0,), (5,)), lambda: None)
     waiting = threading.Thread(target=hold, args=("a", Box((4,), (6,)), lambda: None))
@@ -29,5 +29,5 @@ def test_boxes_that_overlap_wait_and_others_do_not() -> None:
     assert order == ["a0:5", "a5:9", "b0:5"]
     go.set()
     for thread in (first, waiting):
-        thread.join(10)
+        thread.join(100)
     assert order[-1] == "a4:6"

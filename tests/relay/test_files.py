@@ -88,7 +88,7 @@ def test_long_lists_of_ranges_cost_nothing(client: httpx.Client) -> None:
     value = "bytes=" + ",".join("0-" for _ in range(15000))
     start = time.process_time()
     assert client.get("/file", headers={"Range": value}).status_code == 200
-    assert time.process_time() - start < 0.5
+    assert time.process_time() - start < 2
 
 
 def test_an_empty_file_has_no_ranges(client: httpx.Client) -> None:

@@ -52,7 +52,7 @@ class Held:
 
     def read(self, box: voxome.Box) -> np.ndarray:
         self.begun.release()
-        self.go.wait(20)
+        self.go.wait(100)
         return np.zeros(box.shape, "uint8")
 
 
@@ -66,7 +66,7 @@ def test_a_cutout_for_which_there_is_no_memory_is_to_be_repeated() -> None:
     box = "cutout?box=0:8,0:1024,0:1024"
     with in_thread(app) as url, ThreadPoolExecutor() as pool:
         slow = pool.submit(httpx.get, f"{url}/raw/held/{box}", timeout=30)
-        assert held.begun.acquire(timeout=10)
+        assert held.begun.acquire(timeout=100)
         refused = httpx.get(f"{url}/raw/free/{box}")
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
         written = httpx.put(f"{url}/raw/free/{box}", content=bytes(8 * MIB))

@@ -30,7 +30,7 @@ def code_of(answer: httpx.Response) -> str | None:
 
 def raw(url: str, sent: bytes) -> bytes:
     host, port = url.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port)), timeout=5) as connection:
+    with socket.create_connection((host, int(port)), timeout=60) as connection:
         connection.sendall(sent)
         answer = b""
         while part := connection.recv(65536):

@@ -40,7 +40,7 @@ def running(folder: Path, *more: str, stop: int = signal.SIGTERM) -> Iterator[st
         yield process.stdout.readline().removeprefix("Serving at ").strip()
     finally:
         process.send_signal(stop)
-        output = "".join(process.communicate(timeout=30))
+        output = "".join(process.communicate(timeout=100))
     assert TOKEN not in output
     assert "Error" not in output, output
 

@@ -35,7 +35,7 @@ def many(get: Callable[[], httpx.Response]) -> Iterator[list[Future[httpx.Respon
 
 
 def wait_until(reached: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while not reached():
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -44,7 +44,7 @@ def wait_until(reached: Callable[[], bool]) -> None:
 @pytest.mark.slow
 def test_clients_that_wait_for_a_chunk_do_not_hold_up_another_source() -> None:
     store, go = Store(DATA), Event()
-    store.before_read = lambda: go.wait(30) and None
+    store.before_read = lambda: go.wait(100) and None
     with closing(open_cache()) as cache:
         sources = Sources(cache)
         sources.add("stalled", store, caching=Caching(enabled=True))
@@ -54,12 +54,10 @@ def test_clients_that_wait_for_a_chunk_do_not_hold_up_another_source() -> None:
             with many(lambda: client.get(f"{url}/raw/stalled/{BOX}")) as answers:
                 wait_until(lambda: bool(store.boxes))
                 time.sleep(0.3)
-                begin = time.monotonic()
                 assert client.get(f"{url}/raw/em/{BOX}").status_code == 200
-                took = time.monotonic() - begin
+                assert not any(answer.done() for answer in answers)
                 go.set()
             assert {answer.result().status_code for answer in answers} == {200}
-    assert took < 2
     assert len(store.boxes) == 1
 
 
@@ -80,13 +78,11 @@ def test_clients_that_wait_for_a_store_to_open_do_not_hold_up_another_source(cac
                 with many(lambda: client.get(f"{url}/raw/stalled/info")) as answers:
                     wait_until(lambda: bool(proxy.seen))
                     time.sleep(0.3)
-                    begin = time.monotonic()
                     assert client.get(f"{url}/raw/em/{BOX}").status_code == 200
-                    took = time.monotonic() - begin
+                    assert not any(answer.done() for answer in answers)
                 assert {answer.result().status_code for answer in answers} == {503}
     finally:
         voxome.configure(retries=None, stall_s=None)
-    assert took < 2
 
 
 def test_handlers_that_work_are_limited_and_those_that_wait_are_refused_beyond_a_limit() -> None:
@@ -100,7 +96,7 @@ def test_handlers_that_work_are_limited_and_those_that_wait_are_refused_beyond_a
 
     def wait_for(source: str) -> None:
         with waiting(source):
-            go.wait(20)
+            go.wait(100)
         assert len(working) <= 1
 
     async def run() -> None:

@@ -240,12 +240,12 @@ def test_nobody_waits_long_for_a_check_of_what_can_be_served(cache: ChunkCache, 
     store, release = Store(), Event()
     sources = served(cache, store, Caching(True, ttl_s=10))
     sources.read("em", ONE)
-    store.check = lambda: release.wait(30)
+    store.check = lambda: release.wait(100)
     clock.ahead_s = 11
     begin = time.perf_counter()
     for _ in range(20):
         assert_array_equal(sources.read("em", ONE), part(store.voxels, ONE))
-    assert time.perf_counter() - begin < 4
+    assert time.perf_counter() - begin < 40
     release.set()
 
 
@@ -263,7 +263,7 @@ class Pyramid(Store):
     def level(self, number: int) -> Store:
         self.opened += 1
         self.opening.set()
-        assert self.may_open.wait(30)
+        assert self.may_open.wait(100)
         if self.opened > 1:
             return Store(self.voxels[::2, ::2, ::2])
         raise StoreError("no answer")
@@ -281,14 +281,14 @@ def test_a_level_that_is_opened_holds_up_no_other_and_no_check(
     sources = served(cache, store, Caching(True, ttl_s=10))
     sources.spec("em")  # and no array yet
     if is_checked:
-        store.check = lambda: release.wait(30)
+        store.check = lambda: release.wait(100)
         clock.ahead_s = 11
     with ThreadPoolExecutor(4) as pool:
         try:
             pool.submit(sources._upstreams["em"].open_level, 1)
-            assert store.opening.wait(10)
-            assert_array_equal(pool.submit(sources.read, "em", ONE).result(10), part(store.voxels, ONE))
-            assert_array_equal(pool.submit(sources.read_at_hand, "em", ONE).result(10), part(store.voxels, ONE))
+            assert store.opening.wait(100)
+            assert_array_equal(pool.submit(sources.read, "em", ONE).result(100), part(store.voxels, ONE))
+            assert_array_equal(pool.submit(sources.read_at_hand, "em", ONE).result(100), part(store.voxels, ONE))
         finally:
             release.set()
             store.may_open.set()
@@ -309,7 +309,7 @@ def test_a_level_is_opened_once_for_all_who_wait_and_again_after_an_error(
     sources = served(cache, store)
     with ThreadPoolExecutor(4) as pool:
         reads = [pool.submit(sources.read, "em", one, level=1)]
-        assert store.opening.wait(10)
+        assert store.opening.wait(100)
         reads += [pool.submit(sources.read, "em", one, level=1) for _ in range(3)]
         assert all(waiting.acquire(timeout=10) for _ in range(3))
         store.may_open.set()
@@ -359,7 +359,7 @@ def test_handles_that_are_shared_name_no_relay_but_this_one(
 
 def test_a_source_that_does_not_answer_holds_up_no_other(cache: ChunkCache) -> None:
     release, dead, living = Event(), Store(np.zeros((64, 64, 64 * 40), "uint8")), Store()
-    dead.before_read = lambda: release.wait(30)
+    dead.before_read = lambda: release.wait(100)
     sources = served(cache, dead)
     sources.add("living", living, caching=CACHED)
     with ThreadPoolExecutor(1) as pool:
@@ -367,7 +367,7 @@ def test_a_source_that_does_not_answer_holds_up_no_other(cache: ChunkCache) -> N
         assert_array_equal(sources.read("living", WHOLE), living.voxels)
         assert not waiting.done()
         release.set()
-        waiting.result(10)
+        waiting.result(100)
 
 
 def test_one_check_is_made_for_all_who_wait(cache: ChunkCache) -> None:
@@ -375,7 +375,7 @@ def test_one_check_is_made_for_all_who_wait(cache: ChunkCache) -> None:
 
     def check() -> None:
         checks.append(1)
-        release.wait(10)
+        release.wait(100)
         raise StoreError("refused")
 
     store.check = check
@@ -417,16 +417,16 @@ def test_a_write_during_a_fetch_wins(cache: ChunkCache) -> None:
 
     def hold() -> None:
         fetched.set()
-        release.wait(10)
+        release.wait(100)
 
     store.after_read = hold
     with ThreadPoolExecutor(1) as pool:
         early = pool.submit(sources.read, "em", ONE)
-        assert fetched.wait(10)
+        assert fetched.wait(100)
         store.after_read = lambda: None
         sources.write("em", ONE, zeros(ONE))
         release.set()
-        early.result(10)
+        early.result(100)
     assert not sources.read("em", ONE).any()
 
 
@@ -454,7 +454,7 @@ def test_merges_of_the_same_voxels_at_the_same_time_lose_nothing(cache: ChunkCac
 
 
 def wait_for(event: Event) -> None:
-    event.wait(10)
+    event.wait(100)
 
 
 @pytest.mark.parametrize("cached", [True, False])

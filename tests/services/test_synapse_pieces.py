@@ -30,4 +30,4 @@ def test_objects_elsewhere_cost_a_block_nothing() -> None:
     owners = {"core": ids, "object": (ids + np.uint64(1)) // np.uint64(2)}
     began = time.process_time()
     assert set(np.unique(cut(objects, cores, owners, (10, 10, 10)))) == {1, 2}
-    assert time.process_time() - began < 1
+    assert time.process_time() - began < 3

@@ -57,9 +57,9 @@ def test_one_of_several_runs_that_start_together_gets_the_lock(folder: StoragePa
     def attempt(number: int) -> bool:
         try:
             with lock_store(folder, str(number), f"run {number}"):
-                barrier.wait(20)
+                barrier.wait(100)
         except RunLocked:
-            barrier.wait(20)
+            barrier.wait(100)
             return False
         return True
 

@@ -184,7 +184,7 @@ def test_a_run_on_slurm_that_is_killed_is_resumed_with_its_jobs(
     command = [sys.executable, "-m", "voxome.cli.main", "run", str(CONNECTOME), *inputs, *options]
     spool = tmp_path / ".voxome" / "logs" / "slurm"
     killed = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    deadline = time.monotonic() + 100
+    deadline = time.monotonic() + 300
     while not any(spool.glob("*/*.started")) and time.monotonic() < deadline:
         time.sleep(0.05)
     killed.kill()

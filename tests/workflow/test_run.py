@@ -65,7 +65,7 @@ def test_a_run_killed_at_any_moment_is_resumed(phantom: Phantom, reference: Path
             assert process.poll() is None
         process.kill()
         process.wait()
-        assert not _workers_of(tmp_path, within_s=5)
+        assert not _workers_of(tmp_path, within_s=60)
         assert not (tmp_path / "run.json").exists()
     assert _start(phantom, tmp_path).wait(timeout=300) == 0
     blocks = [step["blocks"] for step in json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))["steps"]]
@@ -143,7 +143,7 @@ def _start(phantom: Phantom, out: Path) -> subprocess.Popen[bytes]:
 def _wait_for_lock(out: Path, pid: int) -> None:
     """Wait until the process holds the run folder."""
     lock = out / ".voxome" / "lock"
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while not (lock.exists() and lock.read_text(encoding="ascii") == str(pid)):
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -151,7 +151,7 @@ def _wait_for_lock(out: Path, pid: int) -> None:
 
 def _wait_for_a_job(out: Path) -> None:
     """Wait until a job is in the ledger, which on a busy machine ten short attempts may not reach."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while not has_jobs(out):
         assert time.monotonic() < deadline
         time.sleep(0.1)

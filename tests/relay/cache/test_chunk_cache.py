@@ -123,7 +123,7 @@ def test_voxels_of_another_shape_or_dtype_are_refused_and_not_kept(cache: ChunkC
 
 def test_one_fetch_serves_all_who_wait(cache: ChunkCache) -> None:
     store, release = Store(), Event()
-    store.before_read = lambda: release.wait(10)
+    store.before_read = lambda: release.wait(100)
     threading.Timer(0.3, release.set).start()
     results = together(21, lambda: cache.read(array_of(store), ONE))
     for result in results:
@@ -135,7 +135,7 @@ def test_an_error_goes_to_all_who_wait_and_is_not_kept(cache: ChunkCache) -> Non
     store, release = Store(), Event()
 
     def fail() -> None:
-        release.wait(10)
+        release.wait(100)
         raise StoreError("503")
 
     store.before_read = fail
@@ -165,19 +165,19 @@ def test_a_fetch_under_way_during_a_write_is_not_served_after_it(cache: ChunkCac
 
     def hold() -> None:
         fetched.set()
-        release.wait(20)
+        release.wait(100)
 
     store.after_read = hold
     with ThreadPoolExecutor(2) as pool:
         early = pool.submit(cache.read, array, ONE)
-        assert fetched.wait(10)
+        assert fetched.wait(100)
         with cache.generations.writing("source", array.names(ONE)):
             store.voxels = np.full(SHAPE, 9, "uint8")
         store.after_read = lambda: None
         late = pool.submit(cache.read, array, ONE)
-        assert (late.result(10) == 9).all()
+        assert (late.result(100) == 9).all()
         release.set()
-        early.result(10)
+        early.result(100)
     for _ in range(2):
         assert (cache.read(array, ONE) == 9).all()
 
@@ -230,7 +230,7 @@ def test_a_stale_chunk_is_not_served_against_the_word_of_the_source(
 
 def test_two_processes_fetch_a_chunk_once(tmp_path: Path) -> None:
     store, release = Store(), Event()
-    store.before_read = lambda: release.wait(10)
+    store.before_read = lambda: release.wait(100)
     threading.Timer(0.3, release.set).start()
     with closing(open_cache(tmp_path / "cache")) as first, closing(open_cache(tmp_path / "cache")) as second:
         caches = iter([first, second] * 4)

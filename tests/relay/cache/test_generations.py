@@ -65,7 +65,7 @@ def test_a_file_that_another_process_is_making_is_waited_for(tmp_path: Path) -> 
         file.write(bytes(size - size // 2))
         file.flush()
         fcntl.flock(file, fcntl.LOCK_UN)
-        opening.result(timeout=10)
+        opening.result(timeout=100)
     assert (tmp_path / "g").read_bytes()[:8] == b"\x07" * 8
 
 

@@ -46,7 +46,7 @@ def relay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, KeyPa
         yield process.stdout.readline().removeprefix("Serving at ").strip(), pair
     finally:
         process.terminate()
-        process.communicate(timeout=40)
+        process.communicate(timeout=100)
 
 
 def read(url: str, box: str) -> np.ndarray:

@@ -21,8 +21,8 @@ def test_computations_wait_for_threads_and_memory(threads: int, nbytes: int) -> 
         other = Thread(target=run)
         other.start()
         assert not entered.wait(0.05)
-    assert entered.wait(10)
-    other.join(10)
+    assert entered.wait(100)
+    other.join(100)
 
 
 def test_one_that_needs_more_than_there_is_runs_alone() -> None:

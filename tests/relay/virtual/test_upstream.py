@@ -131,16 +131,16 @@ def test_a_write_during_the_computation_is_never_missed() -> None:
     def wait() -> None:
         store.after_read = lambda: None
         begun.set()
-        written.wait(10)
+        written.wait(100)
 
     sources.spec("over")
     store.after_read = wait
     reader = Thread(target=lambda: sources.read("over", WHOLE))
     reader.start()
-    assert begun.wait(10)
+    assert begun.wait(100)
     sources.write("em", Box((0, 0, 0), (9, 9, 9)), np.full((9, 9, 9), 255, "uint8"))
     written.set()
-    reader.join(10)
+    reader.join(100)
     assert sources.read("over", WHOLE)[:9, :9, :9].all()
     cache.close()
 
@@ -262,7 +262,7 @@ def test_a_chunk_is_computed_once_for_all_who_wait() -> None:
     def slow(image: Annotated[NDArray[Any], kinds.Image()]) -> NDArray[np.uint8]:
         calls.append(1)
         begun.set()
-        all_wait.wait(10)
+        all_wait.wait(100)
         return image
 
     with installed(slow):
@@ -272,10 +272,10 @@ def test_a_chunk_is_computed_once_for_all_who_wait() -> None:
         readers = [Thread(target=sources.read, args=("slow", Box.of_shape((20, 20, 20)))) for _ in range(4)]
         for reader in readers:
             reader.start()
-        assert begun.wait(10)
+        assert begun.wait(100)
         all_wait.set()
         for reader in readers:
-            reader.join(10)
+            reader.join(100)
     assert calls == [1]
 
 

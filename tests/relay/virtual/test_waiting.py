@@ -31,7 +31,7 @@ def test_many_may_wait_for_a_computation_while_others_are_answered() -> None:
     @tool("lab.slow", outputs=kinds.Image("uint8"))
     def slow(image: Annotated[NDArray[Any], kinds.Image()]) -> NDArray[np.uint8]:
         begun.set()
-        ended.wait(30)
+        ended.wait(100)
         return image
 
     with installed(slow):
@@ -46,7 +46,7 @@ def test_many_may_wait_for_a_computation_while_others_are_answered() -> None:
         ):
             try:
                 waiting = [pool.submit(client.get, f"/raw/slow/{CUTOUT}") for _ in range(MANY)]
-                assert begun.wait(20)
+                assert begun.wait(100)
                 assert client.get(f"/raw/em/{CUTOUT}", timeout=5).status_code == 200
                 assert client.get("/zarr/em/0/.zarray", timeout=5).status_code == 200
             finally:

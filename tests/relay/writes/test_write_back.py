@@ -169,7 +169,7 @@ def test_writes_of_two_sources_do_not_wait_for_each_other(tmp_path: Path) -> Non
     slow, quick, release = Upstream(), Upstream(), Event()
 
     def stall(box: Box) -> None:
-        release.wait(20)
+        release.wait(100)
 
     slow.refuse = stall
     with journaled(tmp_path, slow) as sources:
@@ -264,7 +264,7 @@ def test_readers_see_a_write_at_every_moment_of_its_replay(tmp_path: Path, cache
             sources.write("em", ONE, filled(ONE, value))
             confirmed[0] = value
         ended.set()
-        assert all(reader.result(20) > 0 for reader in readers)
+        assert all(reader.result(100) > 0 for reader in readers)
 
 
 def test_another_process_takes_over_when_a_flusher_is_gone(tmp_path: Path) -> None:

@@ -157,7 +157,7 @@ def test_users(boss_db: BossDB) -> None:
 def test_downsampling_is_started_once_and_reports_its_progress(boss_db: BossDB, names: tuple[str, str, str]) -> None:
     assert boss_db.downsampling.status(*names).status == "NOT_DOWNSAMPLED"
     boss_db.downsampling.start(*names)
-    for _ in range(200):
+    for _ in range(6000):
         if boss_db.downsampling.status(*names).status == "DOWNSAMPLED":
             break
         time.sleep(0.02)

@@ -292,11 +292,11 @@ def test_a_locked_segment_is_edited_by_its_session_only(labels_uri: str, store: 
 @pytest.mark.slow
 def test_a_lock_that_nobody_releases_ends(labels_uri: str, store: str) -> None:
     ann, bob = (voxome.proofread(labels_uri, store, author=author) for author in ("ann", "bob"))
-    lock = ann.lock(1, seconds=0.5)
+    lock = ann.lock(1, seconds=3)
     lock.__enter__()
     with pytest.raises(EditConflict):
         bob.merge([1, 2])
-    time.sleep(0.6)
+    time.sleep(3.1)
     bob.merge([1, 2])
     with pytest.raises(EditConflict, match="the lock of segment 1 ended before its block"):
         lock.__exit__(None, None, None)

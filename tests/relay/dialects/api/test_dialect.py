@@ -234,13 +234,14 @@ def test_a_look_up_ends_when_its_client_leaves_and_holds_up_no_cutout(url: str) 
     time.sleep(0.1)
     start = time.monotonic()
     assert httpx.get(f"{url}/api/cutout?source=em&box=0:1,0:1,0:1").status_code == 200
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start < 8  # a look-up takes 10 s
     for thread in threads:
         thread.join()
-    time.sleep(0.2)
-    reads = SLOW.reads
-    time.sleep(0.3)
-    assert SLOW.reads == reads
+    reads = -1
+    while reads != SLOW.reads:
+        reads = SLOW.reads
+        time.sleep(0.5)
+    assert reads < 6 * 100
 
 
 def test_answers_are_as_the_document_says(client: httpx.Client, url: str) -> None:

@@ -65,7 +65,7 @@ class Processes:
         return self._stack.enter_context(closing(Downsampler(self.states[number])))
 
     def wait(self, *statuses: str) -> None:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while self.channel.downsample_status not in statuses or self.states[0].catalogue.find(LevelsJob):
             assert time.monotonic() < deadline, self.channel.downsample_status
             time.sleep(0.01)
@@ -144,11 +144,11 @@ def test_levels_are_outdated_by_a_write_while_they_are_computed(processes: Proce
 
     def hold() -> None:
         begun.set()
-        go.wait(10)
+        go.wait(100)
 
     processes.before = hold
     processes.start(0).start(processes.channel)
-    assert begun.wait(10)
+    assert begun.wait(100)
     processes.states[1].mark_levels_outdated(CHANNEL.uid)
     go.set()
     processes.wait("NOT_DOWNSAMPLED")
@@ -162,7 +162,7 @@ def test_a_channel_that_is_deleted_leaves_no_job(processes: Processes) -> None:
         time.sleep(0.01)
     catalogue = processes.states[0].catalogue
     catalogue.write(remove=catalogue.find(Channel))
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 120
     while catalogue.find(LevelsJob) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert catalogue.find(LevelsJob) == []
@@ -201,5 +201,5 @@ def test_levels_are_computed_although_all_workers_are_killed(tmp_path: Path) -> 
         assert_array_equal(found, downsample_array(data, Box.of_shape(data.shape), (4, 4, 4), "mean"))
     finally:
         relay.terminate()
-        relay.wait(30)
+        relay.wait(100)
         relay.stdout.close()

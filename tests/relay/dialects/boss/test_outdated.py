@@ -120,7 +120,7 @@ def test_levels_that_were_computed_are_not_outdated_under_later_names(uri: str) 
     channel = boss.catalogue.get(Channel, "col", "exp", "raw")
     with closing(Downsampler(boss)) as downsampler:
         downsampler.start(channel)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while boss.catalogue.find(LevelsJob) and time.monotonic() < deadline:
             time.sleep(0.01)
     assert status(boss) == "DOWNSAMPLED"

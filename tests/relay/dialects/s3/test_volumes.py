@@ -80,7 +80,7 @@ def test_tensorstore_creates_resizes_and_writes_parts(url: str) -> None:
     expected[:40, :, :60] = data
     expected[40:, :, 60:] = 4
     assert_array_equal(smaller.read().result(), expected)
-    assert time.monotonic() - begin < 5
+    assert time.monotonic() - begin < 50
     assert_array_equal(cutout(url, "scratch/a/b", "0:45,0:50,0:70"), expected)
     with pytest.raises(ValueError, match="ALREADY_EXISTS"):
         create(url, "scratch/a/b")

@@ -82,7 +82,7 @@ def test_a_slider_changes_what_is_drawn(visit: Visit) -> None:
         before = bright(page)
         page.fill('input[data-parameter="lab/bright at"]', "64")
         page.wait_for_function("() => document.body.dataset.voxomeParameters.includes('64')", timeout=20_000)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while bright(page) < 2 * before and time.monotonic() < deadline:
             page.wait_for_timeout(200)
         assert bright(page) > 2 * before > 0
