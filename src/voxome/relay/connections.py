@@ -14,11 +14,13 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, cast
 
+from httptools import HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from voxome.relay.cors import EVERY
 from voxome.relay.limits import DEFAULT_LIMITS, Limits
 from voxome.relay.refusals import refusal_body
+from voxome.relay.request_parser import RequestParser
 
 DRAINED_BYTES = 2**20
 """Bytes of a refused body that are still taken, so that its sender reads why it was refused."""
@@ -101,6 +103,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def __init__(self, guard: Guard, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        self.parser = cast(HttpRequestParser, RequestParser(self))
         self._guard, self._limits, self.url = guard, guard.limits, b""
         self._stream: asyncio.Transport = cast(asyncio.Transport, None)
         self._timer: asyncio.TimerHandle | None = None
