@@ -43,6 +43,7 @@ from voxome.relay.caching import CACHE_REMOTE, Caching
 from voxome.relay.cors import EVERY
 from voxome.relay.limits import DEFAULT_LIMITS, Limits
 from voxome.relay.rights import Rights
+from voxome.relay.stores.store import UPLOADS_DAYS
 from voxome.relay.virtual.recipe import Recipe
 
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(\*\.)?[A-Za-z0-9._\[\]:-]+")
@@ -176,11 +177,14 @@ class StoreConfig(_Model):
         The folder, on this machine.
     readers, writers : tuple of str
         Groups; everybody is in ``public``, and admins may read everything.
+    uploads_days : float
+        Days after which an upload in parts ends to which no part has come.
     """
 
     uri: str = Field(min_length=1)
     readers: tuple[str, ...] = (PUBLIC,)
     writers: tuple[str, ...] = ()
+    uploads_days: Annotated[float, Field(gt=0, allow_inf_nan=False)] = UPLOADS_DAYS
 
     @property
     def rights(self) -> Rights:

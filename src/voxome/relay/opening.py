@@ -111,8 +111,8 @@ def prepared(config: RelayConfig) -> Iterator[SharedConfig]:
                 (config.cache.folder / name).unlink(missing_ok=True)
             if config.limits.has_rates:
                 RateTable(config.cache.folder / _RATES)
-            if config.sources:
-                open_counters(config.cache.folder / "counters", len(config.sources))
+            if config.sources or config.stores:
+                open_counters(config.cache.folder / "counters", len(config.sources) + len(config.stores))
         yield SharedConfig(config, secrets.token_hex(8))
 
 
@@ -135,13 +135,15 @@ def opened(shared: SharedConfig) -> Iterator[Starlette]:
         journal = stack.enter_context(_open_journal(config, cache))
         entering = None if journal is None else SharedBoxLocks(journal.folder / "boxes")
         sources = Sources(cache, locks, journal, entering, slots=_compute_slots(config))
-        table = (
-            None if folder is None or not config.sources else open_counters(folder / "counters", len(config.sources))
-        )
-        rows = {name: None if table is None else table[number] for number, name in enumerate(config.sources)}
+        count = len(config.sources) + len(config.stores)
+        table = None if folder is None or not count else open_counters(folder / "counters", count)
+        process = cache.generations.process
+        counters = [SourceCounters(None if table is None else table[number], process) for number in range(count)]
+        of_source = dict(zip(config.sources, counters, strict=False))
+        of_store = dict(zip(config.stores, counters[len(of_source) :], strict=True))
         for name, store in config.stores.items():
-            sources.add_store(name, store.folder, store.rights)
-        add_sources(sources, config, lambda name: SourceCounters(rows[name], cache.generations.process))
+            sources.add_store(name, store.folder, store.rights, of_store[name], uploads_days=store.uploads_days)
+        add_sources(sources, config, of_source.__getitem__)
         collections = Collections()
         for name, one in config.annotations.items():
             collections.add(name, one.uri, Rights(frozenset(one.readers)))

@@ -76,8 +76,13 @@ class Operation:
         return JSONResponse(content, 503 if problems else 200)
 
     def _metrics(self, request: Request, caller: Caller, body: bytearray) -> Response:
-        names = list(PermittedSources(self._relay.sources, caller))
-        text = self._relay.sources.metrics(names) + self._cache.metrics() + gauges(self._relay.sources, names)
+        permitted = PermittedSources(self._relay.sources, caller)
+        names = list(permitted)
+        text = (
+            self._relay.sources.metrics([*names, *permitted.stores])
+            + self._cache.metrics()
+            + gauges(self._relay.sources, names)
+        )
         return PlainTextResponse(text, media_type=_METRICS_TYPE, headers=NOT_KEPT)
 
     def _page(self, request: Request, caller: Caller, body: bytearray) -> Response:
@@ -88,7 +93,8 @@ class Operation:
 
     def _status(self, caller: Caller) -> dict[str, Any]:
         sources = self._relay.sources
-        status = build_status(sources, PermittedSources(sources, caller), self._cache, self._processes)
+        permitted = PermittedSources(sources, caller)
+        status = build_status(sources, [*permitted, *permitted.stores], self._cache, self._processes)
         return {**status, "warnings": warnings_of(sources, caller)}
 
 

@@ -44,6 +44,11 @@ class PermittedSources:
         """Iterate over the names that the caller may read, in order."""
         return (name for name in self._sources if self._sources.rights(name).may_read(self._caller))
 
+    @property
+    def stores(self) -> list[str]:
+        """Names of the stores that the caller may read, in order."""
+        return sorted(name for name, store in self._sources.stores.items() if store.rights.may_read(self._caller))
+
     def rights(self, name: str) -> Rights:
         """Return who may read and write a source.
 

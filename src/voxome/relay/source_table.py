@@ -17,7 +17,7 @@ from voxome.relay.source_entry import Guard, ReadableSource, SourceEntry
 from voxome.relay.source_names import base_name, check_source_name, is_source_name, key_in, split_variant, split_version
 from voxome.relay.source_reads import SourceReader
 from voxome.relay.source_versions import SourceVersions
-from voxome.relay.stores.store import Store
+from voxome.relay.stores.store import UPLOADS_DAYS, Store
 from voxome.relay.stores.volumes import StoreVolumes
 from voxome.relay.upstream import Upstream
 from voxome.relay.virtual.recipe import Recipe, check_recipe, naming_input
@@ -56,6 +56,7 @@ class SourceTable:
         self._upstreams: dict[str, Upstream] = {}
         self._layers: dict[str, VirtualUpstream] = {}
         self._stores: dict[str, StoreVolumes] = {}
+        self._store_counters: dict[str, SourceCounters] = {}
         self._versions = SourceVersions(states)
 
     def add(
@@ -160,7 +161,15 @@ class SourceTable:
             if layer.is_local:
                 layer.open()
 
-    def add_store(self, name: str, folder: Path, rights: Rights) -> None:
+    def add_store(
+        self,
+        name: str,
+        folder: Path,
+        rights: Rights,
+        counters: SourceCounters | None = None,
+        *,
+        uploads_days: float = UPLOADS_DAYS,
+    ) -> None:
         """Let clients keep objects in a folder; a volume that they create there, at PATH, is the source ``NAME/PATH``.
 
         Such sources are in no list; they are found when they are needed.
@@ -173,6 +182,10 @@ class SourceTable:
             The folder, on this machine.
         rights : Rights
             Who may read and write all of it.
+        counters : SourceCounters, optional
+            Counters of the reads of all its volumes.
+        uploads_days : float
+            Days after which an upload in parts ends to which no part has come.
 
         Raises
         ------
@@ -186,10 +199,14 @@ class SourceTable:
             if f"{other}/".startswith(f"{name}/") or f"{name}/".startswith(f"{other}/"):
                 raise AlreadyExists(f"the store {name} and {other} would have names in common; choose another name")
 
-        def open_upstream(uri: str, rights: Rights, guard: Guard) -> Upstream:
-            return Upstream(uri, rights, CACHE_REMOTE, self._states, SourceCounters(), guard)
+        counted = self._store_counters[name] = counters or SourceCounters()
 
-        self._stores[name] = StoreVolumes(name, folder, rights, open_upstream, self._generations, self._states)
+        def open_upstream(uri: str, rights: Rights, guard: Guard) -> Upstream:
+            return Upstream(uri, rights, CACHE_REMOTE, self._states, counted, guard)
+
+        self._stores[name] = StoreVolumes(
+            name, folder, rights, open_upstream, self._generations, self._states, uploads_days
+        )
 
     @property
     def stores(self) -> Mapping[str, Store]:
@@ -278,8 +295,9 @@ class SourceTable:
         raise NotFound("no writable source of the relay has this address any more; serve it again to replay the write")
 
     def names_of(self, identity: str) -> list[str]:
-        """Return the names of a stored volume."""
-        return [name for name, upstream in self._upstreams.items() if upstream.identity == identity]
+        """Return the names of a stored volume, those in stores too."""
+        names = [name for name, upstream in self._upstreams.items() if upstream.identity == identity]
+        return names + [name for volumes in self._stores.values() for name in volumes.names_of(identity)]
 
     def identity(self, name: str) -> str:
         """Return the identity of a source, which is the same for all names of a volume.

@@ -253,17 +253,17 @@ class Sources(SourceTable):
             pass
 
     def counters(self, name: str) -> SourceCounters:
-        """Return the counters of a source.
+        """Return the counters of a source, or of all volumes of a store.
 
         Raises
         ------
         NotFound
-            If no source has this name.
+            If no source or store has this name.
         """
-        return self.find(name).counters
+        return self._store_counters[name] if name in self._store_counters else self.find(name).counters
 
     def metrics(self, names: Iterable[str]) -> str:
-        """Return counters of some sources, over all processes of the relay, in the text format of Prometheus."""
+        """Return counters of sources and stores, over all processes of the relay, in the text format of Prometheus."""
         return exposition({name: self.counters(name).totals() for name in names})
 
     def use(self, name: str, protocol: type[Ability], action: Callable[[Ability], T]) -> T | None:

@@ -28,7 +28,7 @@ def build_status(sources: Sources, names: Iterable[str], cache: ChunkCache, proc
     sources : Sources
         All sources.
     names : iterable of str
-        Those that the caller may read.
+        Those, and the stores, that the caller may read.
     cache : ChunkCache
         Their cache.
     processes : ProcessTable

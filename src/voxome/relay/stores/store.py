@@ -25,6 +25,8 @@ from voxome.relay.stores.properties import Properties, PropertyFiles
 from voxome.relay.stores.walk import KeyWalk
 from voxome.relay.threads import waiting
 
+UPLOADS_DAYS = 7.0
+"""Days for which uploads in parts are kept by default."""
 _LOCKS = 64
 _SLICE_BYTES = 2**20
 _OLD_S = 7 * 86400
@@ -62,6 +64,11 @@ class StoredObject:
         """ETag with quotes: the MD5 of the content, or what was made of those of its parts."""
         return f'"{self.properties.etag or _md5(self.file, self.status)}"'
 
+    @property
+    def is_etag_known(self) -> bool:
+        """Whether nothing has to be read for the ETag."""
+        return bool(self.properties.etag) or _state_of(self.status) in _DIGESTS
+
     def close(self) -> None:
         """Close the file."""
         self.file.close()
@@ -82,10 +89,14 @@ class Store:
         Who may read and write it.
     changing : function
         Context of each change.
+    uploads_days : float
+        Days after which an upload in parts ends to which no part has come.
     """
 
-    def __init__(self, name: str, folder: Path, rights: Rights, changing: Changing) -> None:
-        self.name, self.rights = name, rights
+    def __init__(
+        self, name: str, folder: Path, rights: Rights, changing: Changing, uploads_days: float = UPLOADS_DAYS
+    ) -> None:
+        self.name, self.rights, self.uploads_days = name, rights, uploads_days
         self.folder = Folder(folder)
         self.own = self.folder.path / OWN
         for one in ("new", "locks", "uploads"):
@@ -112,6 +123,21 @@ class Store:
         with suppress(NotFound, FileNotFoundError), self.folder.opened(parts[:-1]) as folder:
             return os.stat(parts[-1], dir_fd=folder, follow_symlinks=False)
         return None
+
+    def etag(self, key: str, most_bytes: int) -> tuple[str, int] | None:
+        """Return the ETag of an object, with quotes, and the bytes that were read for it.
+
+        None if the object does not exist, or more than `most_bytes` would have to be read.
+        """
+        try:
+            found = self.open(key)
+        except (NotFound, OSError):
+            return None
+        try:
+            read = 0 if found.is_etag_known else found.status.st_size
+            return None if read > most_bytes else (found.etag, read)
+        finally:
+            found.close()
 
     def new_file(self) -> Path:
         """Return the path of a file, not yet there, that `put` can move to its place."""
@@ -191,9 +217,13 @@ _DIGESTS: dict[tuple[int, int, int, int], str] = {}
 _LOCK = Lock()
 
 
+def _state_of(status: os.stat_result) -> tuple[int, int, int, int]:
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
 def _md5(file: BinaryIO, status: os.stat_result) -> str:
     """Return the MD5 of a file, computed once for each file in its state."""
-    state = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+    state = _state_of(status)
     if state not in _DIGESTS:
         digest, at = hashlib.md5(usedforsecurity=False), 0
         with waiting(f"file {state}"):

@@ -12,7 +12,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -26,6 +26,7 @@ MOST_PARTS = 10_000
 LEAST_PART_BYTES = 5 * 2**20
 """Size of every part but the last."""
 
+_DAY_S = 86400.0
 _ID = re.compile(r"[0-9a-f]{32}")
 _PART = re.compile(r"(\d{5})\.([0-9a-f]{32})")
 _RECORD, _LOCK = "upload.json", "lock"
@@ -80,8 +81,9 @@ class Uploads:
         self._store, self._folder = store, store.own / "uploads"
 
     def begin(self, key: str, properties: Properties) -> Upload:
-        """Begin an upload."""
+        """Begin an upload; those that were abandoned end."""
         parts_of(key)
+        self.expire()
         upload = Upload(secrets.token_hex(16), key, time.time(), properties)
         draft = self._store.new_file()
         draft.mkdir()
@@ -93,6 +95,21 @@ class Uploads:
         draft.rename(self._folder / upload.id)
         sync_folder(self._folder)
         return upload
+
+    def expire(self) -> None:
+        """End the uploads that have got no part for longer than the store keeps them."""
+        for folder in list(self._folder.iterdir()):
+            upload = self._read(folder.name) if _ID.fullmatch(folder.name) and self._is_old(folder) else None
+            if upload is not None:
+                with suppress(NoSuchUpload), self._locked(upload):
+                    if self._is_old(folder):
+                        self._end(upload)
+
+    def _is_old(self, folder: Path) -> bool:
+        try:
+            return time.time() - folder.stat().st_mtime > self._store.uploads_days * _DAY_S
+        except FileNotFoundError:
+            return False
 
     def find(self, id: str, key: str) -> Upload:
         """Return an upload.
@@ -109,6 +126,7 @@ class Uploads:
 
     def all(self) -> list[Upload]:
         """Return all uploads that have not ended, by key."""
+        self.expire()
         found = (self._read(one.name) for one in self._folder.iterdir() if _ID.fullmatch(one.name))
         return sorted((one for one in found if one is not None), key=lambda one: (one.key, one.started))
 

@@ -19,7 +19,8 @@ from voxome.relay.limits import LARGEST_CUTOUT_BYTES
 from voxome.relay.memory import chunk_bytes
 from voxome.relay.rights import Rights
 from voxome.relay.source_entry import Guard
-from voxome.relay.stores.store import Store
+from voxome.relay.stores.store import UPLOADS_DAYS, Store
+from voxome.relay.stores.uploads import Uploads
 from voxome.relay.upstream import Upstream
 from voxome.resources.open import open_source
 
@@ -57,6 +58,8 @@ class StoreVolumes:
         By which all processes see what has changed.
     states : SourceStates
         By which volumes are opened again when their metadata have changed.
+    uploads_days : float
+        Days after which an upload in parts ends to which no part has come.
     """
 
     def __init__(
@@ -67,8 +70,10 @@ class StoreVolumes:
         open_upstream: OpenUpstream,
         generations: Generations,
         states: SourceStates,
+        uploads_days: float = UPLOADS_DAYS,
     ) -> None:
-        self.store = Store(name, folder, rights, self._changing)
+        self.store = Store(name, folder, rights, self._changing, uploads_days)
+        Uploads(self.store).expire()
         self._open_upstream, self._generations, self._states = open_upstream, generations, states
         self._upstreams: dict[Parts, Upstream] = {}
         self._known: dict[Parts, tuple[object, bool]] = {}
@@ -80,6 +85,12 @@ class StoreVolumes:
         if len(parts) > _DEPTH:
             return None
         return self._upstream(parts) if self._outermost(parts) == parts else None
+
+    def names_of(self, identity: str) -> list[str]:
+        """Return the names of a volume in the store, if it is one that was used."""
+        with self._lock:
+            found = [parts for parts, upstream in self._upstreams.items() if upstream.identity == identity]
+        return ["/".join((self.store.name, *parts)) for parts in found]
 
     @contextmanager
     def _changing(self, parts: Parts) -> Iterator[None]:

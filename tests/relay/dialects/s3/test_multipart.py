@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from boto3.s3.transfer import TransferConfig  # type: ignore[import-untyped]
-from relay.dialects.s3.service import client, code_of, keys_of, serving_stores, with_store
+from relay.dialects.s3.service import LAB, client, code_of, keys_of, serving_stores, with_store
+
+from voxome.relay.sources import Sources
 
 MIB = 2**20
 WHERE = {"Bucket": "zarr3", "Key": "scratch/a/large"}
@@ -122,3 +125,50 @@ def test_parts_have_checksums(url: str, algorithm: str) -> None:
     config = TransferConfig(multipart_threshold=5 * MIB, multipart_chunksize=5 * MIB)
     s3.upload_fileobj(io.BytesIO(content), *WHERE.values(), ExtraArgs={"ChecksumAlgorithm": algorithm}, Config=config)
     assert s3.get_object(**WHERE)["Body"].read() == content
+
+
+def test_large_objects_are_copied_in_parts(url: str) -> None:
+    s3, content = client(url), os.urandom(20 * MIB)
+    s3.put_object(**WHERE, Body=content)
+    config = TransferConfig(multipart_threshold=8 * MIB, multipart_chunksize=8 * MIB)
+    s3.copy(WHERE, "zarr", "scratch/copy", Config=config)
+    found = s3.get_object(Bucket="zarr", Key="scratch/copy")
+    assert found["ETag"].endswith('-3"')
+    assert found["Body"].read() == content
+
+
+def test_a_part_is_a_range_of_an_object_on_conditions(url: str, tmp_path: Path) -> None:
+    s3, upload = client(url), begin(client(url))
+    etag = s3.put_object(Bucket="zarr3", Key="scratch/small", Body=b"0123456789")["ETag"]
+    of_part = {**upload, "PartNumber": 1, "CopySource": {"Bucket": "zarr3", "Key": "scratch/small"}}
+    for given, code in (
+        ({"CopySourceRange": "bytes=0-10"}, "InvalidRange"),
+        ({"CopySourceRange": "bytes=5-4"}, "InvalidRange"),
+        ({"CopySourceIfMatch": '"other"'}, "PreconditionFailed"),
+        ({"CopySource": {"Bucket": "zarr3", "Key": "scratch/none"}}, "NoSuchKey"),
+    ):
+        assert code_of(lambda given=given: s3.upload_part_copy(**{**of_part, **given}))[0] == code
+    copied = s3.upload_part_copy(**of_part, CopySourceRange="bytes=2-5", CopySourceIfMatch=etag)["CopyPartResult"]
+    complete(s3, upload, {"PartNumber": 1, "ETag": copied["ETag"]})
+    assert s3.get_object(**WHERE)["Body"].read() == b"2345"
+    assert left(tmp_path) == []
+
+
+def test_abandoned_uploads_end(tmp_path: Path) -> None:
+    sources = Sources()
+    sources.add_store("scratch", tmp_path / "scratch", LAB, uploads_days=3)
+    with serving_stores(sources) as url:
+        s3 = client(url)
+        old, young = begin(s3), begin(s3)
+        part(s3, old, 1, b"x")
+        part(s3, young, 1, b"y")
+        ages = {old["UploadId"]: 3.1, young["UploadId"]: 2.9}
+        for id, days in ages.items():
+            then = time.time() - days * 86400
+            os.utime(tmp_path / "scratch/.voxome-relay/uploads" / id, (then, then))
+        found = s3.list_multipart_uploads(Bucket="zarr3")["Uploads"]
+        assert [one["UploadId"] for one in found] == [young["UploadId"]]
+        assert code_of(lambda: part(s3, old, 2, b"z")) == ("NoSuchUpload", 404)
+        begin(s3)
+        complete(s3, young, {"PartNumber": 1, "ETag": s3.list_parts(**young)["Parts"][0]["ETag"]})
+        assert not any(one.read_bytes() == b"x" for one in left(tmp_path) if one.is_file())

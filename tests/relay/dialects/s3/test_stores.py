@@ -14,10 +14,17 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
+import numpy as np
 import pytest
 from relay.dialects.s3.service import BOB, EVE, client, code_of, keys_of, serving_stores, with_store
 
+import voxome
+from voxome.geometry import Box
+from voxome.relay.accounts import Caller
+from voxome.relay.dialects.s3 import list_objects
 from voxome.relay.dialects.s3.body import FileSink
+from voxome.relay.permitted import PermittedSources
+from voxome.relay.stores import store
 
 KEYS = ["a b", "a+b", "100%", "한/x", "a&b<c", "x\x17y", "run+x/c/0", "run x/c/0", "~._-", "deep/er/and/deeper"]
 
@@ -198,8 +205,45 @@ def test_copies_have_content_and_properties(url: str) -> None:
     secret = {"Bucket": "zarr3", "Key": "private/k"}
     client(url).put_object(**secret, Body=b"secret")
     assert code_of(lambda: client(url, EVE).copy_object(**where, CopySource=secret)) == ("AccessDenied", 403)
-    conditional = code_of(lambda: s3.copy_object(**where, CopySource=source, CopySourceIfMatch=etag))
-    assert conditional == ("NotImplemented", 501)
+    s3.copy_object(**where, CopySource=source, CopySourceIfMatch=etag)
+    for condition in ({"CopySourceIfMatch": '"other"'}, {"CopySourceIfNoneMatch": etag}):
+        refused = code_of(lambda condition=condition: s3.copy_object(**where, CopySource=source, **condition))
+        assert refused == ("PreconditionFailed", 412)
+    dated = code_of(lambda: s3.copy_object(**where, CopySource=source, CopySourceIfModifiedSince="2020-01-01"))
+    assert dated == ("NotImplemented", 501)
+
+
+def test_lists_have_the_etags_that_head_gives(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    s3 = client(url)
+    for name in "abc":
+        put(s3, name, name.encode() * 1000)
+
+    def listed() -> dict[str, str | None]:
+        found = s3.list_objects_v2(Bucket="zarr3", Prefix="scratch/")["Contents"]
+        return {one["Key"]: one.get("ETag") for one in found}
+
+    heads = {f"scratch/{one}": s3.head_object(Bucket="zarr3", Key=f"scratch/{one}")["ETag"] for one in "abc"}
+    assert listed() == heads
+    store._DIGESTS.clear()
+    assert listed() == heads
+    store._DIGESTS.clear()
+    monkeypatch.setattr(list_objects, "_MOST_READ_BYTES", 2500)
+    assert listed() == {**heads, "scratch/c": None}
+    assert listed() == heads
+
+
+def test_reads_and_writes_of_volumes_in_stores_are_counted_and_noted(tmp_path: Path) -> None:
+    sources, noted = with_store(tmp_path), []
+    sources.on_write(lambda name, level: noted.append((name, level)))
+    voxome.create(f"zarr://{tmp_path}/scratch/a/em.zarr", voxome.VolumeSpec.of((4, 4, 4), "uint8"))
+    box = Box.of_shape((4, 4, 4))
+    sources.write("scratch/a/em.zarr", box, np.ones(box.shape, "uint8"))
+    assert noted == [("scratch/a/em.zarr", 0)] * 2
+    sources.read("scratch/a/em.zarr", box)
+    text = sources.metrics(PermittedSources(sources, Caller()).stores)
+    assert 'voxome_relay_read_bytes_total{source="scratch"} 64' in text
+    assert 'voxome_relay_written_bytes_total{source="scratch"} 64' in text
+    assert "private" not in text
 
 
 def test_what_is_not_kept_is_not_offered(url: str) -> None:

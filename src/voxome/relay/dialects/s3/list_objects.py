@@ -20,10 +20,13 @@ from voxome.relay.dialects.s3.documents import MODIFIED, Element, document, modi
 from voxome.relay.dialects.s3.listing import LAST, Page, page_of, product_keys, sorted_keys
 from voxome.relay.dialects.s3.listing import Keys as ListedKeys
 from voxome.relay.dialects.s3.operation import WithoutBody
+from voxome.relay.files import FileAnswer
 from voxome.relay.stores.store import Store
 from voxome.relay.virtual.variants import variant_in
 
 _MOST_KEYS = 1000
+_MOST_READ_BYTES = 2**28
+"""Bytes of objects that are read for the ETags of a page, where these are not known."""
 _STANDARD: Element = ("StorageClass", "STANDARD")
 
 
@@ -115,7 +118,8 @@ class _Listing:
     def __init__(self, call: S3Call, prefix: str, delimiter: str) -> None:
         self._call = call
         self._files: dict[str, VolumeFiles] = {}
-        self._metadata: dict[str, int] = {}
+        self._metadata: dict[str, bytes] = {}
+        self._unread = _MOST_READ_BYTES
         self._stores = call.all_sources.stores if call.has_objects else {}
         self.groups: list[ListedKeys] = []
         for name in self._names(prefix):
@@ -158,7 +162,7 @@ class _Listing:
     def _open(self, name: str) -> None:
         try:
             files = self._call.files.files(self._call.sources, name)
-            metadata = {f"{name}/{path}": len(content) for path, content in files.metadata().items()}
+            metadata = {f"{name}/{path}": content for path, content in files.metadata().items()}
         except NotFound:
             return  # the format has no such volumes
         self._files[name] = files
@@ -171,15 +175,24 @@ class _Listing:
         place = self._call.all_sources.find_store(key) if self._stores else None
         if place is not None:
             status = place[0].status(place[1])
-            return [] if status is None else _values_of(status)
+            return [] if status is None else [*self._etag(*place), *_values_of(status)]
         if key in self._metadata:
-            return [("LastModified", MODIFIED), ("Size", self._metadata[key])]
+            content = self._metadata[key]
+            return [("ETag", FileAnswer(content).etag), ("LastModified", MODIFIED), ("Size", len(content))]
         for name, files in self._files.items():
             chunk = files.find(key[len(name) + 1 :]) if key.startswith(f"{name}/") else None
             size = None if chunk is None else files.size(chunk)
             if size is not None:
                 return [("LastModified", MODIFIED), ("Size", size)]
         raise NotFound(f"there is no object {key}")
+
+    def _etag(self, store: Store, key: str) -> list[Element]:
+        """Return the ETag of an object, unless too much would have to be read for those of a page."""
+        found = store.etag(key, self._unread)
+        if found is None:
+            return []
+        self._unread -= found[1]
+        return [("ETag", found[0])]
 
 
 def _values_of(status: os.stat_result) -> list[Element]:

@@ -8,7 +8,6 @@ from voxome.errors import InvalidInput
 from voxome.relay.dialects.s3.body import FileSink, MemorySink, Received, Sink
 from voxome.relay.dialects.s3.call import S3Call
 from voxome.relay.dialects.s3.documents import Element, document, modified, parse_document, require_xml
-from voxome.relay.dialects.s3.errors import not_offered
 from voxome.relay.dialects.s3.objects import LARGEST_BYTES, check_of, properties_of
 from voxome.relay.dialects.s3.operation import WithoutBody
 from voxome.relay.stores.store import Store
@@ -37,18 +36,16 @@ class UploadPart:
 
     def sink(self, call: S3Call) -> Sink:
         """Return a file of the store."""
-        if "x-amz-copy-source" in call.headers:
-            raise not_offered("a part that is a copy")
-        store, _ = _upload(call)
-        _number(call, "partNumber", 0)
+        store, _ = upload_of(call)
+        part_number(call)
         return FileSink(store.new_file(), LARGEST_BYTES)
 
     def answer(self, call: S3Call, body: Received | None) -> Response:
         """Return the ETag of the part."""
         assert body is not None
         assert isinstance(body.sink, FileSink)
-        store, upload = _upload(call)
-        Uploads(store).put_part(upload, _number(call, "partNumber", 0), body.sink.path, body.md5)
+        store, upload = upload_of(call)
+        Uploads(store).put_part(upload, part_number(call), body.sink.path, body.md5)
         return Response(headers={"ETag": f'"{body.md5}"', **body.checksums})
 
 
@@ -57,14 +54,14 @@ class CompleteMultipartUpload:
 
     def sink(self, call: S3Call) -> Sink:
         """Return memory for the list of parts."""
-        _upload(call)
+        upload_of(call)
         return MemorySink(_MOST_BYTES)
 
     def answer(self, call: S3Call, body: Received | None) -> Response:
         """Return the ETag of the object."""
         assert body is not None
         assert isinstance(body.sink, MemorySink)
-        store, upload = _upload(call)
+        store, upload = upload_of(call)
         root = parse_document(bytes(body.sink.content), "CompleteMultipartUpload")
         chosen: list[tuple[int, str]] = []
         for part in root.findall("Part"):
@@ -82,7 +79,7 @@ class AbortMultipartUpload(WithoutBody):
 
     def answer(self, call: S3Call, body: Received | None) -> Response:
         """Return nothing."""
-        store, upload = _upload(call)
+        store, upload = upload_of(call)
         Uploads(store).abort(upload)
         return Response(status_code=204)
 
@@ -92,7 +89,7 @@ class ListParts(WithoutBody):
 
     def answer(self, call: S3Call, body: Received | None) -> Response:
         """Return the parts, a page at a time."""
-        store, upload = _upload(call)
+        store, upload = upload_of(call)
         after, most = _number(call, "part-number-marker", 0), _number(call, "max-parts", 1000)
         rest = [part for part in Uploads(store).parts(upload) if part.number > after]
         page = rest[: min(most, 1000)]
@@ -124,9 +121,15 @@ class ListMultipartUploads(WithoutBody):
         return document("ListMultipartUploadsResult", elements)
 
 
-def _upload(call: S3Call) -> tuple[Store, Upload]:
+def upload_of(call: S3Call) -> tuple[Store, Upload]:
+    """Return the upload of a request, with its store."""
     store, key = call.required_store(_WHAT)
     return store, Uploads(store).find(call.request.query_params.get("uploadId", ""), key)
+
+
+def part_number(call: S3Call) -> int:
+    """Return the number of the part that a request writes."""
+    return _number(call, "partNumber", 0)
 
 
 def _number(call: S3Call, name: str, default: int) -> int:

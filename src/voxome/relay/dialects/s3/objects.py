@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import time
 from collections.abc import Mapping
-from contextlib import nullcontext
 from dataclasses import replace
-from urllib.parse import unquote
 
 from starlette.datastructures import Headers
 from starlette.responses import Response
@@ -16,12 +12,11 @@ from voxome.errors import NotFound
 from voxome.relay.accounts import PUBLIC
 from voxome.relay.dialects.s3.body import FileSink, MemorySink, Received, Sink
 from voxome.relay.dialects.s3.call import S3Call
-from voxome.relay.dialects.s3.documents import MODIFIED_HTTP, document, error_document, modified, modified_http
+from voxome.relay.dialects.s3.documents import MODIFIED_HTTP, error_document, modified_http
 from voxome.relay.dialects.s3.errors import S3Error, not_offered
 from voxome.relay.dialects.s3.operation import WithoutBody
 from voxome.relay.files import check_write, file_response
-from voxome.relay.http import TooLarge
-from voxome.relay.stores.answer import StoredFile, read_slice
+from voxome.relay.stores.answer import StoredFile
 from voxome.relay.stores.properties import DEFAULT_TYPE, Properties
 from voxome.relay.stores.store import Check, Store
 
@@ -107,51 +102,6 @@ class DeleteObject(WithoutBody):
         """Return nothing."""
         delete(call, call.headers)
         return Response(status_code=204)
-
-
-class CopyObject(WithoutBody):
-    """Write an object with the content of another."""
-
-    def answer(self, call: S3Call, body: Received | None) -> Response:
-        """Return the ETag of the new object."""
-        if any(name.startswith("x-amz-copy-source-") for name in call.headers):
-            raise not_offered("a copy on conditions, or of a range,")
-        sink = PutObject().sink(call)
-        try:
-            place = call.writable_store()
-            with nullcontext() if place is None else place[0].waiting():
-                body, properties = self._read(call, sink)
-            if call.headers.get("x-amz-metadata-directive", "COPY").upper() == "REPLACE":
-                properties = properties_of(call.headers)
-            etag = put(call, body, properties, check_of(call.headers))
-        finally:
-            sink.discard()
-        return document("CopyObjectResult", [("LastModified", modified(time.time())), ("ETag", etag)])
-
-    def _read(self, call: S3Call, sink: Sink) -> tuple[Received, Properties]:
-        """Read the object that is copied."""
-        bucket, _, key = unquote(call.headers["x-amz-copy-source"].partition("?")[0]).lstrip("/").partition("/")
-        source = call.at(bucket, key)
-        place, digest = source.readable_store(), hashlib.md5(usedforsecurity=False)
-        if place is None:
-            content = bytes(source.files.find(source.sources, key)[1].content)
-            digest.update(content)
-            sink.write(content)
-            properties = Properties()
-        else:
-            found = place[0].open(place[1])
-            try:
-                if found.status.st_size > sink.most_bytes:
-                    raise TooLarge(f"the object is over {sink.most_bytes} bytes")
-                for start in range(0, found.status.st_size, _SLICE_BYTES):
-                    part = read_slice(found.file, start, min(_SLICE_BYTES, found.status.st_size - start))
-                    digest.update(part)
-                    sink.write(part)
-            finally:
-                found.close()
-            properties = replace(found.properties, etag="")
-        sink.finish()
-        return Received(sink, digest.hexdigest(), properties.headers.get("content-encoding", ""), {}), properties
 
 
 def put(call: S3Call, body: Received, properties: Properties, check: Check) -> str:

@@ -13,6 +13,7 @@ from voxome.relay.dialects.s3.buckets import (
 )
 from voxome.relay.dialects.s3.bulk_delete import DeleteObjects
 from voxome.relay.dialects.s3.call import S3Call
+from voxome.relay.dialects.s3.copies import CopyObject, UploadPartCopy
 from voxome.relay.dialects.s3.errors import not_offered
 from voxome.relay.dialects.s3.list_objects import ListObjects, ListObjectsV2
 from voxome.relay.dialects.s3.multipart import (
@@ -23,7 +24,7 @@ from voxome.relay.dialects.s3.multipart import (
     ListParts,
     UploadPart,
 )
-from voxome.relay.dialects.s3.objects import CopyObject, DeleteObject, GetObject, PutObject
+from voxome.relay.dialects.s3.objects import DeleteObject, GetObject, PutObject
 from voxome.relay.dialects.s3.operation import Operation
 
 _COPY = "x-amz-copy-source"
@@ -73,6 +74,8 @@ def find_operation(call: S3Call) -> Operation:
     for name in wanted:
         operation = _OF_SUBRESOURCE.get((method, about, name))
         if operation is not None:
+            if _COPY in call.headers and isinstance(operation, UploadPart):
+                return UploadPartCopy()
             if name == "list-type" and query[name] != "2":
                 raise not_offered(f"list-type={query[name]}")
             return operation
