@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from voxome.services.transfer.run import transfer
     from voxome.services.verbs import get, put
     from voxome.viewer.layers import open_link
+    from voxome.workflow.images import build_images
     from voxome.workflow.shapes import write_meshes, write_skeletons
     from voxome.workflow.verbs import plan, run, tool
 
@@ -63,6 +64,7 @@ __all__ = [
     "VoxomeError",
     "array",
     "bounding_box",
+    "build_images",
     "configure",
     "connect",
     "contacts",
@@ -119,6 +121,7 @@ _LAZY = {
     "VoxomeError": "voxome.errors",
     "array": "voxome.services.array",
     "bounding_box": "voxome.services.ids",
+    "build_images": "voxome.workflow.images",
     "configure": "voxome.config.settings",
     "connect": "voxome.resources.connect",
     "contacts": "voxome.services.regions",

@@ -57,6 +57,11 @@ def _addressed(address: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     docker._info.cache_clear()
 
 
+def _needs_docker() -> None:
+    if not _REAL:
+        pytest.skip("the service of podman differs here from an engine of docker: set VOXOME_TEST_DOCKER")
+
+
 class TestDocker(EnvironmentContract):
     def open_environment(self):
         return DockerEnvironment()
@@ -64,6 +69,14 @@ class TestDocker(EnvironmentContract):
     @pytest.fixture
     def image(self):
         return IMAGE
+
+    def test_a_missing_program_is_named(self, environment, shell):
+        _needs_docker()
+        super().test_a_missing_program_is_named(environment, shell)
+
+    def test_an_input_with_any_name_is_read(self, shell, output, tmp_path):
+        _needs_docker()
+        super().test_an_input_with_any_name_is_read(shell, output, tmp_path)
 
 
 def command(folder: Path, script: str, **values) -> Command:
@@ -96,9 +109,9 @@ def test_an_engine_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch
         DockerEnvironment().prepare(IMAGE)
 
 
-@pytest.mark.skipif(not _REAL, reason="podman's service does not know who exceeded the memory: set VOXOME_TEST_DOCKER")
 @pytest.mark.parametrize("script", ["{}", "({}); exit 0"])
 def test_a_command_that_exceeds_its_memory_is_named_with_the_limit(tmp_path: Path, script: str) -> None:
+    _needs_docker()
     greedy = command(tmp_path, script.format("x=aaaaaaaaaaaaaaaa; while :; do x=$x$x; done"), memory_bytes=64 << 20)
     with pytest.raises(OutOfMemory, match="memory limit of 67,108,864 bytes"):
         call(DockerEnvironment(), greedy)

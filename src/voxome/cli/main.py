@@ -10,6 +10,7 @@ try:
 
     from voxome.cli import (
         bench,
+        build,
         clean,
         convert,
         cwl_runner,
@@ -84,6 +85,7 @@ app.command("profiles")(profiles.profiles)
 app.command("doctor")(doctor.doctor)
 app.command("plan")(plan.plan)
 app.command("run")(run.run)
+app.command("build")(build.build)
 app.add_typer(tool.app, name="tool")
 app.command("cwl-runner", context_settings={"ignore_unknown_options": True})(cwl_runner.cwl_runner)
 app.command("tools")(tools.tools)

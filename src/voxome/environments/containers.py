@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import uuid
 from abc import ABC, abstractmethod
@@ -119,6 +120,11 @@ class ContainerEnvironment(ABC):
             )
         return self.config_digest(image, f"sha256:{id.removeprefix('sha256:')}")
 
+    def entry_point(self, image: str) -> tuple[str, ...]:
+        """Return the program of an image that gets a command as its arguments; empty if it has none."""
+        text = output_of([self.program, "image", "inspect", "--format={{json .Config.Entrypoint}}", image])
+        return tuple(json.loads(text) or ())
+
     def launch(self, command: Command, scratch: Path) -> Launch:
         if command.image is None:
             raise InvalidInput(
@@ -179,7 +185,8 @@ class ContainerEnvironment(ABC):
         ended = ask([self.program, "inspect", "--type=container", "--format={{.State.Status}}", name])
         if ended.returncode == 0 and ended.stdout.strip() not in ("created", "initialized", "configured"):
             return
-        reason = message.splitlines()[-1] if message else "its message is in the log of the command"
+        lines = [line for line in message.splitlines() if "rror" in line] or message.splitlines()
+        reason = lines[-1] if lines else "its message is in the log of the command"
         if status == 127:
             raise InvalidInput(
                 f"The program {command.argv[0]!r} is not in the image {command.image}, or what it needs is not: "

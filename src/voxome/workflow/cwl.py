@@ -51,7 +51,7 @@ def load(path: str | Path) -> Graph:
         If it is a folder or not valid CWL, or uses features that voxome does not support; the message has file and
         line.
     """
-    workflow = _parse(str(path))
+    workflow = parse_process(str(path))
     if workflow.tool["class"] != "Workflow":
         found = workflow.tool["class"]
         raise InvalidInput(f"{path} is a {found}; expected a Workflow. Run a single tool with: voxome tool NAME")
@@ -87,8 +87,8 @@ def _quiet() -> Iterator[None]:
             os.environ["COLUMNS"] = columns
 
 
-def _parse(path: str) -> Any:
-    """Load the process in `path` with cwltool."""
+def parse_process(path: str) -> Any:
+    """Load the process in `path` with cwltool; raise as `load` does."""
     require("em", "cwltool")
     from cwltool.context import LoadingContext
     from cwltool.load_tool import load_tool
