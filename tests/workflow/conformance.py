@@ -1,6 +1,7 @@
 """Conformance tests of CWL: each in a process of its own, forked from one that has imported cwltool.
 
-``python -m workflow.conformance ARCHIVE [--tag TAG] [--id ID]`` runs those of a packed suite and prints what fails.
+``python -m workflow.conformance ARCHIVE [--tag TAG] [--id ID] [--cache]`` runs those of a packed suite and prints what
+fails; with a cache each twice, the second time without executing what may be reused.
 """
 
 from __future__ import annotations
@@ -10,12 +11,14 @@ import hashlib
 import json
 import os
 import signal
+import sqlite3
 import sys
 import tarfile
 import tempfile
 import traceback
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -101,6 +104,27 @@ def run_test(test: Mapping[str, Any], out: Path, **options: Any) -> tuple[str, s
     return "passed", ""
 
 
+def run_cold_and_warm(test: Mapping[str, Any], out: Path, **options: Any) -> tuple[str, str]:
+    """Run a test twice with a cache; the second run has to do the same, and to execute nothing that may be reused."""
+    cold = run_test(test, out / "cold", cache=out / "cache", **options)
+    warm = run_test(test, out / "warm", cache=out / "cache", **options)
+    if warm[0] != cold[0]:
+        return "failed", f"{cold[0]}, and with a warm cache {warm[0]}: {warm[1]}"
+    reusable = {key for key, details in events(out / "cold" / "out", "job ended") if details["reusable"]}
+    started = {key for key, _ in events(out / "warm" / "out", "job started")}
+    return ("failed", f"executes again: {started & reusable}") if started & reusable else cold
+
+
+def events(folder: Path, kind: str) -> list[tuple[str, dict[str, Any]]]:
+    """Return key and details of the events of a kind in the records of a run."""
+    file = folder / ".voxome" / "run.sqlite"
+    if not file.exists():
+        return []
+    with closing(sqlite3.connect(file)) as records:
+        rows = records.execute("SELECT details FROM events WHERE kind = ? ORDER BY id", (kind,)).fetchall()
+    return [(details["key"], details) for details in (json.loads(text) for (text,) in rows)]
+
+
 def compare(expected: Any, found: Any) -> None:
     """Compare an output object with the expected one, as cwltest does."""
     if expected == "Any":
@@ -168,6 +192,7 @@ def main() -> None:
     parser.add_argument("--tag")
     parser.add_argument("--id", action="append")
     parser.add_argument("--engine", default="local")
+    parser.add_argument("--cache", action="store_true")
     options = parser.parse_args()
     prepare()
     counts: Counter[str] = Counter()
@@ -176,7 +201,11 @@ def main() -> None:
         for number, test in enumerate(read_tests(suite, options.tag)):
             if options.id and test["id"] not in options.id:
                 continue
-            state, why = run_test(test, Path(out) / str(number), engine=options.engine)
+            folder = Path(out) / str(number)
+            if options.cache:
+                state, why = run_cold_and_warm(test, folder, engine=options.engine)
+            else:
+                state, why = run_test(test, folder, engine=options.engine)
             counts[state] += 1
             if state != "passed":
                 print(f"{state}: {test['id']}: {why if state == 'failed' else ''}", flush=True)

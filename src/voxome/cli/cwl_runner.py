@@ -22,6 +22,13 @@ def cwl_runner(
     tmpdir_prefix: Annotated[
         str | None, typer.Option("--tmpdir-prefix", metavar="PATH", help="Beginning of paths of temporary folders.")
     ] = None,
+    cache: Annotated[
+        str | None, typer.Option("--cache", metavar="DIR", help="Folder of results of jobs, for this and other runs.")
+    ] = None,
+    environment: Annotated[
+        str,
+        typer.Option("--environment", metavar="NAME[?OPTION=VALUE]", help="Where commands run: native, podman, …"),
+    ] = "native",
     workers: CoreWorkers = None,
     engine: EngineName = None,
     records: Records = None,
@@ -38,6 +45,8 @@ def cwl_runner(
         out=out,
         quiet=quiet,
         tmpdir_prefix=tmpdir_prefix,
+        cache=cache,
+        environment=environment,
         workers=workers,
         engine=engine or "local",
         records=records,

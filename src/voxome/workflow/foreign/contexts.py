@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import sys
@@ -30,6 +31,7 @@ def call_cwltool(
     executor: Any,
     folders: JobFolders,
     out: Path,
+    environment: str,
     *,
     quiet: bool,
     tmpdir_prefix: str | None,
@@ -47,6 +49,8 @@ def call_cwltool(
         Folders of the jobs.
     out : path
         Folder for the outputs.
+    environment : str
+        ``NAME[?option=value&…]`` of where commands run.
     quiet, tmpdir_prefix, stdout
         As of `run_process`.
     """
@@ -54,12 +58,17 @@ def call_cwltool(
     allowed = settings().allow_network or urlsplit(process).scheme in ("http", "https")
     loading.fetcher_constructor = partial(DocumentFetcher, allow_network=allowed)
     runtime = RuntimeContext({"use_container": False, "outdir": str(out), "rm_tmpdir": False, "move_outputs": "copy"})
-    runtime.job_folders = folders
+    runtime.job_folders, runtime.environment, runtime.run_id = folders, environment, run_id(out)
     runtime.tmpdir_prefix = tmpdir_prefix or runtime.tmpdir_prefix
     runtime.tmp_outdir_prefix = f"{folders.scratch()}/"
     runtime.make_fs_access = _Files
     arguments = [*(["--quiet"] if quiet else []), "--disable-color", "--no-container", "--relax-path-checks"]
     before = os.environ.pop("CWLTOOL_OPTIONS", None)
+    handler = _Forward()
+    loggers = [logging.getLogger(name) for name in ("cwltool", "salad")]
+    propagated = [logger.propagate for logger in loggers]
+    for logger in loggers:
+        logger.propagate = False
     try:
         return int(
             cwltool_main.main(
@@ -69,12 +78,27 @@ def call_cwltool(
                 loadingContext=loading,
                 runtimeContext=runtime,
                 stdout=stdout or sys.stdout,
-                logger_handler=logging.NullHandler(),
+                logger_handler=handler,
             )
         )
     finally:
+        for logger, propagate in zip(loggers, propagated, strict=True):
+            logger.propagate = propagate
         if before is not None:
             os.environ["CWLTOOL_OPTIONS"] = before
+
+
+def run_id(folder: Path) -> str:
+    """Return the id of the runs of a folder, of which there is one at a time."""
+    return hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
+
+
+class _Forward(logging.Handler):
+    """Gives what cwltool logs to the handlers of this process; cwltool sets its level."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Pass a record on."""
+        logging.getLogger().callHandlers(record)
 
 
 def _keep_schemas() -> None:

@@ -14,8 +14,9 @@ from cwltool.executors import JobExecutor
 from voxome.config.settings import exported
 from voxome.contracts.engine import Engine, Job, JobResult, JobStatus
 from voxome.contracts.records import Event, RecordStore
+from voxome.workflow.foreign.cache import ResultCache
 from voxome.workflow.foreign.digests import Digests
-from voxome.workflow.foreign.job import ForeignJob
+from voxome.workflow.foreign.job import ForeignJob, is_portable
 from voxome.workflow.foreign.key import job_key
 from voxome.workflow.foreign.results import JobFolders
 
@@ -50,11 +51,21 @@ class ForeignExecutor(JobExecutor):
         Records each job.
     digests : Digests
         Knows the contents of files.
+    cache : ResultCache, optional
+        Has results of other runs.
     """
 
-    def __init__(self, engine: Engine, folders: JobFolders, records: RecordStore, digests: Digests) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        folders: JobFolders,
+        records: RecordStore,
+        digests: Digests,
+        cache: ResultCache | None = None,
+    ) -> None:
         super().__init__()
         self._engine, self._folders, self._records, self._digests = engine, folders, records, digests
+        self._cache = cache
         self._running: dict[str, _Running] = {}
         self._keys: Counter[str] = Counter()
         self.counts: Counter[str] = Counter()
@@ -83,12 +94,7 @@ class ForeignExecutor(JobExecutor):
     def _start(self, job: ForeignJob, context: Any) -> None:
         """Take the result of an earlier run, or submit a job."""
         key = job_key(job, None, self._digests)
-        found = self._folders.take(key)
-        if found is not None:
-            folder, result = found
-            self._record("job reused", job, key)
-            self._count(key, "reused", result.seconds, result.peak_bytes)
-            job.output_callback(job.restored(result, folder.work), "success")
+        if self._reuse(job, key):
             return
         number = f"{key}/{self._keys[key]}/{len(self._running)}-{time.monotonic_ns()}"
         running = self._running[number] = _Running(job, key, context)
@@ -97,6 +103,23 @@ class ForeignExecutor(JobExecutor):
         except BaseException:
             del self._running[number]
             raise
+
+    def _reuse(self, job: ForeignJob, key: str) -> bool:
+        """Take the result of an earlier call, or of another run, if there is one."""
+        found, source = self._folders.take(key), "run"
+        if found is None and self._cache is not None and job.is_reusable():
+            result, source = self._cache.fetch(key, job.folder), "cache"
+            if result is not None:
+                result.write(job.folder.root)
+                found = job.folder, result
+        if found is None:
+            return False
+        folder, result = found
+        _log.info("[job %s] reused, from the %s", job.name, source)
+        self._record("job reused", job, key, source=source)
+        self._count(key, "reused", result.seconds, result.peak_bytes)
+        job.output_callback(job.restored(result, folder.work), "success")
+        return True
 
     def _submit(self, number: str, running: _Running) -> None:
         job = running.job
@@ -139,8 +162,10 @@ class ForeignExecutor(JobExecutor):
         job = running.job
         result = job.result(running.key, outputs, used, self._digests)
         result.write(job.folder.root)
+        if self._cache is not None and job.is_reusable() and is_portable(result.outputs):
+            self._cache.store(result, job.folder)
         self._count(running.key, "run", used.seconds, used.peak_bytes)
-        self._record("job ended", job, running.key, seconds=used.seconds, files=len(result.files))
+        self._record("job ended", job, running.key, seconds=used.seconds, reusable=job.is_reusable())
         _log.info("[job %s] completed success", job.name)
 
     def _count(self, key: str, what: str, seconds: float, peak_bytes: int) -> None:

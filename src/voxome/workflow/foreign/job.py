@@ -6,7 +6,6 @@ import copy
 import logging
 import os
 import shutil
-import signal
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,9 +17,11 @@ from cwltool.process import shortname, stage_files
 from cwltool.utils import adjustFileObjs, bytes2str_in_dicts
 
 from voxome.contracts.engine import JobResult, Resources
+from voxome.contracts.environment import Command, Mount
+from voxome.environments.call import describe_status
 from voxome.workflow.foreign.digests import walk
 from voxome.workflow.foreign.key import targets
-from voxome.workflow.foreign.results import JobFolder, Result, file_location, files_of, local_path, map_locations
+from voxome.workflow.foreign.results import JobFolder, Result, file_location, local_path, map_locations, paths_of
 from voxome.workflow.foreign.task import EXIT_STATUS, TIMED_OUT
 
 _log = logging.getLogger("cwltool")
@@ -94,6 +95,14 @@ class ForeignJob(CommandLineJob):
             value = self.builder.do_eval(value)
         return int(value * _MIB) if isinstance(value, int | float) else None
 
+    def is_reusable(self) -> bool:
+        """Return whether other runs may take the result."""
+        requirement, _ = self.get_requirement("WorkReuse")
+        allowed = True if requirement is None else requirement.get("enableReuse", True)
+        if isinstance(allowed, str):
+            allowed = self.builder.do_eval(allowed)
+        return bool(allowed) and not self.inplace_update
+
     def stage(self, context: Any) -> None:
         """Make the folders of an attempt, with all inputs."""
         if self._unstaged is None:
@@ -123,15 +132,31 @@ class ForeignJob(CommandLineJob):
         if context.secret_store is not None:
             command, variables = (context.secret_store.retrieve(one) for one in (command, variables))
         return {
-            "argv": command,
-            "variables": variables,
-            "folder": self.outdir,
+            "environment": context.environment,
+            "command": self._command(command, variables, context).to_json(),
             "stdin": self._stdin(),
             "stdout": self._stream(self.stdout),
             "stderr": self._stream(self.stderr),
             "log": str(self.folder.log),
             "limit_s": self.timelimit or None,
         }
+
+    def _command(self, argv: list[str], variables: Mapping[str, str], context: Any) -> Command:
+        """Return what is called; the environment knows the PATH of the machine that it is on."""
+        return Command(
+            tuple(argv),
+            self.builder.outdir,
+            self.mounts(),
+            {name: value for name, value in variables.items() if name != "PATH"},
+            network=self.networkaccess,
+            memory_bytes=self.memory_limit(),
+            run=context.run_id,
+        )
+
+    def mounts(self) -> tuple[Mount, ...]:
+        """Return what the command sees of this machine, after `stage`."""
+        folders = ((self.outdir, True), (self.tmpdir, True), (self.stagedir, False))
+        return tuple(Mount(folder, folder, is_writable) for folder, is_writable in folders)
 
     def _stdin(self) -> str | None:
         if self.stdin is None:
@@ -157,7 +182,7 @@ class ForeignJob(CommandLineJob):
             except WorkflowException as error:
                 return "permanentFail", self.no_outputs(), str(error)
         status = "temporaryFail" if code in self.temporaryFailCodes else "permanentFail"
-        reason = f"exit status {code}" if code >= 0 else f"killed by signal {-code} ({_signal_name(-code)})"
+        reason = describe_status(code)
         if result.counts[TIMED_OUT]:
             reason = f"ended at its time limit of {self.timelimit} s"
         self._collected()
@@ -233,9 +258,11 @@ class ForeignJob(CommandLineJob):
     def result(self, key: str, outputs: Mapping[str, Any], used: JobResult, digests: Any) -> Result:
         """Return what is committed of a job that has ended well."""
         work = self.folder.work
-        files = {}
-        for path in files_of(outputs, work):
-            files[str(path.relative_to(work))] = (path.stat().st_size, digests.file(path))
+        paths = list(paths_of(outputs, work))
+        folders = sorted({str(path.relative_to(work)) for path in paths if path.is_dir()})
+        files = {
+            str(path.relative_to(work)): (path.stat().st_size, digests.file(path)) for path in paths if path.is_file()
+        }
         inputs: dict[str, str] = {}
         for name, (location, entry) in targets(self).items():
             inputs.setdefault(location, name)
@@ -248,7 +275,7 @@ class ForeignJob(CommandLineJob):
                 return f"{WORK}{path.relative_to(work)}"
             return f"{INPUT}{inputs[location]}" if location in inputs else location
 
-        return Result(key, self.name, map_locations(outputs, pack), files, used.seconds, used.peak_bytes)
+        return Result(key, self.name, map_locations(outputs, pack), files, folders, used.seconds, used.peak_bytes)
 
     def restored(self, result: Result, work: Path) -> Mapping[str, Any]:
         """Return the outputs of a result whose files are in a work folder."""
@@ -269,13 +296,6 @@ class ForeignJob(CommandLineJob):
         return outputs
 
 
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return "unknown"
-
-
 def _folders(outputs: Any) -> Iterator[Path]:
     """Yield the folders that an output object names."""
     if isinstance(outputs, Mapping):
@@ -288,3 +308,14 @@ def _folders(outputs: Any) -> Iterator[Path]:
     elif isinstance(outputs, list):
         for value in outputs:
             yield from _folders(value)
+
+
+def is_portable(outputs: Any) -> bool:
+    """Return whether a packed output object names nothing but files of its job and its inputs."""
+    if isinstance(outputs, Mapping):
+        if outputs.get("class") in ("File", "Directory"):
+            location = str(outputs.get("location", ""))
+            if not location.startswith((WORK, INPUT, "_:")):
+                return False
+        return all(is_portable(one) for one in outputs.values())
+    return all(is_portable(one) for one in outputs) if isinstance(outputs, list) else True

@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,6 +68,8 @@ class Result:
         Its output object; locations in its work folder begin with `WORK`, those of its inputs with `INPUT`.
     files : mapping of str to (int, str)
         Size and digest of all files in the work folder that belong to the outputs.
+    folders : sequence of str
+        Folders there that belong to the outputs.
     seconds, peak_bytes : float, int
         What it used.
     """
@@ -76,6 +78,7 @@ class Result:
     name: str
     outputs: Mapping[str, Any]
     files: Mapping[str, tuple[int, str]]
+    folders: Sequence[str]
     seconds: float
     peak_bytes: int
 
@@ -97,6 +100,8 @@ class Result:
 
     def is_whole(self, work: Path, digests: Digests) -> bool:
         """Return whether all files are there with their sizes and digests."""
+        if not all((work / name).is_dir() for name in self.folders):
+            return False
         try:
             return all(
                 (work / name).stat().st_size == size and digests.file(work / name) == digest
@@ -157,18 +162,18 @@ class JobFolders:
         remove_tree(self._root)
 
 
-def files_of(outputs: Any, work: Path) -> Iterator[Path]:
-    """Yield the files in a work folder that an output object names, alone or in folders."""
+def paths_of(outputs: Any, work: Path) -> Iterator[Path]:
+    """Yield the files and folders in a work folder that an output object names, with all that is in folders."""
     if isinstance(outputs, Mapping):
         if outputs.get("class") in ("File", "Directory"):
             path = local_path(outputs.get("location"))
             if path is not None and path.is_relative_to(work):
-                yield from (one for _, one in walk(path) if one.is_file())
+                yield from (one for _, one in walk(path))
         for value in outputs.values():
-            yield from files_of(value, work)
+            yield from paths_of(value, work)
     elif isinstance(outputs, list):
         for value in outputs:
-            yield from files_of(value, work)
+            yield from paths_of(value, work)
 
 
 def map_locations(value: Any, convert: Any) -> Any:

@@ -29,6 +29,8 @@ def run_process(
     workers: int | None = None,
     engine: str = "local",
     records: RecordsChoice | None = None,
+    environment: str = "native",
+    cache: str | Path | None = None,
     tmpdir_prefix: str | None = None,
     stdout: IO[str] | None = None,
 ) -> int:
@@ -48,6 +50,10 @@ def run_process(
         Number of commands at a time; the cores of this process if None.
     engine : str
         ``NAME[?option=value&…]`` of what runs the commands.
+    environment : str
+        ``NAME[?option=value&…]`` of where the commands run.
+    cache : path, optional
+        Folder of results that other runs may take, and have left.
     records : RecordsChoice, optional
         Where jobs are recorded; ``sqlite`` if None.
     tmpdir_prefix : str, optional
@@ -66,7 +72,8 @@ def run_process(
         If another process uses the folder.
     """
     require("em", "cwltool")
-    from voxome.workflow.foreign.contexts import call_cwltool
+    from voxome.workflow.foreign.cache import ResultCache
+    from voxome.workflow.foreign.contexts import call_cwltool, run_id
     from voxome.workflow.foreign.digests import Digests
     from voxome.workflow.foreign.executor import ForeignExecutor
     from voxome.workflow.foreign.results import JobFolders
@@ -74,17 +81,19 @@ def run_process(
     folder = Path(out).absolute()
     private = folder / PRIVATE
     open_engine, open_records = factory("voxome.engines", engine), records_opener(records)
+    open_environment = factory("voxome.environments", environment)
     count = workers or available_cpus()
     with lock_folder(folder), map_disk_errors(folder), open_records(private, "run") as store:
         began = time.time()
         store.append([Event(began, "run started", details={"process": process})])
         digests = Digests()
+        open_environment().clear(run_id(folder))
         folders = JobFolders(private / "jobs", digests)
+        results = None if cache is None else ResultCache(Path(cache).absolute(), digests)
         with closing(open_engine(workers=count, log=private / "logs" / "workers.log")) as opened:
-            executor = ForeignExecutor(opened, folders, store, digests)
-            status = call_cwltool(
-                process, job, executor, folders, folder, quiet=quiet, tmpdir_prefix=tmpdir_prefix, stdout=stdout
-            )
+            executor = ForeignExecutor(opened, folders, store, digests, results)
+            options = {"quiet": quiet, "tmpdir_prefix": tmpdir_prefix, "stdout": stdout}
+            status = call_cwltool(process, job, executor, folders, folder, environment, **options)
         details = {"status": status, "seconds": time.time() - began, "jobs": dict(executor.counts)}
         store.append([Event(time.time(), "run ended", details=details)])
         if status == 0:

@@ -1,0 +1,145 @@
+"""Results of other runs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+SCATTER = """
+cwlVersion: v1.2
+class: Workflow
+requirements: {ScatterFeatureRequirement: {}}
+inputs: {p: "string[]"}
+outputs: {all: {type: "File[]", outputSource: one/out}}
+steps:
+  one:
+    scatter: p
+    in: {p: p}
+    out: [out]
+    run:
+      class: CommandLineTool
+      requirements:
+        InitialWorkDirRequirement: {listing: [{entryname: NAME, entry: "p=$(inputs.p)"}]}
+      baseCommand: [sh, -c, "cat *"]
+      inputs: {p: string}
+      stdout: out.txt
+      outputs: {out: stdout}
+"""
+COPY = """
+cwlVersion: v1.2
+class: CommandLineTool
+baseCommand: [cat]
+inputs: {f: {type: File, inputBinding: {}}}
+stdout: out.txt
+outputs: {out: stdout}
+"""
+TREE = """
+cwlVersion: v1.2
+class: CommandLineTool
+baseCommand: [sh, -c, "cd $0 && find . | sort && cat *"]
+inputs: {d: {type: Directory, inputBinding: {}}}
+stdout: out.txt
+outputs: {out: stdout}
+"""
+
+
+def text(call) -> str:
+    return Path(call.outputs["out"]["path"]).read_text()
+
+
+def test_texts_of_the_work_folder_are_part_of_the_key(call, tmp_path: Path) -> None:
+    inputs, cache = {"p": ["one", "two", "three"]}, tmp_path / "cache"
+    first = call(SCATTER.replace("NAME", "p.txt"), inputs, "a", cache=cache)
+    assert [Path(one["path"]).read_text() for one in first.outputs["all"]] == ["p=one", "p=two", "p=three"]
+    assert len(first.jobs("job ended")) == 3
+    second = call(SCATTER.replace("NAME", "p.txt"), inputs, "b", cache=cache)
+    assert [Path(one["path"]).read_text() for one in second.outputs["all"]] == ["p=one", "p=two", "p=three"]
+    assert second.jobs("job started") == []
+    assert len(call(SCATTER.replace("NAME", "q.txt"), inputs, "c", cache=cache).jobs("job ended")) == 3
+
+
+def test_the_content_of_a_file_is_part_of_the_key_whatever_its_times(call, tmp_path: Path) -> None:
+    file, cache = tmp_path / "f", tmp_path / "cache"
+    inputs = {"f": {"class": "File", "path": str(file)}}
+    file.write_text("one")
+    before = file.stat()
+    assert text(call(COPY, inputs, "a", cache=cache)) == "one"
+    file.write_text("two")
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert text(call(COPY, inputs, "b", cache=cache)) == "two"
+
+
+@pytest.mark.parametrize("change", ["content", "add", "rename", "remove"])
+def test_the_content_of_a_folder_is_part_of_the_key(change: str, call, tmp_path: Path) -> None:
+    folder, cache = tmp_path / "d", tmp_path / "cache"
+    folder.mkdir()
+    (folder / "x").write_text("first ")
+    (folder / "y").write_text("other ")
+    inputs = {"d": {"class": "Directory", "path": str(folder)}}
+    before = text(call(TREE, inputs, "a", cache=cache))
+    assert call(TREE, inputs, "b", cache=cache).jobs("job started") == []
+    if change == "content":
+        (folder / "x").write_text("second")
+    elif change == "add":
+        (folder / "z").write_text("")
+    elif change == "rename":
+        (folder / "x").rename(folder / "w")
+    else:
+        (folder / "y").unlink()
+    after = call(TREE, inputs, "c", cache=cache)
+    assert len(after.jobs("job ended")) == 1
+    assert text(after) != before
+
+
+def test_another_place_or_name_of_the_document_finds_the_result(call, tmp_path: Path) -> None:
+    (tmp_path / "f").write_text("one")
+    inputs = {"f": {"class": "File", "path": str(tmp_path / "f")}}
+    call(COPY, inputs, "a", cache=tmp_path / "cache")
+    (tmp_path / "other").mkdir()
+    moved = tmp_path / "other" / "tool.cwl"
+    moved.write_text(COPY)
+    assert call(moved, inputs, "b", cache=tmp_path / "cache").jobs("job started") == []
+
+
+def test_delivered_files_are_not_those_of_the_cache(call, tmp_path: Path) -> None:
+    (tmp_path / "f").write_text("one")
+    inputs, cache = {"f": {"class": "File", "path": str(tmp_path / "f")}}, tmp_path / "cache"
+    for out in ("a", "b"):
+        delivered = Path(call(COPY, inputs, out, cache=cache).outputs["out"]["path"])
+        assert not delivered.is_symlink()
+        delivered.write_text("changed")
+    third = call(COPY, inputs, "c", cache=cache)
+    assert third.jobs("job started") == []
+    assert text(third) == "one"
+
+
+def test_a_damaged_entry_is_computed_again(call, tmp_path: Path) -> None:
+    (tmp_path / "f").write_text("one")
+    inputs, cache = {"f": {"class": "File", "path": str(tmp_path / "f")}}, tmp_path / "cache"
+    call(COPY, inputs, "a", cache=cache)
+    (damaged,) = cache.rglob("out.txt")
+    damaged.write_text("two")
+    assert text(call(COPY, inputs, "b", cache=cache)) == "one"
+    assert call(COPY, inputs, "c", cache=cache).jobs("job started") == []
+
+
+def test_a_tool_that_forbids_reuse_runs_again(call, tmp_path: Path) -> None:
+    document = COPY.replace("baseCommand", "requirements: {WorkReuse: {enableReuse: false}}\nbaseCommand")
+    (tmp_path / "f").write_text("one")
+    inputs = {"f": {"class": "File", "path": str(tmp_path / "f")}}
+    for out in ("a", "b"):
+        assert len(call(document, inputs, out, cache=tmp_path / "cache").jobs("job ended")) == 1
+
+
+def test_changed_globs_are_not_answered_with_old_results(call, tmp_path: Path) -> None:
+    document = """
+cwlVersion: v1.2
+class: CommandLineTool
+baseCommand: [sh, -c, "echo a > a.txt; echo b > b.txt"]
+inputs: {}
+outputs: {out: {type: File, outputBinding: {glob: a.txt}}}
+"""
+    assert text(call(document, {}, "a", cache=tmp_path / "cache")) == "a\n"
+    assert text(call(document.replace("glob: a", "glob: b"), {}, "b", cache=tmp_path / "cache")) == "b\n"

@@ -1,0 +1,134 @@
+"""Single commands: failures, links, names of folders, environment."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from voxome.errors import RunLocked
+from voxome.records.folder import lock_folder
+
+SCRIPT = """
+cwlVersion: v1.2
+class: CommandLineTool
+requirements:
+  ShellCommandRequirement: {{}}
+  InlineJavascriptRequirement: {{}}
+baseCommand: [sh, -c]
+arguments: [{command}]
+inputs: {inputs}
+outputs: {outputs}
+"""
+
+
+def script(command: str, inputs: object = (), outputs: object = ()) -> str:
+    """Return a tool that calls the shell."""
+    texts = {"command": json.dumps(command), "inputs": json.dumps(inputs or {}), "outputs": json.dumps(outputs or {})}
+    return SCRIPT.format(**texts).replace("  ShellCommandRequirement: {}\n", "")
+
+
+OUT = {"result": {"type": "File", "outputBinding": {"glob": "out.txt"}}}
+FOLDER = {"result": {"type": "Directory", "outputBinding": {"glob": "r"}}}
+
+
+def test_what_a_killed_command_has_written_is_no_output(call, tmp_path: Path) -> None:
+    ended = call(script("echo part > out.txt; kill -9 $$", {}, OUT), cache=tmp_path / "cache")
+    assert ended.status == 1
+    assert ended.outputs == {"result": None}
+    assert [path.name for path in ended.out.iterdir()] == [".voxome"]
+    (failed,) = ended.details("job failed")
+    assert "killed by signal 9" in failed["error"]
+    assert not list((tmp_path / "cache").rglob("out.txt"))
+
+
+def test_a_command_that_ended_well_without_its_output_has_failed(call) -> None:
+    ended = call(script("true", {}, OUT))
+    assert ended.status == 1
+    assert "out.txt" in ended.details("job failed")[0]["error"]
+
+
+def test_a_missing_program_is_named(call) -> None:
+    ended = call("{cwlVersion: v1.2, class: CommandLineTool, baseCommand: no-such-program, inputs: {}, outputs: {}}")
+    assert ended.status == 1
+    assert "no-such-program" in ended.details("job failed")[0]["error"]
+
+
+def test_a_time_limit_is_named(call) -> None:
+    document = script("sleep 60").replace("requirements:", "requirements:\n  ToolTimeLimit: {timelimit: 1}")
+    ended = call(document)
+    assert ended.status == 1
+    assert "time limit of 1 s" in ended.details("job failed")[0]["error"]
+
+
+def test_a_delivered_folder_has_no_links_to_what_is_removed(call, tmp_path: Path) -> None:
+    (tmp_path / "f.txt").write_text("content")
+    document = script("ls r", {"f": "File"}, FOLDER).replace(
+        "requirements:",
+        "requirements:\n  InitialWorkDirRequirement: {listing: [{entryname: r/f.txt, entry: $(inputs.f)}]}",
+    )
+    ended = call(document, {"f": {"class": "File", "path": str(tmp_path / "f.txt")}})
+    assert ended.status == 0
+    delivered = ended.out / "r" / "f.txt"
+    assert not delivered.is_symlink()
+    assert delivered.read_text() == "content"
+    delivered.write_text("changed")
+    assert (tmp_path / "f.txt").read_text() == "content"
+
+
+def test_a_link_to_anything_else_is_refused(call, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("secret")
+    ended = call(script(f"mkdir r; ln -s {tmp_path}/secret r/link", {}, FOLDER))
+    assert ended.status == 1
+    assert "neither in the work folder nor an input" in ended.details("job failed")[0]["error"]
+
+
+def test_a_folder_may_have_any_name(call) -> None:
+    ended = call(script("echo a > out.txt", {}, OUT), out="a [1] b*")
+    assert ended.status == 0
+    assert (ended.out / "out.txt").read_text() == "a\n"
+
+
+def test_a_command_sees_no_variables_of_this_process(call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", "/evil")
+    monkeypatch.setenv("SECRET_TOKEN", "canary")
+    ended = call(script("env > out.txt", {}, OUT))
+    names = {line.partition("=")[0] for line in (ended.out / "out.txt").read_text().splitlines()}
+    assert names <= {"HOME", "TMPDIR", "PATH", "USER", "LOGNAME", "PWD", "SHLVL", "_", "OLDPWD"}
+
+
+def test_files_of_one_name_are_all_delivered(call) -> None:
+    document = """
+cwlVersion: v1.2
+class: Workflow
+requirements: {ScatterFeatureRequirement: {}}
+inputs: {n: "int[]"}
+outputs: {all: {type: "File[]", outputSource: one/out}}
+steps:
+  one:
+    scatter: n
+    in: {n: n}
+    out: [out]
+    run:
+      class: CommandLineTool
+      baseCommand: echo
+      arguments: [$(inputs.n)]
+      inputs: {n: int}
+      stdout: out.txt
+      outputs: {out: stdout}
+"""
+    ended = call(document, {"n": list(range(12))})
+    paths = [Path(one["path"]) for one in ended.outputs["all"]]
+    assert [path.read_text() for path in paths] == [f"{n}\n" for n in range(12)]
+    assert len(set(paths)) == 12
+
+
+def test_a_folder_in_use_is_refused(call, tmp_path: Path) -> None:
+    with lock_folder(tmp_path / "out"), pytest.raises(RunLocked):
+        call(script("true"))
+
+
+def test_what_is_not_supported_has_its_exit_status(call) -> None:
+    document = script("true").replace("requirements:", "requirements:\n  DockerRequirement: {dockerPull: busybox}")
+    assert call(document).status == 33
