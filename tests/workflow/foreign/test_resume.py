@@ -49,7 +49,10 @@ steps:
       outputs: {out: {type: File, outputSource: second/out}}
       steps:
         first: {run: STEP, in: {name: {default: first}, tally: tally, files: files}, out: [out]}
-        second: {run: STEP, in: {name: {default: second}, tally: tally, files: {source: [first/out], linkMerge: merge_nested}}, out: [out]}
+        second:
+          run: STEP
+          in: {name: {default: second}, tally: tally, files: {source: [first/out], linkMerge: merge_nested}}
+          out: [out]
   end:
     in: {name: {default: end}, tally: tally, files: {source: [inner/out, skipped/out], pickValue: all_non_null}}
     run: STEP

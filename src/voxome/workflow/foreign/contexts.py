@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import sys
-from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
@@ -22,47 +21,58 @@ from voxome.workflow.documents import DocumentFetcher
 from voxome.workflow.foreign.job import ForeignTool
 from voxome.workflow.foreign.results import JobFolders
 
-__all__ = ["call_cwltool"]
 
+@dataclass(frozen=True)
+class CwlCall:
+    """A call of cwltool.
 
-def call_cwltool(
-    process: str,
-    job: Sequence[str],
-    executor: Any,
-    folders: JobFolders,
-    out: Path,
-    environment: str,
-    *,
-    quiet: bool,
-    tmpdir_prefix: str | None,
-    stdout: IO[str] | None,
-) -> int:
-    """Run a process with cwltool and an executor of ours; return the exit status.
-
-    Parameters
+    Attributes
     ----------
     process, job : str, sequence of str
-        As on the command line.
-    executor : ForeignExecutor
-        Runs the jobs.
-    folders : JobFolders
-        Folders of the jobs.
+        Document and inputs, as on the command line.
     out : path
         Folder for the outputs.
     environment : str
         ``NAME[?option=value&…]`` of where commands run.
-    quiet, tmpdir_prefix, stdout
-        As of `run_process`.
+    quiet : bool
+        Whether to log problems only.
+    tmpdir_prefix : str or None
+        Beginning of the paths of temporary folders.
+    """
+
+    process: str
+    job: tuple[str, ...]
+    out: Path
+    environment: str
+    quiet: bool
+    tmpdir_prefix: str | None
+
+
+def call_cwltool(call: CwlCall, executor: Any, folders: JobFolders, stdout: IO[str]) -> int:
+    """Run a process with cwltool and an executor of ours; return the exit status.
+
+    Parameters
+    ----------
+    call : CwlCall
+        What to run.
+    executor : ForeignExecutor
+        Runs the jobs.
+    folders : JobFolders
+        Folders of the jobs.
+    stdout : text stream
+        Where the output object is printed.
     """
     loading = LoadingContext({"relax_path_checks": True, "construct_tool_object": _make_tool, "do_validate": True})
-    allowed = settings().allow_network or urlsplit(process).scheme in ("http", "https")
+    allowed = settings().allow_network or urlsplit(call.process).scheme in ("http", "https")
     loading.fetcher_constructor = partial(DocumentFetcher, allow_network=allowed)
-    runtime = RuntimeContext({"use_container": False, "outdir": str(out), "rm_tmpdir": False, "move_outputs": "copy"})
-    runtime.job_folders, runtime.environment, runtime.run_id = folders, environment, run_id(out)
-    runtime.tmpdir_prefix = tmpdir_prefix or runtime.tmpdir_prefix
+    runtime = RuntimeContext(
+        {"use_container": False, "outdir": str(call.out), "rm_tmpdir": False, "move_outputs": "copy"}
+    )
+    runtime.job_folders, runtime.environment, runtime.run_id = folders, call.environment, run_id(call.out)
+    runtime.tmpdir_prefix = call.tmpdir_prefix or runtime.tmpdir_prefix
     runtime.tmp_outdir_prefix = f"{folders.scratch()}/"
     runtime.make_fs_access = _Files
-    arguments = [*(["--quiet"] if quiet else []), "--disable-color", "--no-container", "--relax-path-checks"]
+    arguments = [*(["--quiet"] if call.quiet else []), "--disable-color", "--no-container", "--relax-path-checks"]
     before = os.environ.pop("CWLTOOL_OPTIONS", None)
     handler = _Forward()
     loggers = [logging.getLogger(name) for name in ("cwltool", "salad")]
@@ -72,12 +82,12 @@ def call_cwltool(
     try:
         return int(
             cwltool_main.main(
-                [*arguments, process, *job],
+                [*arguments, call.process, *call.job],
                 executor=executor,
                 custom_schema_callback=_keep_schemas,
                 loadingContext=loading,
                 runtimeContext=runtime,
-                stdout=stdout or sys.stdout,
+                stdout=stdout,
                 logger_handler=handler,
             )
         )

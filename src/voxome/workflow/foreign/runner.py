@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Sequence
 from contextlib import closing
@@ -73,7 +74,7 @@ def run_process(
     """
     require("em", "cwltool")
     from voxome.workflow.foreign.cache import ResultCache
-    from voxome.workflow.foreign.contexts import call_cwltool, run_id
+    from voxome.workflow.foreign.contexts import CwlCall, call_cwltool, run_id
     from voxome.workflow.foreign.digests import Digests
     from voxome.workflow.foreign.executor import ForeignExecutor
     from voxome.workflow.foreign.results import JobFolders
@@ -92,8 +93,8 @@ def run_process(
         results = None if cache is None else ResultCache(Path(cache).absolute(), digests)
         with closing(open_engine(workers=count, log=private / "logs" / "workers.log")) as opened:
             executor = ForeignExecutor(opened, folders, store, digests, results)
-            options = {"quiet": quiet, "tmpdir_prefix": tmpdir_prefix, "stdout": stdout}
-            status = call_cwltool(process, job, executor, folders, folder, environment, **options)
+            cwl = CwlCall(process, tuple(job), folder, environment, quiet, tmpdir_prefix)
+            status = call_cwltool(cwl, executor, folders, stdout or sys.stdout)
         details = {"status": status, "seconds": time.time() - began, "jobs": dict(executor.counts)}
         store.append([Event(time.time(), "run ended", details=details)])
         if status == 0:
