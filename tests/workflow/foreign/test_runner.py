@@ -84,6 +84,35 @@ def test_a_link_to_anything_else_is_refused(call, tmp_path: Path) -> None:
     assert "neither in the work folder nor an input" in ended.details("job failed")[0]["error"]
 
 
+def test_a_file_that_is_a_link_to_anything_else_is_refused(call, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("secret")
+    ended = call(script(f"ln -s {tmp_path}/secret out.txt", {}, OUT))
+    assert ended.status == 1
+    assert "neither in the work folder nor an input" in ended.details("job failed")[0]["error"]
+
+
+def test_a_number_that_json_cannot_store_is_named(call) -> None:
+    command = """echo '{"score": {"mean": NaN}}' > cwl.output.json"""
+    ended = call(script(command, {}, {"score": "Any"}))
+    assert ended.status == 1
+    assert "score.mean is not a finite number" in ended.details("job failed")[0]["error"]
+
+
+def test_numbers_reach_the_command_line_as_they_are(call) -> None:
+    document = """
+cwlVersion: v1.2
+class: CommandLineTool
+baseCommand: echo
+inputs:
+  small: {type: double, inputBinding: {position: 1}}
+  large: {type: long, inputBinding: {position: 2}}
+stdout: out.txt
+outputs: {out: stdout}
+"""
+    ended = call(document, {"small": 9.999e-7, "large": 9007199254740993})
+    assert (ended.out / "out.txt").read_text().split() == ["0.0000009999", "9007199254740993"]
+
+
 def test_a_folder_may_have_any_name(call) -> None:
     ended = call(script("echo a > out.txt", {}, OUT), out="a [1] b*")
     assert ended.status == 0

@@ -18,8 +18,8 @@ from cwltool.workflow import default_make_tool
 
 from voxome.config.settings import settings
 from voxome.workflow.documents import DocumentFetcher
-from voxome.workflow.foreign.job import ForeignTool
 from voxome.workflow.foreign.results import JobFolders
+from voxome.workflow.foreign.tool import ForeignTool
 
 
 @dataclass(frozen=True)

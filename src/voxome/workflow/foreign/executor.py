@@ -93,7 +93,7 @@ class ForeignExecutor(JobExecutor):
 
     def _start(self, job: ForeignJob, context: Any) -> None:
         """Take the result of an earlier run, or submit a job."""
-        key = job_key(job, None, self._digests)
+        key = job_key(job, job.image, self._digests)
         if self._reuse(job, key):
             return
         number = f"{key}/{self._keys[key]}/{len(self._running)}-{time.monotonic_ns()}"

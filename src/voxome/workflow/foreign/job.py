@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import copy
 import logging
+import math
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from cwltool.command_line_tool import CommandLineTool
 from cwltool.errors import WorkflowException
 from cwltool.job import CommandLineJob, relink_initialworkdir
 from cwltool.process import shortname, stage_files
@@ -19,7 +19,6 @@ from cwltool.utils import adjustFileObjs, bytes2str_in_dicts
 from voxome.contracts.engine import JobResult, Resources
 from voxome.contracts.environment import Command, Mount
 from voxome.environments.call import describe_status
-from voxome.workflow.foreign.digests import walk
 from voxome.workflow.foreign.key import targets
 from voxome.workflow.foreign.results import JobFolder, Result, file_location, local_path, map_locations, paths_of
 from voxome.workflow.foreign.task import EXIT_STATUS, TIMED_OUT
@@ -31,29 +30,6 @@ _MIB = 1 << 20
 _LOG_LINES = 20
 
 
-class ForeignTool(CommandLineTool):
-    """A CommandLineTool whose jobs have folders of the run."""
-
-    def make_job_runner(self, runtimeContext: Any) -> Callable[..., ForeignJob]:
-        """Return what makes a job; raise UnsupportedRequirement for a container that is required and not there."""
-        super().make_job_runner(runtimeContext)
-
-        def make(*arguments: Any) -> ForeignJob:
-            return ForeignJob(self, *arguments)
-
-        return make
-
-    def job(self, job_order: Any, output_callbacks: Any, runtimeContext: Any) -> Iterator[Any]:
-        """Yield the job of an input object."""
-        context = runtimeContext.copy()
-        folder: JobFolder = runtimeContext.job_folders.create(runtimeContext.name or shortname(self.tool["id"]))
-        context.outdir, context.tmpdir = str(folder.work), str(folder.temporary)
-        context.stagedir = str(folder.inputs)
-        for job in super().job(job_order, output_callbacks, context):
-            job.folder = folder
-            yield job
-
-
 class ForeignJob(CommandLineJob):
     """One job: staged by this process, run by a task, its outputs collected by this process.
 
@@ -61,6 +37,10 @@ class ForeignJob(CommandLineJob):
     ----------
     process : ForeignTool
         The tool.
+    environment : str
+        ``NAME[?option=value&…]`` of where the command runs.
+    image : str or None
+        Digest of the image in which it runs.
     *arguments
         As cwltool gives them to its jobs.
     """
@@ -68,9 +48,9 @@ class ForeignJob(CommandLineJob):
     folder: JobFolder
     pathmapper: Any
 
-    def __init__(self, process: ForeignTool, *arguments: Any) -> None:
+    def __init__(self, process: Any, environment: str, image: str | None, *arguments: Any) -> None:
         super().__init__(*arguments)
-        self.process = process
+        self.process, self.run_in, self.image = process, environment, image
         self._unstaged: Any = None
 
     def run(self, runtimeContext: Any, tmpdir_lock: Any = None) -> None:
@@ -112,9 +92,17 @@ class ForeignJob(CommandLineJob):
         self._setup(context)
         stage_files(self.pathmapper, ignore_writable=True, symlink=True, secret_store=context.secret_store)
         if self.generatemapper is not None:
-            secrets = context.secret_store
-            stage_files(self.generatemapper, ignore_writable=self.inplace_update, symlink=True, secret_store=secrets)
-            self._relink()
+            self.stage_generated(context)
+
+    def stage_generated(self, context: Any) -> None:
+        """Stage what InitialWorkDirRequirement names."""
+        secrets = context.secret_store
+        stage_files(self.generatemapper, ignore_writable=self.inplace_update, symlink=True, secret_store=secrets)
+        self._relink()
+
+    def command_folder(self) -> str:
+        """Return the work folder, as the command sees it."""
+        return self.outdir
 
     def payload(self, context: Any) -> dict[str, Any]:
         """Return the payload of the task, after `stage`."""
@@ -132,7 +120,7 @@ class ForeignJob(CommandLineJob):
         if context.secret_store is not None:
             command, variables = (context.secret_store.retrieve(one) for one in (command, variables))
         return {
-            "environment": context.environment,
+            "environment": self.run_in,
             "command": self._command(command, variables, context).to_json(),
             "stdin": self._stdin(),
             "stdout": self._stream(self.stdout),
@@ -145,10 +133,11 @@ class ForeignJob(CommandLineJob):
         """Return what is called; the environment knows the PATH of the machine that it is on."""
         return Command(
             tuple(argv),
-            self.builder.outdir,
+            self.command_folder(),
             self.mounts(),
             {name: value for name, value in variables.items() if name != "PATH"},
             network=self.networkaccess,
+            image=self.image,
             memory_bytes=self.memory_limit(),
             run=context.run_id,
         )
@@ -207,6 +196,9 @@ class ForeignJob(CommandLineJob):
         if self.generatemapper is not None:
             self._relink()
         outputs: Mapping[str, Any] = bytes2str_in_dicts(self.collect_outputs(self.outdir, code))
+        infinite = list(infinite_fields(outputs))
+        if infinite:
+            raise WorkflowException(f"{', '.join(infinite)} is not a finite number, which JSON cannot store")
         if not self.inplace_update:
             self._replace_links(outputs)
         self._forget_secrets(context)
@@ -232,28 +224,23 @@ class ForeignJob(CommandLineJob):
                 Path(entry.target).unlink()
 
     def _replace_links(self, outputs: Mapping[str, Any]) -> None:
-        """Replace links to inputs in the folders among the outputs by copies; refuse links to anything else."""
+        """Replace links to inputs among the outputs by copies; refuse links to anything else."""
         work = Path(os.path.realpath(self.outdir))
         allowed = [os.path.realpath(e.resolved) for e in self.pathmapper if not e.resolved.startswith("_:")]
         allowed.append(os.path.realpath(self.folder.inputs))
-        for folder in _folders(outputs):
-            if not folder.is_relative_to(self.outdir):
+        for path in list(paths_of(outputs, Path(self.outdir))):
+            real = Path(os.path.realpath(path))
+            if not path.is_symlink() or real.is_relative_to(work):
                 continue
-            for _, path in list(walk(folder)):
-                if not path.is_symlink():
-                    continue
-                real = Path(os.path.realpath(path))
-                if real.is_relative_to(work):
-                    continue
-                if not any(real.is_relative_to(one) for one in allowed):
-                    raise WorkflowException(
-                        f"The output {path} is a link to {real}, which is neither in the work folder nor an input"
-                    )
-                path.unlink()
-                if real.is_dir():
-                    shutil.copytree(real, path)
-                else:
-                    shutil.copy2(real, path)
+            if not any(real.is_relative_to(one) for one in allowed):
+                raise WorkflowException(
+                    f"The output {path} is a link to {real}, which is neither in the work folder nor an input"
+                )
+            path.unlink()
+            if real.is_dir():
+                shutil.copytree(real, path)
+            else:
+                shutil.copy2(real, path)
 
     def result(self, key: str, outputs: Mapping[str, Any], used: JobResult, digests: Any) -> Result:
         """Return what is committed of a job that has ended well."""
@@ -296,18 +283,16 @@ class ForeignJob(CommandLineJob):
         return outputs
 
 
-def _folders(outputs: Any) -> Iterator[Path]:
-    """Yield the folders that an output object names."""
-    if isinstance(outputs, Mapping):
-        if outputs.get("class") == "Directory":
-            path = local_path(outputs.get("location"))
-            if path is not None:
-                yield path
-        for value in outputs.values():
-            yield from _folders(value)
-    elif isinstance(outputs, list):
-        for value in outputs:
-            yield from _folders(value)
+def infinite_fields(value: Any, name: str = "") -> Iterator[str]:
+    """Yield the names of numbers that JSON cannot store."""
+    if isinstance(value, Mapping):
+        for key, one in value.items():
+            yield from infinite_fields(one, f"{name}.{key}" if name else str(key))
+    elif isinstance(value, list):
+        for number, one in enumerate(value):
+            yield from infinite_fields(one, f"{name}[{number}]")
+    elif isinstance(value, float) and not math.isfinite(value):
+        yield name
 
 
 def is_portable(outputs: Any) -> bool:

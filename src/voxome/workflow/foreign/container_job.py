@@ -1,0 +1,86 @@
+"""Jobs in containers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from cwltool.errors import UnsupportedRequirement, WorkflowException
+
+from voxome.config.settings import settings
+from voxome.contracts.environment import Mount
+from voxome.errors import VoxomeError
+from voxome.registry import factory
+from voxome.workflow.foreign.job import ForeignJob
+
+_NAMES = ("dockerImageId", "dockerPull")
+
+
+class ContainerJob(ForeignJob):
+    """A job whose command sees its folders and inputs at the paths that they have on this machine, and an image.
+
+    Links that stage inputs lead to the same files in the container, so staging is that of other jobs.
+    """
+
+    output_folder: str | None = None
+    """Another path at which the command sees its work folder."""
+
+    def stage(self, context: Any) -> None:
+        """Make the folders of an attempt; what belongs elsewhere in the container is mounted there."""
+        self._elsewhere: list[Mount] = []
+        super().stage(context)
+
+    def stage_generated(self, context: Any) -> None:
+        """Stage what is in the work folder, and prepare the mounts of the rest."""
+        for number, (location, entry) in enumerate(list(self.generatemapper.items())):
+            if Path(entry.target).is_relative_to(self.outdir):
+                continue
+            source = entry.resolved
+            if entry.type.startswith("Create"):
+                file = self.folder.inputs / f"file{number}" / Path(entry.target).name
+                file.parent.mkdir()
+                file.write_text(entry.resolved, encoding="utf-8")
+                source = str(file)
+            if entry.staged and not source.startswith("_:"):
+                self._elsewhere.append(Mount(source, entry.target))
+            del self.generatemapper._pathmap[location]
+        super().stage_generated(context)
+
+    def command_folder(self) -> str:
+        """Return the work folder, as the command sees it."""
+        return self.output_folder or self.outdir
+
+    def mounts(self) -> tuple[Mount, ...]:
+        """Return what the command sees of this machine, after `stage`."""
+        mounts = {mount.target: mount for mount in (*super().mounts(), *self._elsewhere)}
+        if self.output_folder is not None:
+            mounts[self.output_folder] = Mount(self.outdir, self.output_folder, True)
+        mappers = [self.pathmapper] if self.generatemapper is None else [self.pathmapper, self.generatemapper]
+        for entry in (one for mapper in mappers for one in mapper):
+            path = Path(entry.resolved)
+            if not path.is_absolute() or any(path.is_relative_to(mount.target) for mount in mounts.values()):
+                continue
+            mounts[str(path)] = Mount(str(path), str(path), self.inplace_update and entry.type.startswith("Writable"))
+        return tuple(mounts.values())
+
+
+def image_of(requirement: Any, is_required: bool, environment: str) -> str:
+    """Return the digest of the image of a DockerRequirement.
+
+    Raises
+    ------
+    UnsupportedRequirement
+        If it names none, or if it is required and not there.
+    WorkflowException
+        If it is not there and only a hint.
+    """
+    name = next((requirement[field] for field in _NAMES if field in requirement), None)
+    if name is None:
+        raise UnsupportedRequirement(
+            f"DockerRequirement has {', '.join(sorted({*requirement} - {'class'}))}; expected dockerPull or "
+            "dockerImageId: build or load the image, and name it"
+        )
+    try:
+        return str(factory("voxome.environments", environment)().prepare(name, may_pull=settings().allow_network))
+    except VoxomeError as error:
+        raise (UnsupportedRequirement if is_required else WorkflowException)(str(error)) from error
