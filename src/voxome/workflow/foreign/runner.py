@@ -29,9 +29,9 @@ def run_process(
     quiet: bool = False,
     workers: int | None = None,
     engine: str = "local",
-    records: RecordsChoice | None = None,
     environment: str = "native",
     cache: str | Path | None = None,
+    records: RecordsChoice | None = None,
     tmpdir_prefix: str | None = None,
     stdout: IO[str] | None = None,
 ) -> int:
