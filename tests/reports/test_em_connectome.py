@@ -58,7 +58,22 @@ def test_the_report_has_sizes_places_and_the_command(run: FinishedRun) -> None:
     assert "40 × 8 × 4 nm (z, y, x)" in page
     assert "400 nm × 320 nm × 200 nm" in page
     assert "voxome run connectome.cwl" in page
+    assert f"<code>voxome view {run.folder}</code>." in page
+    assert "at most 100 nm from the plane" in page
     assert "tower" in page
     assert "z = 15" in page
     assert page.count('cx="7.5" cy="3.5"') == 2  # in the raw and the coloured picture of z = 15
     assert ">1.28<" in page  # µm³
+
+
+def test_volumes_that_browsers_reach_have_a_link(run: FinishedRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[str] = []
+
+    def link(volume: voxome.Volume, **others: object) -> str:
+        shown.append(volume.uri)
+        return "https://viewer.example/#!{}&x"
+
+    monkeypatch.setattr(voxome.Volume, "link", link, raising=False)
+    ConnectomeReport().write(run)
+    assert shown == [run.results["neurons"].uri]
+    assert '<a href="https://viewer.example/#!{}&amp;x">' in (run.folder / "report.html").read_text()

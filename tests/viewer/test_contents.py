@@ -13,7 +13,7 @@ from voxome.contracts.formats import RUN
 from voxome.contracts.handle import Handle
 from voxome.contracts.shapes import Annotations
 from voxome.errors import NotFound
-from voxome.reports.colours import neuron_colour
+from voxome.reports.colours import neuron_colour, write_colours
 from voxome.viewer.contents import contents_of, layer_name
 
 
@@ -57,13 +57,14 @@ def test_a_run_shows_its_inputs_results_and_synapses(tmp_path: Path) -> None:
     inputs = {"raw": Handle("volume", raw.uri).to_json(), "membranes": Handle("volume", raw.uri).to_json(), "seed": 3}
     record = {"inputs": inputs, "outputs": outputs, "store": None}
     (tmp_path / "run.json").write_text(json.dumps(RUN.stamp(record)))
+    write_colours(tmp_path, {7: (1, 2, 3), 9: neuron_colour(9)})
     contents = {one.name: one for one in contents_of(tmp_path, 1)}
     assert [(one.name, one.type, one.visible) for one in contents.values()] == [
         ("raw", "image", True), ("membranes-input", "image", False), ("membranes", "image", False),
         ("neurons", "segmentation", True), ("synapses", "annotation", True),
     ]  # fmt: skip
     assert list(contents["neurons"].segments) == [2**63 + 5, 9, 7]
-    assert contents["neurons"].colours[9] == neuron_colour(9)
+    assert (contents["neurons"].colours[9], contents["neurons"].colours[7]) == (neuron_colour(9), (1, 2, 3))
     points = contents["synapses"].resource
     assert isinstance(points, Annotations)
     assert points.positions_nm.tolist() == [[[100, 4, 6]]]  # the centre of voxel (2, 0, 1), from the corner of voxel 0

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import colorsys
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +15,8 @@ Colour = tuple[int, int, int]
 
 _GAPS = (1, 3, 7)
 """Pixels between voxels that are compared: neurons are neighbours across a thin membrane too."""
+_FILE = "colours.json"
+"""File in the folder of a run."""
 _VARIANTS = 12
 _ENOUGH = 150.0
 """Distance of colours that are easy to distinguish; black and white differ by 765."""
@@ -68,6 +72,21 @@ def distinct_colours(planes: Iterable[NDArray[np.integer]]) -> dict[int, Colour]
         near = [colours[other] for other in neighbours[one] if other in colours]
         colours[one] = _unlike(one, near)
     return colours
+
+
+def write_colours(folder: Path, colours: Mapping[int, Colour]) -> None:
+    """Keep in a run folder the colours that are not those of `neuron_colour`, so that the viewer has the same."""
+    others = {str(one): list(colour) for one, colour in colours.items() if colour != neuron_colour(one)}
+    (folder / _FILE).write_text(json.dumps(others), encoding="utf-8")
+
+
+def read_colours(folder: Path) -> dict[int, Colour]:
+    """Return what `write_colours` has kept; nothing if there is no file."""
+    try:
+        kept = json.loads((folder / _FILE).read_text(encoding="utf-8"))
+        return {int(one): (int(red), int(green), int(blue)) for one, (red, green, blue) in kept.items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}
 
 
 def _pairs(first: NDArray[np.integer], second: NDArray[np.integer]) -> set[tuple[int, int]]:

@@ -67,6 +67,12 @@ class ReportData:
     ----------
     title : str
         Headline.
+    subtitle : str
+        Extent and voxel size, in one line.
+    view : str
+        Command that shows the run in the viewer.
+    link : str, optional
+        Link to its volumes in Neuroglancer; None if browsers do not reach them.
     run : mapping of str to str
         Facts about the run, shown in order: input, box, voxel size, date, versions.
     totals : mapping of str to str
@@ -84,6 +90,9 @@ class ReportData:
     """
 
     title: str
+    subtitle: str = ""
+    view: str = ""
+    link: str | None = None
     run: Mapping[str, str] = field(default_factory=dict)
     totals: Mapping[str, str] = field(default_factory=dict)
     slices: Sequence[Slice] = ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast
@@ -14,24 +15,25 @@ from voxome.contracts.frame import Frame
 from voxome.contracts.handle import Handle
 from voxome.contracts.report import FinishedRun, Results
 from voxome.contracts.run_record import JsonValue, RunRecord
+from voxome.errors import InvalidInput, UnsupportedFormat
 from voxome.geometry import Box
+from voxome.reports.colours import distinct_colours, write_colours
 from voxome.reports.data import ReportData, Slice, StepCost, edges_of
 from voxome.reports.gaps import gap_facts
-from voxome.reports.marks import length_text
+from voxome.reports.marks import NEAR_NM, length_text
 from voxome.reports.page import render_report
-from voxome.resources.open import open_source
+from voxome.resources.open import open, open_source
 from voxome.resources.table import TableFile
+from voxome.resources.volume import Volume
 
 MAX_SIDE = 4096
 """Voxels along each side of the planes that the report shows; of larger ones, the middle."""
 _PLANES = 3
-_NEAR_NM = 100.0
-"""Distance from a plane up to which synapses are drawn in it."""
 _NEEDED = ("neurons", "connectome", "neurons_table", "synapses", "membranes", "sections")
 
 
 class ConnectomeReport:
-    """Writes ``report.html``."""
+    """Writes ``report.html``, and the colours that its neurons have for the viewer."""
 
     def check(self, inputs: Iterable[str], results: Results) -> Iterable[str]:
         """Return the problems of a run that lacks an input or result which the report shows."""
@@ -47,7 +49,9 @@ class ConnectomeReport:
             for name, result in (("neurons", "neurons_table"), ("synapses", "synapses"), ("connections", "connectome"))
         }
         gaps = gap_facts(TableFile(run.results["sections"].uri).read())
-        (run.folder / "report.html").write_text(render_report(_data(run, totals, gaps)), encoding="utf-8")
+        data = _data(run, totals, gaps)
+        (run.folder / "report.html").write_text(render_report(data), encoding="utf-8")
+        write_colours(run.folder, distinct_colours(one.neurons for one in data.slices if one.neurons is not None))
         return {**totals, **gaps}
 
 
@@ -58,6 +62,9 @@ def _data(run: FinishedRun, totals: Mapping[str, int], gaps: Mapping[str, str]) 
     assert frame is not None
     return ReportData(
         title=f"{record['workflow']}: {run.folder.name}",
+        subtitle="; ".join(f"{name} {text}" for name, text in _dimensions(frame).items()),
+        view=f"voxome view {shlex.quote(str(run.folder.resolve()))}",
+        link=_link(run),
         run={**_facts(run, frame), **gaps},
         totals={name: f"{number:,}" for name, number in totals.items()},
         slices=list(_slices(run, frame)),
@@ -77,13 +84,11 @@ def _raw(record: RunRecord) -> str:
 
 
 def _facts(run: FinishedRun, frame: Frame) -> dict[str, str]:
-    record, size = run.record, frame.voxel_size_nm
-    extent = () if size is None else [n * one for n, one in zip(frame.box.shape, size, strict=True)]
+    record = run.record
     return {
         "input": _raw(record),
         "box": f"{frame.box} (z, y, x)",
-        "voxel size": "unknown" if size is None else f"{' × '.join(f'{one:g}' for one in size)} nm (z, y, x)",
-        **({"extent": " × ".join(map(length_text, extent))} if extent else {}),
+        **_dimensions(frame),
         "started": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(record["started_s"])),
         "took": f"{record['wall_s']:.0f} s on {max(engine['workers'] for engine in record['engines'])} workers",
         "command": record.get("command", "unknown"),
@@ -92,6 +97,26 @@ def _facts(run: FinishedRun, frame: Frame) -> dict[str, str]:
         "versions": ", ".join(f"{name} {number}" for name, number in record["versions"].items()),
         **{f"warning {i + 1}": text for i, text in enumerate(record["warnings"])},
     }
+
+
+def _dimensions(frame: Frame) -> dict[str, str]:
+    size = frame.voxel_size_nm
+    if size is None:
+        return {"voxel size": "unknown"}
+    extent = [n * one for n, one in zip(frame.box.shape, size, strict=True)]
+    return {
+        "voxel size": f"{' × '.join(f'{one:g}' for one in size)} nm (z, y, x)",
+        "extent": " × ".join(map(length_text, extent)),
+    }
+
+
+def _link(run: FinishedRun) -> str | None:
+    """Return a link to image and neurons in Neuroglancer; None where browsers do not reach both."""
+    neurons, raw = (open(uri, expect=Volume) for uri in (run.results["neurons"].uri, _raw(run.record)))
+    try:
+        return str(neurons.link(name="neurons", raw=raw))
+    except (InvalidInput, UnsupportedFormat):
+        return None
 
 
 def _volumes(run: FinishedRun, frame: Frame) -> Sequence[float]:
@@ -142,7 +167,7 @@ def _synapse_voxels(run: FinishedRun, frame: Frame) -> NDArray[np.float64]:
 
 
 def _near(synapses: NDArray[np.float64], plane: Box, depth_nm: float) -> NDArray[np.float64]:
-    """Return y and x, from the corner of a plane, of the synapses that are in it and at most `_NEAR_NM` from it."""
+    """Return y and x, from the corner of a plane, of the synapses that are in it and at most `NEAR_NM` from it."""
     at = synapses - np.array(plane.start) + [0, 0.5, 0.5]
     inside = (at[:, 1:] >= 0).all(axis=1) & (at[:, 1:] <= plane.shape[1:]).all(axis=1)
-    return at[inside & (np.abs(at[:, 0]) * depth_nm <= max(_NEAR_NM, depth_nm / 2)), 1:]
+    return at[inside & (np.abs(at[:, 0]) * depth_nm <= max(NEAR_NM, depth_nm / 2)), 1:]

@@ -8,6 +8,9 @@ from html import escape
 import numpy as np
 from numpy.typing import NDArray
 
+NEAR_NM = 100.0
+"""Distance from a plane up to which synapses are drawn in it."""
+
 
 def scale_bar(width_nm: float) -> str:
     """Return an HTML element with a bar of about a fifth of a picture, of 1, 2 or 5 times a power of ten.

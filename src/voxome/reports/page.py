@@ -9,7 +9,7 @@ from importlib import resources
 from voxome.reports.colours import Colour, distinct_colours, neuron_colour
 from voxome.reports.data import Edge, ReportData, Slice, StepCost
 from voxome.reports.graph import MAX_EDGES, graph_drawing, strongest
-from voxome.reports.marks import scale_bar, synapse_marks
+from voxome.reports.marks import NEAR_NM, length_text, scale_bar, synapse_marks
 from voxome.reports.pictures import grey_picture, label_picture
 from voxome.reports.scales import SCALES, score_text
 from voxome.reports.sizes import size_histogram, size_rows
@@ -35,7 +35,9 @@ def render_report(data: ReportData) -> str:
     colours = distinct_colours(one.neurons for one in data.slices if one.neurons is not None)
     parts = [
         f"<h1>{escape(data.title)}</h1>",
+        f'<p class="note">{escape(data.subtitle)}</p>' if data.subtitle else "",
         _totals(data.totals),
+        _viewer(data.view, data.link),
         _section("Slices", _slices(data.slices, colours)),
         _section("Connectome", _connectome(data.edges, colours)),
         _section("Sizes of neurons", _sizes(data.volumes_um3)),
@@ -61,6 +63,14 @@ def _totals(totals: Mapping[str, str]) -> str:
     return f'<dl class="totals">{tiles}</dl>' if tiles else ""
 
 
+def _viewer(command: str, link: str | None) -> str:
+    """Say how the run is shown in Neuroglancer."""
+    if not command:
+        return ""
+    web = "" if link is None else f', or its volumes at <a href="{escape(link)}">this link</a>'
+    return f'<p class="note">In Neuroglancer, with meshes and synapses: <code>{escape(command)}</code>{web}.</p>'
+
+
 def _facts(facts: Mapping[str, str]) -> str:
     rows = "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in facts.items())
     return f'<div class="card"><dl class="facts">{rows}</dl></div>' if rows else ""
@@ -70,7 +80,8 @@ def _slices(slices: Sequence[Slice], colours: Mapping[int, Colour]) -> str:
     if not slices:
         return ""
     rings = any(one.synapses is not None and len(one.synapses) for one in slices)
-    note = '<p class="note">Rings are synapses near the plane. Neighbours have different colours.</p>' if rings else ""
+    near = f"Rings are synapses at most {length_text(NEAR_NM)} from the plane. Neighbours have different colours."
+    note = f'<p class="note">{near}</p>' if rings else ""
     return f'<div class="slices">{"".join(_slice(one, colours) for one in slices)}</div>{note}'
 
 
@@ -84,7 +95,7 @@ def _slice(plane: Slice, colours: Mapping[int, Colour]) -> str:
         pictures["neurons"] = label_picture(plane.neurons, plane.raw, colours)
     caption, bar = escape(plane.caption), "" if plane.width_nm is None else scale_bar(plane.width_nm)
     images = "".join(
-        f'<div><img src="{uri}" alt="{name}, {caption}"><span>{name}</span>{_marks(plane, name)}{bar}</div>'
+        f'<div><span>{name}</span><div><img src="{uri}" alt="{name}, {caption}">{_marks(plane, name)}{bar}</div></div>'
         for name, uri in pictures.items()
     )
     return f'<figure><div class="row">{images}</div><figcaption>{caption}</figcaption></figure>'

@@ -28,6 +28,7 @@ def size_histogram(volumes_um3: Sequence[float]) -> str:
     bars = "".join(
         f'<rect x="{i * width + 1:.1f}" y="{_HEIGHT - tall:.1f}" width="{max(width - 2, 1):.1f}" height="{tall:.1f}">'
         f"<title>{count} from {_volume(low + i)} to {_volume(low + i + 1)} µm³</title></rect>"
+        f'<text x="{(i + 0.5) * width:.1f}" y="{_HEIGHT - tall - 4:.1f}">{count:,}</text>'
         for i, count in enumerate(counts.tolist())
         for tall in [count / counts.max() * (_HEIGHT - 16)]
     )
@@ -39,7 +40,7 @@ def size_histogram(volumes_um3: Sequence[float]) -> str:
     return (
         f'<svg viewBox="0 0 {_WIDTH:.0f} {_HEIGHT + _ROOM:.0f}" role="img" aria-label="Histogram of volumes">'
         f'<g class="bars">{bars}</g>{ticks}'
-        f'<text x="{_WIDTH / 2:.0f}" y="{_HEIGHT + 31:.0f}">volume, µm³</text></svg>'
+        f'<text x="{_WIDTH / 2:.0f}" y="{_HEIGHT + 31:.0f}">volume, µm³; numbers of neurons above the bars</text></svg>'
     )
 
 

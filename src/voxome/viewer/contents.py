@@ -17,7 +17,7 @@ from voxome.contracts.shapes import Annotations
 from voxome.contracts.uri import Uri
 from voxome.errors import InvalidInput
 from voxome.records.folder import read_json_or_none
-from voxome.reports.colours import neuron_colour
+from voxome.reports.colours import Colour, neuron_colour, read_colours
 from voxome.resources.open import open
 from voxome.resources.shapes import Points
 from voxome.resources.table import TableFile
@@ -154,7 +154,7 @@ def _contents_of_run(folder: Path, record: RunRecord) -> Iterator[Content]:
             volume = open(_within(uri, store), expect=Volume)
             is_product = name == "neurons"
             sizes = tables.get(f"{name}_table")
-            marks = {} if sizes is None else _largest(sizes)
+            marks = {} if sizes is None else _largest(sizes, read_colours(folder))
             yield _of_volume(volume, name, visible=is_product, **marks)
     if "synapses" in tables and "neurons" in record["outputs"]:
         yield _synapses(tables["synapses"], record, store)
@@ -168,13 +168,14 @@ def _table(uri: str, store: str) -> TableFile | None:
     return TableFile(_within(uri, store)) if uri.endswith(".parquet") else None
 
 
-def _largest(table: TableFile) -> dict[str, Any]:
-    """Return the largest neurons, and the colours that reports have for them."""
+def _largest(table: TableFile, colours: Mapping[int, Colour]) -> dict[str, Any]:
+    """Return the largest neurons, and the colours that the report has for them."""
     if not {"id", "voxels"} <= set(table.columns):
         return {}
     rows = table.read(["id", "voxels"])
     ids = rows["id"][np.argsort(rows["voxels"], kind="stable")[::-1]].tolist()
-    return {"segments": ids[:MOST_SELECTED], "colours": {one: neuron_colour(one) for one in ids[:MOST_COLOURS]}}
+    shown = {one: colours.get(one) or neuron_colour(one) for one in ids[:MOST_COLOURS]}
+    return {"segments": ids[:MOST_SELECTED], "colours": shown}
 
 
 def _synapses(table: TableFile, record: RunRecord, store: str) -> Content:
