@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
 from peers.chromium import Visit
 
 import voxome
+from voxome.contracts.formats import RUN
 from voxome.errors import InvalidInput, NotFound
 from voxome.viewer.layers import Layers
 
@@ -139,6 +143,25 @@ def test_the_page_shows_image_labels_mesh_and_points_and_shares_a_link(
         assert page.evaluate("JSON.stringify(viewer.state.toJSON().layers)") in first
     hosts = {one.split("/")[2] for one in visit.requests if one.startswith("http")}
     assert hosts == {shown.url.split("/")[2]}
+
+
+def test_the_neurons_of_a_run_have_numbers_in_the_viewer(tmp_path: Path) -> None:
+    labels = np.zeros((4, 5, 6), np.uint64)
+    labels[:, :, 2:] = ID
+    write(tmp_path / "neurons.zarr", labels, kind="labels")
+    pq.write_table(pa.table({"id": np.array([ID], np.uint64), "voxels": [80]}), tmp_path / "neurons.parquet")
+    outputs = {"neurons": "zarr://./neurons.zarr", "neurons_table": "./neurons.parquet"}
+    record = {"inputs": {}, "outputs": outputs, "store": None}
+    (tmp_path / "run.json").write_text(json.dumps(RUN.stamp(record)))
+    with voxome.view(tmp_path) as shown:
+        (layer,) = httpx.get(f"{shown.url}/state").json()["layers"]
+        assert layer["segmentQuery"] == ">voxels |voxels"
+        source = layer["source"].removeprefix("precomputed://")
+        assert httpx.get(f"{source}/info").json()["segment_properties"] == "segment_properties"
+        inline = httpx.get(f"{source}/segment_properties/info").json()["inline"]
+        assert inline["ids"] == [str(ID)]
+        assert [one["values"] for one in inline["properties"]] == [[80], [80 * 8**3 / 1e9]]
+        np.testing.assert_array_equal(voxome.open_link(shown.url)["neurons"][0], labels[0])
 
 
 @pytest.mark.slow

@@ -65,6 +65,7 @@ def test_a_run_shows_its_inputs_results_and_synapses(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert list(contents["neurons"].segments) == [2**63 + 5, 9, 7]
     assert (contents["neurons"].colours[9], contents["neurons"].colours[7]) == (neuron_colour(9), (1, 2, 3))
+    assert contents["neurons"].columns == ("voxels", "synapses_out", "synapses_in")
     points = contents["synapses"].resource
     assert isinstance(points, Annotations)
     assert points.positions_nm.tolist() == [[[100, 4, 6]]]  # the centre of voxel (2, 0, 1), from the corner of voxel 0

@@ -19,6 +19,7 @@ from voxome.calls import explain_calls
 from voxome.contracts.abilities import SupportsPinnedVersions, ability
 from voxome.contracts.arguments import require_lengths
 from voxome.contracts.shapes import Annotations
+from voxome.contracts.source import VolumeSource
 from voxome.contracts.stored_files import SupportsStoredFiles
 from voxome.contracts.uri import Location, location_text
 from voxome.errors import InvalidInput
@@ -44,6 +45,7 @@ from voxome.services.annotations.create import create_annotations
 from voxome.viewer.contents import Content, contents_of
 from voxome.viewer.kept_annotations import KeptAnnotations
 from voxome.viewer.meshed import with_meshes
+from voxome.viewer.segment_table import WithProperties
 from voxome.viewer.sized import Sized
 from voxome.viewer.states import Extent, Layer, build_state
 
@@ -236,7 +238,10 @@ def _serve(content: Content, relay: Relay, scratch: Path, *, proofread: bool) ->
     resource = content.resource
     if isinstance(resource, Volume):
         edited = proofread and _is_edited(content)
-        relay.sources.add(content.name, with_meshes(resource), _EDITABLE if edited else PUBLIC_READ)
+        source = with_meshes(resource)
+        if content.properties is not None:
+            source = WithProperties(cast("VolumeSource", source), content.properties)
+        relay.sources.add(content.name, source, _EDITABLE if edited else PUBLIC_READ)
         return
     stored = ability(resource.source, SupportsStoredFiles) if isinstance(resource, Points) else None
     if stored is None or stored.stored_files("annotations") is None:
@@ -267,7 +272,7 @@ class _FirstState:
         layers = [
             Layer(
                 one.name, one.type, self._url(one, sources, base), tuple(one.segments), one.colours, one.visible,
-                one.linked,
+                one.linked, columns=one.columns,
             )
             for one in sorted(self.contents, key=lambda one: order[one.type])
         ]  # fmt: skip

@@ -23,6 +23,7 @@ from voxome.resources.shapes import Points
 from voxome.resources.table import TableFile
 from voxome.resources.volume import Volume
 from voxome.resources.volume_like import VolumeLike, as_volume
+from voxome.viewer.segment_table import neuron_properties
 from voxome.viewer.states import LayerType
 from voxome.workflow.results import RECORD
 
@@ -55,6 +56,8 @@ class Content:
         Colours of segments.
     linked : mapping of str to str
         Relation of annotations → name of the segmentation.
+    properties : mapping of str to values, optional
+        Numbers of segments, as Neuroglancer reads them.
     """
 
     name: str
@@ -64,6 +67,13 @@ class Content:
     segments: Sequence[int] = ()
     colours: Mapping[int, tuple[int, int, int]] = field(default_factory=dict)
     linked: Mapping[str, str] = field(default_factory=dict)
+    properties: Mapping[str, Any] | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the whole numbers of segments, sizes first; the viewer shows others with all of their digits."""
+        listed = () if self.properties is None else self.properties["inline"]["properties"]
+        return tuple(one["id"] for one in listed if one["data_type"] != "float32")
 
     def named(self, name: str) -> Content:
         """Return the content under another name."""
@@ -155,6 +165,8 @@ def _contents_of_run(folder: Path, record: RunRecord) -> Iterator[Content]:
             is_product = name == "neurons"
             sizes = tables.get(f"{name}_table")
             marks = {} if sizes is None else _largest(sizes, read_colours(folder))
+            if sizes is not None and is_product and marks:
+                marks["properties"] = neuron_properties(sizes, tables.get("synapses"), volume.voxel_size_nm)
             yield _of_volume(volume, name, visible=is_product, **marks)
     if "synapses" in tables and "neurons" in record["outputs"]:
         yield _synapses(tables["synapses"], record, store)

@@ -16,6 +16,10 @@ _PANEL_PIXELS = 300
 """Pixels of a panel of a small window."""
 _AROUND = 1.8
 """Height of the 3D view, in longest edges of what is shown."""
+_DRAWN = "#ff5a5f"
+"""Colour of annotations that are drawn, unlike that of stored ones."""
+_FROM_ASIDE = (0.21, -0.25, 0.06, 0.94)
+"""Orientation of the 3D view, as a quaternion: along no axis, so that depth is seen."""
 _IN_STATE = {
     "url": "local://annotations",
     "transform": {"outputDimensions": {axis: [_M_PER_NM, "m"] for axis in "xyz"}},
@@ -44,6 +48,8 @@ class Layer:
         Relation of annotations → name of the segmentation to which its ids belong.
     annotations : sequence of mapping, optional
         Annotations inside the state, with positions in nm; then there is no source.
+    columns : tuple of str
+        Properties that the list of segments has, the largest of the first on top.
     """
 
     name: str
@@ -54,15 +60,18 @@ class Layer:
     visible: bool = True
     linked: Mapping[str, str] = field(default_factory=dict)
     annotations: Sequence[Mapping[str, Any]] | None = None
+    columns: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the layer as it is in a state: ids as text, which keeps all of their bits."""
         layer: dict[str, Any] = {"type": self.type, "name": self.name, "source": self.source}
         if self.annotations is not None:
             layer |= {"source": _IN_STATE, "annotations": list(self.annotations)}
-            layer |= {"tool": "annotatePoint", "tab": "annotations"}
+            layer |= {"tool": "annotatePoint", "tab": "annotations", "annotationColor": _DRAWN}
         if self.segments:
             layer["segments"] = [str(one) for one in self.segments]
+        if self.columns:
+            layer["segmentQuery"] = " ".join([f">{self.columns[0]}", *(f"|{one}" for one in self.columns)])
         if self.colours:
             layer["segmentColors"] = {str(one): "#{:02x}{:02x}{:02x}".format(*rgb) for one, rgb in self.colours.items()}
         if self.linked:
@@ -120,4 +129,5 @@ def _place(extent: Extent, unit_nm: Sequence[float]) -> State:
         "position": [(start + stop) / 2 / nm for start, stop, nm in reversed(ends)],
         "crossSectionScale": longest / _PANEL_PIXELS,
         "projectionScale": longest * _AROUND,
+        "projectionOrientation": list(_FROM_ASIDE),
     }
