@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import voxome
-from voxome.errors import InvalidInput, UnknownName
+from voxome.errors import InvalidInput, NotFound, UnknownName
 from voxome.plot.cells import density_per_mm3
 
 TABLE: dict[str, Any] = {
@@ -52,7 +54,28 @@ def test_a_network_has_a_disc_for_each_neuron() -> None:
     assert len(axes.collections[0].get_offsets()) == 3
     assert {text.get_text() for text in axes.texts} >= {"7", "9", str(2**63 + 5)}
     figure = voxome.plot.connections(TABLE, "network", interactive=True)
-    assert [text.split(":")[0] for text in figure.data[1].text] == ["7", "9", str(2**63 + 5)]
+    assert [text.split(":")[0] for text in figure.data[0].text] == ["7", "9", str(2**63 + 5)]
+    (first, second, third) = figure.layout.annotations
+    places = list(zip(figure.data[0].x, figure.data[0].y, strict=True))
+    assert [(one.ax, one.ay) for one in (first, third)] == [places[2], places[0]]
+    assert [(one.x, one.y) for one in (first, third)] == [places[0], places[1]]
+    assert first.arrowwidth < second.arrowwidth
+
+
+def test_a_connectome_is_drawn_from_its_file(tmp_path: Path) -> None:
+    pq.write_table(pa.table(TABLE), tmp_path / "connectome.parquet")
+    for path in (tmp_path / "connectome.parquet", f"{tmp_path}/connectome.parquet"):
+        assert voxome.plot.connections(path).axes[0].get_title() == "3 neurons"
+    with pytest.raises(NotFound, match="none.parquet"):
+        voxome.plot.connections(tmp_path / "none.parquet")
+
+
+def test_small_counts_have_no_ticks_between_them() -> None:
+    axes = voxome.plot.histogram([1, 2, 2, 3], "x", bins=3).axes[0]
+    axes.figure.draw_without_rendering()
+    assert all(tick == round(tick) for tick in axes.get_yticks())
+    assert voxome.plot.histogram([1, 2, 2, 3], "x", bins=3, interactive=True).layout.yaxis.dtick == 1
+    assert voxome.plot.histogram([1] * 50, "x", interactive=True).layout.yaxis.dtick is None
 
 
 def test_the_strongest_neurons_are_kept_and_counted() -> None:

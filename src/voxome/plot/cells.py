@@ -65,7 +65,7 @@ def cells(
         bar = {"title": {"text": "cells / mm³"}}
         marker = {"size": sizes, "color": density, "colorscale": "Viridis", "colorbar": bar, "line": {"width": 0}}
         z, y, x = points.T
-        trace = plotly_objects().Scatter3d(x=x, y=y, z=z, mode="markers", marker=marker, name="cells")
+        trace = plotly_objects().Scatter3d(x=x, y=y, z=z, mode="markers", marker=marker, showlegend=False)
         return interactive_figure([trace], title or f"{len(points):,} cells", **scene_axes("µm"))
     figure, axes = static_figure(7, 6, projection="3d")
     drawn = axes.scatter(*points.T[::-1], c=density, s=sizes**2, cmap="viridis", linewidths=0, depthshade=False)

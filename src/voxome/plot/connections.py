@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,18 +13,20 @@ from numpy.typing import ArrayLike, NDArray
 from voxome.calls import explain_calls
 from voxome.contracts.arguments import require_count, require_flags
 from voxome.contracts.ragged import as_labels
+from voxome.contracts.uri import Location, location_text
 from voxome.errors import InvalidInput, UnknownName
 from voxome.extras import require
 from voxome.plot.figures import interactive_figure, plotly_objects, static_figure
 from voxome.reports.colours import neuron_colour
 from voxome.resources.columns import Table
+from voxome.resources.table import TableFile
 
 _STYLES = ("matrix", "network")
 
 
 @explain_calls
 def connections(
-    table: Mapping[str, ArrayLike] | Table,
+    table: Location | Mapping[str, ArrayLike] | Table,
     style: str = "matrix",
     *,
     weight: str = "synapses",
@@ -35,7 +38,7 @@ def connections(
 
     Parameters
     ----------
-    table : Table or mapping of str to array
+    table : str, path, Table or mapping of str to array
         Columns ``pre_id``, ``post_id`` and `weight`, as in ``connectome.parquet``; rows of the same pair are added.
     style : {"matrix", "network"}
         A matrix has a row for each presynaptic and a column for each postsynaptic neuron; a network has discs and
@@ -58,6 +61,8 @@ def connections(
     ------
     InvalidInput
         If a column is missing, or there is no connection.
+    NotFound
+        If there is no table at a path.
     UnknownName
         If the style is unknown.
     MissingExtra
@@ -66,7 +71,8 @@ def connections(
     require_flags(interactive=interactive)
     if style not in _STYLES:
         raise UnknownName.of("style", style, _STYLES)
-    pre, post, strength = _columns(table, weight)
+    rows_of = TableFile(location_text(table)).read() if isinstance(table, str | os.PathLike) else table
+    pre, post, strength = _columns(rows_of, weight)
     ids, chosen = _strongest(pre, post, strength, require_count("most", most))
     rows, columns = np.searchsorted(ids, pre[chosen]), np.searchsorted(ids, post[chosen])
     total = len(np.unique([pre, post]))
@@ -146,8 +152,7 @@ def _layout(ids: Any, rows: Any, columns: Any, strength: Any) -> NDArray[np.floa
 def _draw_network(ids: Any, rows: Any, columns: Any, strength: Any, weight: str, title: str) -> Any:
     places = _layout(ids, rows, columns, strength)
     figure, axes = static_figure(7, 7)
-    widths = 0.5 + 3 * strength / max(strength.max(initial=0.0), 1e-9)
-    for a, b, width in zip(rows, columns, widths, strict=True):
+    for a, b, width in zip(rows, columns, _widths(strength), strict=True):
         if a != b:
             arrow = {"arrowstyle": "-|>", "lw": width, "color": "0.55", "shrinkA": 6, "shrinkB": 6}
             axes.annotate("", places[b], places[a], arrowprops={**arrow, "connectionstyle": "arc3,rad=0.1"})
@@ -162,10 +167,13 @@ def _draw_network(ids: Any, rows: Any, columns: Any, strength: Any, weight: str,
 
 def _draw_network_interactive(ids: Any, rows: Any, columns: Any, strength: Any, weight: str, title: str) -> Any:
     places, objects = _layout(ids, rows, columns, strength), plotly_objects()
-    ends = np.stack([places[rows], places[columns], np.full((len(rows), 2), np.nan)], axis=1).reshape(-1, 2)
-    lines = objects.Scatter(
-        x=ends[:, 0], y=ends[:, 1], mode="lines", line={"color": "#999", "width": 1}, hoverinfo="skip", showlegend=False
-    )
+    arrow = {"xref": "x", "yref": "y", "axref": "x", "ayref": "y", "text": "", "showarrow": True}
+    style = {"arrowhead": 2, "arrowcolor": "#999", "standoff": 7, "startstandoff": 7}
+    arrows = [
+        {**arrow, **style, "x": end[0], "y": end[1], "ax": start[0], "ay": start[1], "arrowwidth": width}
+        for start, end, width in zip(places[rows].tolist(), places[columns].tolist(), _widths(strength), strict=True)
+        if start != end
+    ]
     degree = np.bincount(rows, strength, len(ids)) + np.bincount(columns, strength, len(ids))
     texts = [f"{one}: {total:g} {weight}" for one, total in zip(ids.tolist(), degree.tolist(), strict=True)]
     discs = objects.Scatter(
@@ -173,7 +181,12 @@ def _draw_network_interactive(ids: Any, rows: Any, columns: Any, strength: Any, 
         marker={"size": 12, "color": [f"rgb{neuron_colour(one)}" for one in ids.tolist()]},
     )  # fmt: skip
     hidden = {"visible": False}
-    return interactive_figure([lines, discs], title, xaxis=hidden, yaxis={**hidden, "scaleanchor": "x"})
+    return interactive_figure([discs], title, annotations=arrows, xaxis=hidden, yaxis={**hidden, "scaleanchor": "x"})
+
+
+def _widths(strength: NDArray[Any]) -> list[float]:
+    """Return the widths of lines, in proportion to the strengths."""
+    return (0.5 + 3 * strength / max(strength.max(initial=0.0), 1e-9)).tolist()  # type: ignore[no-any-return]
 
 
 def _colours(ids: Any) -> list[tuple[float, ...]]:

@@ -12,6 +12,9 @@ from voxome.contracts.arguments import require_count, require_flags
 from voxome.errors import InvalidInput, describe_value
 from voxome.plot.figures import interactive_figure, plotly_objects, static_figure
 
+_MOST_TICKS = 8
+"""Counts below which each has a tick, so that none is between them."""
+
 
 @explain_calls
 def histogram(
@@ -58,11 +61,13 @@ def histogram(
     if interactive:
         bars = plotly_objects().Bar(x=(edges[1:] + edges[:-1]) / 2, y=counts, width=np.diff(edges), name=name)
         kind = "log" if log else "linear"
-        axes = {"xaxis": {"title": {"text": label}, "type": kind}, "yaxis": {"title": {"text": "count"}}}
+        whole = {"dtick": 1} if counts.max() < _MOST_TICKS else {}
+        axes = {"xaxis": {"title": {"text": label}, "type": kind}, "yaxis": {"title": {"text": "count"}, **whole}}
         return interactive_figure([bars], title, bargap=0, **axes)
     figure, axes = static_figure(6, 4)
     axes.stairs(counts, edges, fill=True, color="#0f6e6e")
     axes.set(xlabel=label, ylabel="count", xscale="log" if log else "linear", title=title or "")
+    axes.yaxis.get_major_locator().set_params(integer=True)
     return figure
 
 
