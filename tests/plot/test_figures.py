@@ -66,7 +66,7 @@ def test_a_connectome_is_drawn_from_its_file(tmp_path: Path) -> None:
     pq.write_table(pa.table(TABLE), tmp_path / "connectome.parquet")
     for path in (tmp_path / "connectome.parquet", f"{tmp_path}/connectome.parquet"):
         assert voxome.plot.connections(path).axes[0].get_title() == "3 neurons"
-    with pytest.raises(NotFound, match="none.parquet"):
+    with pytest.raises(NotFound, match=r"none\.parquet"):
         voxome.plot.connections(tmp_path / "none.parquet")
 
 
