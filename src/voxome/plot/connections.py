@@ -186,7 +186,7 @@ def _draw_network_interactive(ids: Any, rows: Any, columns: Any, strength: Any, 
 
 def _widths(strength: NDArray[Any]) -> list[float]:
     """Return the widths of lines, in proportion to the strengths."""
-    return (0.5 + 3 * strength / max(strength.max(initial=0.0), 1e-9)).tolist()  # type: ignore[no-any-return]
+    return (0.5 + 3 * strength / max(strength.max(initial=0.0), 1e-9)).tolist()
 
 
 def _colours(ids: Any) -> list[tuple[float, ...]]:

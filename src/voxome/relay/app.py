@@ -85,7 +85,7 @@ def create_app(
         exception_handlers={404: refuse_route, 405: refuse_route},
         lifespan=lifespan,
     )
-    app.state.dialects = dialects
+    app.state.dialects, app.state.allow_origins = dialects, tuple(allow_origins)
     return app
 
 

@@ -14,7 +14,7 @@ from voxome.errors import AccessDenied, AlreadyExists, InvalidInput, NotFound, R
 from voxome.relay.access_log import logged_path, note
 from voxome.relay.accounts import Accounts, Caller
 from voxome.relay.relay import Relay
-from voxome.relay.sessions import session_caller, session_cookie
+from voxome.relay.sessions import header_caller, session_caller, session_cookie
 from voxome.relay.source_errors import SourceLoop, SourceUnavailable, hold_memory
 from voxome.relay.threads import RequestThreads
 from voxome.relay.writes.journal import TooLargeForJournal
@@ -98,7 +98,7 @@ async def identify(request: Request, accounts: Accounts, threads: RequestThreads
     """
     caller, authorization = Caller(), request.headers.get("authorization", "")
     if authorization:
-        caller = await threads.run(accounts.caller, authorization)
+        caller = await threads.run(header_caller, accounts, authorization, request.method)
     elif cookie := session_cookie(request):
         caller = await threads.run(session_caller, accounts, cookie)
     note(caller=caller.name)

@@ -44,7 +44,7 @@ from voxome.resources.volume_like import VolumeLike
 from voxome.services.annotations.create import create_annotations
 from voxome.viewer.contents import Content, contents_of
 from voxome.viewer.kept_annotations import KeptAnnotations
-from voxome.viewer.meshed import with_meshes
+from voxome.viewer.meshed import MeshedLabels, with_meshes
 from voxome.viewer.segment_table import WithProperties
 from voxome.viewer.sized import Sized
 from voxome.viewer.states import Extent, Layer, build_state
@@ -238,7 +238,7 @@ def _serve(content: Content, relay: Relay, scratch: Path, *, proofread: bool) ->
     resource = content.resource
     if isinstance(resource, Volume):
         edited = proofread and _is_edited(content)
-        source = with_meshes(resource)
+        source: VolumeSource | MeshedLabels | WithProperties = with_meshes(resource)
         if content.properties is not None:
             source = WithProperties(cast("VolumeSource", source), content.properties)
         relay.sources.add(content.name, source, _EDITABLE if edited else PUBLIC_READ)

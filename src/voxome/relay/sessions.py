@@ -17,6 +17,8 @@ from voxome.relay.secrets import digest, new_token
 COOKIE = "voxome_session"
 LIFETIME_S = 12 * 3600.0
 
+_LENT = "lent-"
+"""Beginning of tokens that viewers of other origins get."""
 _SAFE = frozenset({"GET", "HEAD"})
 
 
@@ -30,6 +32,16 @@ class BrowserSession(Record):
     token: str = field(repr=False)
     user: str
     expires: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class LentToken(Record):
+    """The SHA-256 of a token that a viewer of another origin has, and of the cookie of the session that it reads as."""
+
+    KEY = ("digest",)
+
+    digest: str = field(repr=False)
+    session: str = field(repr=False)
 
 
 def begin_session(accounts: Accounts, token: str) -> tuple[str, BrowserSession]:
@@ -63,8 +75,13 @@ def end_session(accounts: Accounts, cookie: str) -> None:
 
 def session_caller(accounts: Accounts, cookie: str) -> Caller:
     """Return the user of a session; after its end an anonymous caller, to whom all that is private is refused."""
+    return _caller_of(accounts, digest(cookie))
+
+
+def _caller_of(accounts: Accounts, hashed: str) -> Caller:
+    """Return the user of the session whose cookie has this digest; an anonymous caller after its end."""
     try:
-        session = accounts.catalogue.get(BrowserSession, digest(cookie))
+        session = accounts.catalogue.get(BrowserSession, hashed)
         if session.expires <= time.time():
             return Caller()
         if session.token in accounts.admins:
@@ -75,6 +92,45 @@ def session_caller(accounts: Accounts, cookie: str) -> Caller:
     return accounts.user(session.user)
 
 
+def lend_session(accounts: Accounts, cookie: str) -> str:
+    """Return a token that reads as the user of a session does, until that ends; it is stored as its hash only.
+
+    Raises
+    ------
+    AccessDenied
+        If there is no such session, or it is one of an admin.
+    """
+    try:
+        session = accounts.catalogue.get(BrowserSession, digest(cookie))
+    except NotFound:
+        raise AccessDenied("the session has ended; log in again") from None
+    if session.token in accounts.admins:
+        raise AccessDenied("the rights of an admin are lent to no viewer; log in with a token of your own")
+    value = _LENT + new_token()
+    accounts.catalogue.write(add=[LentToken(digest=digest(value), session=session.digest)])
+    return value
+
+
+def header_caller(accounts: Accounts, authorization: str, method: str) -> Caller:
+    """Return the sender of the header ``Authorization``, whose token may be lent, which only reads.
+
+    Raises
+    ------
+    AccessDenied
+        If the header is malformed, the token unknown or expired, or a lent one would write.
+    """
+    token = authorization.strip().partition(" ")[2].strip()
+    if not token.startswith(_LENT):
+        return accounts.caller(authorization)
+    found = accounts.catalogue.find(LentToken, digest=digest(token))
+    caller = _caller_of(accounts, found[0].session) if found else Caller()
+    if not caller.name:
+        raise AccessDenied("the session of this token has ended; log in again")
+    if method not in _SAFE:
+        raise AccessDenied("a token that is lent to a viewer only reads; use your own")
+    return caller
+
+
 def session_left_s(accounts: Accounts, cookie: str) -> float:
     """Return the seconds until a session ends, unless its token does before; 0 without one."""
     found = accounts.catalogue.find(BrowserSession, digest=digest(cookie))
@@ -83,7 +139,7 @@ def session_left_s(accounts: Accounts, cookie: str) -> float:
 
 def _remove(catalogue: Catalogue, session: BrowserSession) -> None:
     with suppress(NotFound):  # removed by another request, at the same time
-        catalogue.write(remove=[session])
+        catalogue.write(remove=[session, *catalogue.find(LentToken, session=session.digest)])
 
 
 def session_cookie(request: Request) -> str:

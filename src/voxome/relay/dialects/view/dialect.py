@@ -10,6 +10,7 @@
 ``GET /view/session``                  user of the session of this browser, and whether it has expired, as JSON
 ``POST /view/login?base=…``            begin a session with the token in the body: a cookie
 ``POST /view/logout?base=…``           end it
+``GET /auth_info``                     where viewers of other origins let people log in (``middleauth+https://``)
 ``GET /view/edits?layer=NAME&…``       versions of sources that are proofread, and whether the caller may edit, as JSON
 ``GET /view/edits/events?layer=NAME``  the same versions, as events, whenever one has changed
 ``GET /view/edits/NAME?since=V``       the version now, and what has become of segments that have changed since
@@ -44,6 +45,7 @@ from voxome.relay.dialects.view.client import client_file, client_folder, start_
 from voxome.relay.dialects.view.edits import Edits
 from voxome.relay.dialects.view.kept_states import LARGEST_BYTES, find_state, keep_state
 from voxome.relay.dialects.view.login import Login
+from voxome.relay.dialects.view.middleauth import LoginOfViewers
 from voxome.relay.dialects.view.parameters import ParameterRoutes
 from voxome.relay.dialects.view.source_layers import FirstState, may_see, show_sources
 from voxome.relay.files import FileAnswer, file_response
@@ -109,6 +111,7 @@ class ViewDialect:
             Route("/view/states", keep, methods=["POST"]),
             Route("/view/states/{id}", serve(self._kept), methods=["GET"]),
             *([] if self._login is None else self._login.routes()),
+            *([] if self._login is None else LoginOfViewers(self._relay).routes()),
             *self._edits.routes(),
             *ParameterRoutes(self._relay).routes(),
             Route(_ANNOTATIONS, serve(self._annotations), methods=["GET"]),

@@ -1,0 +1,142 @@
+"""Viewers of other origins, which log in by the protocol of Neuroglancer's ``middleauth+https://``."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import httpx
+import numpy as np
+import pytest
+from peers.chromium import Visit
+from relay.serving import as_user, serving, stored
+from starlette.applications import Starlette
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
+
+from voxome.relay.rights import Rights
+from voxome.relay.serve import in_thread
+from voxome.relay.sessions import LIFETIME_S
+from voxome.relay.sources import Sources
+
+SAME = {"Sec-Fetch-Site": "same-origin"}
+VIEWER = "https://viewer.example"
+CHUNK = "precomputed/secret/0/0-64_0-64_0-64"
+PAGE = """<!doctype html><button id="login">Login</button><pre id="shown"></pre><script>
+// What Neuroglancer's client does for a layer middleauth+https://…, in short.
+const app = new URLSearchParams(location.search).get("app");
+document.querySelector("#login").onclick = async () => {
+  const { login_url } = await (await fetch(`${app}/auth_info`)).json();
+  const popup = window.open(`${login_url}/api/v1/authorize`, undefined, "width=400, height=650");
+  addEventListener("message", async (event) => {
+    if (event.source !== popup) return;
+    popup.close();
+    const headers = { Authorization: `Bearer ${event.data.token}` };
+    const verified = event.data.app_urls.includes(new URL(app).origin);
+    const answer = await fetch(`${app}/CHUNK`, { headers });
+    const voxels = new Uint8Array(await answer.arrayBuffer());
+    document.querySelector("#shown").textContent = `${verified} ${answer.status} ${voxels.length} ${voxels[77]}`;
+  });
+};
+</script>""".replace("CHUNK", CHUNK)
+
+
+def relay_for(*origins: str) -> Iterator[str]:
+    sources = Sources()
+    voxels = np.full((64, 64, 64), 200, np.uint8)
+    sources.add("secret", stored(voxels, voxel_size_nm=(8, 8, 8)), Rights(frozenset({"lab"}), frozenset({"lab"})))
+    dialects = ["precomputed", "raw", "view"]
+    with serving(sources, dialects, members={"ann": "lab", "bob": None}, allow_origins=origins) as url:
+        yield url
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    yield from relay_for(VIEWER)
+
+
+@pytest.fixture
+def open_url() -> Iterator[str]:
+    yield from relay_for("*")
+
+
+def session(url: str, user: str = "ann") -> dict[str, str]:
+    answer = httpx.post(f"{url}/view/login", json={"token": f"{user}-token"}, headers=SAME)
+    return {"Cookie": answer.headers["set-cookie"].partition(";")[0], **SAME}
+
+
+def lend(url: str, headers: dict[str, str], origin: object = VIEWER) -> httpx.Response:
+    return httpx.post(f"{url}/view/middleauth/lend", json={"origin": origin}, headers=headers)
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}", "Origin": VIEWER, "Sec-Fetch-Site": "cross-site"}
+
+
+def test_a_viewer_learns_where_people_log_in(url: str) -> None:
+    answer = httpx.get(f"{url}/auth_info", headers={"Origin": VIEWER})
+    assert answer.headers["access-control-allow-origin"] == VIEWER
+    page = httpx.get(f"{answer.json()['login_url']}/api/v1/authorize")
+    assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert "frame-ancestors 'self'" in page.headers["content-security-policy"]
+
+
+def test_a_lent_token_only_reads_and_ends_with_its_session(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    cookie = session(url)
+    lent = bearer(lend(url, cookie).json()["token"])
+    assert httpx.get(f"{url}/{CHUNK}", headers=lent).status_code == 200
+    write = httpx.put(f"{url}/raw/secret/cutout?box=0:1,0:1,0:1", content=b"x", headers=lent)
+    assert write.status_code == 401
+    assert "only reads" in write.json()["message"]
+    value = lent["Authorization"].partition(" ")[2]
+    assert httpx.get(f"{url}/{CHUNK}", headers={"Cookie": f"voxome_session={value}", **SAME}).status_code == 401
+    assert httpx.get(f"{url}/{CHUNK}", headers=bearer("lent-wrong")).status_code == 401
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() + LIFETIME_S + 1)
+    ended = httpx.get(f"{url}/{CHUNK}", headers=lent)
+    assert ended.status_code == 401
+    assert "has ended" in ended.json()["message"]
+
+
+def test_logging_out_ends_what_was_lent(url: str) -> None:
+    cookie = session(url)
+    lent = bearer(lend(url, cookie).json()["token"])
+    httpx.post(f"{url}/view/logout", headers=cookie)
+    assert httpx.get(f"{url}/{CHUNK}", headers=lent).status_code == 401
+
+
+def test_a_token_is_lent_to_named_viewers_by_the_page_of_the_relay_only(url: str) -> None:
+    cookie = session(url)
+    assert lend(url, cookie, "https://evil.example").status_code == 403
+    assert "allow_origins" in lend(url, cookie, "https://evil.example").json()["message"]
+    assert lend(url, cookie, 7).status_code == 400
+    assert lend(url, SAME).status_code == 401
+    assert lend(url, {**cookie, "Sec-Fetch-Site": "cross-site"}).status_code == 401
+    assert lend(url, {**as_user("ann"), **SAME}).status_code == 403
+    lent = lend(url, cookie).json()["token"]
+    assert lend(url, {**bearer(lent), **SAME}).status_code == 401
+
+
+def test_who_may_not_read_gets_nothing_by_a_lent_token(url: str) -> None:
+    lent = bearer(lend(url, session(url, "bob")).json()["token"])
+    assert httpx.get(f"{url}/{CHUNK}", headers=lent).status_code == 403
+
+
+@pytest.mark.slow
+def test_a_layer_is_shown_by_a_viewer_of_another_origin_after_a_login(open_url: str, visit: Visit) -> None:
+    async def page_of_viewer(request: object) -> Response:
+        return HTMLResponse(PAGE)
+
+    page = visit.page
+    with in_thread(Starlette(routes=[Route("/", page_of_viewer)])) as viewer:
+        page.goto(f"{viewer}/?app={open_url}")
+        with page.expect_popup() as opened:
+            page.click("#login")
+        popup = opened.value
+        popup.fill("input", "ann-token")
+        popup.click("button")
+        popup.wait_for_selector(f"text={viewer} wants to read what you, ann, may read here.")
+        popup.click("button >> text=Allow")
+        page.wait_for_function("() => document.querySelector('#shown').textContent", timeout=20_000)
+        assert page.inner_text("#shown") == f"true 200 {64**3} 200"
+        assert not [one for one in visit.requests if "lent-" in one or "ann-token" in one]
