@@ -3,7 +3,3 @@
 from voxome.extras import require
 
 require("services", "numba")
-
-from voxome.tools.common.compilation import announce_compilation  # noqa: E402
-
-announce_compilation()

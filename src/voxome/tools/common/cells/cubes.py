@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from functools import cache
 
-import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
-_jit = nb.njit(nogil=True, cache=True, boundscheck=False)
-_inner = nb.njit(nogil=True, cache=True, boundscheck=False, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+from voxome.tools.common.cells.compiled import inner
+
 MAX_VALUES = 8
 """Up to so many values of a cube are counted one after the other, each in all of its cells at once."""
 
@@ -24,7 +23,7 @@ def rows_of(levels: int) -> NDArray[np.int64]:
     return rows
 
 
-@_inner
+@inner
 def tally_cube(data, z0, y0, x0, rows, planes, distinct, sums, pairs, total, masked, background):  # type: ignore[no-untyped-def]
     """Count every value of a cube of 2, 4, 8, … voxels in its cells of 2^3 voxels.
 
@@ -75,7 +74,7 @@ def tally_cube(data, z0, y0, x0, rows, planes, distinct, sums, pairs, total, mas
     return n
 
 
-@_inner
+@inner
 def elect(sums, n, counted, edge, most, best):  # type: ignore[no-untyped-def]
     """Add up counts of cells in those of 8 of them, level by level, and find the most frequent value of each."""
     cells = len(most)

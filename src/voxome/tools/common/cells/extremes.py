@@ -6,15 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
 from voxome.geometry import Box
+from voxome.tools.common.cells.compiled import jit
 from voxome.tools.common.cells.dtypes import compilable, restored
 from voxome.tools.common.cells.edges import cell_edges, paste, shape_of
-
-_jit = nb.njit(nogil=True, cache=True, boundscheck=False)
 
 
 @dataclass(frozen=True)
@@ -114,7 +112,7 @@ class FirstCells:
         return cls(box, arrays["values"])
 
 
-@_jit
+@jit
 def _extreme(data, ez, ey, ex, largest, masked, background, values):  # type: ignore[no-untyped-def]
     for cz in range(len(ez) - 1):
         for cy in range(len(ey) - 1):

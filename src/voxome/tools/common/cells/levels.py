@@ -13,9 +13,6 @@ from numpy.typing import NDArray
 from voxome.contracts.downsampling import Method
 from voxome.geometry import Box
 from voxome.tools.common.cells.methods import Cells, cells_of
-from voxome.tools.common.cells.mode_levels import mode_levels
-from voxome.tools.common.cells.modes import ModeCells
-from voxome.tools.common.cells.presence import present, unique
 
 Ratio = tuple[int, ...]
 
@@ -69,7 +66,10 @@ def levels_of_voxels(
     """
     if method != "mode":
         finest = cells_of(data, box, ratios[0], method, no_data)
-        return _levels_of(finest, ratios[1:], unique(data) if ids else None, keep=keep)
+        return _levels_of(finest, ratios[1:], _unique(data) if ids else None, keep=keep)
+    from voxome.tools.common.cells.mode_levels import mode_levels
+    from voxome.tools.common.cells.modes import ModeCells
+
     value = None if no_data is None else data.dtype.type(no_data)
     levels = mode_levels(data, box, ratios, value, ids=ids, keep=keep)
     *_, whole = accumulate(ratios, _multiply)
@@ -84,16 +84,28 @@ def levels_of_cells(cells: Cells, ratios: Sequence[Ratio], *, ids: bool = False,
     candidates = None
     if ids:
         entries = cells.arrays.get("ids")
-        candidates = unique(cells.values)
-        candidates = candidates if entries is None else np.union1d(candidates, unique(entries))
+        candidates = _unique(cells.values)
+        candidates = candidates if entries is None else np.union1d(candidates, _unique(entries))
     return _levels_of(first, ratios[1:], candidates, keep=keep)
 
 
 def _levels_of(first: Cells, ratios: Sequence[Ratio], ids: NDArray[Any] | None, *, keep: bool) -> CellLevels:
     levels = list(accumulate(ratios, lambda finer, ratio: finer.coarsen(ratio), initial=first))
     values = [one.values for one in levels]
-    found = [] if ids is None else [ids, *(present(one, ids) for one in values)]
+    found = [] if ids is None else [ids, *(_present(one, ids) for one in values)]
     return CellLevels([one.box for one in levels], values, found, levels[-1] if keep else None)
+
+
+def _unique(values: NDArray[Any]) -> NDArray[Any]:
+    from voxome.tools.common.cells.presence import unique
+
+    return unique(values)
+
+
+def _present(values: NDArray[Any], ids: NDArray[Any]) -> NDArray[Any]:
+    from voxome.tools.common.cells.presence import present
+
+    return present(values, ids)
 
 
 def _multiply(one: Ratio, other: Ratio) -> Ratio:

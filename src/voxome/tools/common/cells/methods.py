@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import import_module
 from typing import Any, Protocol
 
 import numpy as np
@@ -10,9 +11,6 @@ from numpy.typing import NDArray
 
 from voxome.contracts.downsampling import Method
 from voxome.geometry import Box
-from voxome.tools.common.cells.extremes import FirstCells, MaxCells, MinCells
-from voxome.tools.common.cells.means import MeanCells
-from voxome.tools.common.cells.modes import ModeCells
 
 
 class Cells(Protocol):
@@ -34,13 +32,29 @@ class Cells(Protocol):
         """Return the cells of `factors` of these cells, as if computed from all their voxels."""
 
 
-METHODS: Mapping[str, Any] = {
-    "mean": MeanCells,
-    "mode": ModeCells,
-    "max": MaxCells,
-    "min": MinCells,
-    "stride": FirstCells,
-}
+class _Methods(Mapping[str, Any]):
+    """Classes that are imported when they are needed, as loading compiled code takes a while."""
+
+    _NAMES: Mapping[str, str] = {
+        "mean": "means:MeanCells",
+        "mode": "modes:ModeCells",
+        "max": "extremes:MaxCells",
+        "min": "extremes:MinCells",
+        "stride": "extremes:FirstCells",
+    }
+
+    def __getitem__(self, method: str) -> Any:
+        module, _, name = self._NAMES[method].partition(":")
+        return getattr(import_module(f"voxome.tools.common.cells.{module}"), name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._NAMES)
+
+    def __len__(self) -> int:
+        return len(self._NAMES)
+
+
+METHODS: Mapping[str, Any] = _Methods()
 """Method → its cells."""
 
 

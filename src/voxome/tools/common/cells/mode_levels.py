@@ -12,13 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxome.geometry import Box
+from voxome.tools.common.cells.compiled import inner, jit
 from voxome.tools.common.cells.cubes import MAX_VALUES, elect, rows_of, tally_cube
 from voxome.tools.common.cells.dtypes import compilable, restored
 from voxome.tools.common.cells.edges import Edges, cell_edges, shape_of
 from voxome.tools.common.cells.uniform import compare_row, spread_row
 
-_jit = nb.njit(nogil=True, cache=True, boundscheck=False)
-_inner = nb.njit(nogil=True, cache=True, boundscheck=False, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 _FEW = 4
 """So many values of a cell are compared one by one; others are looked up in a table."""
 _LEVELS = 6
@@ -167,7 +166,7 @@ def _bits(value):  # type: ignore[no-untyped-def]
     return lambda value: np.uint64(hash(value))
 
 
-@_inner
+@inner
 def _number(value, distinct, n, table, slots):  # type: ignore[no-untyped-def]
     """Return the number of a value among the distinct ones of a cell; it is added if it is new."""
     for number in range(min(n, _FEW)):
@@ -186,7 +185,7 @@ def _number(value, distinct, n, table, slots):  # type: ignore[no-untyped-def]
     return n
 
 
-@_inner
+@inner
 def _list(value, levels, found, marks, listed, recent):  # type: ignore[no-untyped-def]
     """Note that a value occurs on some levels, in its last entry if that is still known; return how many there are."""
     slot = np.int64((_bits_of(value) * _MIX) >> np.uint64(40)) & (_RECENT - 1)
@@ -198,7 +197,7 @@ def _list(value, levels, found, marks, listed, recent):  # type: ignore[no-untyp
     return listed + 1
 
 
-@_inner
+@inner
 def _most_frequent(start, size, numbers, counts, tally, distinct):  # type: ignore[no-untyped-def]
     """Complete the histogram in entries `start` to `size`; return the number of the most frequent value."""
     best, most = numbers[start], 0
@@ -211,7 +210,7 @@ def _most_frequent(start, size, numbers, counts, tally, distinct):  # type: igno
     return best
 
 
-@_inner
+@inner
 def _count(  # type: ignore[no-untyped-def]
     data, pz, py, px, start, stop, shape, masked, background, tracked,
     values, mixed, numbers, counts, ends, tally, wins, distinct, table, slots,
@@ -288,7 +287,7 @@ def _count(  # type: ignore[no-untyped-def]
     return n
 
 
-@_inner
+@inner
 def _merge(  # type: ignore[no-untyped-def]
     pz, py, px, start, stop, shape, first, ny, nx, wz, wy, wx, finer_shape, masked, background, tracked, bit, n,
     values, mixed, finer, old, old_counts, old_ends, numbers, counts, ends, tally, wins, distinct, table, slots,
@@ -347,7 +346,7 @@ def _merge(  # type: ignore[no-untyped-def]
     return size, n
 
 
-@_jit
+@jit
 def _fill(  # type: ignore[no-untyped-def]
     data, bits, pz, py, px, fz, fy, fx, wz, wy, wx, shapes, begins, masked, background,
     values, value_bits, mixed, halving, rows, tracked, found, marks, keep, ends, entries, counts, distinct,

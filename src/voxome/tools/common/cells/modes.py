@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
 from voxome.geometry import Box
+from voxome.tools.common.cells.compiled import inner, jit
 from voxome.tools.common.cells.dtypes import compilable, restored
 from voxome.tools.common.cells.edges import (
     SIZES,
@@ -24,8 +24,6 @@ from voxome.tools.common.cells.edges import (
 )
 from voxome.tools.common.cells.mode_levels import ModeLevels, background_of, mode_levels
 
-_jit = nb.njit(nogil=True, cache=True, boundscheck=False)
-_inner = nb.njit(nogil=True, cache=True, boundscheck=False, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 _FEW = 48
 """Up to so many entries are compared one by one; more are sorted."""
 
@@ -118,7 +116,7 @@ class ModeCells:
         return cls(box, arrays["values"], arrays["ends"], arrays["ids"], arrays["counts"], (z, y, x), no_data)
 
 
-@_jit
+@jit
 def _place(  # type: ignore[no-untyped-def]
     old_ends, old_ids, old_counts, old_shape, start, shape, ends, ids, counts, new_shape, to
 ):
@@ -135,7 +133,7 @@ def _place(  # type: ignore[no-untyped-def]
             counts[at : at + high - low] = old_counts[low:high]
 
 
-@_inner
+@inner
 def _sort(found, weights, size):  # type: ignore[no-untyped-def]
     """Sort values, with their weights, in place; an `argsort` would take seconds to compile."""
     gap = 1
@@ -151,7 +149,7 @@ def _sort(found, weights, size):  # type: ignore[no-untyped-def]
         gap //= 3
 
 
-@_inner
+@inner
 def _tally(found, weights, size, ids, counts, at):  # type: ignore[no-untyped-def]
     """Write the histogram of weighted values from entry `at` on; return its end."""
     end = at
@@ -174,7 +172,7 @@ def _tally(found, weights, size, ids, counts, at):  # type: ignore[no-untyped-de
     return end
 
 
-@_inner
+@inner
 def _most_frequent(ids, counts, start, end, background):  # type: ignore[no-untyped-def]
     if start == end:
         return background
@@ -186,7 +184,7 @@ def _most_frequent(ids, counts, start, end, background):  # type: ignore[no-unty
     return ids[best]
 
 
-@_inner
+@inner
 def _is_uniform(data, z0, z1, y0, y1, x0, x1):  # type: ignore[no-untyped-def]
     first = data[z0, y0, x0]
     for z in range(z0, z1):
@@ -197,7 +195,7 @@ def _is_uniform(data, z0, z1, y0, y1, x0, x1):  # type: ignore[no-untyped-def]
     return True
 
 
-@_jit
+@jit
 def _merge(  # type: ignore[no-untyped-def]
     old, old_ends, old_ids, old_counts, sz, sy, sx, ez, ey, ex, masked, background, values, ends, ids, counts
 ):

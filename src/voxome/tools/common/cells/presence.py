@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
-_jit = nb.njit(nogil=True, cache=True, boundscheck=False)
+from voxome.tools.common.cells.compiled import jit
 
 
 def unique(values: NDArray[Any]) -> NDArray[Any]:
@@ -26,7 +25,7 @@ def present(values: NDArray[Any], ids: NDArray[Any]) -> NDArray[Any]:
     return ids[found]
 
 
-@_jit
+@jit
 def _mark(values, ids, found):  # type: ignore[no-untyped-def]
     """Mark the ids that occur; equal neighbours are looked up once."""
     for i in range(len(values)):

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import numba as nb
-
-_jit = nb.njit(nogil=True, cache=True, boundscheck=False)
-_inner = nb.njit(nogil=True, cache=True, boundscheck=False, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+from voxome.tools.common.cells.compiled import inner
 
 
-@_inner
+@inner
 def compare_row(bits, z0, z1, y0, y1, edges, paired, values, mixed):  # type: ignore[no-untyped-def]
     """Note the first value of each cell of a row, and whether the cell has another one, in any of the rows.
 
@@ -32,7 +29,7 @@ def compare_row(bits, z0, z1, y0, y1, edges, paired, values, mixed):  # type: ig
         values[k], mixed[k] = first, differs
 
 
-@_inner
+@inner
 def spread_row(below, z0, z1, y0, y1, edges, paired, mixed):  # type: ignore[no-untyped-def]
     """Note which cells of a row have cells of more than one value."""
     for z in range(z0, z1):
