@@ -17,7 +17,7 @@ from made_once import MakeOnce
 from peers.requirement import unavailable
 
 from voxome.config import settings
-from voxome.registry import BUILT_IN, load, targets
+from voxome.registry import BUILT_IN, look_again
 
 pytest_plugins = ["peers.fixtures"]
 
@@ -78,8 +78,7 @@ def fresh_registry() -> Iterator[Callable[[], None]]:
     """Function by which the registry looks for plug-ins again, as it does after the test."""
 
     def forget() -> None:
-        targets.cache_clear()
-        load.cache_clear()
+        look_again()
 
     forget()
     yield forget

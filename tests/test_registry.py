@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from voxome import registry
 from voxome.cli.main import app
 from voxome.errors import MissingExtra, PluginError
-from voxome.registry import load, load_all, plugin_problems, targets
+from voxome.registry import load, load_all, look_again, plugin_problems, targets
 
 MODULE = """
 from typing import Annotated
@@ -60,8 +60,7 @@ BROKEN = {
 
 
 def forget() -> None:
-    targets.cache_clear()
-    load.cache_clear()
+    look_again()
     registry._warn_once.cache_clear()
 
 

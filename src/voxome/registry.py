@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from inspect import Parameter, signature
 from typing import Any
 from urllib.parse import parse_qsl
@@ -165,13 +165,25 @@ _WHERE_TAKEN = ("store",)
 
 
 @cache
+def _installed() -> EntryPoints:
+    """Return the entry points of all packages, which take a while to read."""
+    return entry_points()
+
+
+def look_again() -> None:
+    """Look for plug-ins again when one is needed, as packages were installed or changed."""
+    for function in (_installed, targets, load):
+        function.cache_clear()
+
+
+@cache
 def targets(group: str) -> dict[str, str]:
     """Return name → ``module:attribute`` of everything in `group`, without importing it.
 
     A name that is defined twice is among them; `load` refuses it.
     """
     entries = dict(BUILT_IN.get(group, {}))
-    for entry in entry_points(group=group):
+    for entry in _installed().select(group=group):
         entries.setdefault(entry.name, entry.value)
     return entries
 
@@ -229,7 +241,7 @@ def _warn_once(message: str) -> None:
 def _check_unique(group: str, name: str) -> None:
     built_in = BUILT_IN.get(group, {}).get(name)
     owners = {} if built_in is None else {built_in: f"{built_in} of voxome"}
-    for entry in entry_points(group=group, name=name):
+    for entry in _installed().select(group=group, name=name):
         owners.setdefault(entry.value, _described(entry))
     if len(owners) > 1:
         raise PluginError(

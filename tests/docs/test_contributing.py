@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import voxome
-from voxome.registry import load, targets
+from voxome.registry import load, look_again
 from voxome.resources.table import TableFile
 from voxome.workflow.describe import document
 
@@ -57,13 +57,11 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
     monkeypatch.chdir(tmp_path)
-    targets.cache_clear()
-    load.cache_clear()
+    look_again()
     spec = voxome.VolumeSpec.of((8, 8, 8), "uint8", voxel_size_nm=(8, 8, 8))
     voxome.create("zarr://raw.zarr", spec)[:2] = 200
     yield tmp_path
-    targets.cache_clear()
-    load.cache_clear()
+    look_again()
     for module in ("lab_reports", "lab_names", "test_names"):
         sys.modules.pop(module, None)
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 import voxome
 from voxome.blocks.runner import StepReport
 from voxome.contracts.run_record import RunRecord
-from voxome.registry import load, targets
+from voxome.registry import load, look_again
 from voxome.resources.table import TableFile, write_table
 from voxome.workflow.clean import clean
 from voxome.workflow.cwl import load as load_workflow
@@ -214,8 +214,7 @@ def reload_tools() -> None:
     for name in TOOLS:
         sys.modules.pop(f"edits_{name}", None)
     importlib.invalidate_caches()
-    targets.cache_clear()
-    load.cache_clear()
+    look_again()
 
 
 @pytest.fixture
