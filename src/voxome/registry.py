@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
-from importlib.metadata import EntryPoint, EntryPoints, entry_points
+from importlib.metadata import EntryPoint, entry_points
 from inspect import Parameter, signature
 from typing import Any
 from urllib.parse import parse_qsl
@@ -165,8 +165,8 @@ _WHERE_TAKEN = ("store",)
 
 
 @cache
-def _installed() -> EntryPoints:
-    """Return the entry points of all packages, which take a while to read."""
+def _installed() -> Any:
+    """Return the entry points of all packages, to select from; reading them takes a while."""
     return entry_points()
 
 
