@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import os
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx
 import hypothesis
 import made_once
 import pytest
+import uvicorn
+import uvicorn.server
 from made_once import MakeOnce
 from peers.requirement import unavailable
 
@@ -62,6 +66,18 @@ def _patient_clients() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for step in ("connect", "read", "write", "pool"):
             patch.setattr(httpx._config.DEFAULT_TIMEOUT_CONFIG, step, 60.0)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _prompt_servers() -> Iterator[None]:
+    """Let servers of this process look every 10 ms whether they are to stop, not every 100, as uvicorn has it."""
+
+    async def sleep(seconds: float) -> None:
+        await asyncio.sleep(seconds / 10)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(uvicorn.server, "asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": sleep}))
         yield
 
 

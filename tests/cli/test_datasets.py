@@ -63,6 +63,7 @@ def test_schemes_names_and_paths_are_offered(tmp_path: Path, monkeypatch: pytest
     assert uris("zarr://") == ["zarr://"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "offered"),
     [

@@ -23,6 +23,7 @@ def test_it_names_credentials_and_never_shows_them(
     assert "secret" not in facts.out + command("doctor").out
 
 
+@pytest.mark.slow
 def test_it_names_what_is_missing(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("voxome.cli.doctor._version", lambda name: None if name == "matplotlib" else "1")
     assert command("doctor", "--json").json["extras"]["plots"] == ["matplotlib"]

@@ -134,6 +134,7 @@ def test_every_key_is_documented() -> None:
     assert keys - documented == set()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("line", "status"),
     [

@@ -40,6 +40,7 @@ def test_a_folder_of_any_formats(folder: Any) -> None:
     assert all(name in result.out for name in there)
 
 
+@pytest.mark.slow
 def test_hidden_files_are_not_listed(folder: Any, tmp_path: Path) -> None:
     voxome.create("zarr://.hidden", voxome.VolumeSpec.of((4, 5, 6), "uint8"))
     assert ".hidden" not in _names(folder("ls", "--json"))

@@ -173,6 +173,7 @@ def test_plan_tells_the_run_and_run_does_it(voxome_: Any, tmp_path: Path) -> Non
     assert voxome_("clean", "out").status == 0
 
 
+@pytest.mark.slow
 def test_an_empty_setting_is_as_not_given(voxome_: Any) -> None:
     arguments = ["plan", "mark.cwl", "--set", "raw=raw.zarr", "--set", "at=", "--json"]
     assert voxome_(*arguments).json["steps"][0]["parameters"] == {"at": 0.5}

@@ -80,6 +80,7 @@ def test_errors_are_one_message(edited: Command) -> None:
         assert edited("proofread", *line.split()).status == 2
 
 
+@pytest.mark.slow
 def test_a_volume_that_was_repainted_is_noticed(edited: Command) -> None:
     result = edited("proofread", "compare", STORE)
     assert (result.status, result.out) == (0, "")

@@ -56,6 +56,7 @@ def test_nothing_is_explained(tmp_path: Path) -> None:
     assert "no provenance is recorded" in shown.stderr
 
 
+@pytest.mark.slow
 def test_an_input_without_a_version_is_shown_as_such(tmp_path: Path) -> None:
     volume = voxome.put(np.ones((4, 5, 6), "uint8"), f"zarr://{tmp_path}/b.zarr", voxel_size_nm=(40, 4, 4))
     one = Provenance.now("mesh", LOCAL, "lab", "2", {}, [InputRecord("labels", "s3://host/a")])

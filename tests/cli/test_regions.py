@@ -265,6 +265,7 @@ def test_tables_are_written_into_a_bucket(stored: Any, bucket: Bucket, fresh_key
     assert len(TableFile(bucket.uri(f"{key}/out.parquet"))) == 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

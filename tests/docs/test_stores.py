@@ -82,6 +82,7 @@ def test_the_documented_variables_are_those_that_the_code_reads() -> None:
     assert set(re.findall(r"VOXOME_[A-Z0-9_]+", PAGE)) - {"VOXOME_"} <= stores | set(VARIABLES.values())
 
 
+@pytest.mark.slow
 def test_the_read_benchmark_has_the_documented_options() -> None:
     (text,) = re.findall(r"```shell\n(.*?)```", PAGE, re.DOTALL)
     documented = CliRunner().invoke(app, ["bench", "read", "--help"], env={"COLUMNS": "200", "TERM": "dumb"})

@@ -86,6 +86,7 @@ def test_resources_and_options_are_those_of_sbatch(open_engine: Open, cluster: C
     engine.close()
 
 
+@pytest.mark.slow
 def test_jobs_see_no_secret_and_nothing_of_the_job_that_the_runner_is_in(
     open_engine: Open, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -262,6 +263,7 @@ def test_a_status_file_may_appear_late(open_engine: Open, cluster: Cluster, tmp_
     engine.close()
 
 
+@pytest.mark.slow
 def test_a_resumed_run_adopts_jobs_in_the_queue_and_those_that_have_ended(
     open_engine: Open, cluster: Cluster, tmp_path: Path
 ) -> None:

@@ -92,6 +92,7 @@ def test_home_may_be_the_work_folder(environment: Environment, command: Command,
     assert "APPTAINERENV_HOME" not in variables
 
 
+@pytest.mark.slow
 def test_network_and_graphics_cards_are_given_on_demand(
     environment: Environment, command: Command, tmp_path: Path
 ) -> None:
@@ -110,6 +111,7 @@ def test_an_image_that_has_changed_is_refused(environment: Environment, command:
         call(environment, command)
 
 
+@pytest.mark.slow
 def test_images_are_pulled_only_if_that_is_allowed(environment: Environment, command: Command, tmp_path: Path) -> None:
     with pytest.raises(NotFound, match=r"apptainer build .*lab%2Ftool%3A1.sif docker-daemon:lab/tool:1"):
         environment.prepare("lab/tool:1")
@@ -119,6 +121,7 @@ def test_images_are_pulled_only_if_that_is_allowed(environment: Environment, com
     assert f"{tmp_path}/cache/voxome/images/lab%2Ftool%3A1.sif" in arguments
 
 
+@pytest.mark.slow
 def test_what_apptainer_cannot_start_is_an_error_of_its_own(
     environment: Environment, command: Command, tmp_path: Path
 ) -> None:

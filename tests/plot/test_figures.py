@@ -42,6 +42,7 @@ def test_cells_are_drawn_in_um() -> None:
         voxome.plot.cells(positions, radii_nm=[1])
 
 
+@pytest.mark.slow
 def test_a_matrix_adds_rows_of_the_same_pair() -> None:
     drawn = voxome.plot.connections(TABLE).axes[0].images[0].get_array()
     np.testing.assert_array_equal(np.nan_to_num(drawn.filled(0)), [[0, 2, 0], [0, 1, 0], [7, 0, 0]])

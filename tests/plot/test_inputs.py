@@ -15,6 +15,7 @@ from voxome.errors import InvalidInput
 SIZE_NM = (40.0, 8.0, 4.0)
 
 
+@pytest.mark.slow
 def test_a_scene_takes_the_shapes_of_a_volume() -> None:
     labels = np.zeros((4, 6, 8), np.uint32)
     labels[1:3, 1:4, 2:7] = 5
@@ -41,6 +42,7 @@ def test_a_scene_reads_the_points_of_a_collection_up_to_a_limit(
         voxome.plot.scene(points={"s": points})
 
 
+@pytest.mark.slow
 def test_labels_without_a_place_need_the_voxels_of_the_image() -> None:
     image = np.arange(4 * 6 * 8, dtype=np.float32).reshape(4, 6, 8)
     with pytest.raises(InvalidInput, match="same voxels"):

@@ -99,7 +99,8 @@ def test_a_write_through_is_503_until_the_store_is_back(setting: Setting) -> Non
         assert (decode(client.get(URL + BOX)) == 7).all()
 
 
-def test_what_is_too_old_is_not_served(setting: Setting) -> None:
+def test_what_is_too_old_is_not_served(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source_checks, "_PATIENCE_S", 60)
     with setting.relay(ttl_s=0.01, stale_s=0) as client:
         assert client.get(URL + BOX).status_code == 200
         setting.fail(Answer(503))
@@ -151,6 +152,7 @@ def known(folder: Path) -> set[str]:
         return {row[0] for row in index.execute("SELECT key FROM metadata")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format", ["zarr", "precomputed"])
 def test_levels_that_nobody_has_read_are_known_when_the_relay_starts_without_the_store(
     tmp_path: Path, format: str

@@ -57,6 +57,7 @@ def test_a_view_serves_what_it_shows(image: NDArray[Any], tmp_path: Path) -> Non
     assert not list(Path("/tmp").glob("voxome-view-*/p"))
 
 
+@pytest.mark.slow
 def test_what_has_no_voxel_size_gets_one_or_a_warning(
     image: NDArray[Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -76,6 +77,7 @@ def test_what_has_no_voxel_size_gets_one_or_a_warning(
     assert not caplog.records
 
 
+@pytest.mark.slow
 def test_a_link_that_somebody_shares_is_opened(image: NDArray[Any], tmp_path: Path) -> None:
     with voxome.view(write(tmp_path / "em.zarr", image)) as shown:
         state = voxome.open_link(shown.url).state

@@ -72,6 +72,7 @@ class TestHdf5(VolumeRemoteContract):
         return uri_of(Path(uri.path).parent)
 
 
+@pytest.mark.slow
 class TestUnchunkedHdf5(TestHdf5):
     chunked = False
     ranks = (2, 3)

@@ -89,6 +89,7 @@ class TestPrecomputedContract(VolumeRemoteContract):
         return array[0] if len(array) == 1 else array
 
 
+@pytest.mark.slow
 class TestShardedContract(TestPrecomputedContract):
     dtypes = ("uint8", "uint64")
 

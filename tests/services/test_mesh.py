@@ -103,6 +103,7 @@ def test_options_for_computing_exclude_the_store(tmp_path: Path) -> None:
     assert volume.meshes(service="local").ids().tolist() == [9]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", [(2, 2, 2), (5, 16, 3), (64, 64, 64)])
 def test_blocks_do_not_change_the_faces(block: tuple[int, int, int]) -> None:
     array = random_labels((9, 12, 7))
@@ -154,6 +155,7 @@ def test_domains_that_do_not_start_at_zero_keep_their_positions() -> None:
             assert_array_equal(mesh.vertices_nm.max(axis=0), np.float32(high * size))
 
 
+@pytest.mark.slow
 def test_levels_of_a_pyramid_are_at_the_same_place(tmp_path: Path) -> None:
     array = np.zeros((16, 32, 32), np.uint64)
     array[4:12, 8:24, 8:24] = 6

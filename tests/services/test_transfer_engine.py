@@ -22,6 +22,7 @@ def source(tmp_path: Path) -> str:
     return f"zarr://{tmp_path}/a.zarr"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["sequential", "threads", pytest.param("local", marks=pytest.mark.slow)])
 def test_engines_copy_the_same_voxels(source: str, tmp_path: Path, engine: str) -> None:
     target = f"n5://{tmp_path}/b.n5"

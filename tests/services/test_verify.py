@@ -108,6 +108,7 @@ def test_full_verification_finds_a_lost_voxel(tmp_path: Path, source: str) -> No
     assert (report.run, report.reused, report.verified) == (1, 63, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("forgetful")
 @pytest.mark.parametrize("codec", ["raw", "zstd"])
 def test_full_verification_finds_a_damaged_file(tmp_path: Path, source: str, codec: str) -> None:
@@ -207,6 +208,7 @@ def test_a_block_that_cannot_be_decoded_is_copied_again(tmp_path: Path, source: 
     assert (report.run, report.reused, report.verified) == (1, 63, 1)
 
 
+@pytest.mark.slow
 def test_an_interrupted_transfer_verifies_each_block_once(tmp_path: Path, source: str) -> None:
     uri, steps = f"zarr://{tmp_path}/b.zarr", 0
 

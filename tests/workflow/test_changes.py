@@ -315,6 +315,7 @@ def test_intermediate_data_that_were_cleaned_are_computed_again_only_if_read(lab
     lab.assert_right()
 
 
+@pytest.mark.slow
 def test_results_that_were_removed_are_announced(lab: Lab) -> None:
     lab.run()
     (lab.folder / "out" / "written.txt").unlink()

@@ -92,6 +92,7 @@ def test_sub_workflows_are_flattened_in_order(folder: Path) -> None:
     assert {step.inputs["store"] for step in graph.steps} == {FromInput("store")}
 
 
+@pytest.mark.slow
 def test_unset_inputs_take_the_innermost_default(folder: Path) -> None:
     before, first, again = load(folder / "outer.cwl").steps
     assert before.inputs["at"] == FromInput("level", 0.5)

@@ -62,6 +62,7 @@ def test_objects_of_many_blocks_are_those_of_the_whole(tmp_path: Path, block: tu
     assert len(rows_of(tmp_path / "whole")) == 216
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "name"),
     [
@@ -78,6 +79,7 @@ def test_files_have_the_format_and_axes_that_the_hint_says(tmp_path: Path, file:
     np.testing.assert_array_equal(labels_of(out, "out"), image)
 
 
+@pytest.mark.slow
 def test_zarr_is_a_folder(tmp_path: Path) -> None:
     image = np.arange(9 * 10 * 11).reshape(9, 10, 11).astype(np.int32)
     tool = copy_tool(
@@ -90,6 +92,7 @@ def test_zarr_is_a_folder(tmp_path: Path) -> None:
     np.testing.assert_array_equal(labels_of(out, "out"), image)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float64", "float32", "uint16"])
 def test_ids_that_a_narrow_dtype_cannot_hold_come_back(tmp_path: Path, dtype: str) -> None:
     image = np.zeros((9, 9, 9), np.uint64)
@@ -112,6 +115,7 @@ def test_labels_that_touch_at_faces_of_blocks_are_joined(tmp_path: Path) -> None
     np.testing.assert_array_equal(as_partition(labels), as_partition(image.astype(np.uint64)))
 
 
+@pytest.mark.slow
 def test_labels_of_blocks_stay_apart_without_a_rule(tmp_path: Path) -> None:
     image = np.ones((16, 16, 16), np.uint8)
     tool = copy_tool(out="{format: npy, kind: labels, stitch: {rule: none}}")
@@ -135,6 +139,7 @@ FAULTS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("argv", "changes", "message"), FAULTS, ids=[message[:30] for *_, message in FAULTS])
 def test_what_a_program_does_wrong_is_named(tmp_path: Path, argv: str, changes: dict[str, str], message: str) -> None:
     with pytest.raises(RunFailed) as error:
@@ -142,6 +147,7 @@ def test_what_a_program_does_wrong_is_named(tmp_path: Path, argv: str, changes: 
     assert message in str(error.value)
 
 
+@pytest.mark.slow
 def test_pickles_are_refused_by_name(tmp_path: Path) -> None:
     np.save(tmp_path / "objects.npy", np.array([{}], object), allow_pickle=True)
     (tmp_path / "cells.pkl").write_bytes(b"\x80\x04N.")
@@ -186,6 +192,7 @@ def test_an_edited_program_runs_again(tmp_path: Path) -> None:
     assert plan(workflow, {"raw": tmp_path / "raw.npy"}).key != first
 
 
+@pytest.mark.slow
 def test_environment_texts_and_streams_reach_the_program(tmp_path: Path) -> None:
     more = """
 stdin: $(inputs.image.path)

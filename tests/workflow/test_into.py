@@ -408,6 +408,7 @@ def test_a_destination_with_other_data_is_refused_unless_allowed(lab: Lab) -> No
     assert transfers(lab.run(into={"mask": uri}, existing=True))["mask"]["blocks"]["run"] == 0
 
 
+@pytest.mark.slow
 def test_an_existing_volume_that_does_not_fit_is_a_problem_of_the_plan(lab: Lab) -> None:
     uri = f"zarr://{lab.folder}/mask.zarr"
     voxome.create(uri, voxome.VolumeSpec.of((4, 4, 4), "uint16"))

@@ -179,6 +179,7 @@ def test_volumes_at_other_places_are_a_problem(bind: Bind, place: dict[str, Any]
     assert any(expected in problem for problem in problems(bind, membranes="moved.zarr"))
 
 
+@pytest.mark.slow
 def test_an_offset_of_half_a_voxel_is_a_convention(bind: Bind) -> None:
     make("corner", offset_nm=(5, 5, 5))
     assert bind(membranes="corner.zarr").steps
@@ -291,6 +292,7 @@ def test_pyramids_are_planned(graph: Graph, tmp_path: Path, monkeypatch: pytest.
     assert [step.name for step in plan.steps[-6:]] == levels
 
 
+@pytest.mark.slow
 def test_pyramids_halve_the_longest_axis_of_voxels_last(
     graph: Graph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -46,6 +46,7 @@ def test_disk_and_voxels_are_those_of_the_results(raw: Path, tmp_path: Path) -> 
     assert elsewhere.folder == str(tmp_path)
 
 
+@pytest.mark.slow
 def test_an_object_store_has_no_disk(raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "pending_changes", lambda *_, **__: [])
     assert preview(plan_of(raw), out=tmp_path / "out", store="s3://bucket/run?endpoint=http://127.0.0.1:1").disk is None

@@ -180,6 +180,7 @@ def test_another_store_for_the_same_run_is_refused(workflow: Path, raw: Path, tm
         run(workflow, {"raw": str(raw)}, out=tmp_path / "out", block=BLOCK)
 
 
+@pytest.mark.slow
 def test_a_store_that_cannot_be_written_is_refused_before_any_work(workflow: Path, raw: Path, tmp_path: Path) -> None:
     with pytest.raises(ReadOnly, match="http"):
         run(workflow, {"raw": str(raw)}, out=tmp_path / "out", store="https://localhost:1/run", block=BLOCK)

@@ -132,6 +132,7 @@ def test_only_writers_write(url: str, format: str, verb: str) -> None:
     assert httpx.request(verb, f"{url}/{format}/fixed/{name}", headers=BOB, **body).status_code == 403  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "path", ["em", "em/", "em/other", "em/0/9/9/9", "em/0/c/9/9/9", "em/0/0-64_0-64_0-64", "x/info"]
 )

@@ -74,6 +74,7 @@ class TestOme(ZarrContract):
     levels = True
 
 
+@pytest.mark.slow
 class TestPlain(ZarrContract):
     encoding: ClassVar[dict[str, Any] | None] = {"ome": False}
 
@@ -89,6 +90,7 @@ class TestZarr2(ZarrContract):
     format = 2
 
 
+@pytest.mark.slow
 class TestOldOme(TestOme):
     dtypes = ("uint16",)
     ranks = (3, 5)

@@ -69,6 +69,7 @@ def test_what_an_interrupted_export_has_written_is_compared_although_it_was_undo
     require_same(session, out, tmp_path / "whole.zarr")
 
 
+@pytest.mark.slow
 def test_a_destination_of_another_version_is_refused_and_stays_as_it_is(session: Session, tmp_path: Path) -> None:
     out = tmp_path / "out.zarr"
     session.merge([1, 2])

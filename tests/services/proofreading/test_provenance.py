@@ -56,6 +56,7 @@ def test_segments_say_which_edits_of_what_made_them(session: Session, tmp_path: 
         session.volume.source.add_provenance(proofread)  # type: ignore[attr-defined]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("uri", STORES)
 def test_what_is_exported_keeps_it(session: Session, uri: str) -> None:
     session.export(uri, version=2)

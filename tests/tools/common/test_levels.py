@@ -45,8 +45,10 @@ def _levels(data: NDArray[Any], method: Method, block: tuple[int, int, int]) -> 
     return found
 
 
-@pytest.mark.parametrize("method", ["mean", "mode", "max", "min", "stride"])
-@pytest.mark.parametrize("dtype", ["uint8", "uint64", "float32"])
+@pytest.mark.parametrize("method", ["mean", pytest.param("mode", marks=pytest.mark.slow), "max", "min", "stride"])
+@pytest.mark.parametrize(
+    "dtype", ["uint8", *(pytest.param(one, marks=pytest.mark.slow) for one in ("uint64", "float32"))]
+)
 @pytest.mark.parametrize("channels", [(), (2,)])
 def test_every_level_is_that_of_level_0(method: Method, dtype: str, channels: tuple[int, ...]) -> None:
     data = np.random.default_rng(3).integers(0, 6, (*channels, *DOMAIN.shape)).astype(dtype)

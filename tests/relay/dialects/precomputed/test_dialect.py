@@ -50,6 +50,7 @@ def read(url: str, name: str, scale: int = 0) -> np.ndarray:
     return found.T
 
 
+@pytest.mark.slow
 def test_the_metadata_have_all_levels_with_their_sizes_and_offsets(url: str) -> None:
     info = httpx.get(f"{url}/precomputed/em/info").json()
     assert (info["@type"], info["type"], info["data_type"]) == ("neuroglancer_multiscale_volume", "image", "uint8")

@@ -106,6 +106,7 @@ def test_every_stored_file_is_served_as_it_is(client: httpx.Client, folder: Path
         assert beyond.status_code == 416
 
 
+@pytest.mark.slow
 def test_meshes_have_all_levels_of_detail_and_skeletons_their_attributes(client: httpx.Client, folder: Path) -> None:
     assert client.get("/precomputed/seg/mesh/info").json()["@type"] == "neuroglancer_multilod_draco"
     volume = voxome.open(address(client, "seg"), expect=voxome.Volume)

@@ -52,6 +52,7 @@ def chunk(bucket: str) -> bytes:
     return whole.tobytes()
 
 
+@pytest.mark.slow
 def test_a_chunk_is_written_and_deleted(url: str, uri: str, bucket: str) -> None:
     s3, where = client(url), {"Bucket": bucket, "Key": CHUNKS[bucket]}
     etag = s3.put_object(**where, Body=chunk(bucket))["ETag"]

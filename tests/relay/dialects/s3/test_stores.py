@@ -44,6 +44,7 @@ def get(s3: Any, key: str, bucket: str = "zarr3") -> bytes:
     return content
 
 
+@pytest.mark.slow
 def test_objects_are_kept_as_they_are(url: str, tmp_path: Path) -> None:
     s3, content = client(url), os.urandom(3 * 10**6)
     etag = put(s3, "a/b.bin", content, ContentType="text/x", Metadata={"who": "bob"}, ContentEncoding="gzip")
@@ -66,6 +67,7 @@ def test_objects_are_kept_as_they_are(url: str, tmp_path: Path) -> None:
     assert not any(one.is_file() for one in (tmp_path / "scratch/.voxome-relay/new").iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", ["", "_v2"])
 @pytest.mark.parametrize("size", [2, 1000])
 def test_keys_of_all_characters_are_listed_and_read_back(url: str, version: str, size: int) -> None:
@@ -253,6 +255,7 @@ def test_what_is_not_kept_is_not_offered(url: str) -> None:
     assert keys_of(s3, "zarr3") == []
 
 
+@pytest.mark.slow
 def test_objects_are_deleted_at_once_and_an_answer_names_each(url: str) -> None:
     s3 = client(url)
     plain = [f"scratch/{key}" for key in KEYS if "\x17" not in key]  # which no client could parse in the answer

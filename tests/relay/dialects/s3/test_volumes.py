@@ -223,6 +223,7 @@ def test_a_volume_that_is_a_link_is_no_source(url: str, tmp_path: Path) -> None:
     assert httpx.get(f"{url}/raw/scratch/link/info").status_code == 404
 
 
+@pytest.mark.slow
 def test_a_volume_of_a_private_store_is_private(url: str) -> None:
     create(url, "private/a")
     for path in ("raw/private/a/info", "zarr3/private/a/zarr.json", "precomputed/private/a/info"):
@@ -230,6 +231,7 @@ def test_a_volume_of_a_private_store_is_private(url: str) -> None:
         assert httpx.get(f"{url}/{path}", headers=AUTHORIZATION).status_code == 200
 
 
+@pytest.mark.slow
 def test_chunks_are_written_in_every_format(url: str) -> None:
     array = create(url, "scratch/a", (16, 32, 32))
     data = noise((16, 32, 32), "uint16")

@@ -57,6 +57,7 @@ def test_the_cookie_is_opaque_and_hidden_from_scripts_and_other_sites(url: str) 
     assert httpx.post(f"{url}/view/login", json={}, headers=PAGE).status_code == 400
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", [CHUNK, "precomputed/secret/info", "raw/secret/info", "zarr/secret/.zattrs"])
 def test_a_session_reads_in_every_dialect_but_not_for_other_origins(url: str, path: str) -> None:
     cookie = cookie_of(log_in(url))

@@ -18,6 +18,9 @@ from voxome.tools.common.cells.methods import METHODS, cells_of, downsample_arra
 
 _RNG = np.random.default_rng(7)
 
+_METHODS = [pytest.param(one, marks=pytest.mark.slow) if one == "mode" else one for one in sorted(METHODS)]
+"""Methods; the mode is slow, as it takes 10 s to compile for each dtype."""
+
 
 def _expected(voxels: list[Any], method: str, no_data: Any) -> Any:
     """Combine the voxels of one cell, in C order."""
@@ -101,7 +104,7 @@ def test_memory_order_does_not_matter(method: str, dtype: str) -> None:
         assert np.array_equal(cells_of(other, box, (2, 2, 2), method).values, expected)
 
 
-@pytest.mark.parametrize("method", sorted(METHODS))
+@pytest.mark.parametrize("method", _METHODS)
 @pytest.mark.parametrize("axis", [0, 1, 2])
 def test_cells_cut_off_at_both_faces_are_those_of_their_voxels(method: str, axis: int) -> None:
     for start, length, factor in product(range(4), range(1, 13), (2, 3, 4)):
@@ -112,7 +115,7 @@ def test_cells_cut_off_at_both_faces_are_those_of_their_voxels(method: str, axis
         assert np.array_equal(cells_of(data, box, tuple(factors), method).values, expected), (start, length, factor)
 
 
-@pytest.mark.parametrize("method", sorted(METHODS))
+@pytest.mark.parametrize("method", _METHODS)
 def test_a_constant_array_stays_constant_to_the_last_voxel(method: str) -> None:
     for shape in product((1, 2, 3, 5, 17), repeat=3):
         data = np.full(shape, 100, np.uint8)

@@ -45,6 +45,7 @@ def test_points_within_faces_count_not_only_vertices() -> None:
     assert there > 0.5
 
 
+@pytest.mark.slow
 def test_distances_are_those_of_all_pairs_of_points_and_faces() -> None:
     rng = np.random.default_rng(0)
     corners = rng.normal(0, 10, (40, 1, 3)) + rng.normal(0, 2, (40, 3, 3))

@@ -22,6 +22,7 @@ def cylinder(axis: tuple[float, ...], radii: tuple[float, float], size_nm: Size)
     return (across[0] ** 2 + across[1] ** 2 <= 1) & (np.abs(place @ along) < 800), along
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size_nm", [(16.0, 16.0, 16.0), (40.0, 16.0, 16.0)])
 @pytest.mark.parametrize("axis", [(1, 0, 0), (0, 0, 1), (1, 2, 3), (1, 1, 0)])
 @pytest.mark.parametrize("radii", [(200, 200), (150, 300)])
