@@ -6,7 +6,7 @@ import errno
 import os
 import sqlite3
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from voxome.relay.writes import flusher
 from voxome.relay.writes.entry import WriteEntry
 from voxome.relay.writes.frame import Voxels
 from voxome.relay.writes.index import WriteIndex
-from voxome.relay.writes.journal import Journal, recover
+from voxome.relay.writes.journal import Journal, JournalFull, TooLargeForJournal, recover
 from voxome.testing.strategies import noise
 
 BUDGET = 2**20
@@ -219,3 +219,40 @@ def test_a_source_fails_while_its_journal_cannot_be_read(tmp_path: Path, monkeyp
         with pytest.raises(SourceUnavailable):
             sources.read("em", ONE)
         assert not sources.read("other", ONE).any()
+
+
+def test_a_source_whose_store_is_away_leaves_others_their_shares(tmp_path: Path) -> None:
+    with closing(Journal(tmp_path, 40_000, 0)) as journal:
+        for source in ("away", "other", "third"):
+            journal.shares.add(source)
+
+        def fill(source: str) -> int:
+            """Return how many bytes of the source are in the journal when no more are taken."""
+            voxels = Voxels(np.zeros(ONE.shape, "uint8"), None)
+            with suppress(JournalFull):
+                while True:
+                    journal.append(replace(ENTRY, source=source), voxels)
+            return next(one.nbytes for one in journal.index.backlogs() if one.source == source)
+
+        size = append(journal, 1) and files_of(tmp_path)[0].stat().st_size
+        journal.remove([one.entry for one in journal.index.queue()])
+        share = 40_000 // 6
+        assert share - size <= fill("other") - 20_000 <= share + size
+        for source in ("away", "third"):
+            assert share - size <= fill(source) <= share + size
+        journal.remove([one.entry for one in journal.index.queue("other")])
+        assert 20_000 <= fill("third") <= 20_000 + share + size
+        assert share - size <= fill("other") <= share + size
+        assert journal.index.nbytes <= 40_000
+        assert journal.index.fetch("SELECT source FROM totals ORDER BY source") == [("away",), ("other",), ("third",)]
+
+
+def test_a_write_that_no_source_may_ever_have_is_refused_for_good(tmp_path: Path) -> None:
+    with closing(Journal(tmp_path, 1000, 0)) as journal:
+        append(journal, 1)
+        for source in ("source", "other", "third"):
+            journal.shares.add(source)
+        with pytest.raises(TooLargeForJournal, match="more than the 668 that its source"):
+            journal.append(
+                replace(ENTRY, box=Box((0, 0, 0), (10, 10, 7))), Voxels(np.zeros((10, 10, 7), "uint8"), None)
+            )

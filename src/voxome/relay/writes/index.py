@@ -9,13 +9,16 @@ from pathlib import Path
 from voxome.geometry import Box
 from voxome.relay.cache.database import Database
 from voxome.relay.writes.entry import WriteEntry
+from voxome.relay.writes.shares import Shares
 
-_VERSION = 1
+_VERSION = 2
 _HIGHEST = 2**63 - 1
 _AXES = 3
 """The last axes by which writes to a box are found; others are compared one by one."""
 _TABLES = """
-CREATE TABLE reserved (number INTEGER PRIMARY KEY AUTOINCREMENT, bytes INTEGER NOT NULL, process INTEGER NOT NULL);
+CREATE TABLE reserved (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, bytes INTEGER NOT NULL, process INTEGER NOT NULL, source TEXT NOT NULL
+);
 CREATE TABLE writes (
     number INTEGER PRIMARY KEY, source TEXT NOT NULL, level INTEGER NOT NULL, bytes INTEGER NOT NULL,
     low0 INTEGER, high0 INTEGER, low1 INTEGER, high1 INTEGER, low2 INTEGER, high2 INTEGER,
@@ -23,12 +26,23 @@ CREATE TABLE writes (
     retries INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX writes_of_source ON writes (source, level);
-CREATE TABLE total (bytes INTEGER NOT NULL);
-INSERT INTO total VALUES (0);
-CREATE TRIGGER reservation_added AFTER INSERT ON reserved BEGIN UPDATE total SET bytes = bytes + NEW.bytes; END;
-CREATE TRIGGER reservation_removed AFTER DELETE ON reserved BEGIN UPDATE total SET bytes = bytes - OLD.bytes; END;
-CREATE TRIGGER write_added AFTER INSERT ON writes BEGIN UPDATE total SET bytes = bytes + NEW.bytes; END;
-CREATE TRIGGER write_removed AFTER DELETE ON writes BEGIN UPDATE total SET bytes = bytes - OLD.bytes; END;
+CREATE TABLE totals (source TEXT PRIMARY KEY, bytes INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TRIGGER reservation_added AFTER INSERT ON reserved BEGIN
+    INSERT OR IGNORE INTO totals VALUES (NEW.source, 0);
+    UPDATE totals SET bytes = bytes + NEW.bytes WHERE source = NEW.source;
+END;
+CREATE TRIGGER reservation_removed AFTER DELETE ON reserved BEGIN
+    UPDATE totals SET bytes = bytes - OLD.bytes WHERE source = OLD.source;
+    DELETE FROM totals WHERE source = OLD.source AND bytes = 0;
+END;
+CREATE TRIGGER write_added AFTER INSERT ON writes BEGIN
+    INSERT OR IGNORE INTO totals VALUES (NEW.source, 0);
+    UPDATE totals SET bytes = bytes + NEW.bytes WHERE source = NEW.source;
+END;
+CREATE TRIGGER write_removed AFTER DELETE ON writes BEGIN
+    UPDATE totals SET bytes = bytes - OLD.bytes WHERE source = OLD.source;
+    DELETE FROM totals WHERE source = OLD.source AND bytes = 0;
+END;
 """
 
 
@@ -97,13 +111,30 @@ class WriteIndex(Database):
         self._changes = 0
         self._sources: tuple[tuple[int, int], frozenset[str]] | None = None
 
-    def reserve(self, nbytes: int, process: int, budget: int) -> int | None:
-        """Return the number of a new write for which bytes are reserved; None if they do not fit into the budget."""
+    def reserve(
+        self, nbytes: int, process: int, budget: int, source: str = "", shares: Shares | None = None
+    ) -> int | None:
+        """Return the number of a new write for which bytes are reserved; None if they do not fit into the budget.
+
+        Parameters
+        ----------
+        nbytes : int
+            Bytes of its file.
+        process : int
+            Process that writes it.
+        budget : int
+            Bytes of all files.
+        source : str
+            Identity of its source.
+        shares : Shares, optional
+            What other sources leave to this one.
+        """
         with self.transaction() as connection:
-            (total,) = connection.execute("SELECT bytes FROM total").fetchone()
-            if total + nbytes > budget:
+            used: dict[str, int] = dict(connection.execute("SELECT source, bytes FROM totals").fetchall())
+            if sum(used.values()) + nbytes > budget or (shares and not shares.leave(used, source, nbytes, budget)):
                 return None
-            cursor = connection.execute("INSERT INTO reserved (bytes, process) VALUES (?, ?)", (nbytes, process))
+            row = (nbytes, process, source)
+            cursor = connection.execute("INSERT INTO reserved (bytes, process, source) VALUES (?, ?, ?)", row)
             return cursor.lastrowid
 
     def release(self, number: int) -> None:
@@ -201,7 +232,7 @@ class WriteIndex(Database):
     @property
     def nbytes(self) -> int:
         """Bytes of all files, those of writes under way among them."""
-        row = self.fetch_one("SELECT bytes FROM total")
+        row = self.fetch_one("SELECT ifnull(sum(bytes), 0) FROM totals")
         return 0 if row is None else int(row[0])
 
     def numbers(self) -> set[int]:

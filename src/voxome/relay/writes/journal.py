@@ -20,6 +20,7 @@ from voxome.relay.cache.memory import MemoryTier
 from voxome.relay.writes.entry import WriteEntry
 from voxome.relay.writes.frame import Voxels, decode_payload, encode_head, encode_payload, parse_file, with_payload
 from voxome.relay.writes.index import QueuedWrite, WriteIndex
+from voxome.relay.writes.shares import Shares
 
 FOLDER = "writes"
 """Name of the folder of the journal in the folder of the cache."""
@@ -59,6 +60,11 @@ class Journal:
     make_room : function, optional
         Called when the disk is full, with the bytes that are needed: what is only cached goes first.
 
+    Attributes
+    ----------
+    shares : Shares
+        What each source may use of the budget; sources that expect writes are added to it.
+
     Raises
     ------
     StoreError
@@ -73,6 +79,7 @@ class Journal:
         make_room: Callable[[int], None] = lambda _: None,
     ) -> None:
         self.folder, self.budget, self._process, self._make_room = folder, budget, process, make_room
+        self.shares = Shares()
         self._files = folder / "entries"
         self._memory = MemoryTier(_MEMORY_BYTES)
         try:
@@ -93,7 +100,7 @@ class Journal:
         Raises
         ------
         TooLargeForJournal
-            If it exceeds the whole budget.
+            If it exceeds what its source may use of the budget.
         JournalFull
             If the budget does not have so many bytes left.
         StoreError
@@ -102,9 +109,11 @@ class Journal:
         payload = encode_payload(voxels)
         entry = with_payload(entry, payload)
         size = len(encode_head(replace(entry, number=2**63 - 1))) + len(payload)
-        if size > self.budget:
+        largest = self.shares.largest(entry.source, self.budget)
+        if size > largest:
             raise TooLargeForJournal(
-                f"the write has {size} bytes, more than the journal of {self.budget}; send smaller boxes"
+                f"the write has {size} bytes, more than the {largest} that its source may have in the journal; "
+                "send smaller boxes"
             )
         if self._process is None:
             raise StoreError(f"the journal in {self.folder} was opened to look at its writes, not to append")
@@ -118,7 +127,7 @@ class Journal:
             return self._append(entry, payload, size, self._process)
 
     def _append(self, entry: WriteEntry, payload: bytes, size: int, process: int) -> WriteEntry:
-        number = self.index.reserve(size, process, self.budget)
+        number = self.index.reserve(size, process, self.budget, entry.source, self.shares)
         if number is None:
             raise JournalFull(f"the journal in {self.folder} has no room for {size} bytes until others are written")
         entry = replace(entry, number=number)

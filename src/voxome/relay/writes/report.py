@@ -55,7 +55,7 @@ def warnings_of(sources: Sources, caller: Caller) -> list[str]:
     """
     if sources.writes is None:
         return []
-    backlogs = sources.writes.backlogs()
+    backlogs, journal = sources.writes.backlogs(), sources.writes.journal
     permitted = list(PermittedSources(sources, caller))
     names = {sources.identity(name): name for name in permitted}
     found: list[str] = []
@@ -67,7 +67,9 @@ def warnings_of(sources: Sources, caller: Caller) -> list[str]:
         if backlog.failing:
             age = f"the oldest of {backlog.count} is {_age_s(backlog):.0f} s old"
             found.append(f"{name}: {_writes(backlog.failing)} could not be passed on to the store, {age}")
-    if sources.writes.nbytes > _NEARLY_FULL * sources.writes.journal.budget:
+        if backlog.nbytes > _NEARLY_FULL * journal.shares.largest(identity, journal.budget):
+            found.append(f"{name}: its part of the journal is nearly full; see write_mib in the configuration")
+    if sources.writes.nbytes > _NEARLY_FULL * journal.budget:
         found.append("the journal of writes is nearly full; new writes are refused until stores take those in it")
     return found
 

@@ -46,8 +46,9 @@ class WriteBack:
             self._watched = set(journal.index.sources())
 
     def watch(self, source: str) -> None:
-        """Expect writes of a source."""
+        """Expect writes of a source, which has a share of the journal."""
         self._watched.add(source)
+        self.journal.shares.add(source)
 
     def watches(self, source: str) -> bool:
         """Return whether there may be writes of a source that its store does not have."""
