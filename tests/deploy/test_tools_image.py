@@ -71,7 +71,7 @@ def test_a_tool_runs_in_the_image_without_rights_or_a_network(
     with (tmp_path / "log").open("wb") as log:
         status = call(environment, command, stdout=log, stderr=log)
     assert status == 0, (tmp_path / "log").read_text()
-    mask = next((tmp_path / "work" / "out").glob("*.zarr"))
+    (mask,) = (tmp_path / "work" / "out").glob("*/result.zarr")
     result = voxome.open(str(mask))
     assert isinstance(result, voxome.Volume)
     np.testing.assert_array_equal(result[:] != 0, voxels > 128)

@@ -49,6 +49,13 @@ def test_variables_of_this_process_are_passed_by_name(work: Path, monkeypatch: p
     assert call(environment, command(work, "sh", "-c", 'test "$LD_LIBRARY_PATH" = /opt/lib')) == 0
 
 
+def test_graphics_cards_are_those_that_the_caller_may_use(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
+    script = 'test "${CUDA_VISIBLE_DEVICES-none}" = "$1"'
+    assert call(NativeEnvironment(), command(work, "sh", "-c", script, "sh", "3", gpus=1)) == 0
+    assert call(NativeEnvironment(), command(work, "sh", "-c", script, "sh", "none")) == 0
+
+
 def test_images_and_other_paths_are_refused(work: Path) -> None:
     with pytest.raises(InvalidInput, match="has no images, such as 'tool:1'"):
         call(NativeEnvironment(), command(work, "true", image="tool:1"))

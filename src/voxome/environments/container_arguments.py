@@ -17,6 +17,8 @@ LABEL = "org.voxome.run"
 """Label of containers, with the id of their run."""
 LEAST_MEMORY_BYTES = 6 << 20
 """Least limit of memory that engines accept; smaller ones are raised to it."""
+LEAST_CPUS = 0.01
+"""Least limit of processor time that engines accept, in cores."""
 _OF_CLIENTS = re.compile(
     r"LD_|GO|GRPC_|DOCKER|BUILDKIT|CONTAINER|STORAGE_|REGISTRY_|XDG_|SSL_|TMPDIR$|HOME$|PATH$|USER$|LOGNAME$|LISTEN_|NOTIFY_"
     r"|DBUS_|(HTTPS?|NO|ALL|FTP)_PROXY$",
@@ -100,9 +102,3 @@ def variable_arguments(variables: Mapping[str, str]) -> tuple[list[str], dict[st
             arguments.append(f"--env={name}")
             inherited[name] = value
     return arguments, inherited
-
-
-def visible_cards(count: int) -> list[str]:
-    """Return the names of so many graphics cards, of those that CUDA_VISIBLE_DEVICES names if it is set."""
-    named = os.environ.get("CUDA_VISIBLE_DEVICES")
-    return (named.split(",") if named else [str(number) for number in range(count)])[:count]

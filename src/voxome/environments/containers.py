@@ -15,6 +15,7 @@ from typing import ClassVar
 from voxome.contracts.environment import Command, EndCheck, Launch, LimitsKept
 from voxome.environments.container_arguments import (
     LABEL,
+    LEAST_CPUS,
     LEAST_MEMORY_BYTES,
     isolation,
     mount_arguments,
@@ -100,7 +101,7 @@ class ContainerEnvironment(ABC):
 
     def prepare(self, image: str, *, may_pull: bool = False) -> str:
         program, facts = self.program, self.facts()
-        form = "{{.Id}} {{.Os}} {{.Architecture}}"
+        form = "{{.Id}}|{{.Os}}|{{.Architecture}}"
         ended = ask([program, "image", "inspect", f"--format={form}", image])
         if ended.returncode and may_pull:
             output_of([program, "pull", "--quiet", image], timeout_s=_PULL_TIMEOUT_S)
@@ -111,8 +112,8 @@ class ContainerEnvironment(ABC):
                 f"`voxome build`, load it with `{self.name} load`, or let it be pulled with --allow-network if the "
                 "document names it as dockerPull"
             )
-        id, system, architecture = ended.stdout.split()[:3]
-        if system != "linux" or architecture != facts.architecture:
+        id, system, architecture = ended.stdout.strip().split("|")
+        if (system or "linux") != "linux" or (architecture or facts.architecture) != facts.architecture:
             raise InvalidInput(
                 f"The image {image} is for {system}/{architecture}, and {self.name} runs those for "
                 f"linux/{facts.architecture}; build it here with `voxome build`, or pull it with `{self.name} pull "
@@ -141,7 +142,7 @@ class ContainerEnvironment(ABC):
             limit = max(command.memory_bytes, LEAST_MEMORY_BYTES)
             arguments += [f"--memory={limit}", f"--memory-swap={limit}"]
         if command.cpus is not None and facts.keeps_cpus and command.cpus < facts.cpus:
-            arguments.append(f"--cpus={command.cpus:.3f}")
+            arguments.append(f"--cpus={max(command.cpus, LEAST_CPUS):.3f}")
         arguments += self.card_arguments(command.gpus) if command.gpus else []
         arguments += [*mount_arguments([*command.mounts, *own_mounts(command, scratch)]), *variables]
         arguments += [f"--workdir={command.folder}", command.image, *command.argv]

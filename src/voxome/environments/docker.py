@@ -14,7 +14,8 @@ from subprocess import DEVNULL, PIPE, Popen
 from typing import Any
 
 from voxome.contracts.environment import Command, Launch
-from voxome.environments.container_arguments import csv_row, visible_cards
+from voxome.environments.cards import visible_cards
+from voxome.environments.container_arguments import csv_row
 from voxome.environments.containers import ContainerEnvironment, EngineFacts
 from voxome.environments.programs import ask, message_of
 from voxome.errors import EnvironmentFailed, InvalidInput

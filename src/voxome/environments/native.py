@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from voxome.contracts.environment import Command, EndCheck, Launch, LimitsKept
+from voxome.environments.cards import VARIABLE, visible_cards
 from voxome.errors import InvalidInput
 
 
@@ -49,6 +50,7 @@ class NativeEnvironment:
             "USER": user,
             "LOGNAME": user,
             "PATH": os.environ.get("PATH", os.defpath),
+            **({VARIABLE: ",".join(visible_cards(command.gpus))} if command.gpus else {}),
             **command.variables,
         }
         program = _find_program(command.argv[0], command.folder, variables["PATH"])

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from voxome.contracts.environment import Command, Launch
-from voxome.environments.container_arguments import visible_cards
+from voxome.environments.cards import visible_cards
 from voxome.environments.containers import ContainerEnvironment, EngineFacts
 from voxome.environments.memory_watch import watching_memory
 from voxome.environments.programs import output_of

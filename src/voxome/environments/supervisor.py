@@ -37,7 +37,10 @@ def main(control: socket.socket) -> None:
     signal.set_wakeup_fd(wake)
     for one in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(one, lambda *_: None)
-    request = json.loads(control.makefile("rb").readline())
+    line = control.makefile("rb").readline()
+    if not line.endswith(b"\n"):
+        return  # the caller was killed
+    request = json.loads(line)
     stop = request["stop"]
     if not stop and _IS_LINUX:
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
@@ -67,12 +70,15 @@ def main(control: socket.socket) -> None:
 def _start(request: dict[str, Any]) -> tuple[int, str]:
     """Return the process id of the command, or why it could not start."""
     reading, writing = os.pipe()
+    parent = os.getpid()
     child = os.fork()
     if child == 0:
         try:
             os.setsid()
             if _IS_LINUX:
                 ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+            if os.getppid() != parent:
+                os._exit(127)
             signal.set_wakeup_fd(-1)
             for one in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGPIPE, signal.SIGXFSZ):
                 signal.signal(one, signal.SIG_DFL)

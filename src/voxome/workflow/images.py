@@ -86,7 +86,7 @@ def build_images(
         Name of the image of a folder; by default ``localhost/FOLDER:latest``.
     environment : str, optional
         Environment whose images they are: ``podman`` or ``docker``, or ``apptainer``, which cannot build. By default
-        the first of these that is installed.
+        the first of these that is installed, unless the setting ``environment`` names one.
     lock : path, optional
         Lock file; by default ``voxome.lock.json`` in the folder of each source.
     allow_network : bool
@@ -105,7 +105,9 @@ def build_images(
     EnvironmentFailed
         If a build fails.
     """
-    chosen = open_environment(environment or container_engine())
+    configured = settings().environment
+    is_container = configured is not None and configured.partition("?")[0] != "native"
+    chosen = open_environment(environment or (configured if is_container else None) or container_engine())
     network = allow_network or settings().allow_network
     pinned: list[PinnedImage] = []
     for source in [str(one) for one in sources] or ["."]:
