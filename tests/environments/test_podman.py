@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -168,6 +170,28 @@ def test_a_container_that_is_killed_is_reported_as_killed(
     thread.join()
     assert statuses == [137]
     assert podman("ps", "--all", "--quiet", "--filter=label=org.voxome.run=kill") == ""
+
+
+def test_a_container_whose_client_is_killed_is_ended_too(
+    podman: Podman, run: Callable[..., int], tmp_path: Path
+) -> None:
+    errors: list[str] = []
+
+    def start() -> None:
+        with pytest.raises(EnvironmentFailed) as caught:
+            run("sh", "-c", "echo x > started; while :; do echo x >> grows; sleep 0.05; done", run="client")
+        errors.append(str(caught.value))
+
+    thread = threading.Thread(target=start)
+    thread.start()
+    wait_until((tmp_path / "work" / "started").exists)
+    for process in Path("/proc").glob("[0-9]*/cmdline"):
+        words = process.read_bytes().split(b"\0") if process.exists() else []
+        if b"--label=org.voxome.run=client" in words and b"run" in words[:2]:
+            os.kill(int(process.parent.name), signal.SIGKILL)
+    thread.join()
+    assert "podman was killed by signal 9 while sh ran; its container was ended and removed" in errors[0]
+    assert podman("ps", "--all", "--quiet", "--filter=label=org.voxome.run=client") == ""
 
 
 def test_containers_of_a_killed_runner_are_removed_by_the_next(podman: Podman, environment: PodmanEnvironment) -> None:

@@ -11,7 +11,7 @@ from stat import S_ISREG
 
 from voxome.contracts.environment import Command, Environment
 from voxome.environments.supervision import Stream, supervising
-from voxome.errors import InvalidInput, NotFound, TimeLimit
+from voxome.errors import EnvironmentFailed, InvalidInput, NotFound, TimeLimit
 
 _TAIL_BYTES = 2000
 FOLDERS = ("home", "tmp")
@@ -88,6 +88,11 @@ def call(
                 raise TimeLimit(
                     f"{command.argv[0]} did not end within its time limit of {limit_s:g} s, and was ended with all its "
                     "processes; increase the limit, or find out what it waits for"
+                )
+            if end.is_signal and launch.stop:
+                raise EnvironmentFailed(
+                    f"{launch.arguments[0]} was killed by signal {end.status - 128} while {command.argv[0]} ran; its "
+                    "container was ended and removed; rerun"
                 )
             if not end.is_signal:
                 check_end(end.status, _tail(stderr, before))
