@@ -243,3 +243,9 @@ def test_a_zip_that_cannot_be_read_says_why(tmp_path: Path, method: int) -> None
         voxome.open(tmp_path / "a.zip")
     (entry,) = voxome.ls(tmp_path)
     assert message in entry.description
+
+
+def test_the_folder_of_a_run_is_named_as_one(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text("{}")
+    with pytest.raises(UnsupportedFormat, match=r"is the folder of a run, not a volume; .*`voxome view "):
+        voxome.open(tmp_path)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
-from typing import cast
+from typing import Any, cast
 
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp
@@ -22,7 +22,7 @@ from voxome.contracts.shapes import Annotations
 from voxome.contracts.source import VolumeSource
 from voxome.contracts.stored_files import SupportsStoredFiles
 from voxome.contracts.uri import Location, location_text
-from voxome.errors import InvalidInput
+from voxome.errors import InvalidInput, UnknownName
 from voxome.extras import require
 from voxome.relay.accounts import PUBLIC, Accounts
 from voxome.relay.app import create_app
@@ -43,6 +43,7 @@ from voxome.resources.volume import Volume
 from voxome.resources.volume_like import VolumeLike
 from voxome.services.annotations.create import create_annotations
 from voxome.viewer.contents import Content, contents_of
+from voxome.viewer.in_napari import show_in_napari
 from voxome.viewer.kept_annotations import KeptAnnotations
 from voxome.viewer.meshed import MeshedLabels, with_meshes
 from voxome.viewer.segment_table import WithProperties
@@ -51,6 +52,7 @@ from voxome.viewer.states import Extent, Layer, build_state
 
 _LOG = logging.getLogger(__name__)
 _EDITABLE = Rights(writers=frozenset({PUBLIC}))
+_VIEWERS = ("neuroglancer", "napari")
 _DRAWN = "annotations"
 """Layer of the annotations that are drawn in the viewer."""
 
@@ -95,10 +97,11 @@ def view(
     annotate: Location | None = None,
     proofread: bool = False,
     voxel_size_nm: Sequence[float] | None = None,
+    viewer: str = "neuroglancer",
     port: int = 0,
     hosts: Sequence[str] = (),
-) -> LocalView:
-    """Show volumes, arrays, annotations and runs in Neuroglancer.
+) -> LocalView | Any:
+    """Show volumes, arrays, annotations and runs in Neuroglancer, or in napari.
 
     The viewer comes with voxome and needs no network. It is served to this machine only, read-only. On a JupyterHub it
     is served through jupyter-server-proxy, to whom the hub lets in.
@@ -117,6 +120,9 @@ def view(
     voxel_size_nm : (z, y, x), optional
         Voxel size of arrays, and of volumes that have none, which are then shown in their finest level; by default
         they are shown with voxels of 1 nm, and a warning says so.
+    viewer : {"neuroglancer", "napari"}
+        Where they are shown: napari, if it is installed, is a window, which neither annotates nor proofreads, and has
+        no port and hosts.
     port : int
         Port of the page; any free one if 0.
     hosts : sequence of str
@@ -125,7 +131,7 @@ def view(
 
     Returns
     -------
-    LocalView
+    LocalView or napari.Viewer
         With the address of the page; a notebook shows the page itself.
 
     Raises
@@ -133,6 +139,8 @@ def view(
     InvalidInput
         If there is nothing to show, two layers have the same name, no layer can be proofread that should be, or a
         voxel size is given and all volumes have one.
+    UnknownName
+        If there is no such viewer.
     StoreError
         If nothing can be written in `annotate`.
     NotFound, UnsupportedFormat
@@ -145,13 +153,21 @@ def view(
     >>> with voxome.view("em.zarr", "neurons.zarr") as shown:  # doctest: +SKIP
     ...     print(shown.url)
     """
-    require("view", "neuroglancer", "starlette", "uvicorn")
+    if viewer not in _VIEWERS:
+        raise UnknownName.of("viewer", viewer, _VIEWERS)
+    if viewer == "neuroglancer":
+        require("view", "neuroglancer", "starlette", "uvicorn")
     contents = _with_sizes(_contents(targets, names, annotate=annotate is not None), voxel_size_nm)
     if proofread and not any(_is_edited(one) for one in contents):
         raise InvalidInput(
             f"no segments can be edited here: {', '.join(one.name for one in contents)} "
             "cannot be proofread; name a layer proofread://STORE"
         )
+    if viewer == "napari":
+        given = {"annotate": annotate is not None, "proofread": proofread, "port": bool(port), "hosts": bool(hosts)}
+        if unknown := [name for name, is_given in given.items() if is_given]:
+            raise InvalidInput(f"napari takes no {', '.join(unknown)}; leave that out, or use neuroglancer")
+        return show_in_napari(contents)
     stack = ExitStack()
     try:
         scratch = Path(stack.enter_context(TemporaryDirectory(prefix="voxome-view-")))
@@ -201,7 +217,7 @@ def _contents(
     seen = {_DRAWN} if annotate else set()
     for one in contents:
         if one.name in seen:
-            raise InvalidInput(f"two layers would be called {one.name}; choose other names")
+            raise InvalidInput(f"two layers would be called {one.name}; name one, as in other=em.zarr (names=)")
         seen.add(one.name)
     return contents
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import math
 import os
@@ -17,12 +18,13 @@ from typing import Any, cast
 import uvicorn
 from starlette.types import ASGIApp
 
+from voxome.errors import InvalidInput, StoreError
 from voxome.relay.config import TlsConfig
 from voxome.relay.connections import Guard
 from voxome.relay.stopping import Stopping
 
 _STOP_TIMEOUT_S = 20.0
-
+_LAST_PORT = 65_535
 
 _CLOSING_S = 5.0
 """Time in which a server closes after its requests have ended."""
@@ -159,8 +161,24 @@ def in_thread(app: ASGIApp, *, host: str = "127.0.0.1", port: int = 0, guard: Gu
 
 
 def listening(host: str, port: int) -> socket.socket:
-    """Return a listening socket that declares TCP: otherwise asyncio delays small answers by 40 ms (no TCP_NODELAY)."""
-    listener = socket.create_server((host, port))
+    """Return a listening socket that declares TCP: otherwise asyncio delays small answers by 40 ms (no TCP_NODELAY).
+
+    Raises
+    ------
+    InvalidInput
+        If there is no such port, or the host is none of this machine.
+    StoreError
+        If the port is in use, or not for this user.
+    """
+    if not 0 <= port <= _LAST_PORT:
+        raise InvalidInput(f"port {port} does not exist; choose one up to {_LAST_PORT}, or 0 for any free one")
+    try:
+        listener = socket.create_server((host, port))
+    except OSError as error:
+        if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+            raise InvalidInput(f"{host} is no address of this machine; choose another host") from error
+        reason = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be used: {os.strerror(error.errno or 0)}"
+        raise StoreError(f"port {port} of {host} {reason}; choose another port, or 0 for any free one") from error
     return socket.socket(listener.family, socket.SOCK_STREAM, socket.IPPROTO_TCP, fileno=listener.detach())
 
 

@@ -76,6 +76,9 @@ _RESOURCES: Mapping[type[Any], tuple[type[Any], str]] = {
 }
 """Protocol of a source → the resource that users hold, and what to call it."""
 
+_RUN_RECORD = "run.json"
+"""File by which the folder of a run is known."""
+
 
 def format_traits(scheme: str) -> FormatTraits:
     """Return what the remote of `scheme` declares about its format; the defaults if there is no such remote."""
@@ -165,6 +168,11 @@ def _locate_path(uri: Uri) -> Uri:
         raise NotFound(f"{uri.path} does not exist; give an existing path, or a URI such as zarr://PATH")
     if not path.exists():
         raise NotFound(f"{uri.path} does not exist, neither as a file nor inside a file that voxome reads")
+    if (path / _RUN_RECORD).is_file():
+        raise UnsupportedFormat(
+            f"{uri.path} is the folder of a run, not a volume; name one of its results, or show all with "
+            f"`voxome view {uri.path}`"
+        )
     raise UnsupportedFormat(
         f"{uri.path} is not a recognised volume, which would be one of: {'; '.join(signatures())}. Name its format, "
         f"as in zarr://{uri.path}, or look around with `voxome ls {uri.path}`"
