@@ -37,6 +37,11 @@ def test_pages_are_shown_in_frames_of_named_pages_only(ancestors: Sequence[str],
         assert "content-security-policy" not in httpx.get(f"{url}/text").headers
 
 
+def test_where_every_page_may_show_them_there_is_no_policy() -> None:
+    with in_thread(create_app([Pages()], frame_ancestors=["*"])) as url:
+        assert httpx.get(f"{url}/page").headers.get_list("content-security-policy") == ["sandbox"]
+
+
 @pytest.mark.parametrize("key", ["allow_origins", "frame_ancestors"])
 @pytest.mark.parametrize("origin", ["https://lab.example/", "lab.example", "https://a b", "https://a;script-src *", ""])
 def test_what_is_no_origin_is_refused_with_its_key(key: str, origin: str) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Collection
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from voxome.relay.cors import EVERY
+
 _PAGE = "text/html"
 
 
@@ -22,9 +24,14 @@ class Frames:
     """
 
     def __init__(self, app: ASGIApp, ancestors: Collection[str]) -> None:
-        self._app, self._policy = app, " ".join(["frame-ancestors", "'self'", *ancestors])
+        self._app, self._everybody = app, EVERY in ancestors  # whose origins may have other schemes than http
+        self._policy = " ".join(["frame-ancestors", "'self'", *ancestors])
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._everybody:
+            await self._app(scope, receive, send)
+            return
+
         async def send_with_policy(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
