@@ -8,10 +8,12 @@ import threading
 import time
 from dataclasses import replace
 from pathlib import Path
+from subprocess import DEVNULL, STDOUT
 
 import pytest
 
 from voxome.contracts.environment import Command, Mount
+from voxome.environments import supervisors
 from voxome.environments.call import call, describe_status
 from voxome.environments.native import NativeEnvironment
 from voxome.errors import EnvironmentFailed, InvalidInput
@@ -76,6 +78,35 @@ def test_a_supervisor_that_is_killed_takes_its_command_along(command: Command, t
     size = (tmp_path / "grows").stat().st_size
     time.sleep(0.3)
     assert (tmp_path / "grows").stat().st_size == size
+
+
+def test_calls_work_after_the_process_that_starts_supervisors_was_killed(command: Command) -> None:
+    assert call(NativeEnvironment(), command) == 0
+    process = supervisors._SERVER._process
+    assert process is not None
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert call(NativeEnvironment(), command) == 0
+    assert supervisors._SERVER._process is not process
+
+
+def test_calls_work_in_a_process_that_was_forked(command: Command) -> None:
+    assert call(NativeEnvironment(), command) == 0
+    server = supervisors._SERVER._process
+    child = os.fork()
+    if child == 0:
+        os._exit(call(NativeEnvironment(), replace(command, argv=("sh", "-c", "exit 7"))))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+    assert call(NativeEnvironment(), command) == 0
+    assert supervisors._SERVER._process is server
+
+
+def test_streams_may_be_nothing_or_the_same(command: Command, tmp_path: Path) -> None:
+    both = replace(command, argv=("sh", "-c", "cat; echo out; echo err >&2"))
+    with (tmp_path / "both").open("wb") as file:
+        assert call(NativeEnvironment(), both, stdin=DEVNULL, stdout=file, stderr=STDOUT) == 0
+    assert (tmp_path / "both").read_text() == "out\nerr\n"
+    assert call(NativeEnvironment(), both, stdout=DEVNULL, stderr=DEVNULL) == 0
 
 
 def test_an_interruption_ends_the_command(command: Command, tmp_path: Path) -> None:

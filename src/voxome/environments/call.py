@@ -118,7 +118,7 @@ def describe_status(status: int) -> str:
 
 def _size(stream: Stream) -> int | None:
     """Return the size of a stream that is a file; None if it is something else."""
-    if stream is None:
+    if stream is None or (isinstance(stream, int) and stream < 0):
         return None
     status = os.fstat(stream if isinstance(stream, int) else stream.fileno())
     return status.st_size if S_ISREG(status.st_mode) else None

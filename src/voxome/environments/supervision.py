@@ -8,13 +8,13 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from voxome.contracts.environment import Launch
-from voxome.environments import supervisor
+from voxome.environments.supervisors import start_supervisor
 from voxome.errors import EnvironmentFailed, InvalidInput
 
 Stream = int | IO[bytes] | None
@@ -55,25 +55,39 @@ def supervising(
     EnvironmentFailed
         If its supervisor was killed.
     """
-    ours, theirs = socket.socketpair()
-    with ours:
-        with theirs:
-            process = subprocess.Popen(
-                [sys.executable, "-I", "-S", supervisor.__file__, str(theirs.fileno())],
-                stdin=subprocess.DEVNULL if stdin is None else stdin,
-                stdout=sys.__stderr__ if stdout is None else stdout,
-                stderr=stderr,
-                env=dict(os.environ),
-                pass_fds=[theirs.fileno()],
-                start_new_session=True,
-            )
+    with ExitStack() as stack:
+        control = stack.enter_context(start_supervisor(_descriptors(stack, stdin, stdout, stderr)))
         try:
             request = {**vars(launch), "variables": dict(launch.variables), "limit_s": limit_s, "scratch": str(scratch)}
-            yield _receive(ours, request, launch)
-            ours.sendall(b"\n")
+            yield _receive(control, request, launch)
+            control.sendall(b"\n")
         finally:
-            ours.close()
-            process.wait()
+            _wait_for_end(control)
+
+
+def _descriptors(stack: ExitStack, stdin: Stream, stdout: Stream, stderr: Stream) -> list[int]:
+    """Return the files of the three streams."""
+    nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    stack.callback(os.close, nothing)
+
+    def number(stream: Stream, default: int) -> int:
+        if stream is None:
+            return default
+        if stream == subprocess.DEVNULL:
+            return nothing
+        return stream if isinstance(stream, int) else stream.fileno()
+
+    own = sys.__stderr__.fileno() if sys.__stderr__ is not None else nothing
+    output = number(stdout, own)
+    return [number(stdin, nothing), output, output if stderr == subprocess.STDOUT else number(stderr, own)]
+
+
+def _wait_for_end(control: socket.socket) -> None:
+    """Wait until a supervisor has ended the command and cleaned up."""
+    with suppress(OSError):
+        control.shutdown(socket.SHUT_WR)
+        while control.recv(4096):
+            pass
 
 
 def _receive(control: socket.socket, request: object, launch: Launch) -> End:

@@ -1,8 +1,11 @@
-"""Process that runs one command, and ends all of its processes when it ends, runs too long, or loses its caller.
+"""Processes that run one command each, and end all of it when it ends, runs too long, or loses its caller.
 
-``python -I -S supervisor.py FD``, where FD is a socket, reads a request from it and writes how the command ended to it,
-one line of JSON each; then it waits for a byte, by which the caller says that it lives, or for the end of the socket.
-It imports nothing of voxome, since it starts for every command. Its standard streams are those of the command.
+``python -I -S supervisor.py FD``, where FD is a socket, forks a supervisor for each message on it, which has four
+files: a socket for the request, and the standard streams of the command. So a command costs no start of Python. It
+imports nothing of voxome, and ends with its socket.
+
+A supervisor reads a request from its socket and writes how the command ended to it, one line of JSON each; then it
+waits for a byte, by which the caller says that it lives, or for the end of the socket.
 """
 
 from __future__ import annotations
@@ -24,7 +27,29 @@ _IS_LINUX = sys.platform == "linux"
 _END_TIMEOUT_S = 60.0
 
 
-def main(control: socket.socket) -> None:
+def serve(requests: socket.socket) -> None:
+    """Fork a supervisor for each message, until there are no more."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    while True:
+        files = socket.recv_fds(requests, 1, 4)[1]
+        if len(files) < 4:
+            return
+        if os.fork() == 0:
+            try:
+                requests.close()
+                os.setsid()
+                for number, file in enumerate(files[1:]):
+                    os.dup2(file, number)
+                    os.close(file)
+                with socket.socket(fileno=files[0]) as control:
+                    supervise(control)
+            finally:
+                os._exit(0)
+        for file in files:
+            os.close(file)
+
+
+def supervise(control: socket.socket) -> None:
     """Run the command of a request.
 
     Its fields are those of `voxome.contracts.environment.Launch`, and ``limit_s`` and ``scratch``. The answer has the
@@ -181,4 +206,4 @@ def _is_released(control: socket.socket) -> bool:
 
 if __name__ == "__main__":
     with socket.socket(fileno=int(sys.argv[1])) as channel:
-        main(channel)
+        serve(channel)

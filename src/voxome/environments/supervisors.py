@@ -1,0 +1,86 @@
+"""The process that forks supervisors, started with the first command of this process."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+
+from voxome.environments import supervisor
+from voxome.errors import EnvironmentFailed
+
+_END_TIMEOUT_S = 5.0
+
+
+class _Server:
+    """Process that forks a supervisor for each command; it ends with this process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._socket: socket.socket | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self, streams: Sequence[int]) -> socket.socket:
+        """Start a supervisor with these standard streams, and return the socket to it."""
+        ours, theirs = socket.socketpair()
+        with theirs, self._lock:
+            for _ in range(2):
+                try:
+                    socket.send_fds(self._opened(), [b"\n"], [theirs.fileno(), *streams])
+                    return ours
+                except OSError as error:
+                    reason = error
+                    self._close()
+        ours.close()
+        raise EnvironmentFailed(
+            f"Cannot start a process that supervises commands: {reason}; check the limits of this user"
+        )
+
+    def close(self) -> None:
+        """End the process; supervisors of running commands stay."""
+        with self._lock:
+            self._close()
+
+    def forget(self) -> None:
+        """Leave the process to the one that this process was forked from."""
+        if self._socket is not None:
+            self._socket.close()
+        if self._process is not None:
+            self._process.returncode = 0  # it is no child of this process
+        self.__init__()  # type: ignore[misc]
+
+    def _opened(self) -> socket.socket:
+        if self._socket is None:
+            self._socket, theirs = socket.socketpair()
+            with theirs:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-I", "-S", supervisor.__file__, str(theirs.fileno())],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    cwd="/",
+                    pass_fds=[theirs.fileno()],
+                    start_new_session=True,
+                )
+        return self._socket
+
+    def _close(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+        if self._process is not None:
+            try:
+                self._process.wait(_END_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        self._socket = self._process = None
+
+
+_SERVER = _Server()
+atexit.register(_SERVER.close)
+os.register_at_fork(after_in_child=_SERVER.forget)
+start_supervisor = _SERVER.start
