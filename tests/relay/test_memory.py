@@ -10,14 +10,18 @@ import httpx
 import numpy as np
 import pytest
 from relay.serving import stored
+from starlette.requests import Request
 
 import voxome
-from voxome.relay.accounts import Accounts
+from voxome.geometry import Box
+from voxome.relay import http, memory
+from voxome.relay.accounts import Accounts, Caller
 from voxome.relay.app import create_app
 from voxome.relay.catalogue.memory import MemoryCatalogue
 from voxome.relay.dialect import open_dialects
+from voxome.relay.dialects.s3 import errors as s3_errors
 from voxome.relay.limits import Limits
-from voxome.relay.memory import MemoryBudget, MemoryExhausted, hold
+from voxome.relay.memory import ChunkTooLarge, MemoryBudget, MemoryExhausted, hold
 from voxome.relay.relay import Relay
 from voxome.relay.rights import Rights
 from voxome.relay.serve import in_thread
@@ -98,3 +102,30 @@ def test_a_read_counts_the_chunk_that_is_decoded_for_it() -> None:
             sources.read("em", one)
     with budget.request():
         assert sources.read("em", one).size == 1
+
+
+def test_a_write_counts_the_copies_of_its_chunk() -> None:
+    sources, one = Sources(), Box.of_shape((1, 1, 1))
+    chunk = (32, 256, 256)
+    sources.add("em", stored(np.zeros(chunk, "uint8"), chunk=chunk), Rights(writers=frozenset({"lab"})))
+    budget, voxel = MemoryBudget(10 * MIB), np.ones((1, 1, 1), "uint8")
+    with budget.request():
+        hold(3 * MIB)
+        with budget.request():
+            sources.write("em", one, voxel)
+        hold(5 * MIB)
+        with budget.request(), pytest.raises(SourceUnavailable):
+            sources.write("em", one, voxel * 2)
+    assert sources.read("em", one) == 1
+
+
+def test_nothing_is_written_into_chunks_that_need_too_much_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    sources, one = Sources(), Box.of_shape((1, 1, 1))
+    sources.add("em", stored(np.zeros((4, 4, 4), "uint8"), chunk=(4, 4, 4)), Rights(writers=frozenset({"lab"})))
+    monkeypatch.setattr(memory, "LARGEST_WRITTEN_CHUNK_BYTES", 63)
+    with pytest.raises(ChunkTooLarge, match="64 bytes; expected at most 63"):
+        sources.write("em", one, np.ones((1, 1, 1), "uint8"))
+    assert sources.read("em", one) == 0
+    request = Request({"type": "http", "method": "PUT", "path": "/", "headers": [], "query_string": b""})
+    assert http.error_response(ChunkTooLarge("x"), request, Caller()).status_code == 413
+    assert s3_errors.error_response(ChunkTooLarge("x"), request).status_code == 413

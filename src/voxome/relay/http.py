@@ -13,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 from voxome.errors import AccessDenied, AlreadyExists, InvalidInput, NotFound, ReadOnly, VoxomeError
 from voxome.relay.access_log import logged_path, note
 from voxome.relay.accounts import Accounts, Caller
+from voxome.relay.memory import ChunkTooLarge
 from voxome.relay.relay import Relay
 from voxome.relay.sessions import header_caller, session_caller, session_cookie
 from voxome.relay.source_errors import SourceLoop, SourceUnavailable, hold_memory
@@ -37,7 +38,8 @@ class PreconditionFailed(VoxomeError):
 
 
 _STATUS: dict[type[Exception], int] = {
-    TooLarge: 413, TooLargeForJournal: 413, InvalidInput: 400, NotFound: 404, ReadOnly: 403, AccessDenied: 403,
+    ChunkTooLarge: 413, TooLarge: 413, TooLargeForJournal: 413, InvalidInput: 400, NotFound: 404, ReadOnly: 403,
+    AccessDenied: 403,
     AlreadyExists: 409, PreconditionFailed: 412, SourceLoop: 508, SourceUnavailable: 503,
 }  # fmt: skip
 """The first type that fits decides; any other error is the server's."""

@@ -9,10 +9,20 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 from voxome.contracts.spec import VolumeSpec
-from voxome.errors import StoreError
+from voxome.errors import InvalidInput, StoreError
 
 _SMALL = 2**20
 """Bytes that are not counted."""
+
+
+LARGEST_WRITTEN_CHUNK_BYTES = 2**28
+"""Bytes of the largest chunk into which boxes are written: it is read, changed and encoded, each time as a whole."""
+_COPIES = 3
+"""Copies of a chunk that a store needs to write into it."""
+
+
+class ChunkTooLarge(InvalidInput):
+    """A box cannot be written, since the chunks around it would need too much memory."""
 
 
 class MemoryExhausted(StoreError):
@@ -86,3 +96,20 @@ def hold(nbytes: int) -> None:
 def chunk_bytes(spec: VolumeSpec) -> int:
     """Return the bytes of the voxels of one chunk, all of which are decoded whatever is read; 0 without chunks."""
     return 0 if spec.read_chunk is None else math.prod(spec.read_chunk) * spec.dtype.itemsize
+
+
+def written_bytes(spec: VolumeSpec) -> int:
+    """Return the bytes that a store needs to write into a chunk.
+
+    Raises
+    ------
+    ChunkTooLarge
+        If its chunks are too large for that.
+    """
+    nbytes = chunk_bytes(spec)
+    if nbytes > LARGEST_WRITTEN_CHUNK_BYTES:
+        raise ChunkTooLarge(
+            f"the chunks of this volume have {nbytes} bytes; expected at most {LARGEST_WRITTEN_CHUNK_BYTES} to write "
+            "into them: create it again with smaller chunks"
+        )
+    return _COPIES * nbytes

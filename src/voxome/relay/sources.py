@@ -24,7 +24,7 @@ from voxome.relay.cache.generations import Generations
 from voxome.relay.cache.states import SourceStates
 from voxome.relay.cache.status import record
 from voxome.relay.kept_files import KeptFiles
-from voxome.relay.memory import chunk_bytes
+from voxome.relay.memory import chunk_bytes, written_bytes
 from voxome.relay.source_entry import ReadableSource
 from voxome.relay.source_errors import SourceUnavailable, hold_memory, open_errors, store_errors
 from voxome.relay.source_reads import SourceReader, use_ability
@@ -199,7 +199,7 @@ class Sources(SourceTable):
         InvalidBox
             If the box leaves the domain.
         InvalidInput
-            If `data` has another shape than the box, or another dtype than the source.
+            If `data` has another shape than the box, or another dtype than the source, or its chunks are too large.
         ReadOnly
             If the source has no writers.
         SourceUnavailable
@@ -216,6 +216,8 @@ class Sources(SourceTable):
             )
         if box.empty or (where is not None and check is None and not where.any()):
             return
+        if not entry.write_back:
+            hold_memory(data.nbytes + written_bytes(source.spec))
 
         def prepare() -> None:
             if check is not None:

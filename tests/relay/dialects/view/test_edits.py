@@ -199,13 +199,13 @@ def test_an_edit_on_one_page_shows_on_another_and_spares_what_was_done_meanwhile
         assert "1: 11   2: 12" in page.inner_text("#voxome-proofread")
         page.keyboard.press("Alt+KeyM")
         for one in (page, other):
-            one.wait_for_function("() => document.body.dataset.voxomeEdits.includes('\"1.')", timeout=5_000)
+            one.wait_for_function("() => document.body.dataset.voxomeEdits.includes('\"1.')", timeout=60_000)
             assert segments(one) == {"11", "13"}
         assert session.segments_at([[8, 8, 20]]).tolist() == [11]
         other.wait_for_function("() => viewer.isReady()", timeout=60_000)
         page.click("#voxome-proofread >> text=Undo")
         for one in (page, other):
-            one.wait_for_function("() => document.body.dataset.voxomeEdits.includes('\"2.')", timeout=5_000)
+            one.wait_for_function("() => document.body.dataset.voxomeEdits.includes('\"2.')", timeout=60_000)
             assert segments(one) == {"11", "12", "13"}
 
         def late(route: Any) -> None:
@@ -217,7 +217,7 @@ def test_an_edit_on_one_page_shows_on_another_and_spares_what_was_done_meanwhile
 
         page.route("**/view/edits/cells", late)
         page.click("#voxome-proofread >> text=Redo")
-        page.wait_for_function("() => document.body.dataset.voxomeEdits.includes('\"3.')", timeout=10_000)
+        page.wait_for_function("() => document.body.dataset.voxomeEdits.includes('\"3.')", timeout=60_000)
         assert segments(page) == {"11", "13"}  # 12, which was selected, is a part of 11 now
         page.evaluate(
             "viewer.layerManager.managedLayers[0].layer.displayState.segmentationGroupState.value"
@@ -225,7 +225,7 @@ def test_an_edit_on_one_page_shows_on_another_and_spares_what_was_done_meanwhile
         )
         page.unroute("**/view/edits/cells")
         page.click("#voxome-proofread >> text=Undo")
-        page.wait_for_function("() => document.body.dataset.voxomeEdits.includes('\"4.')", timeout=10_000)
+        page.wait_for_function("() => document.body.dataset.voxomeEdits.includes('\"4.')", timeout=60_000)
         assert segments(page) == {"13"}
         stale = [one for one in visit.requests if "precomputed/cells/" in one]
         assert not stale
@@ -244,7 +244,7 @@ def test_a_segment_is_split_between_marked_points(tmp_path: Path, visit: Visit) 
         point_at(page, (24, 16, 16), "Alt+Digit2")
         assert "1: 11   2: 11" in page.inner_text("#voxome-proofread")
         page.keyboard.press("Alt+KeyS")
-        page.wait_for_function("() => document.body.dataset.voxomeEdits.includes('\"2.')", timeout=20_000)
+        page.wait_for_function("() => document.body.dataset.voxomeEdits.includes('\"2.')", timeout=60_000)
         first, second = session.segments_at([[16, 16, 4], [16, 16, 28]]).tolist()
         assert (first, second) == (11, session.history()[-1].segments[1])
         assert id_at(page, (28, 16, 16)) == str(second)  # the voxels of the new version

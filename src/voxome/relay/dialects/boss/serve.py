@@ -24,6 +24,7 @@ from voxome.relay.dialects.boss.routes import ROUTES
 from voxome.relay.dialects.boss.state import BossState
 from voxome.relay.http import NOT_KEPT, RETRY, TooLarge, identify, read_body
 from voxome.relay.look_ups import Abandoned, LookUps
+from voxome.relay.memory import ChunkTooLarge
 from voxome.relay.no_route import allowed
 from voxome.relay.source_errors import SourceLoop, SourceUnavailable
 from voxome.relay.threads import RequestThreads
@@ -105,6 +106,7 @@ def error_response(error: Exception, request: Request) -> Response:
 
 
 _REFUSALS: tuple[tuple[type[Exception], Code, int | None], ...] = (
+    (ChunkTooLarge, Code.REQUEST_TOO_LARGE, None),
     (TooLarge, Code.REQUEST_TOO_LARGE, None),
     (TooLargeForJournal, Code.REQUEST_TOO_LARGE, None),
     (InvalidInput, Code.INVALID_CUTOUT_ARGS, None),

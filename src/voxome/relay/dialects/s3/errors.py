@@ -14,6 +14,7 @@ from voxome.relay.access_log import logged_path
 from voxome.relay.dialects.s3.documents import error_document
 from voxome.relay.dialects.s3.keys import InvalidKeyPair
 from voxome.relay.http import RETRY, PreconditionFailed, TooLarge, UnfinishedBody
+from voxome.relay.memory import ChunkTooLarge
 from voxome.relay.source_errors import SourceLoop, SourceUnavailable, StorageFull
 from voxome.relay.stores.keys import KeyTooLong
 from voxome.relay.stores.uploads import InvalidPart, InvalidPartOrder, NoSuchUpload, PartTooSmall
@@ -53,6 +54,7 @@ _ERRORS: Mapping[type[Exception], tuple[str, int]] = {
     ReadOnly: ("AccessDenied", 403),
     AccessDenied: ("AccessDenied", 403),
     TooLarge: ("EntityTooLarge", 400),
+    ChunkTooLarge: ("EntityTooLarge", 413),
     TooLargeForJournal: ("EntityTooLarge", 413),
     UnfinishedBody: ("IncompleteBody", 400),
     KeyTooLong: ("KeyTooLongError", 400),
