@@ -21,6 +21,7 @@ try:
         explain,
         get,
         info,
+        init,
         interrupt,
         logs,
         ls,
@@ -95,6 +96,7 @@ app.command("phantom")(phantom.phantom)
 app.command("train")(train.train)
 app.add_typer(bench.app, name="bench")
 app.command("clean")(clean.clean)
+app.add_typer(init.app, name="init")
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:

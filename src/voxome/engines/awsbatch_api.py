@@ -14,6 +14,7 @@ import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as NoConnection
+from botocore.parsers import ResponseParserError
 
 from voxome.config.settings import settings
 from voxome.errors import InvalidInput
@@ -251,8 +252,8 @@ class BatchClient:
             return call(**arguments)
         except ClientError as error:
             raise _refusal(request, error) from error
-        except BotoCoreError as error:
-            reached = isinstance(error, HTTPClientError)
+        except (BotoCoreError, ResponseParserError) as error:
+            reached = isinstance(error, HTTPClientError | ResponseParserError)
             temporary = reached or isinstance(error, NoConnection)
             raise Refusal(redact(f"{request} failed: {error}"), temporary=temporary, unsure=reached) from error
 
