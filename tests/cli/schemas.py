@@ -208,6 +208,11 @@ SCHEMAS: dict[str, Schema] = {
             )
         ),
     ),
+    "init aws": record(template=TEXT, file=optional(TEXT)),
+    "init aws --deploy": record(
+        stack=TEXT, region=TEXT, changed=FLAG, store=TEXT, engine=TEXT, engine_on_demand=TEXT, users=TEXTS
+    ),
+    "init aws --remove": record(stack=TEXT, region=TEXT, removed=FLAG, bucket=optional(TEXT)),
     "doctor": record(
         versions=mapping(optional(TEXT)),
         platform=TEXT,

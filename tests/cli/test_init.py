@@ -11,6 +11,8 @@ from uuid import uuid4
 
 import boto3  # type: ignore[import-untyped]
 import pytest
+from cli.schemas import SCHEMAS
+from jsonschema import validate
 
 from voxome.cli.aws_template import AwsOptions, render_template
 from voxome.cli.main import main
@@ -126,6 +128,7 @@ def test_a_stack_is_deployed_again_without_changes_and_removed_but_for_its_bucke
         options = [word for user in users for word in ("--add-user", f"{user}-{name}")]
         assert _run(name, "--deploy", "--json", "--image", "lab/voxome:1", *options) == 0
         results.append(json.loads(capsys.readouterr().out))
+        validate(results[-1], SCHEMAS["init aws --deploy"])
     assert [one["users"] for one in results] == [[f"ann-{name}"]] * 2 + [[f"ann-{name}", f"bob-{name}"]]
     assert results[0]["changed"]
     assert len({one["store"] for one in results}) == 1
@@ -144,6 +147,8 @@ def test_a_stack_is_deployed_again_without_changes_and_removed_but_for_its_bucke
     assert aws("s3").list_objects_v2(Bucket=bucket)["KeyCount"] == 1
     assert _run(name, "--remove") == 0
     assert f"There is no stack {name} in {REGION}; nothing was removed" in capsys.readouterr().err
+    assert _run(name, "--remove", "--json") == 0
+    validate(json.loads(capsys.readouterr().out), SCHEMAS["init aws --remove"])
 
 
 @pytest.mark.slow

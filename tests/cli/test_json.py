@@ -31,6 +31,7 @@ QUICK = [
     ("datasets NAME", "datasets kasthuri2015/em"),
     ("profiles", "profiles"),
     ("doctor", "doctor"),
+    ("init aws", "init aws lab --add-user ann"),
     ("get", "get raw.zarr out.npy --box 1:3,:,2:"),
     ("put", "put raw.zarr zarr://put.zarr"),
     ("put", "put raw.zarr zarr://labels.zarr --at 0,0,0"),

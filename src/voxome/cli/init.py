@@ -60,10 +60,18 @@ def aws(
         _deploy(options, region, subnet or [], image, json)
     elif remove:
         _remove(name, region, yes, json)
-    elif out is not None:
-        out.write_text(render_template(options), encoding="utf-8")
     else:
-        print(render_template(options), end="")
+        _show(render_template(options), out, json)
+
+
+def _show(template: str, out: Path | None, json: bool) -> None:
+    """Print the template, or write it to a file."""
+    if out is not None:
+        out.write_text(template, encoding="utf-8")
+    if json:
+        show_json({"template": template, "file": None if out is None else str(out)})
+    elif out is None:
+        print(template, end="")
 
 
 def _deploy(options: Any, region: str, subnets: list[str], image: str, json: bool) -> None:
