@@ -70,7 +70,7 @@ def test_documented_commands_and_options_exist(page: Path) -> None:
         words = shlex.split(line, comments=True)
         if words[:1] != ["voxome"] or words[1] == "tool":
             continue
-        depth = {"proofread": 2, "score": 2, "relay": 3}.get(words[1], 1)
+        depth = {"init": 2, "proofread": 2, "score": 2, "relay": 3}.get(words[1], 1)
         verbs = words[1 : 1 + depth]
         result = CliRunner().invoke(app, [*verbs, "--help"], env={"COLUMNS": "200", "TERM": "dumb"})
         assert result.exit_code == 0, line
