@@ -8,8 +8,9 @@ import pytest
 import typer
 
 from voxome.cli.relay import parse_lifetime
-from voxome.cli.serve import build_config, split_name
+from voxome.cli.serve import _announce, build_config, split_name
 from voxome.errors import InvalidInput
+from voxome.relay.config import parse_config
 
 CONFIG = """
 port = 9000
@@ -85,3 +86,11 @@ def test_two_sources_cannot_be_one_channel(tmp_path: Path) -> None:
     file.write_text('[sources]\na = {uri = "x", boss = "c/e/ch"}\nb = {uri = "y", boss = "c/e/ch"}\n')
     with pytest.raises(InvalidInput, match="a and b are both the channel c/e/ch"):
         build_config([str(file)], [], {})
+
+
+def test_the_names_of_what_is_served_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    given = {"sources": {"em": {"uri": "em.zarr"}}, "stores": {"scratch": {"uri": "/srv/scratch"}}}
+    _announce("http://h", parse_config(given, "test"), json=False)
+    assert capsys.readouterr().out.splitlines() == ["Serving at http://h", "  em", "  scratch"]
+    _announce("http://h", parse_config({}, "test"), json=False)
+    assert capsys.readouterr().out.splitlines() == ["Serving at http://h", "  no volumes yet"]

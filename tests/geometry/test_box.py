@@ -169,6 +169,12 @@ def test_advice_without_a_volume_says_nothing_of_open_ends() -> None:
         Box.parse("a", Box.of_shape((3, 3, 3)))
 
 
+@pytest.mark.parametrize("text", ["7:,:,:", ":,:-2,:"])
+def test_a_range_with_an_open_end_that_is_outside_is_not_called_reversed(text: str) -> None:
+    with pytest.raises(InvalidBox, match=f"^the box '{text}' is outside 0:3,0:3,0:3; choose one inside$"):
+        Box.parse(text, Box.of_shape((3, 3, 3)))
+
+
 def test_a_box_of_other_axes_than_the_domain_is_refused() -> None:
     with pytest.raises(InvalidBox, match="has 2 ranges, needs 3"):
         Box.parse("1:2,:", Box.of_shape((3, 3, 3)))

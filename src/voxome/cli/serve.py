@@ -204,4 +204,5 @@ def _announce(url: str, config: RelayConfig, *, json: bool) -> None:
         show_json({"url": url, "sources": list(config.sources), "annotations": list(config.annotations)})
         sys.stdout.flush()
     else:
-        typer.echo("\n".join([f"Serving at {url}", *(f"  {name}" for name in [*config.sources, *config.annotations])]))
+        names = [*config.sources, *config.annotations, *config.stores]
+        typer.echo("\n".join([f"Serving at {url}", *(f"  {name}" for name in names or ["no volumes yet"])]))

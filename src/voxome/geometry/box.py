@@ -101,7 +101,10 @@ class Box:
             raise InvalidBox(f"the box {text!r} has {count}, needs {domain.ndim}: one for each axis, inside {domain}")
         ends = list(zip(ranges, domain.start, domain.stop, strict=True))
         start = tuple(low if first is None else first for (first, _), low, _ in ends)
-        return cls(start, tuple(high if last is None else last for (_, last), _, high in ends))
+        stop = tuple(high if last is None else last for (_, last), _, high in ends)
+        if any(None in given and a > b for given, a, b in zip(ranges, start, stop, strict=True)):
+            raise InvalidBox(f"the box {text!r} is outside {domain}; choose one inside")
+        return cls(start, stop)
 
     @staticmethod
     def parse_ranges(text: str) -> list[tuple[int | None, int | None]]:
