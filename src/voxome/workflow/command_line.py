@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -96,7 +97,7 @@ def evaluate(
         for port, one in definition.parameters.items():
             value = parameters[port]
             if one.type != "File" or value is None:
-                order[port] = list(value) if isinstance(value, tuple) else value
+                order[port] = _as_written(value)
                 continue
             target = f"{FILES}/{port}/{Path(value).name}"
             order[port] = _stand_in(folder, port, target, b"", is_folder=False)
@@ -120,6 +121,15 @@ def evaluate(
             return _line(template, job, files)
         except (WorkflowException, SchemaSaladException) as error:
             raise PlanError([f"the command line of {definition.name} cannot be evaluated: {error}"]) from error
+
+
+def _as_written(value: Any) -> Any:
+    """Return the value of a parameter as cwltool reads it from YAML: only such numbers keep all digits in arguments."""
+    from ruamel.yaml import YAML
+
+    if isinstance(value, tuple):
+        return [_as_written(one) for one in value]
+    return YAML().load(repr(value)) if isinstance(value, float) and math.isfinite(value) else value
 
 
 def _stand_in(folder: Path, port: str, target: str, content: bytes, is_folder: bool) -> dict[str, str]:

@@ -52,19 +52,24 @@ def load(path: str | Path) -> Graph:
         line.
     """
     workflow = parse_process(str(path))
-    if workflow.tool["class"] != "Workflow":
-        found = workflow.tool["class"]
-        raise InvalidInput(f"{path} is a {found}; expected a Workflow. Run a single tool with: voxome tool NAME")
+    name = Path(str(path).partition("#")[0]).stem
     problems: list[str] = []
     scope = {entry["id"]: FromInput(short(entry["id"])) for entry in workflow.tool["inputs"]}
-    steps, outputs = _flatten(workflow, "", scope, problems)
-    problems += _lost_outputs(workflow.tool, outputs)
+    if blocks_hint(workflow.tool) is not None:
+        ports = {short(id): source for id, source in scope.items()}
+        steps, outputs = command_nodes(name, workflow, _tool_sources(workflow.tool, ports), problems)
+    elif workflow.tool["class"] == "Workflow":
+        steps, outputs = _flatten(workflow, "", scope, problems)
+        problems += _lost_outputs(workflow.tool, outputs)
+    else:
+        found = workflow.tool["class"]
+        raise InvalidInput(f"{path} is a {found}; expected a Workflow. Run a single tool with: voxome tool NAME")
     hint = _run_hint(workflow.tool, outputs, problems)
     if problems:
         lines = "\n".join(f"  - {problem}" for problem in dict.fromkeys(problems))
         raise InvalidInput(f"voxome does not support all of {path}; change it, or run it with cwltool:\n{lines}")
     inputs = {short(entry["id"]): _input(entry) for entry in workflow.tool["inputs"]}
-    return Graph(Path(str(path).partition("#")[0]).stem, inputs, tuple(steps), outputs, hint)
+    return Graph(name, inputs, tuple(steps), outputs, hint)
 
 
 @contextmanager
