@@ -84,6 +84,7 @@ def test_problems_are_named_with_file_and_line(tmp_path: Path, changes: dict[str
     assert "tool.cwl:" in text
 
 
+@pytest.mark.slow
 def test_ports_and_outputs_that_do_not_fit_the_tool_are_named(tmp_path: Path) -> None:
     tool = copy_tool()
     assert "'img'; did you mean 'image'?" in problems_of(

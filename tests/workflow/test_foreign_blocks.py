@@ -15,6 +15,7 @@ from voxome.errors import InvalidInput, PlanError, RunFailed
 from voxome.resources.table import TableFile
 from voxome.workflow.verbs import plan, run
 
+pytestmark = pytest.mark.slow
 SIZE_NM = (10.0, 10.0, 10.0)
 
 
@@ -41,7 +42,6 @@ def copy_image(tmp_path: Path, tool: str, image: NDArray[Any], workflow: str = C
     return out
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("block", [(32, 32, 32), (24, 24, 24)], ids=["8 blocks", "27 blocks"])
 def test_objects_of_many_blocks_are_those_of_the_whole(tmp_path: Path, block: tuple[int, int, int]) -> None:
     np.save(tmp_path / "raw.npy", balls(64))

@@ -72,6 +72,18 @@ def test_an_image_that_was_built_anew_runs_again(podman: Podman, write: Callable
     assert keys[0] == keys[2] != keys[1]
 
 
+def test_an_image_that_is_not_the_one_in_the_lock_file_is_refused(podman: Podman, write: Callable[..., Path]) -> None:
+    workflow = write(image="localhost/tool:2")
+    for text in ("one", "two"):
+        lines = f"FROM {IMAGE}\nENV WHICH={text}\n"
+        podman("build", "--quiet", "--tag=localhost/tool:2", "-", stdin=lines.encode())
+        if text == "one":
+            voxome.build_images("localhost/tool:2", lock=workflow.parent / "voxome.lock.json")
+            plan(workflow, {"raw": workflow.parent / "raw.npy"})
+    with pytest.raises(PlanError, match=r"voxome\.lock\.json pins"):
+        plan(workflow, {"raw": workflow.parent / "raw.npy"})
+
+
 def test_a_program_that_needs_more_memory_than_its_limit_is_named(write: Callable[..., Path]) -> None:
     greedy = "x=aaaaaaaaaaaaaaaa; while :; do x=$x$x; done"
     workflow = write(f"[sh, -c, '{greedy}']", more=", ResourceRequirement: {ramMax: 32}")

@@ -8,10 +8,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from voxome.blocks.command.formats import ARRAY_FORMATS
 from voxome.blocks.command.tool import CommandTool, input_path
 from voxome.contracts.command_tool import FILES, SCRATCH, WORK, CommandDefinition, CommandLine
+from voxome.environments.lock import ImageLock
 from voxome.errors import PlanError
 from voxome.workflow.cwl_subset import at, short
 from voxome.workflow.placement import placed
@@ -54,10 +56,10 @@ class CommandTemplate:
         Raises
         ------
         PlanError
-            If the command line cannot be evaluated, or depends on the content of a block; if there is no engine for its
-            image.
+            If the command line cannot be evaluated, or depends on the content of a block.
         NotFound, InvalidInput
-            If the program or image is not on this machine.
+            If the program or image is not on this machine, or the image is not the one in the lock file; if there is no
+            engine of containers.
         """
         lines = [evaluate(self, parameters, inputs, content) for content in _SIZES]
         if lines[0] != lines[1]:
@@ -71,7 +73,8 @@ class CommandTemplate:
                     )
                 ]
             )
-        definition = placed(replace(self.definition, line=lines[0]))
+        document = unquote(urlsplit(str(self.process.tool["id"])).path)
+        definition = placed(replace(self.definition, line=lines[0]), ImageLock.find(document))
         return CommandTool(CommandDefinition.from_json(definition.to_json()))
 
 

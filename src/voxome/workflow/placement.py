@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -10,41 +9,37 @@ from voxome.blocks.command.program import program_digest
 from voxome.blocks.command.tool import NATIVE
 from voxome.config.settings import settings
 from voxome.contracts.command_tool import CommandDefinition
-from voxome.environments import open_environment
-from voxome.errors import PlanError
-
-_ENGINES = ("podman", "docker", "apptainer")
-"""Engines of containers, in the order in which they are tried."""
+from voxome.environments import container_engine, open_environment
+from voxome.environments.lock import ImageLock, prepare_image
 
 
-def placed(definition: CommandDefinition) -> CommandDefinition:
+def placed(definition: CommandDefinition, lock: ImageLock) -> CommandDefinition:
     """Return a definition with the environment of its program, and the digest of the image or program.
 
     An image is used unless the setting ``environment`` is ``native``.
 
+    Parameters
+    ----------
+    definition : CommandDefinition
+        The tool, with its command line.
+    lock : ImageLock
+        Pinned images.
+
     Raises
     ------
-    PlanError
-        If there is an image, but no engine of containers.
     NotFound, InvalidInput
-        If the image or program is not on this machine.
+        If the image or program is not on this machine, or if there is no engine of containers.
     """
     chosen = settings().environment
-    if definition.image is None or (chosen or "").partition("?")[0] == NATIVE:
+    is_native = chosen is not None and chosen.partition("?")[0] == NATIVE
+    if definition.image is None or is_native:
         assert definition.line is not None
-        native = chosen if chosen and chosen.partition("?")[0] == NATIVE else NATIVE
+        native = chosen if chosen is not None and is_native else NATIVE
         return replace(definition, image=None, environment=native, digest=program_digest(definition.line))
-    engine = chosen or next((name for name in _ENGINES if shutil.which(name)), None)
-    if engine is None:
-        raise PlanError(
-            [
-                f"{definition.name} runs in the image {definition.image}, but none of {', '.join(_ENGINES)} is "
-                "installed; install one, or run the program of this machine with VOXOME_ENVIRONMENT=native"
-            ]
-        )
+    name = chosen or container_engine()
     may_pull = definition.may_pull and settings().allow_network
-    digest = open_environment(engine).prepare(definition.image, may_pull=may_pull)
-    return replace(definition, environment=engine, digest=digest)
+    digest = prepare_image(open_environment(name), definition.image, lock, may_pull=may_pull)
+    return replace(definition, environment=name, digest=digest)
 
 
 def limit_warnings(definition: CommandDefinition) -> Iterator[str]:

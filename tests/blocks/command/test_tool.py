@@ -1,0 +1,78 @@
+"""A foreign program, called on one block."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from voxome.blocks.command.program import program_digest
+from voxome.blocks.command.tool import CommandTool
+from voxome.contracts.command_tool import (
+    FILES,
+    INPUTS,
+    CommandDefinition,
+    CommandLine,
+    CommandParameter,
+    VolumeFile,
+    VolumeOutput,
+)
+from voxome.contracts.context import BlockContext
+from voxome.contracts.frame import Frame
+from voxome.errors import NotFound
+from voxome.geometry import Box
+
+DOMAIN = Box.of_shape((10, 10, 10))
+BLOCK = BlockContext(Box.parse("2:4,2:5,2:6"), Box.parse("1:5,0:7,2:9"), Frame(DOMAIN, DOMAIN, None, (0.0, 0.0, 0.0)))
+IMAGE = np.arange(4 * 7 * 7, dtype=np.uint16).reshape(4, 7, 7)
+
+
+def tool_of(*argv: str, **line: object) -> CommandTool:
+    return CommandTool(
+        CommandDefinition(
+            name="demo",
+            inputs={"image": VolumeFile(format="npy", axes="xyz")},
+            volumes={"out": VolumeOutput(format="npy", axes="xyz", dtype="uint16")},
+            parameters={"model": CommandParameter(type="File", optional=True)},
+            line=CommandLine(argv=argv, globs={"out": ("out.npy",)}, **line),
+        )
+    )
+
+
+def test_the_voxels_of_the_write_box_come_back() -> None:
+    tool = tool_of("cp", f"{INPUTS}/image/image.npy", "out.npy")
+    results = tool.call({"image": IMAGE}, {"model": None}, BLOCK)
+    np.testing.assert_array_equal(results["out"], IMAGE[1:3, 2:5, 0:4])
+
+
+def test_a_file_of_the_user_is_seen_where_the_command_line_says(tmp_path: Path) -> None:
+    np.save(tmp_path / "model.npy", IMAGE.transpose() + 1)
+    target = f"{FILES}/model/model.npy"
+    tool = tool_of("cp", target, "out.npy", files={str(tmp_path / "model.npy"): target})
+    results = tool.call({"image": IMAGE}, {"model": str(tmp_path / "model.npy")}, BLOCK)
+    np.testing.assert_array_equal(results["out"], IMAGE[1:3, 2:5, 0:4] + 1)
+    (tmp_path / "model.npy").unlink()
+    with pytest.raises(NotFound, match="it was there when the run was planned"):
+        tool.call({"image": IMAGE}, {"model": str(tmp_path / "model.npy")}, BLOCK)
+
+
+def test_the_digest_of_a_file_of_the_user_is_part_of_the_version(tmp_path: Path) -> None:
+    spec = tool_of("true").spec
+    (tmp_path / "model").write_text("1")
+    first = spec.compute_version({"model": str(tmp_path / "model")})
+    (tmp_path / "model").write_text("2")
+    assert spec.compute_version({"model": str(tmp_path / "model")}) != first
+    with pytest.raises(NotFound, match="model of demo"):
+        spec.compute_version({"model": str(tmp_path / "gone")})
+
+
+def test_the_digest_of_a_program_covers_its_scripts(tmp_path: Path) -> None:
+    script = tmp_path / "run.sh"
+    script.write_text("true")
+    line = CommandLine(argv=("sh", str(script)))
+    first = program_digest(line)
+    script.write_text("exit")
+    assert program_digest(line) != first
+    with pytest.raises(NotFound, match="'no-such-program' is not on this machine"):
+        program_digest(CommandLine(argv=("no-such-program",)))
