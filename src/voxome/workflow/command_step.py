@@ -57,8 +57,7 @@ def command_nodes(
     """
     tool = process.tool
     if tool["class"] != "CommandLineTool":
-        hint = blocks_hint(tool)
-        problems.append(at(hint, "class", f"voxome:Blocks is a hint of a {tool['class']}; expected a CommandLineTool"))
+        problems.append(at(tool, "class", f"voxome:Blocks is a hint of a {tool['class']}; expected a CommandLineTool"))
         return [], {}
     before = len(problems)
     hint = parse_blocks_hint(blocks_hint(tool) or {}, tool, problems)
