@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -220,3 +221,34 @@ def test_problems_of_the_hint_have_file_and_line(tmp_path: Path) -> None:
     assert "tool.cwl:7" in text
     for part in ("halo is [1, 2]", "'blok'; did you mean 'block'?", "'axs'; did you mean 'axes'?", "'npi'"):
         assert part in text
+
+
+def test_ports_may_be_called_like_options_of_voxome(tmp_path: Path) -> None:
+    check = "[sh, -c, 'test $1-$2-$3 = 7-x-2.5 && cp $0 out.npy', $(inputs.image), $(inputs.block), $(inputs.store)"
+    ports = "inputs: {image: File, block: {type: int, default: 7}, store: {type: string, default: x}, workers: float?}"
+    tool = copy_tool(f"{check}, $(inputs.workers)]").replace("inputs: {image: File}", ports)
+    workflow = COPY_STEP.replace("in: {image: raw}", "in: {image: raw, workers: {default: 2.5}}")
+    image = np.arange(729).reshape(9, 9, 9).astype(np.uint8)
+    np.testing.assert_array_equal(labels_of(copy_image(tmp_path, tool, image, workflow), "out"), image)
+
+
+def test_rows_of_one_label_are_combined_over_blocks(tmp_path: Path) -> None:
+    image = np.zeros((12, 12, 12), np.uint64)
+    image[:5], image[5:9, :7] = 2**60, 2**60 + 1
+    count = (
+        "import sys, numpy as np; v = np.load(sys.argv[1]); assert v.dtype == np.float64; "
+        "ids, n = np.unique(v[v > 0], return_counts=True); "
+        "np.save('out.npy', np.stack([ids, n, n], axis=1))"
+    )
+    (tmp_path / "count.py").write_text(count)
+    tool = copy_tool(
+        f"[{sys.executable}, {tmp_path / 'count.py'}, $(inputs.image)]",
+        hint="block: [8, 8, 8]",
+        image="{format: npy, axes: xyz, kind: labels, dtype: float64}",
+        out="{format: npy, kind: table, columns: {label: uint64, voxels: int64, most: int64}, ids: {label: image}, "
+        "key: label, fold: {voxels: sum, most: max}}",
+    )
+    rows = TableFile(str(copy_image(tmp_path, tool, image) / "out.parquet")).read()
+    assert rows["label"].tolist() == [2**60, 2**60 + 1]
+    assert rows["voxels"].tolist() == [5 * 12 * 12, 4 * 7 * 12]
+    assert rows["most"].tolist() == [5 * 8 * 8, 3 * 7 * 8]

@@ -62,7 +62,7 @@ def test_a_missing_image_is_named_before_anything_runs(write: Callable[..., Path
         plan(workflow, {"raw": workflow.parent / "raw.npy"})
 
 
-def test_an_image_that_was_built_anew_runs_again(podman: Podman, write: Callable[..., Path]) -> None:
+def test_an_image_that_was_rebuilt_runs_again(podman: Podman, write: Callable[..., Path]) -> None:
     workflow = write(image="localhost/tool:1")
     keys = []
     for text in ("one", "two", "one"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from voxome.contracts.command_tool import (
     CommandDefinition,
     CommandLine,
     CommandParameter,
+    HaloNm,
     VolumeFile,
     VolumeOutput,
 )
@@ -65,6 +67,11 @@ def test_the_digest_of_a_file_of_the_user_is_part_of_the_version(tmp_path: Path)
     assert spec.compute_version({"model": str(tmp_path / "model")}) != first
     with pytest.raises(NotFound, match="model of demo"):
         spec.compute_version({"model": str(tmp_path / "gone")})
+
+
+def test_a_halo_in_nm_is_rounded_up_to_voxels() -> None:
+    definition = replace(tool_of("true").definition, halo=HaloNm(nm=(80.0, 10.0, 0.0)))
+    assert CommandTool(definition).spec.compute_halo({}, (40.0, 4.0, 4.0)) == ((2, 3, 0), (2, 3, 0))
 
 
 def test_the_digest_of_a_program_covers_its_scripts(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ class CommandTool:
     Attributes
     ----------
     definition : CommandDefinition
-        The program and its files; with its command line, unless it is only asked for its spec.
+        The program and its files; with its command line, which its spec does not need.
     """
 
     definition: CommandDefinition
