@@ -28,7 +28,6 @@ EXAMPLES = (
     "voxome.environments",
     "voxome.geometry",
     "voxome.resources",
-    "voxome.services",
     "voxome.services.transfer",
     "voxome.viewer",
 )
@@ -115,9 +114,10 @@ def test_public_names_are_few_and_documented() -> None:
         assert getattr(voxome, name).__doc__
 
 
-def test_doctests_pass() -> None:
+@pytest.mark.parametrize("packages", [EXAMPLES, pytest.param(("voxome.services",), marks=pytest.mark.slow)])
+def test_doctests_pass(packages: tuple[str, ...]) -> None:
     tried = 0
-    for package in EXAMPLES:
+    for package in packages:
         for found in pkgutil.iter_modules(importlib.import_module(package).__path__, f"{package}."):
             result = doctest.testmod(importlib.import_module(found.name))
             assert result.failed == 0, found.name

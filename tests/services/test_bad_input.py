@@ -45,6 +45,7 @@ def block(dtype: Any = np.uint64, value: float = 5) -> NDArray[Any]:
     return array
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OF_AN_ID)
 def test_an_id_that_is_not_there_is_an_error(name: str) -> None:
     with pytest.raises(NotFound, match="6"):
@@ -121,12 +122,14 @@ CHECKS: dict[str, Callable[[Any, NDArray[Any], int], None]] = {
 """Comparison of the result of a service with numpy's, for a box of one id."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OF_LABELS)
 def test_an_object_that_touches_every_border_is_measured(name: str) -> None:
     array = np.full((3, 4, 5), 5, np.uint64)
     CHECKS[name](OF_LABELS[name](volume_of(array), 5), array, 5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OF_LABELS)
 @pytest.mark.parametrize("shape", [(1, 1, 1), (3, 3, 3)])
 def test_one_voxel_is_an_object(name: str, shape: tuple[int, int, int]) -> None:

@@ -9,6 +9,8 @@ from tools.common.meshing.surfaces import blob, pieces_by_id, random_labels
 from voxome.tools.common.meshing.objects import TABLE, LevelErrors, mesh_object, table_rows
 from voxome.tools.common.meshing.rows import PIECES, pieces_of, rows_of
 
+pytestmark = pytest.mark.slow
+
 SIZE = (5.24, 4.0, 3.7)
 EXACT = LevelErrors.of(0, 1, SIZE)
 
