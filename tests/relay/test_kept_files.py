@@ -189,7 +189,7 @@ def test_only_callers_with_the_right_get_a_chunk_in_memory(stack: ExitStack, thr
         assert served.get().status_code == 401
         assert served.get(**as_user("bob")).status_code == 403
         assert served.get(**as_user("nobody")).status_code == 401
-    assert threads.of(lambda: served.get(**as_user("ann"))) == ["caller"]
+    assert threads.of(lambda: served.get(**as_user("ann"))) == ["header_caller"]
 
 
 def test_reads_of_chunks_in_memory_are_counted(stack: ExitStack, threads: Threads) -> None:
