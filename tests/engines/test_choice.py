@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -65,3 +66,24 @@ def test_engine_options_of_the_command_line_are_parsed() -> None:
     assert parse_engine_options(["a?x=1&y=b=c", "first=b?z=2"]) == {"*": "a?x=1&y=b=c", "first": "b?z=2"}
     with pytest.raises(InvalidInput, match="Two engines for step first; give one"):
         parse_engine_options(["first=a", "first=b"])
+
+
+class Stored(SequentialEngine):
+    """An engine that keeps its jobs in the store of the run."""
+
+    def __init__(self, *, workers: int, log: Path, store: str | None = None, queue: str = "") -> None:
+        super().__init__(workers=workers, log=log)
+        self.store, self.queue = store, queue
+
+
+def test_an_engine_gets_the_store_if_it_takes_it_and_a_user_cannot_give_another(
+    tmp_path: Path, register_plugin: Callable[[str, str, str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("voxome.engines.sequential.Stored", Stored, raising=False)
+    register_plugin("voxome.engines", "stored", "voxome.engines.sequential:Stored")
+    choice = {"first": "stored?queue=q", "*": "sequential"}
+    with StepEngines(choice, STEPS, workers=1, log=tmp_path, store="s3://lab/run") as engines:
+        assert (engines["first"].store, engines["first"].queue) == ("s3://lab/run", "q")
+        assert engines["second"].name == "sequential"
+    with pytest.raises(UnknownName, match="Unknown option 'store' of the engine 'stored'"):
+        StepEngines("stored?store=s3://other", STEPS, workers=1, log=tmp_path)
