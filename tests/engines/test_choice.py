@@ -83,7 +83,9 @@ def test_an_engine_gets_the_store_if_it_takes_it_and_a_user_cannot_give_another(
     register_plugin("voxome.engines", "stored", "voxome.engines.sequential:Stored")
     choice = {"first": "stored?queue=q", "*": "sequential"}
     with StepEngines(choice, STEPS, workers=1, log=tmp_path, store="s3://lab/run") as engines:
-        assert (engines["first"].store, engines["first"].queue) == ("s3://lab/run", "q")
+        first = engines["first"]
+        assert isinstance(first, Stored)
+        assert (first.store, first.queue) == ("s3://lab/run", "q")
         assert engines["second"].name == "sequential"
     with pytest.raises(UnknownName, match="Unknown option 'store' of the engine 'stored'"):
         StepEngines("stored?store=s3://other", STEPS, workers=1, log=tmp_path)
