@@ -104,6 +104,7 @@ def test_without_a_query_the_collection_is_described(stored: Any) -> None:
     assert stored("info", "precomputed://synapses").out == text
 
 
+@pytest.mark.slow
 def test_a_description_counts_edits(stored: Any) -> None:
     points = voxome.open("precomputed://synapses", expect=voxome.Points, mode="r+")
     points.write(points[5].replace(ids=np.array([77], np.uint64), positions_nm=[[[9e4, 0, 0], [9e4, 1, 1]]]))

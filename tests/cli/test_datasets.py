@@ -34,6 +34,7 @@ def test_an_unknown_one(command: Any) -> None:
     assert "did you mean 'cremi/A/em'" in result.err
 
 
+@pytest.mark.slow
 def test_fetching_prints_the_hash(command: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fetch(file: Any, progress: Any) -> Path:
         progress(5_000_000, 170_000_000)

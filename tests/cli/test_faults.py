@@ -116,6 +116,7 @@ def test_truncated_inputs_are_named(say: Say) -> None:
     assert not Path("o").exists()
 
 
+@pytest.mark.slow
 def test_an_internal_error_is_one_line(say: Say, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise KeyError("steps")

@@ -59,6 +59,7 @@ def test_files(stored: Any, array: Any, name: str, tmp_path: Path) -> None:
     assert found.dtype == array.dtype
 
 
+@pytest.mark.slow
 def test_zarr_keeps_the_position(stored: Any, array: Any, tmp_path: Path) -> None:
     assert stored("get", "in.zarr", "part.zarr", "--box", BOX).status == 0
     made = voxome.open("part.zarr")
@@ -88,6 +89,7 @@ def test_sections_of_png(stored: Any, array: Any, tmp_path: Path) -> None:
     assert_array_equal(imagecodecs.png_decode((tmp_path / "one.png").read_bytes()), array[CUT][1])
 
 
+@pytest.mark.slow
 def test_voxel_sizes_are_kept_where_tiff_can(stored: Any, array: Any) -> None:
     stored("get", "in.zarr", "out.tif")
     assert voxome.open("out.tif").voxel_size_nm == (None if array.dtype == np.uint64 else SIZE)

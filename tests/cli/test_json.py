@@ -152,6 +152,7 @@ def test_an_error_leaves_standard_output_empty(volumes: Command, line: str, stat
     assert result.err
 
 
+@pytest.mark.slow
 def test_paths_and_sizes_of_parts_are_those_of_what_was_written(volumes: Command) -> None:
     part = volumes("get", "raw.zarr", "part.zarr", "--box", "1:3,:,2:", "--json").json
     whole = volumes("info", "part.zarr", "--json").json

@@ -135,6 +135,7 @@ def test_no_secrets_are_logged(command: Command, capsys: pytest.CaptureFixture[s
     assert "hunter2" not in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_warning_is_printed_once(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "0" / "0").mkdir(parents=True)
     (tmp_path / "0" / "0" / "0").write_bytes(bytes(8))

@@ -47,6 +47,7 @@ def test_hidden_files_are_not_listed(folder: Any, tmp_path: Path) -> None:
     assert _names(folder("ls", ".hidden", "--json")) == {".hidden": "volume"}
 
 
+@pytest.mark.slow
 def test_an_empty_folder_is_reported(folder: Any, tmp_path: Path) -> None:
     for place in ("notes.txt", "empty"):
         (tmp_path / "empty").mkdir(exist_ok=True)
@@ -55,6 +56,7 @@ def test_an_empty_folder_is_reported(folder: Any, tmp_path: Path) -> None:
         assert folder("ls", place, "--json").json == []
 
 
+@pytest.mark.slow
 def test_one_volume(folder: Any, tmp_path: Path) -> None:
     for uri in ("a.zarr", f"zarr://{tmp_path}/a.zarr"):
         (info,) = folder("ls", uri, "--json").json

@@ -141,6 +141,7 @@ def test_errors_end_with_1_and_one_message(voxome_: Any, arguments: list[str], m
     assert result.out == ""
 
 
+@pytest.mark.slow
 def test_info_shows_metadata(voxome_: Any) -> None:
     facts = voxome_("info", "raw.zarr", "--json").json
     assert facts["shape"] == [20, 16, 12]
@@ -199,6 +200,7 @@ def test_help_of_a_tool_names_choices_and_says_all(voxome_: Any) -> None:
     assert "IEEE TPAMI 41:1669), or by the mutex watershed on the region graph." in result
 
 
+@pytest.mark.slow
 def test_tools_are_listed(voxome_: Any) -> None:
     tools = {tool["name"]: tool for tool in voxome_("tools", "--json").json}
     assert tools["common.threshold"]["inputs"] == ["image"]
@@ -206,6 +208,7 @@ def test_tools_are_listed(voxome_: Any) -> None:
     assert "common.threshold" in voxome_("tools").out
 
 
+@pytest.mark.slow
 def test_scores_are_printed(voxome_: Any) -> None:
     labels = np.arange(4 * 4 * 4).reshape(4, 4, 4) // 8 + 1
     voxome.create("zarr://truth.zarr", voxome.VolumeSpec.of((4, 4, 4), "uint64"))[...] = labels
@@ -343,6 +346,7 @@ def test_a_run_says_at_once_what_it_does(voxome_: Any) -> None:
     assert second == "Running mark: 1 step, 1 block into o; --workers 1"
 
 
+@pytest.mark.slow
 def test_images_are_not_scored_as_segmentations(voxome_: Any) -> None:
     result = voxome_("score", "segmentation", "--truth", "raw.zarr", "--result", "raw.zarr")
     assert result.status == 1

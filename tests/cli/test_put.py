@@ -52,6 +52,7 @@ def test_options_override_the_file(filed: Any) -> None:
     assert_array_equal(made, ARRAY)
 
 
+@pytest.mark.slow
 def test_values_that_would_change_are_refused(filed: Any) -> None:
     result = filed("put", "in.npy", "zarr://out.zarr", "--dtype", "uint8")
     assert result.status == 1
@@ -74,6 +75,7 @@ def test_an_interruption_is_reported(filed: Any, options: list[str], monkeypatch
     assert (result.status, result.err) == (130, f"Interrupted; {uri} {left}\n")
 
 
+@pytest.mark.slow
 def test_the_stored_dtype_is_printed(filed: Any) -> None:
     assert filed("put", "in.npy", "zarr://out.zarr", "--dtype", ">u2", "--json").json["dtype"] == "uint16"
 

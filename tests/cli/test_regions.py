@@ -99,6 +99,7 @@ def test_an_existing_table_is_replaced_only_with_overwrite(stored: Any) -> None:
     assert run(stored, "--overwrite").status == 0
 
 
+@pytest.mark.slow
 def test_a_folder_of_something_else_is_kept_and_does_not_allow_to_replace_a_table(stored: Any) -> None:
     Path("out.parquet").write_text("mine")
     Path("out.parquet.run").mkdir()

@@ -84,6 +84,7 @@ def test_a_piped_table_has_a_header_and_as_many_cells_in_each_row(volumes: Comma
     assert {len(row) for row in rows} == {len(header)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", FACTS)
 def test_piped_facts_are_names_and_values(volumes: Command, line: str) -> None:
     assert {len(row) for row in _cells(volumes, line)} == {2}

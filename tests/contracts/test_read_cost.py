@@ -35,6 +35,7 @@ def chunks_of(spec: VolumeSpec, box: Box, origin: tuple[int, ...]) -> list[int]:
     return found
 
 
+@pytest.mark.slow
 @given(boxes(SPEC.domain), st.tuples(*[st.integers(-9, 9)] * 3))
 def test_a_box_costs_the_chunks_that_it_touches(box: Box, origin: tuple[int, int, int]) -> None:
     cost, touched = box_cost(SPEC, box, origin), chunks_of(SPEC, box, origin)

@@ -317,6 +317,7 @@ def test_jobs_of_an_earlier_run_are_cancelled_where_they_have_changed_or_are_can
     assert cluster.jobs() == []
 
 
+@pytest.mark.slow
 def test_a_cluster_that_cannot_be_used_is_named_at_once(
     open_engine: Open, cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -85,6 +85,7 @@ def test_nothing_of_the_host_reaches_a_command_but_its_mounts(
     assert variables == {**own, "APPTAINERENV_A": "x,y\nz", "APPTAINERENV_PYTHONNOUSERSITE": "1"}
 
 
+@pytest.mark.slow
 def test_home_may_be_the_work_folder(environment: Environment, command: Command, tmp_path: Path) -> None:
     arguments, variables = run(environment, replace(command, variables={"HOME": "/work", "TMPDIR": "/work"}), tmp_path)
     assert f"--home={tmp_path}/work:/work" in arguments

@@ -33,6 +33,7 @@ def command(work: Path, *argv: str, **values) -> Command:
     return Command(argv, str(work), (Mount(str(work), str(work), True),), **values)
 
 
+@pytest.mark.slow
 def test_a_process_that_leaves_its_group_ends_too(work: Path) -> None:
     script = (
         "setsid sh -c 'while :; do echo x >> daemon; sleep 0.05; done' & while ! test -s daemon; do sleep 0.05; done"

@@ -37,6 +37,7 @@ def test_no_batches_are_no_objects() -> None:
     assert ObjectRows(iter(()), COLUMNS).ids().tolist() == []
 
 
+@pytest.mark.slow
 def test_memory_holds_the_byte_strings_of_one_object() -> None:
     """Fifty objects of two megabytes each take the memory of a few, and of what is kept before a file is written."""
 

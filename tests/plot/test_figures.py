@@ -50,6 +50,7 @@ def test_a_matrix_adds_rows_of_the_same_pair() -> None:
     assert list(trace.x) == ["7", "9", str(2**63 + 5)]
 
 
+@pytest.mark.slow
 def test_a_network_has_a_disc_for_each_neuron() -> None:
     axes = voxome.plot.connections(TABLE, "network").axes[0]
     assert len(axes.collections[0].get_offsets()) == 3
@@ -71,6 +72,7 @@ def test_a_connectome_is_drawn_from_its_file(tmp_path: Path) -> None:
         voxome.plot.connections(tmp_path / "none.parquet")
 
 
+@pytest.mark.slow
 def test_small_counts_have_no_ticks_between_them() -> None:
     axes = voxome.plot.histogram([1, 2, 2, 3], "x", bins=3).axes[0]
     axes.figure.draw_without_rendering()

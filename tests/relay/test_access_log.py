@@ -90,6 +90,7 @@ def test_a_line_says_who_read_what_and_how_it_was_found() -> None:
         assert record["time"].endswith("Z")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "dialect", "source", "status"),
     [

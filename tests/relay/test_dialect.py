@@ -75,6 +75,7 @@ def test_built_in_dialects_are_opened_by_name(relay: Relay) -> None:
         open_dialects(relay, ["bos"])
 
 
+@pytest.mark.slow
 def test_a_dialect_at_the_root_gets_the_paths_of_no_other() -> None:
     root, other = Fixed("root", "/"), Fixed("other", "/other")
     with in_thread(create_app([root, other])) as url:

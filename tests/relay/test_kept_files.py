@@ -180,6 +180,7 @@ def test_a_source_whose_check_is_due_takes_the_ordinary_way(stack: ExitStack, th
     assert threads.of(served.get) == ["_answer"]
 
 
+@pytest.mark.slow
 def test_only_callers_with_the_right_get_a_chunk_in_memory(stack: ExitStack, threads: Threads) -> None:
     served = Served(stack, Rights(readers=LAB))
     for _ in range(2):

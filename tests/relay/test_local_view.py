@@ -106,6 +106,7 @@ def test_what_cannot_be_shown_is_refused(image: NDArray[Any], tmp_path: Path) ->
         voxome.view(str(tmp_path / "nothing.zarr"))
 
 
+@pytest.mark.slow
 def test_requests_under_other_host_names_are_refused(image: NDArray[np.uint8]) -> None:
     with voxome.view(image, hosts=["hub.example.org"]) as shown:
         for host, status in (("evil.example", 400), ("hub.example.org", 200), ("localhost", 200)):
@@ -147,6 +148,7 @@ def test_the_page_shows_image_labels_mesh_and_points_and_shares_a_link(
     assert hosts == {shown.url.split("/")[2]}
 
 
+@pytest.mark.slow
 def test_the_neurons_of_a_run_have_numbers_in_the_viewer(tmp_path: Path) -> None:
     labels = np.zeros((4, 5, 6), np.uint64)
     labels[:, :, 2:] = ID

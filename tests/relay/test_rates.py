@@ -90,6 +90,7 @@ def test_a_wrong_token_on_a_path_that_needs_none_gains_nothing() -> None:
         assert found == [200] * 3 + [429] * 3
 
 
+@pytest.mark.slow
 def test_processes_share_a_file(tmp_path: Path) -> None:
     tables = [RateTable(tmp_path / "rates") for _ in range(2)]
     with (

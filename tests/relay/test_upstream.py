@@ -130,6 +130,7 @@ def test_a_source_that_was_replaced_shows_nothing_of_the_old_one(
     assert sources.version("em") != old
 
 
+@pytest.mark.slow
 def test_new_metadata_are_found_when_a_read_fails(cache: ChunkCache, tmp_path: Path) -> None:
     uri = zarr_uri(tmp_path, noise(SHAPE, "uint8"), chunk=(64, 64, 64))
     sources = Sources(cache)
@@ -389,6 +390,7 @@ def test_one_check_is_made_for_all_who_wait(cache: ChunkCache) -> None:
     assert len(checks) <= 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chunks", ["own", "none"])
 def test_boxes_that_share_a_chunk_are_written_at_the_same_time(chunks: str, cache: ChunkCache) -> None:
     class WholeChunks(Store):

@@ -59,6 +59,7 @@ def url(uri: str, tmp_path: Path) -> Iterator[str]:
         yield url
 
 
+@pytest.mark.slow
 def test_a_writer_sees_metadata_and_no_voxels_in_all_dialects(url: str, uri: str) -> None:
     with httpx.Client(base_url=url, headers=BOB, timeout=30) as bob:
         assert {path: bob.get(path).status_code for path in METADATA} == dict.fromkeys(METADATA, 200)

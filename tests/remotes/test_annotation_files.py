@@ -32,6 +32,7 @@ def read(uri: str) -> voxome.Points:
     return voxome.open(f"annotationfiles://{uri}", expect=voxome.Points)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_tables_come_back_equal(tmp_path: Path, shape: AnnotationShape, suffix: str) -> None:

@@ -222,6 +222,7 @@ def test_other_lz4_blocks_are_named(tmp_path: Path) -> None:
         source.read(source.spec.domain)
 
 
+@pytest.mark.slow
 def test_volumes_are_read_over_http(serve: Callable[[Path], str], tmp_path: Path) -> None:
     array = noise((9, 20, 13), "int32")
     write_lz4(tmp_path / "packed", array, 8)

@@ -47,6 +47,7 @@ def placements(source: VolumeSource) -> list[tuple[Any, Any]]:
     return [(pytest.approx(spec.voxel_size_nm), pytest.approx(spec.offset_nm)) for spec in specs]
 
 
+@pytest.mark.slow
 def test_ngff_metadata_of_n5_universe_are_read(foreign: Path) -> None:
     source = open_at(foreign / "n5_ngff.n5/ngff")
     expected = [((40, 5, 4), (300, 200, 100)), ((80, 10, 8), (320, 202.5, 102))]
@@ -55,6 +56,7 @@ def test_ngff_metadata_of_n5_universe_are_read(foreign: Path) -> None:
     assert open_at(foreign / "n5_ngff.n5/ngff/s1").spec.voxel_size_nm == pytest.approx((80, 10, 8))
 
 
+@pytest.mark.slow
 def test_a_recalibration_by_n5_universe_counts(foreign: Path) -> None:
     size, offset = (30, 8, 8), (1000, 2000, 3000)
     levels = placements(open_at(foreign / "n5_recalibrated.n5/em"))
@@ -62,6 +64,7 @@ def test_a_recalibration_by_n5_universe_counts(foreign: Path) -> None:
     assert open_at(foreign / "n5_recalibrated.n5/em/s0").spec.voxel_size_nm == size
 
 
+@pytest.mark.slow
 def test_a_level_added_to_a_bare_level_of_n5_viewer_leaves_it(foreign: Path) -> None:
     group, expected = foreign / "n5_viewer_s0_only.n5/viewer", np.load(foreign / "n5_viewer_s0_only.expected.npy")
     pyramid = ability(open_at(group, mode="r+"), SupportsLevels)

@@ -281,6 +281,7 @@ def test_bad_compressed_files_are_corrupt(tmp_path: Path, content: bytes) -> Non
         PrecomputedRemote().open(at(tmp_path / "a")).read(spec.domain)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unpacks", [False, True])
 def test_over_http(serve: Callable[..., str], tmp_path: Path, unpacks: bool) -> None:
     server = serve(tmp_path, unpacks=unpacks)

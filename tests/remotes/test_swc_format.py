@@ -40,6 +40,7 @@ def round_trip(skeleton: Skeleton) -> Skeleton:
     return decode_swc(text, "5.swc")
 
 
+@pytest.mark.slow
 @any_example
 @given(count=st.integers(1, 30), seed=st.integers(0, 10_000), extra=st.integers(0, 5), roots=st.integers(1, 3))
 def test_any_graph_is_the_same_after_a_round_trip(count: int, seed: int, extra: int, roots: int) -> None:

@@ -18,6 +18,7 @@ DTYPES = ["bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64"
 ARRAYS = st.sampled_from(DTYPES).flatmap(lambda dtype: npst.arrays(dtype, npst.array_shapes(max_dims=3, max_side=4)))
 
 
+@pytest.mark.slow
 @given(ARRAYS, st.sampled_from(DTYPES))
 def test_values_are_kept_or_refused(data: NDArray[Any], dtype: str) -> None:
     def exact(array: NDArray[Any]) -> list[Any]:

@@ -124,6 +124,7 @@ def test_all_stores_give_the_same_mesh(store: str, tmp_path: Path, monkeypatch: 
         assert_array_equal(whole.vertices_nm.min(axis=0), np.array([31, 55, 55]) * SIZE)
 
 
+@pytest.mark.slow
 def test_an_index_of_labels_restricts_what_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     source = _Indexed(labels())
     mesh = voxome.Volume(source).mesh(BALL)

@@ -56,6 +56,7 @@ def test_repeating_a_transfer_neither_fails_nor_records_it_twice(origin: str, tm
     assert [one.service for one in voxome.provenance(uri)] == ["put", "transfer"]
 
 
+@pytest.mark.slow
 def test_a_transfer_that_copies_again_is_another_entry(origin: str, tmp_path: Path) -> None:
     uri = f"zarr://{tmp_path}/copy.zarr"
     voxome.transfer(origin, uri, state=tmp_path / "state")

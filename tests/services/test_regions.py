@@ -222,6 +222,7 @@ def test_a_box_measures_what_is_inside(tmp_path: Path) -> None:
             volume.regions(box=box)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chunk", [(3, 3, 3), (4, 4, 4), (8, 8, 8)])
 def test_blocks_do_not_matter(tmp_path: Path, chunk: tuple[int, int, int], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("voxome.resources.local_ids.BLOCK_VOXELS", 1)

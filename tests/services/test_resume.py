@@ -120,6 +120,7 @@ def test_a_destination_that_was_replaced_is_refused(tmp_path: Path) -> None:
     assert (report.run, report.reused) == (64, 0)
 
 
+@pytest.mark.slow
 def test_a_source_that_was_replaced_is_refused(tmp_path: Path) -> None:
     source, uri = make(tmp_path), f"zarr://{tmp_path}/b.zarr"
     voxome.transfer(source, uri)
@@ -204,6 +205,7 @@ def test_the_state_of_another_version_is_refused(tmp_path: Path, state: Path, ve
         voxome.transfer(source, f"zarr://{tmp_path}/b.zarr", chunk=CHUNK)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("box", ["0:64,0:64,0:64", "0:32,0:64,0:64"])
 def test_a_transfer_of_another_part_is_refused_meanwhile(tmp_path: Path, box: str) -> None:
     source, uri = make(tmp_path), f"zarr://{tmp_path}/b.zarr"
@@ -264,6 +266,7 @@ def test_a_destination_that_cannot_be_locked_is_named(
     assert "b.zarr is not locked against transfers of other machines: not allowed" in caplog.text
 
 
+@pytest.mark.slow
 def test_a_target_that_cannot_be_removed_is_filled_by_the_next_call(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -56,6 +56,7 @@ def test_all_skeletons_are_those_of_single_segments(labels: np.ndarray) -> None:
     assert voxome.skeletons(labels, [LINE], voxel_size_nm=SIZE).ids().tolist() == [LINE]
 
 
+@pytest.mark.slow
 def test_blocks_do_not_matter_for_a_service(labels: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cells, "CELL", 8)
     whole = voxome.skeleton(labels, 3, voxel_size_nm=SIZE)

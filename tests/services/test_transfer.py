@@ -187,6 +187,7 @@ def test_levels_stop_where_one_would_be_a_voxel(tmp_path: Path, caplog: pytest.L
         assert voxome.open(target, level=2)[...].any()
 
 
+@pytest.mark.slow
 def test_channels_are_copied(tmp_path: Path) -> None:
     source = make(f"zarr://{tmp_path}/a.zarr", shape=(3, 10, 20, 30), axes=("c", "z", "y", "x"), voxel_size_nm=SIZE)
     voxome.transfer(source, f"precomputed://{tmp_path}/b", levels=2)
@@ -203,6 +204,7 @@ def test_any_number_of_axes_is_copied(tmp_path: Path, axes: tuple[str, ...]) -> 
     assert np.array_equal(voxome.open(f"{tmp_path}/b.h5/v")[...], source[...])
 
 
+@pytest.mark.slow
 def test_metadata_that_the_format_cannot_store_are_refused(tmp_path: Path) -> None:
     source = make(f"zarr://{tmp_path}/a.zarr", start=(-3, 0, 10), voxel_size_nm=SIZE, attributes={"a": 1})
     with pytest.raises(
@@ -264,6 +266,7 @@ def test_volumes_without_a_uri_are_copied_in_this_process() -> None:
     assert (report.source, report.verified) == ("", 1)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_blocks")
 def test_progress_is_reported(tmp_path: Path) -> None:
     source = make(f"zarr://{tmp_path}/a.zarr", shape=(64, 32, 32), chunk=(16, 16, 16), voxel_size_nm=SIZE)

@@ -84,6 +84,7 @@ def test_a_level_of_an_unfinished_destination_is_unfinished(source: str, tmp_pat
         assert voxome.info(uri)["complete"] is False
 
 
+@pytest.mark.slow
 def test_a_box_stays_unfinished_until_a_transfer_fills_it(source: str, tmp_path: Path) -> None:
     uri = f"zarr://{tmp_path}/t.zarr"
     voxome.create(uri, voxome.open(source, expect=voxome.Volume).spec)

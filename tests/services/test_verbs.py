@@ -53,6 +53,7 @@ def test_put_makes_a_volume_or_writes_into_one(raw: Any, tmp_path: Path) -> None
         voxome.put(raw, tmp_path / "larger.zarr", at=(0, 0, 0), dtype="uint16")
 
 
+@pytest.mark.slow
 def test_transfer_copies(raw: Any, tmp_path: Path) -> None:
     report = voxome.transfer(raw, f"zarr://{tmp_path}/copy.zarr", state=tmp_path / "state", verify="all", levels=2)
     copy = voxome.open(tmp_path / "copy.zarr", expect=voxome.Volume)

@@ -232,6 +232,7 @@ def test_floats_are_compared_bit_by_bit(tmp_path: Path) -> None:
     assert np.isnan(voxome.open(f"{tmp_path}/g.zarr")[...]).all()
 
 
+@pytest.mark.slow
 def test_a_lossy_encoding_cannot_be_verified(tmp_path: Path, source: str) -> None:
     uri = f"precomputed://{tmp_path}/b"
     with pytest.raises(InvalidInput, match=r"lossy codec \(jpeg\).*--verify none"):

@@ -57,6 +57,7 @@ def test_a_local_zip_is_known_by_its_first_bytes(packed: Path, tmp_path: Path) -
         assert not isinstance(in_zip(storage_at(str(other))), ZipPath)
 
 
+@pytest.mark.slow
 def test_a_zip_in_a_bucket_is_known_by_its_suffix(packed: Path, bucket: Bucket, fresh_key: Callable[[], str]) -> None:
     folder = storage_at(bucket.uri(fresh_key()))
     (folder / "a.ozx").write_bytes(packed.read_bytes())

@@ -23,6 +23,7 @@ def kept(tmp_path: Path) -> KeptAnnotations:
     return KeptAnnotations.at(f"{tmp_path}/drawn", (40, 8, 4))
 
 
+@pytest.mark.slow
 def test_what_is_drawn_is_in_a_collection_of_its_shape(kept: KeptAnnotations, tmp_path: Path) -> None:
     kept.replace([POINT, LINE], kept.version())
     points = voxome.open(f"precomputed://{tmp_path}/drawn/point", expect=voxome.Points)
@@ -66,6 +67,7 @@ def test_an_edit_of_an_old_version_changes_nothing(kept: KeptAnnotations) -> Non
     assert len(kept.read()) == 1
 
 
+@pytest.mark.slow
 def test_malformed_and_too_many_annotations_are_refused_whole(
     kept: KeptAnnotations, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -82,6 +84,7 @@ def test_malformed_and_too_many_annotations_are_refused_whole(
         KeptAnnotations.at(f"{tmp_path}/drawn")
 
 
+@pytest.mark.slow
 def test_what_is_far_from_the_origin_is_not_written_again(
     kept: KeptAnnotations, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -102,6 +102,7 @@ def test_unset_inputs_take_the_innermost_default(folder: Path) -> None:
     assert "block" not in first.inputs
 
 
+@pytest.mark.slow
 def test_inputs_have_types_defaults_and_documentation(folder: Path) -> None:
     inputs = load(folder / "outer.cwl").inputs
     assert (inputs["raw"].types, inputs["raw"].required, inputs["raw"].doc) == (("File", "string"), True, "voxels")
@@ -196,6 +197,7 @@ def test_all_problems_are_reported_at_once(folder: Path) -> None:
         load(folder / "one.cwl")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
@@ -226,6 +228,7 @@ def test_an_edited_tool_document_is_refused_by_line(folder: Path, old: str, new:
         load(folder / "outer.cwl")
 
 
+@pytest.mark.slow
 def test_a_tool_that_several_steps_run_is_reported_once(folder: Path) -> None:
     path = folder / "tool.cwl"
     path.write_text(path.read_text().replace("inputs:", "stdout: log.txt\ninputs:", 1))

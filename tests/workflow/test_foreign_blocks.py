@@ -180,6 +180,7 @@ def test_a_command_line_that_depends_on_the_block_is_refused(tmp_path: Path, arg
         plan(workflow, {"raw": tmp_path / "raw.npy"})
 
 
+@pytest.mark.slow
 def test_an_edited_program_runs_again(tmp_path: Path) -> None:
     script = tmp_path / "copy.sh"
     script.write_text('cp "$1" out.npy\n')

@@ -451,6 +451,7 @@ def test_a_plan_lists_destinations_without_secrets_and_creates_nothing(lab: Lab)
         voxome.run(plan, out=lab.out, into={"mask": uri})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{"levels": 2}, {"verify": "all"}, {"drop": ["start"]}, {"existing": True}])
 def test_options_of_a_copy_need_a_destination(lab: Lab, options: dict[str, Any]) -> None:
     with pytest.raises(InvalidInput, match="into="):

@@ -140,6 +140,7 @@ def test_the_command_fails_if_results_depend_on_the_blocks(
     assert (found.exit_code, "Missing option '--out'" in found.stderr) == (2, True), found.output
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("lab")
 def test_outputs_that_cannot_be_compared_are_not_called_equal(raw: str, monkeypatch: pytest.MonkeyPatch) -> None:
     box = Box((0, 0, 0), (13, 22, 30))

@@ -195,6 +195,7 @@ def test_a_voxel_size_is_required_and_assumed_only_by_force(bind: Bind) -> None:
     assert not any("voxel size" in warning for warning in sized.warnings)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["bool", "float32", "float64"])
 def test_membranes_from_0_to_1_are_scaled_with_a_warning(bind: Bind, dtype: str) -> None:
     make("fractions", dtype)
@@ -206,6 +207,7 @@ def test_membranes_from_0_to_1_are_scaled_with_a_warning(bind: Bind, dtype: str)
     assert handle in str(plan.to_json()["inputs"]["membranes"])
 
 
+@pytest.mark.slow
 def test_membranes_of_other_floats_need_a_window(bind: Bind) -> None:
     make("logits", "float32")
     voxome.open("logits.zarr", mode="r+", expect=voxome.Volume)[3:5] = -4
@@ -233,6 +235,7 @@ def test_the_contrast_of_the_image_is_looked_at_in_the_box_of_the_run(bind: Bind
     assert bind(RunOptions(box="12:24,:,:")).warnings == ()
 
 
+@pytest.mark.slow
 def test_a_voxel_size_other_than_that_of_the_network_is_a_problem(bind: Bind) -> None:
     make("coarse", voxel_size_nm=(20, 20, 20))
     (problem,) = problems(bind, raw="coarse.zarr", membranes=None)
@@ -274,6 +277,7 @@ def test_tables_are_checked_too(tmp_path: Path) -> None:
         make_plan(union, {"pairs": tmp_path / "a.handle.json"}, RunOptions())
 
 
+@pytest.mark.slow
 def test_another_version_of_a_tool_causes_a_warning(bind: Bind, graph: Graph) -> None:
     steps = tuple(replace(n, version="0.9") if n.tool == "em.edges" else n for n in graph.steps)
     given = {"raw": "raw.zarr", "membranes": "membranes.zarr"}
@@ -356,6 +360,7 @@ def test_the_block_of_the_workflow_is_used_unless_the_options_have_one(bind: Bin
     assert any("'4,8': expected three whole numbers" in one for one in problems(bind, block="4,8"))
 
 
+@pytest.mark.slow
 def test_where_results_are_kept_is_no_input(bind: Bind) -> None:
     for name in ("store", "workers"):
         assert problems(bind, **{name: "2"}) == (

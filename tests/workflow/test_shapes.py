@@ -271,6 +271,7 @@ def test_a_table_of_objects_is_a_parquet_file(labels: str, tmp_path: Path, name:
     assert not list(tmp_path.glob("[mt]*"))
 
 
+@pytest.mark.slow
 def test_levels_that_do_not_share_the_corner_are_placed_or_refused(tmp_path: Path) -> None:
     array = np.zeros((16, 16, 32), np.uint64)
     array[4:12, 4:12, 4:28] = 7

@@ -103,6 +103,7 @@ def test_a_plan_can_be_run(tmp_path: Path, workflow: Path) -> None:
         voxome.run(plan, out=tmp_path / "out", block=(8, 8, 8))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -42,6 +42,7 @@ def test_chunks_survive_a_restart(tmp_path: Path) -> None:
     assert DiskTier(tmp_path, 10**6, process=1).get(key(2), DTYPE, SHAPE) is None
 
 
+@pytest.mark.slow
 def test_the_least_recently_used_are_removed(tmp_path: Path) -> None:
     tier = DiskTier(tmp_path, 100_000)
     for number in range(100):

@@ -191,6 +191,7 @@ def test_compressed_labels_are_decoded(url: str) -> None:
         assert httpx.put(path, content=garbage, headers=BOB).status_code == 400, len(garbage)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "dtype", "good", "bad"),
     [("mask", "uint8", 1, 2), ("half", "<f4", 0.5, 1e-9), ("half", "<f4", np.inf, 1e9)],

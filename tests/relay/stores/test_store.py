@@ -45,6 +45,7 @@ def etag(store: Store, key: str) -> str:
 PART = st.sampled_from(["a", "b", "a.b", "a-b", "aa", "한", "x y"])
 
 
+@pytest.mark.slow
 @given(st.sets(st.lists(PART, min_size=1, max_size=3).map("/".join), max_size=8), PART, PART)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_keys_are_listed_in_order_from_any_one_on(store: Store, keys: set[str], first: str, prefix: str) -> None:

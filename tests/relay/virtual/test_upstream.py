@@ -105,6 +105,7 @@ def test_layers_over_layers_show_a_write_at_once(cache: ChunkCache | None) -> No
         assert sources.version(name) != before[name]
 
 
+@pytest.mark.slow
 def test_a_write_computes_only_the_chunks_again_whose_halo_it_touches() -> None:
     sources = Sources(open_cache())
     sources.add("em", stored(np.zeros((32, 400, 400), "uint8"), chunk=(32, 100, 100)), WRITERS)
@@ -205,6 +206,7 @@ def test_what_is_computed_from_stale_chunks_is_not_kept_as_fresh() -> None:
     assert_array_equal(sources.read("over", WHOLE), over(store.voxels))
 
 
+@pytest.mark.slow
 def test_an_error_of_the_tool_has_a_reason_and_is_not_kept() -> None:
     failing = [True]
 

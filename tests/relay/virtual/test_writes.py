@@ -71,6 +71,7 @@ def test_a_write_of_another_process_shows_in_variants_that_it_does_not_know(tmp_
         check(reading, expected)
 
 
+@pytest.mark.slow
 def test_two_processes_and_a_restart_compute_a_chunk_once(tmp_path: Path) -> None:
     uri = stored(noise(SHAPE, "uint8"))
     misses = 0.0

@@ -138,6 +138,7 @@ def test_permissions(boss_db: BossDB, names: tuple[str, str, str]) -> None:
             permissions.add(group, *names[:2], rights=rights)
 
 
+@pytest.mark.slow
 def test_users(boss_db: BossDB) -> None:
     name, password = f"u{uuid4().hex}", Secret("very-secret-1A!")
     boss_db.users.create(name, first_name="Ada", last_name="L", email="ada@example.org", password=password)
@@ -154,6 +155,7 @@ def test_users(boss_db: BossDB) -> None:
         boss_db.users.get(name)
 
 
+@pytest.mark.slow
 def test_downsampling_is_started_once_and_reports_its_progress(boss_db: BossDB, names: tuple[str, str, str]) -> None:
     assert boss_db.downsampling.status(*names).status == "NOT_DOWNSAMPLED"
     boss_db.downsampling.start(*names)

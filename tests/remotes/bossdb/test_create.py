@@ -77,6 +77,7 @@ def test_options_of_the_encoding(remote: BossdbRemote, above: str, boss: Boss) -
         remote.create(at(above, "third"), SPEC.replace(encoding={"level": 3}))
 
 
+@pytest.mark.slow
 def test_labels_need_a_source_image(remote: BossdbRemote, above: str, boss: Boss) -> None:
     labels = SPEC.replace(kind="labels", dtype=np.dtype("uint64"))
     with pytest.raises(InvalidInput, match="sources"):
@@ -110,6 +111,7 @@ def test_an_existing_experiment_must_agree(
     assert [info.uri for info in remote.list(at(above))] == [f"bossdb://{above}/em"]
 
 
+@pytest.mark.slow
 def test_an_existing_frame_must_agree_before_an_experiment_is_created(remote: BossdbRemote, above: str) -> None:
     collection = above.split("/")[0]
     name = f"frame-{uuid4().hex}"
@@ -121,6 +123,7 @@ def test_an_existing_frame_must_agree_before_an_experiment_is_created(remote: Bo
     remote.create(at(collection, "second", "em"), SPEC.replace(encoding={"coordinate_frame": name}))
 
 
+@pytest.mark.slow
 def test_collections_experiments_and_channels_are_listed(remote: BossdbRemote, above: str, boss: Boss) -> None:
     remote.create(at(above, "em"), SPEC)
     collection = above.split("/")[0]
@@ -144,6 +147,7 @@ def test_channels_and_empty_parents_are_deleted(remote: BossdbRemote, above: str
             list(remote.list(uri))
 
 
+@pytest.mark.slow
 def test_concurrent_creation_creates_one(remote: BossdbRemote, above: str) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
@@ -163,6 +167,7 @@ def test_an_existing_channel_is_not_overwritten(remote: BossdbRemote, above: str
         remote.create(at(above, "em"), SPEC)
 
 
+@pytest.mark.slow
 def test_public_data_need_no_account(
     remote: BossdbRemote, above: str, boss: Boss, monkeypatch: pytest.MonkeyPatch
 ) -> None:

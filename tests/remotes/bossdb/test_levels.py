@@ -56,6 +56,7 @@ def test_levels_of_both_hierarchies(
         source.level(3)
 
 
+@pytest.mark.slow
 def test_a_uri_names_a_resolution(peer: Peer) -> None:
     names = channel(peer, "anisotropic")
     data = np.random.default_rng(0).integers(1, 255, (9, 18, 25), np.uint8)

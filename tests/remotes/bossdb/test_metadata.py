@@ -41,6 +41,7 @@ def test_metadata_are_a_mutable_mapping(metadata: Metadata, peer: Peer) -> None:
 texts = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), min_size=1, max_size=20)
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(key=texts, value=texts)
 def test_any_text_is_stored(metadata: Metadata, key: str, value: str) -> None:

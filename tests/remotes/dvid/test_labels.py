@@ -34,6 +34,7 @@ def voxels(recorded):
     )
 
 
+@pytest.mark.slow
 def test_labels_are_looked_up_at_points(before, voxels):
     points = np.array([*POINTS_XYZ, [35, 105, 14]])[:, ::-1]
     expected = voxels[tuple(points.T)]

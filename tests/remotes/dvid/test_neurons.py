@@ -26,6 +26,7 @@ def test_recorded_responses_are_parsed(recorded_node):
         neurons.get(99999999)
 
 
+@pytest.mark.slow
 def test_properties_are_set_queried_and_deleted(node, create_instance):
     create_instance("neuronjson", "neurons")
     neurons = Neurons(node, "neurons")

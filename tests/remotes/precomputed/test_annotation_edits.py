@@ -263,6 +263,7 @@ def test_a_fold_that_was_taken_for_dead_changes_nothing(tmp_path: Path, monkeypa
         points.fold()
 
 
+@pytest.mark.slow
 def test_two_edits_after_a_killed_fold_are_both_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(annotation_source, "_PATIENCE_S", 0.2)
     points = create(tmp_path / "a", annotations_of("point", 50))
@@ -303,6 +304,7 @@ def test_the_end_of_a_fold_spares_the_next_one(tmp_path: Path, monkeypatch: pyte
     assert {1, 1000, 2000} <= set(points.get(points.ids().tolist()).ids.tolist())
 
 
+@pytest.mark.slow
 def test_a_fold_keeps_what_others_added_to_the_metadata(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     points = create(tmp_path / "a", annotations_of("point", 50, kind=np.zeros(50, np.uint8)))
     info = json.loads((tmp_path / "a/info").read_text())

@@ -156,6 +156,7 @@ def test_a_level_has_the_same_share_of_every_cell(tmp_path: Path) -> None:
         assert abs(share - 0.1) < 5 * np.sqrt(0.09 / len(ids))
 
 
+@pytest.mark.slow
 def test_cells_list_annotations_in_random_order(tmp_path: Path) -> None:
     found = Annotations("point", np.arange(1, 301), np.arange(300)[:, None, None] * np.ones((1, 1, 3)))
     write(tmp_path / "a", found)
@@ -184,6 +185,7 @@ def test_the_last_level_takes_all_that_are_at_one_place(tmp_path: Path, others: 
     assert [level["limit"] for level in info_of(tmp_path / "a")["spatial"][:-1]] == [9] * (len(levels) - 1)
 
 
+@pytest.mark.slow
 def test_large_boxes_do_not_multiply(tmp_path: Path) -> None:
     corners = np.array([[0.0, 0, 0], [4000, 4000, 4000]]) + np.random.default_rng(0).random((500, 2, 3))
     points = write(tmp_path / "a", Annotations("box", np.arange(1, 501), corners), limit=10)
@@ -204,6 +206,7 @@ def test_large_annotations_need_few_levels(tmp_path: Path) -> None:
     assert points.within(start, stop).ids.tolist() == lines.within(start, stop).ids.tolist()
 
 
+@pytest.mark.slow
 def test_properties_of_all_types_come_back_equal(tmp_path: Path) -> None:
     expected = annotations_of("point", 300, **all_types(300))
     points = write(tmp_path / "a", expected)

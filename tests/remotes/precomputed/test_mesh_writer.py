@@ -63,6 +63,7 @@ def test_the_remote_writes_meshes() -> None:
     assert isinstance(PrecomputedRemote(), SupportsWriteMeshes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", FORMATS, ids=str)
 def test_meshes_are_read_back(tmp_path: Path, options: dict[str, Any]) -> None:
     shapes = meshes()
@@ -82,6 +83,7 @@ def test_meshes_are_read_back(tmp_path: Path, options: dict[str, Any]) -> None:
     assert (one.min(axis=0).tolist(), one.max(axis=0).tolist()) == ([40, 16, 8], [80, 32, 16])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", FORMATS, ids=str)
 def test_fragments_are_joined_where_their_nodes_meet(
     tmp_path: Path, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
@@ -223,6 +225,7 @@ def test_groups_without_meshes_leave_a_valid_empty_folder(tmp_path: Path) -> Non
         assert voxome.open(f"precomputed://{path}", expect=voxome.Meshes).ids().tolist() == []
 
 
+@pytest.mark.slow
 def test_a_folder_with_something_else_is_kept(tmp_path: Path) -> None:
     write(tmp_path / "mesh", meshes(), {})
     with pytest.raises(AlreadyExists, match="already exists"):

@@ -78,6 +78,7 @@ def test_every_level_is_closed_and_within_half_a_lattice_step(bits: int) -> None
         assert tree.query(mesh.vertices_nm / half, p=np.inf)[0].max() <= 1 + np.spacing(np.float32(15_000)) / half.min()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_small_nodes")
 @pytest.mark.parametrize("bits", [10, 16])
 def test_no_triangle_crosses_a_node_or_the_middle_of_a_coarse_one(bits: int) -> None:

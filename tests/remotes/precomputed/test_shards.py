@@ -59,6 +59,7 @@ def test_wrong_parameters_of_shards_are_named(
         locate_value(folder(tmp_path), {**SHARDING, **change}, 100)
 
 
+@pytest.mark.slow
 def test_any_id_is_hashed_to_the_shard_that_tensorstore_chooses(tmp_path_factory: pytest.TempPathFactory) -> None:
     sharding = {**SHARDING, "preshift_bits": 0, "shard_bits": 9, "minishard_bits": 3}
 

@@ -49,6 +49,7 @@ def test_a_pyramid_is_listed_once_with_its_labels(tmp_path: Path) -> None:
         list(ZarrRemote().list(at(tmp_path / "none")))
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Consolidated metadata")
 @pytest.mark.parametrize("format", [2, 3])
 def test_consolidated_metadata_list_pyramids_behind_http(

@@ -141,6 +141,7 @@ def test_zips_are_not_written(folder: Path, tmp_path: Path) -> None:
         assert not (tmp_path / name).exists()
 
 
+@pytest.mark.slow
 def test_a_zip_is_an_input_of_a_transfer(folder: Path, tmp_path: Path) -> None:
     file = pack(folder, tmp_path / "a.ozx")
     voxome.transfer(file, f"zarr://{tmp_path}/copy.zarr", levels=2)

@@ -231,6 +231,7 @@ def test_a_copy_with_levels_leaves_the_volume_as_it_is(tmp_path: Path, place: st
     assert voxome.downsample(source.uri, out=uri, chunk=(8, 8, 8)).run == 0
 
 
+@pytest.mark.slow
 def test_a_copy_of_a_volume_that_has_changed_is_refused(tmp_path: Path) -> None:
     source = make(f"zarr://{tmp_path}/source.zarr", some_image((20, 20, 20)))
     voxome.downsample(source.uri, out=f"zarr://{tmp_path}/v.zarr")
@@ -239,6 +240,7 @@ def test_a_copy_of_a_volume_that_has_changed_is_refused(tmp_path: Path) -> None:
         voxome.downsample(source.uri, out=f"zarr://{tmp_path}/v.zarr")
 
 
+@pytest.mark.slow
 def test_what_made_the_levels_is_kept_with_the_volume(tmp_path: Path) -> None:
     volume = make(f"zarr://{tmp_path}/v.zarr", some_labels((20, 20, 20)), kind="labels")
     report = voxome.downsample(volume.uri, no_data=0)
@@ -249,6 +251,7 @@ def test_what_made_the_levels_is_kept_with_the_volume(tmp_path: Path) -> None:
     assert kept.inputs[0].uri == volume.uri
 
 
+@pytest.mark.slow
 def test_an_array_gets_its_levels_in_memory() -> None:
     data = some_labels((100, 100, 100))
     report = voxome.downsample(data, voxel_size_nm=(8, 8, 8))
@@ -366,6 +369,7 @@ def test_a_downsampling_that_is_killed_at_its_very_end_is_finished_by_the_same_c
     voxome.transfer(uri, f"zarr://{tmp_path}/other.zarr")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("store", ["zarr", "n5", "precomputed"])
 def test_a_downsampling_that_is_killed_right_after_it_was_recorded_is_finished_by_the_same_call(
     tmp_path: Path, store: str, monkeypatch: pytest.MonkeyPatch

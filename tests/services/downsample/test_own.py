@@ -28,6 +28,7 @@ def channel(monkeypatch: pytest.MonkeyPatch) -> Iterator[Volume]:
         yield volume
 
 
+@pytest.mark.slow
 def test_bossdb_computes_its_levels(channel: Volume) -> None:
     report = voxome.downsample(channel)
     assert (report.provenance.way, report.provenance.parameters) == ("own", {"status": "DOWNSAMPLED"})

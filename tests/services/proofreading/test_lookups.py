@@ -20,6 +20,7 @@ from voxome.services.proofreading.voxels import StoredVoxels
 Open = Callable[..., Session]
 
 
+@pytest.mark.slow
 def test_the_changes_between_versions_are_a_table(open_session: Open) -> None:
     session = open_session()
     session.merge([1, 2, 3])
@@ -40,6 +41,7 @@ def test_the_changes_between_versions_are_a_table(open_session: Open) -> None:
     assert session.changes("main", "other")["supervoxel"].tolist() == [2, 7]
 
 
+@pytest.mark.slow
 def test_annotations_follow_their_voxels(open_session: Open) -> None:
     session = open_session()
     points = np.argwhere(np.ones(LABELS.shape, bool))[::7]

@@ -26,6 +26,7 @@ def test_chunks_come_back_as_they_were_added_and_ids_are_sorted(monkeypatch: pyt
         assert np.array_equal(scan.ids, np.unique(np.concatenate(chunks)))
 
 
+@pytest.mark.slow
 def test_the_memory_of_a_scan_does_not_grow_with_the_number_of_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scanning, "_UNSORTED", 256)
     scan, ids = Scan(), np.array([1, 2], np.uint64)

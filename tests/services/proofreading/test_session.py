@@ -66,6 +66,7 @@ def test_the_history_has_authors_and_times_in_one_order(labels_uri: str, store: 
     assert history[0].details["ids"] == [1, 2]
 
 
+@pytest.mark.slow
 def test_a_session_that_is_opened_again_has_the_same_state(open_session: Open) -> None:
     first = open_session()
     first.merge([5, 6, 7])

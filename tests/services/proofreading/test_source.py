@@ -55,6 +55,7 @@ def test_look_ups_replace_ids_as_a_dictionary_does(
         assert caught.value.id == unknown
 
 
+@pytest.mark.slow
 def test_ids_that_share_a_place_of_the_cache_keep_their_segments(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("voxome.services.proofreading.lookup._CACHE_BITS", 2)
     choose = np.random.default_rng(0)

@@ -40,6 +40,7 @@ def make(uri: str) -> Session:
     return session
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "open",
     [make, lambda _: voxome.open("proofread://edits.sqlite")[...]],

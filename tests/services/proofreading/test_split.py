@@ -141,6 +141,7 @@ def test_the_voxels_are_divided_where_the_object_is_thin(session: Session) -> No
     assert np.array_equal(session.volume[...], after)
 
 
+@pytest.mark.slow
 def test_only_divided_supervoxels_get_new_ids_and_only_changed_chunks_are_written(tmp_path: Path) -> None:
     labels = dumbbell()
     labels[(labels == 5) & (np.arange(140) >= 118)] = 6

@@ -95,6 +95,7 @@ def test_an_index_survives_a_round_trip(
     assert index.decode(index.encode(label, expected)) == (label, expected)
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.text(), st.binary()))
 def test_keyvalues_survive_a_round_trip(values: dict[str, bytes]) -> None:
     assert protobuf.decode_keyvalues(protobuf.encode_keyvalues(values)) == values

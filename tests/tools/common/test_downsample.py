@@ -16,6 +16,7 @@ def _block(box: Box) -> BlockContext:
     return BlockContext(box, box, Frame(box, box, None, (0.0, 0.0, 0.0)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", [(0, 0, 0), (1, 2, -3)])
 def test_every_voxel_is_the_mean_of_those_that_it_covers(start: tuple[int, int, int]) -> None:
     image = np.random.default_rng(1).random((5, 6, 7))

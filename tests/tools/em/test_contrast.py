@@ -52,6 +52,7 @@ def test_few_grey_values_are_reported(tissue: NDArray[np.uint8]) -> None:
     assert any("has only" in warning and "grey values" in warning for warning in warnings(tissue // 12 * 12))
 
 
+@pytest.mark.slow
 def test_padding_is_reported_as_a_share_and_is_not_tissue(tissue: NDArray[np.uint8]) -> None:
     padded = np.zeros((12, 96, 192), np.uint8)
     padded[..., :96] = tissue

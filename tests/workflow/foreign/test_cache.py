@@ -49,6 +49,7 @@ def text(call) -> str:
     return Path(call.outputs["out"]["path"]).read_text()
 
 
+@pytest.mark.slow
 def test_texts_of_the_work_folder_are_part_of_the_key(call, tmp_path: Path) -> None:
     inputs, cache = {"p": ["one", "two", "three"]}, tmp_path / "cache"
     first = call(SCATTER.replace("NAME", "p.txt"), inputs, "a", cache=cache)
@@ -60,6 +61,7 @@ def test_texts_of_the_work_folder_are_part_of_the_key(call, tmp_path: Path) -> N
     assert len(call(SCATTER.replace("NAME", "q.txt"), inputs, "c", cache=cache).jobs("job ended")) == 3
 
 
+@pytest.mark.slow
 def test_the_content_of_a_file_is_part_of_the_key_whatever_its_times(call, tmp_path: Path) -> None:
     file, cache = tmp_path / "f", tmp_path / "cache"
     inputs = {"f": {"class": "File", "path": str(file)}}
@@ -71,6 +73,7 @@ def test_the_content_of_a_file_is_part_of_the_key_whatever_its_times(call, tmp_p
     assert text(call(COPY, inputs, "b", cache=cache)) == "two"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", ["content", "add", "rename", "remove"])
 def test_the_content_of_a_folder_is_part_of_the_key(change: str, call, tmp_path: Path) -> None:
     folder, cache = tmp_path / "d", tmp_path / "cache"
@@ -115,6 +118,7 @@ def test_delivered_files_are_not_those_of_the_cache(call, tmp_path: Path) -> Non
     assert text(third) == "one"
 
 
+@pytest.mark.slow
 def test_a_damaged_entry_is_computed_again(call, tmp_path: Path) -> None:
     (tmp_path / "f").write_text("one")
     inputs, cache = {"f": {"class": "File", "path": str(tmp_path / "f")}}, tmp_path / "cache"

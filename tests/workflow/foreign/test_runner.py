@@ -33,6 +33,7 @@ OUT = {"result": {"type": "File", "outputBinding": {"glob": "out.txt"}}}
 FOLDER = {"result": {"type": "Directory", "outputBinding": {"glob": "r"}}}
 
 
+@pytest.mark.slow
 def test_what_a_killed_command_has_written_is_no_output(call, tmp_path: Path) -> None:
     ended = call(script("echo part > out.txt; kill -9 $$", {}, OUT), cache=tmp_path / "cache")
     assert ended.status == 1
@@ -62,6 +63,7 @@ def test_a_time_limit_is_named(call) -> None:
     assert "time limit of 1 s" in ended.details("job failed")[0]["error"]
 
 
+@pytest.mark.slow
 def test_a_delivered_folder_has_no_links_to_what_is_removed(call, tmp_path: Path) -> None:
     (tmp_path / "f.txt").write_text("content")
     document = script("ls r", {"f": "File"}, FOLDER).replace(
@@ -77,6 +79,7 @@ def test_a_delivered_folder_has_no_links_to_what_is_removed(call, tmp_path: Path
     assert (tmp_path / "f.txt").read_text() == "content"
 
 
+@pytest.mark.slow
 def test_a_link_to_anything_else_is_refused(call, tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("secret")
     ended = call(script(f"mkdir r; ln -s {tmp_path}/secret r/link", {}, FOLDER))
@@ -84,6 +87,7 @@ def test_a_link_to_anything_else_is_refused(call, tmp_path: Path) -> None:
     assert "neither in the work folder nor an input" in ended.details("job failed")[0]["error"]
 
 
+@pytest.mark.slow
 def test_a_file_that_is_a_link_to_anything_else_is_refused(call, tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("secret")
     ended = call(script(f"ln -s {tmp_path}/secret out.txt", {}, OUT))
@@ -113,6 +117,7 @@ outputs: {out: stdout}
     assert (ended.out / "out.txt").read_text().split() == ["0.0000009999", "9007199254740993"]
 
 
+@pytest.mark.slow
 def test_a_folder_may_have_any_name(call) -> None:
     ended = call(script("echo a > out.txt", {}, OUT), out="a [1] b*")
     assert ended.status == 0
@@ -127,6 +132,7 @@ def test_a_command_sees_no_variables_of_this_process(call, monkeypatch: pytest.M
     assert names <= {"HOME", "TMPDIR", "PATH", "USER", "LOGNAME", "PWD", "SHLVL", "_", "OLDPWD"}
 
 
+@pytest.mark.slow
 def test_files_of_one_name_are_all_delivered(call) -> None:
     document = """
 cwlVersion: v1.2

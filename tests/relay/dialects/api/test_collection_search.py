@@ -46,6 +46,7 @@ def ids_of(client: httpx.Client, **query: str) -> list[str]:
     return [one["id"] for one in answer.json()["annotations"]]
 
 
+@pytest.mark.slow
 def test_annotations_are_found_by_id_box_and_segment(client: httpx.Client) -> None:
     everything = [str(id) for id in IDS]
     assert ids_of(client, ids=",".join(reversed(everything))) == everything

@@ -117,6 +117,7 @@ def test_sources_are_described_with_their_addresses(client: httpx.Client, url: s
         assert httpx.get(address, follow_redirects=True).status_code == 200, address
 
 
+@pytest.mark.slow
 def test_cutouts_are_npy_or_raw_with_ranges_and_validators(client: httpx.Client) -> None:
     query = {"source": "em", "box": "1:3,2:10,3:7"}
     expected = RAW[1:3, 2:10, 3:7]
@@ -244,6 +245,7 @@ def test_a_look_up_ends_when_its_client_leaves_and_holds_up_no_cutout(url: str) 
     assert reads < 6 * 100
 
 
+@pytest.mark.slow
 def test_answers_are_as_the_document_says(client: httpx.Client, url: str) -> None:
     document = get(client, "/openapi.json")
     assert document["openapi"] == "3.1.0"

@@ -120,6 +120,7 @@ def address(client: httpx.Client, name: str) -> str:
     return f"precomputed://{str(client.base_url).rstrip('/')}/precomputed/{name}"
 
 
+@pytest.mark.slow
 def test_a_collection_answers_as_the_stored_one(client: httpx.Client, folder: Path) -> None:
     served = voxome.open(
         f"precomputed://{str(client.base_url).rstrip('/')}/precomputed/lab/synapses", expect=voxome.Points

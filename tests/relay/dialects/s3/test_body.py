@@ -202,6 +202,7 @@ def test_an_unknown_checksum_is_refused(url: str) -> None:
     assert send(url, signer.headers, WHOLE)[0] == 400
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algorithm", ["CRC32", "SHA1", "SHA256"])
 def test_boto3_sends_its_checksums(url: str, algorithm: str) -> None:
     s3 = client(url)

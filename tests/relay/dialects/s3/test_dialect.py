@@ -93,6 +93,7 @@ def test_folders_are_listed_by_delimiter(url: str) -> None:
     assert [one["Prefix"] for one in names["CommonPrefixes"]] == ["double/", "lab/"]
 
 
+@pytest.mark.slow
 def test_only_what_the_caller_may_read_is_listed(url: str) -> None:
     for pair, private in ((None, False), (EVE, False), (BOB, True)):
         s3 = client(url, pair)
@@ -122,6 +123,7 @@ def test_wrong_signatures_are_refused(url: str) -> None:
     assert code_of(lambda: unknown.list_objects_v2(Bucket="zarr")) == "AccessDenied"
 
 
+@pytest.mark.slow
 def test_signed_urls_work_until_they_expire_and_for_nothing_else(url: str) -> None:
     sign = client(url, BOB).generate_presigned_url
     link = sign("get_object", Params={"Bucket": "zarr3", "Key": "lab/private/zarr.json"}, ExpiresIn=60)

@@ -90,6 +90,7 @@ def test_parts_survive_a_restart(tmp_path: Path) -> None:
         assert client(url).head_object(**WHERE)["ETag"] == etag
 
 
+@pytest.mark.slow
 def test_parts_are_checked_when_the_upload_is_completed(url: str, tmp_path: Path) -> None:
     s3 = client(url)
     upload = begin(s3)
@@ -127,6 +128,7 @@ def test_parts_have_checksums(url: str, algorithm: str) -> None:
     assert s3.get_object(**WHERE)["Body"].read() == content
 
 
+@pytest.mark.slow
 def test_large_objects_are_copied_in_parts(url: str) -> None:
     s3, content = client(url), os.urandom(20 * MIB)
     s3.put_object(**WHERE, Body=content)
@@ -154,6 +156,7 @@ def test_a_part_is_a_range_of_an_object_on_conditions(url: str, tmp_path: Path) 
     assert left(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_abandoned_uploads_end(tmp_path: Path) -> None:
     sources = Sources()
     sources.add_store("scratch", tmp_path / "scratch", LAB, uploads_days=3)

@@ -19,6 +19,7 @@ def url(tmp_path: Path) -> Iterator[str]:
         yield url
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("headers", [COPY, {"X-Amz-Meta-Who": "eve"}, {"x-amz-checksum-crc32": "AAAAAA=="}])
 def test_whoever_has_a_presigned_link_adds_nothing_to_it(url: str, headers: dict[str, str]) -> None:
     link = client(url).generate_presigned_url("put_object", Params={"Bucket": "zarr", "Key": "scratch/k"})

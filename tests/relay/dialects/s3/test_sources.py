@@ -82,6 +82,7 @@ def test_wrong_chunks_are_refused_and_nothing_is_stored(url: str, uri: str, buck
     assert_array_equal(voxome.open(uri)[...], noise(SHAPE, "uint32"))
 
 
+@pytest.mark.slow
 def test_equal_metadata_are_accepted_and_others_are_a_conflict(url: str, bucket: str) -> None:
     s3, where = client(url), {"Bucket": bucket, "Key": DESCRIPTIONS[bucket]}
     served = s3.get_object(**where)
@@ -125,6 +126,7 @@ def test_many_chunks_are_deleted_at_once(url: str, uri: str, bucket: str) -> Non
     assert (voxome.open(uri)[64:, :, 64:] == 7).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("bucket", "driver"), [("zarr", "zarr"), ("zarr3", "zarr3")])
 def test_tensorstore_writes_parts_of_chunks(url: str, uri: str, bucket: str, driver: str, monkeypatch: Any) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", BOB.access_key)

@@ -112,6 +112,7 @@ def test_keys_that_no_file_can_have_are_refused(url: str, tmp_path: Path, key: s
     assert code_of(lambda: get(s3, key))[1] in (400, 404)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["..%2f..%2fx", "%2e%2e/x", "a%2fb", "x%00", "%ff"])
 def test_escapes_lead_nowhere(url: str, tmp_path: Path, path: str) -> None:
     for method in ("PUT", "GET", "DELETE"):
@@ -193,6 +194,7 @@ def test_private_objects_are_kept_by_no_shared_cache(url: str) -> None:
         assert ("vary" in headers) == (name == "private")
 
 
+@pytest.mark.slow
 def test_copies_have_content_and_properties(url: str) -> None:
     s3 = client(url)
     etag = put(s3, "a b/한", b"x" * 10**6, ContentType="text/x", Metadata={"who": "bob"})
@@ -215,6 +217,7 @@ def test_copies_have_content_and_properties(url: str) -> None:
     assert dated == ("NotImplemented", 501)
 
 
+@pytest.mark.slow
 def test_lists_have_the_etags_that_head_gives(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     s3 = client(url)
     for name in "abc":

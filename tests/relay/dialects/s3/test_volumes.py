@@ -202,6 +202,7 @@ def test_metadata_that_describe_no_volume_are_only_an_object(url: str, text: str
     assert s3.get_object(Bucket="zarr3", Key="scratch/a/zarr.json")["Body"].read() == text.encode()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sharded", [False, True])
 def test_a_volume_whose_chunks_are_larger_than_the_largest_cutout_is_only_objects(url: str, sharded: bool) -> None:
     inner = [{"name": "bytes"}, {"name": "gzip", "configuration": {"level": 1}}]

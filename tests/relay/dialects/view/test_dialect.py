@@ -54,6 +54,7 @@ def test_nothing_else_is_served(url: str, name: str) -> None:
     assert httpx.get(f"{url}/view/v/relay/{name}").status_code in (400, 404)
 
 
+@pytest.mark.slow
 def test_the_first_state_has_the_sources_that_the_caller_may_read(url: str) -> None:
     assert names(httpx.get(f"{url}/view/state")) == ["em", "lab/cells"]
     assert names(httpx.get(f"{url}/view/state", headers=as_user("ann"))) == ["em", "secret", "lab/cells"]

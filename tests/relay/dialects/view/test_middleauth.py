@@ -81,6 +81,7 @@ def test_a_viewer_learns_where_people_log_in(url: str) -> None:
     assert "frame-ancestors 'self'" in page.headers["content-security-policy"]
 
 
+@pytest.mark.slow
 def test_a_lent_token_only_reads_and_ends_with_its_session(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     cookie = session(url)
     lent = bearer(lend(url, cookie).json()["token"])
@@ -105,6 +106,7 @@ def test_logging_out_ends_what_was_lent(url: str) -> None:
     assert httpx.get(f"{url}/{CHUNK}", headers=lent).status_code == 401
 
 
+@pytest.mark.slow
 def test_a_token_is_lent_to_named_viewers_by_the_page_of_the_relay_only(url: str) -> None:
     cookie = session(url)
     assert lend(url, cookie, "https://evil.example").status_code == 403

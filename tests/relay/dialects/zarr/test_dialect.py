@@ -121,6 +121,7 @@ def test_byte_order_is_named(url: str) -> None:
     assert dtypes == ["|b1", "|u1", "|i1", "<u2", "<i4", "<u8", "<i8", "<f2", "<f4", "<f8"]
 
 
+@pytest.mark.slow
 def test_all_axes_of_ome_are_served(url: str, format: str) -> None:
     for name, shape, dtype in (("movie", (3, 2, 4, 70, 80), "uint16"), ("plane", (5, 6), "uint8")):
         assert len(multiscales(url, format, name)["axes"]) == len(shape)  # type: ignore[arg-type]

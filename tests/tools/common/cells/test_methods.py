@@ -104,6 +104,7 @@ def test_memory_order_does_not_matter(method: str, dtype: str) -> None:
         assert np.array_equal(cells_of(other, box, (2, 2, 2), method).values, expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", _METHODS)
 @pytest.mark.parametrize("axis", [0, 1, 2])
 def test_cells_cut_off_at_both_faces_are_those_of_their_voxels(method: str, axis: int) -> None:
@@ -134,6 +135,7 @@ def test_the_smallest_of_equally_frequent_ids_wins() -> None:
     assert cells_of(data, Box.of_shape(data.shape), (1, 1, 2), "mode").values.tolist() == [[[5, 5, 0]]]
 
 
+@pytest.mark.slow
 def test_the_largest_ids_are_exact() -> None:
     data = np.array([[[2**64 - 1, 2**64 - 1, 2**63 + 3, 2]]], np.uint64)
     box = Box.of_shape(data.shape)

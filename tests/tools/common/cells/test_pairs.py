@@ -45,6 +45,7 @@ def test_sums_of_the_largest_values_do_not_overflow() -> None:
     assert cells.arrays["sums"].item() == 65535 << 18
 
 
+@pytest.mark.slow
 def test_cells_of_many_voxels_are_joined_with_such_that_a_face_cuts_off() -> None:
     data, boxes = (
         np.full((1, 1, 80000), 65535, np.uint16),
@@ -55,6 +56,7 @@ def test_cells_of_many_voxels_are_joined_with_such_that_a_face_cuts_off() -> Non
     assert joined.values.tolist() == [[[65535, 65535]]]
 
 
+@pytest.mark.slow
 def test_means_of_halved_images_need_no_compiled_code() -> None:
     done = subprocess.run([sys.executable, "-c", _CALL], check=True, capture_output=True, text=True)
     assert done.stdout.strip() == "False"

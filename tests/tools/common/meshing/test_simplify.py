@@ -29,6 +29,7 @@ def two_sided(one: Surface, other: Surface) -> float:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bound", [10, 40, 80])
 @pytest.mark.parametrize("seed", [0, 1])
 def test_the_distance_stays_within_the_bound_and_is_reported(bound: float, seed: int) -> None:
