@@ -491,3 +491,35 @@ def test_a_stale_chunk_is_served_instead_of_one_that_does_not_come(cache: ChunkC
     store.before_read = lambda: wait_for(release)
     assert_array_equal(sources.read("em", ONE), part(store.voxels, ONE))
     release.set()
+
+
+def test_a_write_that_a_store_does_not_take_in_time_is_given_up_and_seen_if_it_comes(
+    cache: ChunkCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Slow(Store):
+        """A store that takes writes only when it may."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.may_write, self.written = Event(), Semaphore(0)
+
+        def write(self, box: Box, data: np.ndarray) -> None:
+            assert self.may_write.wait(30)
+            super().write(box, data)
+            self.written.release()
+
+    store, sources = Slow(), Sources(cache)
+    monkeypatch.setattr(Origin, "is_remote", True)
+    sources.add("em", store, ADMIN, Caching(True, timeout_s=0.1))
+    sources.read("em", ONE)
+    before = sources.version("em")
+    for _ in range(2):  # the second waits for the first
+        with pytest.raises(SourceUnavailable) as raised:
+            sources.write("em", ONE, zeros(ONE))
+        assert isinstance(raised.value.__cause__, TimeoutError)
+    assert_array_equal(sources.read("em", ONE), part(noise(SHAPE, "uint8"), ONE))
+    store.may_write.set()
+    assert all(store.written.acquire(timeout=10) for _ in range(2))
+    sources._upstreams["em"]._writers.shutdown()
+    assert not sources.read("em", ONE).any()
+    assert sources.version("em") != before

@@ -23,7 +23,7 @@ class Caching:
     prefetch : bool or None
         Whether chunks beside those that are read are fetched too; if None, unless it is on this machine.
     timeout_s : float
-        Time after which a read of the store, or of one chunk of it, is given up.
+        Time after which a write of the store, or a read of it or of one of its chunks, is given up.
     """
 
     enabled: bool | None = None

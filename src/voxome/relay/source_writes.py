@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ExitStack
 
 import numpy as np
 
@@ -12,7 +11,6 @@ from voxome.geometry import Box
 from voxome.relay.box_locks import SupportsHold
 from voxome.relay.cache.generations import Generations
 from voxome.relay.source_errors import journal_errors, store_errors
-from voxome.relay.threads import waiting
 from voxome.relay.upstream import Upstream
 from voxome.relay.writes.frame import Voxels
 from voxome.relay.writes.replay import written_box
@@ -78,19 +76,22 @@ class SourceWriter:
                 self._writes.write(entry.identity, name, level, source.spec, box, voxels, check, chunks)
             return
         data, where = voxels.data, voxels.where
-        with ExitStack() as stack:
+        with store_errors(name, "written"):
+            chunks = entry.chunks_under(box, level)
+
+        def write() -> None:
+            with self._locks.hold((entry.identity, level), written_box(source, box)), entry.guard():
+                if check is not None:
+                    check()
+                with store_errors(name, "written"), self._generations.writing(entry.identity, chunks):
+                    source.write(box, data if where is None or where.all() else np.where(where, data, source.read(box)))
+                    entry.origin.sync()
+
+        try:
+            entry.write(write)  # who holds a lock waits for no slot, which others may have
+        except TimeoutError:
             with store_errors(name, "written"):
-                chunks = entry.chunks_under(box, level)
-                stack.enter_context(
-                    waiting(entry.identity)
-                )  # who holds a lock waits for no slot, which others may have
-                stack.enter_context(self._locks.hold((entry.identity, level), written_box(source, box)))
-                stack.enter_context(entry.guard())
-            if check is not None:
-                check()
-            with store_errors(name, "written"), self._generations.writing(entry.identity, chunks):
-                source.write(box, data if where is None or where.all() else np.where(where, data, source.read(box)))
-                entry.origin.sync()
+                raise
         entry.counters.add("written_bytes", data.nbytes)
 
     def _is_entered(self, writes: WriteBack, name: str, entry: Upstream) -> bool:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import copy_context
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from numpy.typing import NDArray
 
@@ -29,12 +31,15 @@ from voxome.relay.source_checks import SourceChecks
 from voxome.relay.source_entry import Guard, ReadableSource, SourceStatus
 from voxome.relay.source_handles import OpenedSource, SourceHandles
 from voxome.relay.source_memory import SourceMemory
+from voxome.relay.threads import waiting
 from voxome.relay.virtual.variants import Setting
 
 _GROWTH = 2
 """Voxels of a coarser level around those of a written box that its store may compute from them."""
 _MOST_READERS = 32
-"""Reads of one store behind a network, without a cache, at the same time."""
+"""Reads of one store behind a network, without a cache, at the same time; and as many writes."""
+
+T = TypeVar("T")
 
 
 class Upstream:
@@ -119,6 +124,11 @@ class Upstream:
         """Threads that a store which does not answer holds up, instead of those of requests."""
         return ThreadPoolExecutor(_MOST_READERS, "voxome-relay-read")
 
+    @lazy
+    def _writers(self) -> ThreadPoolExecutor:
+        """Threads in which a store is written, which hold the locks until it has ended."""
+        return ThreadPoolExecutor(_MOST_READERS, "voxome-relay-write")
+
     def waiting(self) -> AbstractContextManager[None]:
         """Return the context in which a request reads or writes the store, and lets others work if that is remote."""
         return self.origin.waiting()
@@ -138,10 +148,25 @@ class Upstream:
         VoxomeError, OSError
             If it fails.
         """
-        if not self.origin.is_remote:
-            return source.read(box)
+        return self._in_time(self._readers, partial(source.read, box)) if self.origin.is_remote else source.read(box)
+
+    def write(self, action: Callable[[], None]) -> None:
+        """Do something that writes the store; one that does not answer in time goes on without the request.
+
+        Raises
+        ------
+        TimeoutError
+            If the store is behind a network, and does not answer in time; it may have the write, or still get it.
+        """
+        if self.origin.is_remote:
+            self._in_time(self._writers, action)
+            return
+        with waiting(self.identity):
+            action()
+
+    def _in_time(self, threads: ThreadPoolExecutor, action: Callable[[], T]) -> T:
         with self.waiting():
-            answer = self._readers.submit(copy_context().run, source.read, box)
+            answer = threads.submit(copy_context().run, action)
             try:
                 return answer.result(None if math.isinf(self.caching.timeout_s) else self.caching.timeout_s)
             finally:

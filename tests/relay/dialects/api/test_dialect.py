@@ -63,10 +63,11 @@ class Slow:
 
     def __init__(self) -> None:
         self.spec = voxome.VolumeSpec.of((400, 512, 512), "uint64", kind="labels", chunk=(2, 512, 512))
-        self.reads = 0
+        self.reads, self.has_begun = 0, threading.Event()
 
     def read(self, box: voxome.Box) -> np.ndarray:
         self.reads += 1
+        self.has_begun.set()
         time.sleep(0.05)
         return np.zeros(box.shape, "uint64")
 
@@ -232,10 +233,9 @@ def test_a_look_up_ends_when_its_client_leaves_and_holds_up_no_cutout(url: str) 
     threads = [threading.Thread(target=leave) for _ in range(6)]
     for thread in threads:
         thread.start()
-    time.sleep(0.1)
-    start = time.monotonic()
-    assert httpx.get(f"{url}/api/cutout?source=em&box=0:1,0:1,0:1").status_code == 200
-    assert time.monotonic() - start < 8  # a look-up takes 10 s
+    assert SLOW.has_begun.wait(30)
+    assert httpx.get(f"{url}/api/cutout?source=em&box=0:1,0:1,0:1", timeout=30).status_code == 200
+    assert SLOW.reads < 6 * 100  # the look-ups have not ended
     for thread in threads:
         thread.join()
     reads = -1
