@@ -38,7 +38,7 @@ class ContainerJob(ForeignJob):
             source = entry.resolved
             if entry.type.startswith("Create"):
                 file = self.folder.inputs / f"file{number}" / Path(entry.target).name
-                file.parent.mkdir()
+                file.parent.mkdir(parents=True)
                 file.write_text(entry.resolved, encoding="utf-8")
                 source = str(file)
             if entry.staged and not source.startswith("_:"):

@@ -68,6 +68,7 @@ class ForeignExecutor(JobExecutor):
         self._cache = cache
         self._running: dict[str, _Running] = {}
         self._keys: Counter[str] = Counter()
+        self._events: list[Event] = []
         self.counts: Counter[str] = Counter()
 
     def run_jobs(self, process: Any, job_order_object: Any, logger: logging.Logger, runtime_context: Any) -> None:
@@ -88,6 +89,7 @@ class ForeignExecutor(JobExecutor):
             while self._running:
                 self._wait()
         finally:
+            self._flush()
             if self._running:
                 self._engine.cancel(list(self._running))
 
@@ -132,6 +134,7 @@ class ForeignExecutor(JobExecutor):
         self._engine.submit([Job(number, TASK, job.payload(running.context), resources, exported())])
 
     def _wait(self) -> None:
+        self._flush()
         for status in self._engine.wait(_POLL_S):
             running = self._running.get(status.id)
             if running is None:
@@ -174,4 +177,9 @@ class ForeignExecutor(JobExecutor):
         self.counts[what] += 1
 
     def _record(self, kind: str, job: ForeignJob, key: str, **details: Any) -> None:
-        self._records.append([Event(time.time(), kind, job.name[:200], {"key": key, **details})])
+        self._events.append(Event(time.time(), kind, job.name[:200], {"key": key, **details}))
+
+    def _flush(self) -> None:
+        """Record the events since the last call."""
+        self._records.append(self._events)
+        self._events = []

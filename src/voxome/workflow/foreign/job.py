@@ -145,7 +145,7 @@ class ForeignJob(CommandLineJob):
     def mounts(self) -> tuple[Mount, ...]:
         """Return what the command sees of this machine, after `stage`."""
         folders = ((self.outdir, True), (self.tmpdir, True), (self.stagedir, False))
-        return tuple(Mount(folder, folder, is_writable) for folder, is_writable in folders)
+        return tuple(Mount(one, one, is_writable) for one, is_writable in folders if Path(one).exists())
 
     def _stdin(self) -> str | None:
         if self.stdin is None:

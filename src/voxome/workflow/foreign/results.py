@@ -46,12 +46,13 @@ class JobFolder:
 
     def clear(self) -> None:
         """Make the folder as it is before an attempt; what another attempt left is moved away, then removed."""
-        for folder in (self.work, self.temporary, self.inputs):
-            if folder.exists():
-                old = folder.with_name(f"{folder.name}.{os.urandom(4).hex()}.old")
-                folder.rename(old)
-                remove_tree(old)
-            folder.mkdir(parents=True)
+        if self.root.exists():
+            old = self.root.with_name(f"{self.root.name}.{os.urandom(4).hex()}.old")
+            self.root.rename(old)
+            remove_tree(old)
+        self.root.mkdir()
+        self.work.mkdir()
+        self.temporary.mkdir()
 
 
 @dataclass(frozen=True)
@@ -134,11 +135,9 @@ class JobFolders:
                 self._committed[result.key].append(JobFolder(path))
 
     def create(self, name: str) -> JobFolder:
-        """Return a new folder for a job."""
+        """Return a new folder for a job, which is not there before `JobFolder.clear`."""
         safe = re.sub(r"[^A-Za-z0-9_-]", "_", name)[:40]
-        folder = JobFolder(self._root / f"{safe}-{os.urandom(6).hex()}")
-        folder.clear()
-        return folder
+        return JobFolder(self._root / f"{safe}-{os.urandom(6).hex()}")
 
     def scratch(self) -> Path:
         """Return a folder for what is not of one job, which the next run removes."""
