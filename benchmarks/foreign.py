@@ -18,8 +18,8 @@ from pathlib import Path
 STEP = """  s{number}:
     in: {{text: text}}
     out: [out]
-    run: {{class: CommandLineTool, baseCommand: [echo, "{number}"], inputs: {{text: {{type: string, inputBinding: {{}}}}}},
-      stdout: out.txt, outputs: {{out: stdout}}}}
+    run: {{class: CommandLineTool, baseCommand: [echo, "{number}"],
+      inputs: {{text: {{type: string, inputBinding: {{}}}}}}, stdout: out.txt, outputs: {{out: stdout}}}}
 """
 
 
@@ -57,7 +57,7 @@ def main() -> None:
         folder = Path(name)
         write_workflow(folder / "w.cwl", options.steps)
         (folder / "job.json").write_text(json.dumps({"text": "a"}))
-        times = {title: [] for title in commands}
+        times: dict[str, list[tuple[float, float]]] = {title: [] for title in commands}
         for number in range(options.repeats):
             for title, command in commands.items():
                 times[title].append(measure(command, folder, number))

@@ -67,7 +67,9 @@ def load(path: str | Path) -> Graph:
     hint = _run_hint(workflow.tool, outputs, problems)
     if problems:
         lines = "\n".join(f"  - {problem}" for problem in dict.fromkeys(problems))
-        raise InvalidInput(f"voxome does not support all of {path}; change it, or run it with cwltool:\n{lines}")
+        raise InvalidInput(
+            f"voxome does not support all of {path}; change it, or run it with `voxome cwl-runner`:\n{lines}"
+        )
     inputs = {short(entry["id"]): _input(entry) for entry in workflow.tool["inputs"]}
     return Graph(name, inputs, tuple(steps), outputs, hint)
 

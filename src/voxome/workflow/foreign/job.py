@@ -19,6 +19,7 @@ from cwltool.utils import adjustFileObjs, bytes2str_in_dicts
 from voxome.contracts.engine import JobResult, Resources
 from voxome.contracts.environment import Command, Mount
 from voxome.environments.call import describe_status
+from voxome.workflow.cwl_subset import TOOL_HINT
 from voxome.workflow.foreign.key import targets
 from voxome.workflow.foreign.results import JobFolder, Result, file_location, local_path, map_locations, paths_of
 from voxome.workflow.foreign.task import EXIT_STATUS, TIMED_OUT
@@ -76,7 +77,9 @@ class ForeignJob(CommandLineJob):
         return int(value * _MIB) if isinstance(value, int | float) else None
 
     def is_reusable(self) -> bool:
-        """Return whether other runs may take the result."""
+        """Return whether other runs may take the result: all of it has to be in files of the job."""
+        if any(hint["class"] == TOOL_HINT for hint in self.hints):  # a handle, whose data are in a store
+            return False
         requirement, _ = self.get_requirement("WorkReuse")
         allowed = True if requirement is None else requirement.get("enableReuse", True)
         if isinstance(allowed, str):
