@@ -159,6 +159,30 @@ steps:
     assert len(set(paths)) == 12
 
 
+@pytest.mark.parametrize(
+    ("argument", "status"),
+    [("$(inputs.n)", 0), ("$(inputs.n + 1)", 33), ("${return inputs.n;}", 33), ("\\$(inputs)", 0)],
+)
+def test_expressions_without_nodejs_are_refused_before_anything_runs(
+    argument: str, status: int, call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "echo").symlink_to("/bin/echo")
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    document = f"""
+cwlVersion: v1.2
+class: CommandLineTool
+requirements: {{InlineJavascriptRequirement: {{}}}}
+baseCommand: echo
+arguments: ['{argument}']
+inputs: {{n: int}}
+outputs: {{}}
+"""
+    ended = call(document, {"n": 1})
+    assert ended.status == status
+    assert bool(ended.jobs("job started")) == (status == 0)
+
+
 def test_a_folder_in_use_is_refused(call, tmp_path: Path) -> None:
     with lock_folder(tmp_path / "out"), pytest.raises(RunLocked):
         call(script("true"))

@@ -18,6 +18,7 @@ from cwltool.workflow import default_make_tool
 
 from voxome.config.settings import settings
 from voxome.workflow.documents import DocumentFetcher
+from voxome.workflow.foreign.javascript import has_javascript
 from voxome.workflow.foreign.results import JobFolders
 from voxome.workflow.foreign.tool import ForeignTool
 
@@ -73,6 +74,7 @@ def call_cwltool(call: CwlCall, executor: Any, folders: JobFolders, stdout: IO[s
     runtime.tmp_outdir_prefix = f"{folders.scratch()}/"
     runtime.make_fs_access = _Files
     arguments = [*(["--quiet"] if call.quiet else []), "--disable-color", "--no-container", "--relax-path-checks"]
+    arguments += [] if has_javascript() else ["--disable-js-validation"]
     before = os.environ.pop("CWLTOOL_OPTIONS", None)
     handler = _Forward()
     loggers = [logging.getLogger(name) for name in ("cwltool", "salad")]

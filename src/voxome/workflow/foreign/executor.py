@@ -16,6 +16,7 @@ from voxome.contracts.engine import Engine, Job, JobResult, JobStatus
 from voxome.contracts.records import Event, RecordStore
 from voxome.workflow.foreign.cache import ResultCache
 from voxome.workflow.foreign.digests import Digests
+from voxome.workflow.foreign.javascript import require_javascript
 from voxome.workflow.foreign.job import ForeignJob, is_portable
 from voxome.workflow.foreign.key import job_key
 from voxome.workflow.foreign.results import JobFolders
@@ -73,6 +74,7 @@ class ForeignExecutor(JobExecutor):
 
     def run_jobs(self, process: Any, job_order_object: Any, logger: logging.Logger, runtime_context: Any) -> None:
         """Run all jobs of a process."""
+        require_javascript(process)
         try:
             for job in process.job(job_order_object, self.output_callback, runtime_context):
                 if isinstance(job, ForeignJob):

@@ -1,0 +1,68 @@
+"""Whether a process has expressions that need Node.js, and whether it is there."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from cwl_utils.expression import scanner
+from cwl_utils.sandboxjs import param_re
+from cwltool.errors import UnsupportedRequirement
+
+_PROGRAMS = ("nodejs", "node", "docker")
+"""Programs with which cwltool evaluates expressions."""
+_TEXTS = frozenset({"doc", "label", "id", "expressionLib", "intent"})
+
+
+def has_javascript() -> bool:
+    """Return whether cwltool finds a program that evaluates expressions."""
+    return any(shutil.which(name) for name in _PROGRAMS)
+
+
+def require_javascript(process: Any) -> None:
+    """Check before a run that its expressions can be evaluated.
+
+    Parameters
+    ----------
+    process : cwltool.process.Process
+        What is to run.
+
+    Raises
+    ------
+    UnsupportedRequirement
+        If it has an expression in JavaScript, and Node.js is missing.
+    """
+    if has_javascript():
+        return
+    documents: list[Mapping[str, Any]] = []
+    process.visit(documents.append)
+    allowed = any(
+        one["class"] == "InlineJavascriptRequirement"
+        for document in documents
+        for one in (*document.get("requirements", ()), *document.get("hints", ()))
+    )
+    found = next((one for document in documents for one in _expressions(document)), None) if allowed else None
+    if found is not None:
+        raise UnsupportedRequirement(
+            f"The expression {found} needs JavaScript, and Node.js is missing: there is no program node or nodejs; "
+            "install it, or use parameter references only"
+        )
+
+
+def _expressions(value: Any) -> Iterator[str]:
+    """Yield the expressions in a document that are no parameter references."""
+    if isinstance(value, Mapping):
+        for name, one in value.items():
+            if name not in _TEXTS:
+                yield from _expressions(one)
+    elif isinstance(value, list):
+        for one in value:
+            yield from _expressions(one)
+    elif isinstance(value, str):
+        rest = value
+        while (where := scanner(rest)) is not None:
+            text = rest[where[0] : where[1]]
+            rest = rest[where[1] :]
+            if text.startswith("${") or (text.startswith("$(") and not param_re.match(text[1:])):
+                yield text
