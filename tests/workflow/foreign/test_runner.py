@@ -183,6 +183,14 @@ outputs: {{}}
     assert bool(ended.jobs("job started")) == (status == 0)
 
 
+def test_limits_that_are_not_kept_are_recorded_and_those_not_declared_are_none(call) -> None:
+    limit = "requirements:\n  ResourceRequirement: {ramMin: 16, ramMax: 64}"
+    (started,) = call(script("true").replace("requirements:", limit), out="a").details("job started")
+    assert "memory of at most 67108864 bytes" in started["unkept"][0]
+    (started,) = call(script("true"), out="b").details("job started")
+    assert not any("memory" in one for one in started["unkept"])
+
+
 def test_a_folder_in_use_is_refused(call, tmp_path: Path) -> None:
     with lock_folder(tmp_path / "out"), pytest.raises(RunLocked):
         call(script("true"))

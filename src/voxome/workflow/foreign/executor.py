@@ -7,13 +7,16 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 from cwltool.executors import JobExecutor
 
 from voxome.config.settings import exported
 from voxome.contracts.engine import Engine, Job, JobResult, JobStatus
+from voxome.contracts.environment import Command, LimitsKept
 from voxome.contracts.records import Event, RecordStore
+from voxome.registry import factory
 from voxome.workflow.foreign.cache import ResultCache
 from voxome.workflow.foreign.digests import Digests
 from voxome.workflow.foreign.javascript import require_javascript
@@ -27,6 +30,13 @@ _WINDOW = 4
 """Jobs submitted at a time, for each slot of the engine."""
 _POLL_S = 1.0
 _log = logging.getLogger("cwltool")
+
+
+@cache
+def limits_of(environment: str) -> LimitsKept:
+    """Return which limits an environment keeps on this machine."""
+    kept: LimitsKept = factory("voxome.environments", environment)().limits_kept()
+    return kept
 
 
 @dataclass
@@ -132,8 +142,12 @@ class ForeignExecutor(JobExecutor):
         if resources.memory_bytes is not None:
             resources = replace(resources, memory_bytes=resources.memory_bytes << running.losses)
         _log.info("[job %s] %s", job.name, " ".join(str(word) for word in job.command_line))
-        self._record("job started", job, running.key, attempt=running.losses + 1)
-        self._engine.submit([Job(number, TASK, job.payload(running.context), resources, exported())])
+        payload = job.payload(running.context)
+        unkept = list(limits_of(job.run_in).unkept(Command.from_json(payload["command"])))
+        if job.memory_limit() is not None and not limits_of(job.run_in).memory:
+            _log.warning("[job %s] %s", job.name, unkept[0])
+        self._record("job started", job, running.key, attempt=running.losses + 1, unkept=unkept)
+        self._engine.submit([Job(number, TASK, payload, resources, exported())])
 
     def _wait(self) -> None:
         self._flush()
