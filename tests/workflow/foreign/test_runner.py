@@ -191,6 +191,33 @@ def test_limits_that_are_not_kept_are_recorded_and_those_not_declared_are_none(c
     assert not any("memory" in one for one in started["unkept"])
 
 
+def test_a_scatter_over_nothing_is_one_error_with_line_step_and_input(call, caplog: pytest.LogCaptureFixture) -> None:
+    document = """
+cwlVersion: v1.2
+class: Workflow
+requirements: {ScatterFeatureRequirement: {}, InlineJavascriptRequirement: {}}
+inputs: {names: "string[]?", go: boolean}
+outputs: {all: {type: "Any?", outputSource: one/out}}
+steps:
+  one:
+    when: $(inputs.go)
+    scatter: name
+    in: {name: names, go: go}
+    out: [out]
+    run:
+      class: CommandLineTool
+      baseCommand: echo
+      inputs: {name: {type: string, inputBinding: {}}}
+      stdout: out.txt
+      outputs: {out: stdout}
+"""
+    assert call(document, {"go": False}).status == 1
+    (error,) = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert "process.cwl:10:5: Step one scatters over its input name, which is null" in error.getMessage()
+    assert error.exc_info is None
+    assert call(document, {"go": False, "names": []}).outputs == {"all": []}
+
+
 def test_a_folder_in_use_is_refused(call, tmp_path: Path) -> None:
     with lock_folder(tmp_path / "out"), pytest.raises(RunLocked):
         call(script("true"))

@@ -21,6 +21,7 @@ from voxome.workflow.documents import DocumentFetcher
 from voxome.workflow.foreign.javascript import has_javascript
 from voxome.workflow.foreign.results import JobFolders
 from voxome.workflow.foreign.tool import ForeignTool
+from voxome.workflow.foreign.workflow import ForeignWorkflow
 
 
 @dataclass(frozen=True)
@@ -118,10 +119,10 @@ def _keep_schemas() -> None:
 
 
 def _make_tool(document: Any, context: Any) -> Any:
-    """Make the object of a process: ours of a CommandLineTool, else cwltool's."""
-    if isinstance(document, dict) and document.get("class") == "CommandLineTool":
-        return ForeignTool(document, context)
-    return default_make_tool(document, context)
+    """Make the object of a process: ours of a CommandLineTool or Workflow, else cwltool's."""
+    ours = {"CommandLineTool": ForeignTool, "Workflow": ForeignWorkflow}
+    make = ours.get(document.get("class", ""), default_make_tool) if isinstance(document, dict) else default_make_tool
+    return make(document, context)
 
 
 class _Files(StdFsAccess):

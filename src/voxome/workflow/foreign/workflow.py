@@ -1,0 +1,59 @@
+"""Workflows as cwltool walks them, with errors that name what is wrong with a scatter."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+from cwltool.process import shortname
+from cwltool.utils import aslist
+from cwltool.workflow import Workflow
+from cwltool.workflow_job import WorkflowJob, object_from_state
+from schema_salad.sourceline import SourceLine
+
+_log = logging.getLogger("cwltool")
+
+
+class ForeignWorkflow(Workflow):
+    """A workflow whose steps are checked before they scatter."""
+
+    def job(self, job_order: Any, output_callbacks: Any, runtimeContext: Any) -> Iterator[Any]:
+        """Yield the jobs of an input object.
+
+        Yields
+        ------
+        job
+            First that of the workflow, then those of its steps; None while all wait for others.
+        """
+        builder = self._init_job(job_order, runtimeContext)
+        job = _ForeignWorkflowJob(self, runtimeContext)
+        yield job
+        context = runtimeContext.copy()
+        context.part_of, context.toplevel = f"workflow {job.name}", False
+        yield from job.job(builder.job, output_callbacks, context)
+
+
+class _ForeignWorkflowJob(WorkflowJob):
+    def try_make_job(self, step: Any, final_output_callback: Any, runtimeContext: Any) -> Any:
+        """Yield the jobs of a step whose inputs are there; one that scatters over no array fails."""
+        problem = self._scatter_problem(step) if "scatter" in step.tool else None
+        if problem is None:
+            yield from super().try_make_job(step, final_output_callback, runtimeContext)
+            return
+        _log.error("%s", problem)
+        self.processStatus, step.completed = "permanentFail", True
+
+    def _scatter_problem(self, step: Any) -> object:
+        joins, _ = self.workflow.get_requirement("MultipleInputFeatureRequirement")
+        values: Any = object_from_state(self.state, step.tool["inputs"], False, bool(joins), "source")
+        for name in aslist(step.tool.get("scatter", [])) if values is not None else ():
+            value = values.get(name)
+            if not isinstance(value, list):
+                what = "null" if value is None else f"a {type(value).__name__}"
+                return SourceLine(step.tool, "scatter").makeError(
+                    f"Step {shortname(step.tool['id'])} scatters over its input {shortname(name)}, which is {what}; "
+                    "expected an array: give the input a default of [], also if the step has `when`, which is "
+                    "evaluated for each element"
+                )
+        return None
