@@ -264,10 +264,15 @@ def test_a_job_without_a_result_ends_as_aws_says(
     engine.close()
 
 
-def test_a_result_decides_against_the_state_of_its_job(open_engine: Open, cloud: Cloud) -> None:
+@pytest.mark.parametrize("listed", [True, False])
+def test_a_result_decides_against_the_state_of_its_job(
+    open_engine: Open, cloud: Cloud, listed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     engine = open_engine()
     engine.submit(_jobs(2))
     _wait(engine)
+    if not listed:
+        monkeypatch.setattr(awsbatch_engine, "_SCAN_S", 1000.0)
     cloud.finish("key/0/0", state="FAILED")
     cloud.batch.children()[1].end("SUCCEEDED", "", 0)
     states = {one.id: one for one in _wait(engine)}
