@@ -523,3 +523,24 @@ def test_a_write_that_a_store_does_not_take_in_time_is_given_up_and_seen_if_it_c
     sources._upstreams["em"]._writers.shutdown()
     assert not sources.read("em", ONE).any()
     assert sources.version("em") != before
+
+
+def test_names_of_one_volume_that_are_cached_and_not_take_each_other_for_no_change(
+    cache: ChunkCache, tmp_path: Path, clock: Clock
+) -> None:
+    uri = zarr_uri(tmp_path, noise(SHAPE, "uint8"))
+    sources = Sources(cache)
+    sources.add("cached", uri, caching=Caching(True, ttl_s=10))
+    sources.add("direct", uri, ADMIN, Caching(False, ttl_s=10))
+    for name in sources:
+        sources.read(name, ONE)
+    sources.read("cached", WHOLE)
+    before = sources.version("cached")
+    for seconds, name in enumerate(["direct", "cached"] * 2, 1):
+        clock.ahead_s = 11 * seconds
+        sources.read(name, ONE)
+    with recording() as results:
+        assert_array_equal(sources.read("cached", WHOLE), noise(SHAPE, "uint8"))
+    assert (cache_status(results), sources.version("cached")) == ("voxome; hit", before)
+    sources.write("direct", ONE, zeros(ONE))
+    assert not sources.read("cached", ONE).any()

@@ -46,6 +46,10 @@ class Origin:
             return self._identity
         return hashlib.sha256(canonical(locate(self._uri).reveal()).reveal().encode()).hexdigest()[:32]
 
+    def has_identity(self, identity: str) -> bool:
+        """Return whether this is its identity, as far as that is known: to recognise an address may take long."""
+        return bool(vars(self).get("identity") == identity)
+
     @lazy
     def is_remote(self) -> bool:
         """Return whether its store is behind a network, and its voxels change only by writes to them."""

@@ -102,6 +102,7 @@ class SourceTable:
         entry = self._upstreams[name] = Upstream(
             source, rights, caching, self._states, counters or SourceCounters(), write_back=write_back
         )
+        entry.all = self._upstreams.values
         if write_back and self._writes is not None:
             self._writes.watch(entry.identity)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import copy_context
@@ -70,6 +70,8 @@ class Upstream:
     ----------
     is_input : bool
         Whether virtual layers are computed from it, so that it is worth knowing whether its voxels have changed.
+    all : function
+        Returns all sources of the relay: other names of one volume have one state, and so look for the same changes.
     """
 
     depth = 0
@@ -90,6 +92,7 @@ class Upstream:
         self.origin = Origin(source, identity)
         self.rights, self.caching, self.counters, self.guard = rights, caching, counters, guard
         self.write_back, self.is_input, self._pool = write_back, False, pool
+        self.all: Callable[[], Iterable[Upstream]] = lambda: ()
         self._handles = SourceHandles()
         self._memory = SourceMemory(self.origin, states.metadata)
         self._checks = SourceChecks(self.origin, caching, states, counters, self._handles, self._memory, self._examine)
@@ -301,4 +304,9 @@ class Upstream:
         source = self._open()
         if not isinstance(source, VolumeSource):
             return source, Version("", pinned=True)
-        return source, most_detailed_version(source) if self.is_cached or self.is_input else source.version()
+        same = (one for one in (self, *self.all()) if one is self or one.origin.has_identity(self.identity))
+        return source, most_detailed_version(source) if any(map(_depends_on_voxels, same)) else source.version()
+
+
+def _depends_on_voxels(upstream: Upstream) -> bool:
+    return upstream.is_cached or upstream.is_input
