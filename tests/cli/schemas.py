@@ -83,6 +83,7 @@ PLANNED_STEP = record(
     into=mapping(TEXT),
     digest=TEXT,
     key=TEXT,
+    command=optional(mapping(ANY)),
     blocks=COUNT,
     voxels_read=optional(COUNT),
     memory_bytes=optional(COUNT),
