@@ -35,8 +35,9 @@ def write_meshes(uri: str, shapes: Any = None, **options: Any) -> None:
     remote.check_meshes(parsed, spec_of(**options))
     writer = remote.open_mesh_writer(parsed, spec_of(**options))
     writer.write_group(0, iter((MESHES if shapes is None else shapes).items()))
+    made_by = Provenance.now("meshes", "local", "common.meshes", "1")
     for _ in range(2):
-        writer.finish(Provenance.now("meshes", "local", "common.meshes", "1"))
+        writer.finish(made_by)
 
 
 @pytest.mark.parametrize(

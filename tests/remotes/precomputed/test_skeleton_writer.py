@@ -59,8 +59,9 @@ def write(path: Path, shapes: Mapping[int, Skeleton], groups: int = 4, **options
     for number in range(groups):
         mine = [(id, shapes[id]) for id, one in zip(ids, group, strict=True) if one == number]
         remote.open_skeleton_writer(uri, spec).write_group(number, iter(mine))
+    made_by = Provenance.now("skeletons", "local", "common.skeletons", "1")
     for _ in range(2):
-        remote.open_skeleton_writer(uri, spec).finish(Provenance.now("skeletons", "local", "common.skeletons", "1"))
+        remote.open_skeleton_writer(uri, spec).finish(made_by)
 
 
 @pytest.mark.parametrize("sharded", [False, True])
