@@ -80,6 +80,19 @@ def test_a_delivered_folder_has_no_links_to_what_is_removed(call, tmp_path: Path
 
 
 @pytest.mark.slow
+def test_files_that_an_expression_stages_are_inputs_too(call, tmp_path: Path) -> None:
+    (tmp_path / "f.txt").write_text("content")
+    literal = "$({'class': 'File', 'location': 'file://" + str(tmp_path / "f.txt") + "'})"
+    document = script("test -e f.txt", {}, {"result": {"type": "Directory", "outputBinding": {"glob": "."}}}).replace(
+        "requirements:", f'requirements:\n  InitialWorkDirRequirement: {{listing: ["{literal}"]}}'
+    )
+    ended = call(document)
+    assert ended.status == 0
+    (delivered,) = ended.out.rglob("f.txt")
+    assert not delivered.is_symlink()
+    assert delivered.read_text() == "content"
+
+
 def test_a_link_to_anything_else_is_refused(call, tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("secret")
     ended = call(script(f"mkdir r; ln -s {tmp_path}/secret r/link", {}, FOLDER))

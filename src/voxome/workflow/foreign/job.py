@@ -229,7 +229,8 @@ class ForeignJob(CommandLineJob):
     def _replace_links(self, outputs: Mapping[str, Any]) -> None:
         """Replace links to inputs among the outputs by copies; refuse links to anything else."""
         work = Path(os.path.realpath(self.outdir))
-        allowed = [os.path.realpath(e.resolved) for e in self.pathmapper if not e.resolved.startswith("_:")]
+        staged = [*self.pathmapper, *(self.generatemapper or ())]
+        allowed = [os.path.realpath(entry.resolved) for entry in staged if entry.resolved.startswith("/")]
         allowed.append(os.path.realpath(self.folder.inputs))
         for path in list(paths_of(outputs, Path(self.outdir))):
             real = Path(os.path.realpath(path))
