@@ -37,6 +37,8 @@ QUICK = [
     ("put", "put raw.zarr zarr://labels.zarr --at 0,0,0"),
     ("rm", "rm raw.zarr -y"),
     ("score segmentation", f"score segmentation {LABELS}"),
+    ("score mask", f"score mask {LABELS} --threshold 0.5 --beta 2"),
+    ("score instances", f"score instances {LABELS} --iou 0.5 --iou 1"),
     ("plan", f"plan {MARK} --into mask=zarr://elsewhere.zarr"),
     ("describe", "describe voxome --out cwl"),
 ]
@@ -91,6 +93,9 @@ def test_json_of_a_phantom_and_its_run_follows_its_schema(volumes: Command) -> N
     jsonschema.validate(cleaned, SCHEMAS["clean"])
     tables = ("--truth", files["synapses"], "--result", files["synapses"])
     jsonschema.validate(volumes("score", "detections", *tables, "--json").json, SCHEMAS["score detections"])
+    jsonschema.validate(volumes("score", "cells", *tables, "--json").json, SCHEMAS["score cells"])
+    faces = ("--border", "ignore", "--volume", files["labels"], "--tolerance-um", "0.1")
+    jsonschema.validate(volumes("score", "cells", *tables, *faces, "--json").json, SCHEMAS["score cells"])
     tables = ("--truth", files["connectome"], "--result", files["connectome"])
     labels = ("--truth-labels", files["labels"], "--result-labels", files["labels"])
     jsonschema.validate(volumes("score", "graph", *tables, *labels, "--json").json, SCHEMAS["score graph"])

@@ -209,6 +209,20 @@ def test_tools_are_listed(voxome_: Any) -> None:
 
 
 @pytest.mark.slow
+def test_scores_of_instances_are_printed_for_each_threshold(voxome_: Any) -> None:
+    spec = voxome.VolumeSpec.of((4, 5, 6), "uint64")
+    voxome.create("zarr://truth.zarr", spec)[...] = 1
+    arguments = ("score", "instances", "--truth", "truth.zarr", "--result", "truth.zarr")
+    assert len(voxome_(*arguments, "--json").json["thresholds"]) == 10
+    lines = voxome_(*arguments, "--iou", "0.5").out.splitlines()
+    assert [line.split("\t")[:2] for line in lines] == [
+        ["iou", "average_precision"],
+        ["0.5000", "1.0000"],
+        ["average_precision", "1.0000"],
+    ]
+
+
+@pytest.mark.slow
 def test_scores_are_printed(voxome_: Any) -> None:
     labels = np.arange(4 * 4 * 4).reshape(4, 4, 4) // 8 + 1
     voxome.create("zarr://truth.zarr", voxome.VolumeSpec.of((4, 4, 4), "uint64"))[...] = labels

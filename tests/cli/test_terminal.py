@@ -29,6 +29,7 @@ FACTS = [
     "datasets kasthuri2015/em",
     "doctor",
     "score segmentation --truth ids.zarr --result ids.zarr",
+    "score mask --truth ids.zarr --result ids.zarr",
 ]
 
 

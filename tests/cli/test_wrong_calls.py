@@ -115,6 +115,14 @@ CALLS = """
 1 score segmentation --truth raw.zarr --result raw.zarr
 1 score detections --truth text.txt --result text.txt
 2 score detections --truth a --result b --tolerance-nm -5
+1 score cells --truth text.txt --result text.txt
+1 score cells --truth text.txt --result text.txt --border ignore
+2 score cells --truth a --result b --border some
+2 score mask --truth raw.zarr
+2 score mask --truth raw.zarr --result raw.zarr --threshold x
+1 score mask --truth raw.zarr --result raw.zarr --beta 0
+1 score instances --truth raw.zarr --result raw.zarr
+2 score instances --truth raw.zarr --result raw.zarr --iou 1.1
 2 phantom d --shape 8
 2 phantom d --seed x
 1 phantom text.txt --shape 32,32,32

@@ -60,6 +60,44 @@ def test_scores_without_true_or_detected_points_are_0_or_1():
     assert score_detections(none, one, 1) == DetectionScore(0, 0, 0, 0, 1, 0)
 
 
+def test_truths_and_detections_in_a_row_all_match():
+    truth, result = np.array([[0, 0, 0], [0, 0, 4]]), np.array([[0, 0, 3], [0, 0, 8]])
+    for order in ([0, 1], [1, 0]):
+        assert score_detections(truth[order], result, 5) == score_detections(truth, result[order], 5)
+    assert score_detections(truth, result, 5).true_positives == 2
+
+
+def test_a_second_detection_of_an_object_is_wrong():
+    truth = np.array([[0, 0, 0], [0, 0, 100]])
+    score = score_detections(truth, np.array([[0, 0, 1], [0, 0, 2]]), 10)
+    assert (score.true_positives, score.false_positives, score.false_negatives) == (1, 1, 1)
+
+
+@pytest.mark.parametrize("size_nm", [650.0, 100.0, 0.1, 1 / 3, 1170.0, 333.3])
+@pytest.mark.parametrize("first", [0, 3, 2479])
+def test_ten_voxels_are_within_ten_voxels_for_sizes_of_single_precision(size_nm, first):
+    index = np.array([[0, 0, first]])
+    for size in (size_nm, np.float32(size_nm), np.float32(size_nm / 1e6) * 1e6):
+        truth = index * float(size)
+        for result in (
+            (index + np.array([0, 0, 10])) * size_nm,
+            ((index + np.array([0, 0, 10])) * np.float32(size_nm)).astype(np.float32),
+        ):
+            assert score_detections(truth, result, 10 * size_nm).true_positives == 1
+            assert score_detections(truth, result, 9.98 * size_nm).true_positives == 0
+
+
+def test_with_the_tolerance_0_only_equal_places_match():
+    truth = np.array([[0, 0, 1e6], [5, 5, 5]])
+    assert score_detections(truth, truth[::-1], 0).f1 == 1
+    assert score_detections(truth, truth + np.array([0, 0, 1e-3]), 0).true_positives == 0
+
+
+def test_truths_that_are_shifted_by_more_than_the_tolerance_never_match():
+    truth = np.arange(30).reshape(10, 3) * 1000.0
+    assert score_detections(truth, truth + np.array([0, 0, 65.1]), 65).true_positives == 0
+
+
 @pytest.mark.slow
 def test_a_hundred_thousand_points_are_matched():
     rng = np.random.default_rng(0)

@@ -10,8 +10,10 @@ import pytest
 
 import voxome
 from voxome.errors import InvalidInput, NotFound
+from voxome.metrics.instances import score_instances
+from voxome.metrics.mask import count_mask, score_mask
 from voxome.metrics.segmentation import contingency, score_segmentation
-from voxome.reports import score
+from voxome.reports import comparison, score
 from voxome.resources.table import write_table
 
 SHAPE = (12, 10, 14)
@@ -38,7 +40,7 @@ def _points(path: Path, rows: list[tuple[float, float, float]]) -> Path:
 def test_the_score_does_not_depend_on_blocks(uris: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     expected = score_segmentation(contingency(TRUTH, RESULT))
     assert score.segmentation(*uris) == expected
-    monkeypatch.setattr(score, "BLOCK", (5, 4, 3))
+    monkeypatch.setattr(comparison, "BLOCK", (5, 4, 3))
     assert score.segmentation(*uris) == expected
 
 
@@ -133,3 +135,83 @@ def test_graphs_are_compared_by_matched_neurons(tmp_path: Path, uris: tuple[str,
         write_table(tmp_path / f"{name}.parquet", rows, columns)
     found = score.graph(tmp_path / "truth.parquet", tmp_path / "result.parquet", *uris)
     assert (found.true_positives, found.false_positives, found.false_negatives) == (1, 1, 1)
+
+
+def test_masks_are_compared_block_by_block(uris: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = score_mask(count_mask(TRUTH > 0, RESULT > 3), beta=2)
+    assert score.mask(*uris, threshold=3, beta=2) == expected
+    monkeypatch.setattr(comparison, "BLOCK", (5, 4, 3))
+    assert score.mask(*uris, threshold=3, beta=2) == expected
+    inside = (slice(2, 9), slice(0, 10), slice(3, 11))
+    assert score.mask(*uris, "2:9,:,3:11") == score_mask(count_mask(TRUTH[inside] > 0, RESULT[inside] > 0))
+
+
+@pytest.mark.parametrize(("dtype", "unlabelled"), [("int8", -1), ("int64", -1), ("uint64", 2**64 - 1)])
+def test_voxels_that_are_not_labelled_are_in_no_mask(dtype: str, unlabelled: int) -> None:
+    truth = np.zeros((2, 2, 2), dtype)
+    truth[0], truth[1, 0] = 1, unlabelled
+    found = score.mask(truth, np.ones((2, 2, 2), bool))
+    assert (found.true_positives, found.false_positives, found.true_negatives) == (4, 2, 0)
+
+
+def test_probabilities_need_a_threshold(tmp_path: Path) -> None:
+    truth = np.ones((2, 2, 2), bool)
+    with pytest.raises(InvalidInput, match=r"give the value above .* threshold= \(--threshold\)"):
+        score.mask(truth, np.full(truth.shape, 0.9, np.float32))
+    with pytest.raises(InvalidInput, match="--truth-threshold"):
+        score.mask(np.full(truth.shape, 0.9), truth)
+    uri = f"zarr://{tmp_path}/p.zarr"
+    voxome.create(uri, voxome.VolumeSpec.of(truth.shape, "uint8", kind="probability"))[...] = 100
+    with pytest.raises(InvalidInput, match="probability data of uint8"):
+        score.mask(truth, uri)
+    assert score.mask(truth, uri, threshold=100).dice == 0
+    assert score.mask(truth, uri, threshold=99).dice == 1
+    with pytest.raises(InvalidInput, match="NaN"):
+        score.mask(truth, np.full(truth.shape, np.nan), threshold=0.5)
+    with pytest.raises(InvalidInput, match="beta"):
+        score.mask(truth, truth, beta=0)
+    with pytest.raises(InvalidInput, match="one channel"):
+        score.mask(truth, np.ones((1, 2, 2, 2), bool))
+
+
+def test_instances_are_scored_by_their_overlap(uris: tuple[str, str]) -> None:
+    assert score.instances(*uris, thresholds=[0.5, 1]) == score_instances(contingency(TRUTH, RESULT), [0.5, 1])
+    assert score.instances(uris[0], uris[0]).average_precision == 1
+
+
+CELLS: dict[str, Any] = {"z_nm": [5e3, 25e3, 25e3], "y_nm": [25e3] * 3, "x_nm": [25e3, 25e3, 40e3]}
+
+
+def changed(**columns: list[float]) -> dict[str, Any]:
+    return {**CELLS, **columns}
+
+
+def test_cells_are_scored_in_micrometres() -> None:
+    truth = changed(radius_nm=[4e3] * 3)
+    found = score.cells(truth, changed(x_nm=[25e3, 31.5e3, 40e3], radius_nm=[4e3, 5e3, 3e3]))
+    assert (found.f1, found.radius_error, found.density_error) == (1, 0, 0)
+    assert found.radius_error_absolute == pytest.approx(1 / 6)
+    assert found.distance_um == pytest.approx(6.5 / 3)
+    assert score.cells(truth, CELLS).radius_error is None
+    assert score.cells(truth, changed(x_nm=[25e3, 31.6e3, 40e3])).true_positives == 2
+
+
+def test_cells_near_faces_are_left_out_on_request(tmp_path: Path) -> None:
+    volume = voxome.create(
+        f"zarr://{tmp_path}/raw.zarr", voxome.VolumeSpec.of((50, 50, 50), "uint8", voxel_size_nm=(1000, 1000, 1000))
+    )
+    none: dict[str, Any] = {name: [] for name in CELLS}
+    found = score.cells(CELLS, none, border="ignore", volume=volume)
+    assert (found.false_negatives, found.ignored_truths) == (2, 1)
+    found = score.cells(none, CELLS, border="ignore", volume=volume, box=":,:,:46")
+    assert (found.false_positives, found.ignored_results) == (1, 2)
+    for options, message in (
+        ({"border": "ignore"}, "--volume"),
+        ({"volume": volume}, "--border ignore"),
+        ({"border": "ignore", "volume": np.zeros((9, 9, 9))}, "voxel size of the array is unknown"),
+        ({"border": "ignore", "volume": volume, "box": ":,:,:9"}, "3 cells are farther than"),
+        ({"border": "crop"}, "'count' or 'ignore'"),
+        ({"tolerance_um": 0}, "tolerance_um"),
+    ):
+        with pytest.raises(InvalidInput, match=message):
+            score.cells(CELLS, CELLS, **options)

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from voxome.cli.console import Json, show_json
 from voxome.cli.logs import Verbs
 from voxome.cli.options import BOX, Unfinished
-from voxome.cli.table import show_facts
-from voxome.cli.values import parse_box, parse_not_negative
+from voxome.cli.table import show_facts, show_table
+from voxome.cli.values import parse_as, parse_box, parse_fraction, parse_not_negative
 
 app = Verbs(help="Score results against ground truth.", no_args_is_help=True)
 
+parse_number = parse_as(float)
+
+
 LabelsUri = Annotated[str, typer.Option(metavar="URI", help="Label volume.")]
+VolumeUri = Annotated[str, typer.Option(metavar="URI", help="Mask, labels or probability.")]
 TablePath = Annotated[str, typer.Option(metavar="PARQUET", help="Path or address of a Parquet table.")]
 BoxText = Annotated[
     str | None,
@@ -56,6 +60,88 @@ def detections(
     _show(score.detections(truth, result, tolerance_nm), json)
 
 
+@app.command("cells")
+def cells(
+    truth: TablePath,
+    result: TablePath,
+    tolerance_um: Annotated[
+        float,
+        typer.Option(parser=parse_not_negative, metavar="UM", help="Largest distance at which two cells can match."),
+    ] = 6.5,
+    border: Annotated[
+        str,
+        typer.Option(
+            parser=parse_as(Literal["count", "ignore"]),
+            metavar="count|ignore",
+            help="Whether cells at most the tolerance away from a face of --volume count.",
+        ),
+    ] = "count",
+    volume: Annotated[str | None, typer.Option(metavar="URI", help="Volume whose faces --border ignore means.")] = None,
+    box: Annotated[
+        str | None,
+        typer.Option("--box", parser=parse_box, metavar=BOX, help="Box of --volume whose faces are meant."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Precision, recall and F1 of cells, matched one to one, and errors of their place, size and number."""
+    from voxome.reports import score
+
+    _show(score.cells(truth, result, tolerance_um, border=border, volume=volume, box=box), json)
+
+
+@app.command("mask")
+def mask(
+    truth: VolumeUri,
+    result: VolumeUri,
+    box: BoxText = None,
+    truth_threshold: Annotated[
+        float | None, typer.Option(parser=parse_number, metavar="VALUE", help="Value above which the truth is inside.")
+    ] = None,
+    threshold: Annotated[
+        float | None, typer.Option(parser=parse_number, metavar="VALUE", help="Value above which the result is inside.")
+    ] = None,
+    beta: Annotated[
+        float, typer.Option(parser=parse_not_negative, metavar="BETA", help="Weight of recall in F-beta.")
+    ] = 1.0,
+    force: Unfinished = False,
+    json: Json = False,
+) -> None:
+    """Dice, IoU, precision, recall and F-beta of a mask; inside is more than 0, or than a threshold."""
+    from voxome.reports import score
+
+    _show(
+        score.mask(truth, result, box, truth_threshold=truth_threshold, threshold=threshold, beta=beta, force=force),
+        json,
+    )
+
+
+@app.command("instances")
+def instances(
+    truth: LabelsUri,
+    result: LabelsUri,
+    box: BoxText = None,
+    iou: Annotated[
+        list[float] | None,
+        typer.Option(
+            parser=parse_fraction, metavar="IOU", help="Least IoU of a pair; repeatable. By default 0.5, 0.55, …, 0.95."
+        ),
+    ] = None,
+    force: Unfinished = False,
+    json: Json = False,
+) -> None:
+    """Average precision, TP / (TP + FP + FN), of objects that are matched by their IoU."""
+    from voxome.metrics.instances import IOU_THRESHOLDS
+    from voxome.reports import score
+
+    found = score.instances(truth, result, box, iou or IOU_THRESHOLDS, force=force)
+    if json:
+        show_json(asdict(found))
+        return
+    rows = [asdict(one) for one in found.thresholds]
+    show_table(list(rows[0]), [[_text(value) for value in row.values()] for row in rows])
+    show_facts({"average_precision": _text(found.average_precision)})
+
+
 @app.command("graph")
 def graph(
     truth: TablePath,
@@ -77,4 +163,8 @@ def _show(score: Any, json: bool) -> None:
     if json:
         show_json(values)
     else:
-        show_facts({name: f"{value:.4f}" if isinstance(value, float) else value for name, value in values.items()})
+        show_facts({name: _text(value) for name, value in values.items()})
+
+
+def _text(value: object) -> object:
+    return f"{value:.4f}" if isinstance(value, float) else value

@@ -176,6 +176,32 @@ def require_positive(name: str, value: float, unit: str = "") -> float:
     return float(value)
 
 
+def require_positives(name: str, value: Iterable[float]) -> list[float]:
+    """Return finite numbers greater than 0, as many as there are.
+
+    Raises
+    ------
+    InvalidInput
+        If they are something else.
+    """
+    if not isinstance(value, Iterable) or isinstance(value, str | bytes):
+        raise _wrong(name, value, "a list of numbers greater than 0, such as [0.5]")
+    return [require_positive(name, one) for one in value]
+
+
+def require_finite(name: str, value: float) -> float:
+    """Return a finite number.
+
+    Raises
+    ------
+    InvalidInput
+        If it is something else.
+    """
+    if not _is_finite(value):
+        raise _wrong(name, value, "a finite number")
+    return float(value)
+
+
 def require_number(name: str, value: float) -> float:
     """Return a number as it is; NaN, infinity and complex numbers are numbers too.
 

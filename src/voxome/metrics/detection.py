@@ -12,6 +12,10 @@ from scipy.spatial import KDTree
 from voxome.errors import InvalidInput
 from voxome.metrics.matching import assign
 
+_FLOAT32_ROUNDING = 4 * 2.0**-24
+"""Relative error of positions: those of the voxel size and of the position, of two points."""
+_MAX_SLACK = 1e-3
+
 
 @dataclass(frozen=True, slots=True)
 class DetectionScore:
@@ -45,14 +49,15 @@ def match_points(
     """Match true to detected points one to one.
 
     Of all matchings of points at most `tolerance_nm` apart, the result has the most pairs and, among those, the
-    smallest sum of distances.
+    smallest sum of distances. Positions that were rounded to float32, or computed from voxel sizes that were, count as
+    what they stand for: the limit has the slack of this rounding, at most a thousandth of the tolerance.
 
     Parameters
     ----------
     truth_nm, result_nm : (n, 3) and (m, 3) float
         Positions z, y, x in nm.
     tolerance_nm : float
-        Maximum distance of a pair, inclusive; not negative.
+        Maximum distance of a pair, inclusive; not negative. With 0, only equal positions match.
 
     Returns
     -------
@@ -71,11 +76,22 @@ def match_points(
         raise InvalidInput(f"tolerance_nm is {tolerance_nm}; it must be 0 or more")
     if len(truth) == 0 or len(result) == 0:
         return np.empty(0, np.int64), np.empty(0, np.int64)
-    near = KDTree(truth).sparse_distance_matrix(KDTree(result), tolerance_nm, output_type="coo_matrix")
-    distance = near.data / tolerance_nm if tolerance_nm > 0 else near.data
+    near = KDTree(truth).sparse_distance_matrix(
+        KDTree(result), tolerance_nm * (1 + _MAX_SLACK), output_type="coo_matrix"
+    )
     left, right = near.row.astype(np.int64), near.col.astype(np.int64)
+    within = near.data <= tolerance_nm + _slack_nm(truth[left], result[right], tolerance_nm)
+    left, right, distance = left[within], right[within], near.data[within]
+    if tolerance_nm > 0:
+        distance = distance / tolerance_nm
     chosen = assign(left, right, 1 + distance, unmatched_cost=2.0 * (len(truth) + 1))
     return left[chosen], right[chosen]
+
+
+def _slack_nm(truth: NDArray[np.float64], result: NDArray[np.float64], tolerance_nm: float) -> NDArray[np.float64]:
+    """Return by how much rounding to float32 may move the points of each pair apart, in nm; 0 if the tolerance is."""
+    reach = np.maximum(np.abs(truth).max(axis=1), np.abs(result).max(axis=1))
+    return np.minimum(_FLOAT32_ROUNDING * (reach + tolerance_nm), _MAX_SLACK * tolerance_nm)
 
 
 def score_detections(truth_nm: NDArray[Any], result_nm: NDArray[Any], tolerance_nm: float) -> DetectionScore:
