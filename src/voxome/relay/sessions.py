@@ -98,14 +98,13 @@ def lend_session(accounts: Accounts, cookie: str) -> str:
     Raises
     ------
     AccessDenied
-        If there is no such session, or it is one of an admin.
+        If there is no such session, or its user is an admin.
     """
     try:
         session = accounts.catalogue.get(BrowserSession, digest(cookie))
     except NotFound:
         raise AccessDenied("the session has ended; log in again") from None
-    if session.token in accounts.admins:
-        raise AccessDenied("the rights of an admin are lent to no viewer; log in with a token of your own")
+    _require_no_admin(_caller_of(accounts, session.digest))
     value = _LENT + new_token()
     accounts.catalogue.write(add=[LentToken(digest=digest(value), session=session.digest)])
     return value
@@ -117,7 +116,7 @@ def header_caller(accounts: Accounts, authorization: str, method: str) -> Caller
     Raises
     ------
     AccessDenied
-        If the header is malformed, the token unknown or expired, or a lent one would write.
+        If the header is malformed, the token unknown or expired, or a lent one would write, or is that of an admin.
     """
     token = authorization.strip().partition(" ")[2].strip()
     if not token.startswith(_LENT):
@@ -126,9 +125,15 @@ def header_caller(accounts: Accounts, authorization: str, method: str) -> Caller
     caller = _caller_of(accounts, found[0].session) if found else Caller()
     if not caller.name:
         raise AccessDenied("the session of this token has ended; log in again")
+    _require_no_admin(caller)
     if method not in _SAFE:
         raise AccessDenied("a token that is lent to a viewer only reads; use your own")
     return caller
+
+
+def _require_no_admin(caller: Caller) -> None:
+    if caller.is_admin:
+        raise AccessDenied("the rights of an admin are lent to no viewer; log in as a user who is no admin")
 
 
 def session_left_s(accounts: Accounts, cookie: str) -> float:
