@@ -7,6 +7,7 @@ import pytest
 from voxome.errors import AccessDenied
 from voxome.relay.accounts import Accounts, Membership, Token, User
 from voxome.relay.catalogue.memory import MemoryCatalogue
+from voxome.relay.rights import Rights
 from voxome.relay.secrets import digest
 from voxome.relay.sessions import begin_session, header_caller, lend_session
 
@@ -40,3 +41,12 @@ def test_what_was_lent_ends_when_its_user_becomes_an_admin(accounts: Accounts) -
     accounts.catalogue.write(add=[ADMIN])
     with pytest.raises(AccessDenied, match="admin"):
         header_caller(accounts, f"Bearer {lent}", "GET")
+
+
+def test_who_has_a_lent_token_only_reads_whatever_the_method(accounts: Accounts) -> None:
+    caller = header_caller(accounts, f"Bearer {lend(accounts)}", "GET")
+    rights = Rights(frozenset({"lab"}), frozenset({"lab"}))
+    assert rights.may_read(caller)
+    assert not rights.may_write(caller)
+    with pytest.raises(AccessDenied, match="only reads"):
+        header_caller(accounts, f"Bearer {lend(accounts)}", "POST")

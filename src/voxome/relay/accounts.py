@@ -58,15 +58,16 @@ class Token(Record):
 
 @dataclass(frozen=True)
 class Caller:
-    """The sender of a request; one without a name is anonymous."""
+    """The sender of a request; one without a name is anonymous. Who only reads is no admin, and writes nothing."""
 
     name: str = ""
     groups: frozenset[str] = frozenset({PUBLIC})
+    only_reads: bool = False
 
     @property
     def is_admin(self) -> bool:
         """Whether everything is permitted."""
-        return ADMIN in self.groups
+        return ADMIN in self.groups and not self.only_reads
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,8 @@ class Rights:
 
     def may_write(self, caller: Caller) -> bool:
         """Return whether `caller` may write."""
+        if caller.only_reads:
+            return False
         return bool(self.writers) and (caller.is_admin or not self.writers.isdisjoint(caller.groups))
 
     def may_see(self, caller: Caller) -> bool:

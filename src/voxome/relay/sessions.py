@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
@@ -128,7 +128,7 @@ def header_caller(accounts: Accounts, authorization: str, method: str) -> Caller
     _require_no_admin(caller)
     if method not in _SAFE:
         raise AccessDenied("a token that is lent to a viewer only reads; use your own")
-    return caller
+    return replace(caller, only_reads=True)
 
 
 def _require_no_admin(caller: Caller) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from itertools import count
 
 import numpy as np
@@ -10,8 +11,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from relay.dialects.boss.client import Client
+from standins.boss import Boss
 
 from voxome.geometry import Box
+from voxome.relay.accounts import Membership
+from voxome.relay.dialects.boss.records import Grant
+from voxome.relay.sessions import begin_session, lend_session
 from voxome.testing.strategies import boxes
 
 DOMAIN = Box((0, 0, 0), (21, 70, 130))
@@ -61,6 +66,21 @@ def test_every_id_is_reserved_once(admin: Client) -> None:
         found = list(threads.map(lambda n: admin.get(f"/v1/reserve/col/exp/{name}/{n}"), range(1, 20)))
     taken = [i for one in found for i in range(one["start_id"], one["start_id"] + one["count"])]
     assert sorted(taken) == list(range(1, 191))
+
+
+def test_who_has_a_lent_token_reads_and_reserves_no_ids(boss: Boss, admin: Client) -> None:
+    admin.channel(name := next(NAMES), "uint64", sources=["raw"])
+    token, accounts = boss.add_user("ann"), boss.state.accounts
+    where = {"collection": "col", "experiment": "exp", "channel": name}
+    may = ("read", "add_volumetric_data")
+    boss.state.catalogue.write(
+        add=[Membership(group="lab", user="ann", rank="member"), Grant(group="lab", permissions=may, **where)]
+    )
+    lent = lend_session(accounts, begin_session(accounts, token)[0])
+    with closing(Client(boss.url, token)) as own, closing(Client(boss.url, lent)) as viewer:
+        assert viewer.get(f"/v1/collection/col/experiment/exp/channel/{name}")["name"] == name
+        viewer.request("GET", f"/v1/reserve/col/exp/{name}/5", status=403)
+        assert own.get(f"/v1/reserve/col/exp/{name}/5") == {"start_id": 1, "count": 5}
 
 
 @pytest.mark.parametrize(

@@ -48,8 +48,11 @@ class Access:
         Its creator may do everything, and so may admins. A public resource is read by everybody; other permissions are
         those of the caller's groups. Permissions on a collection do not extend to its experiments, nor those on an
         experiment to its channels. Who may see the metadata of a source of the relay, since they may read or write it,
-        may read its channel, and the experiment and the collection of that, but only readers read the voxels.
+        may read its channel, and the experiment and the collection of that, but only readers read the voxels. A caller
+        who only reads has no other permissions.
         """
+        if caller.only_reads and permission not in PUBLIC_PERMISSIONS:
+            return False
         if isinstance(resource, Channel) and resource.served:
             return self._allows_served(caller, permission, resource.served)
         if caller.is_admin or (caller.name and caller.name == resource.creator):

@@ -40,5 +40,7 @@ def roles_of(catalogue: Catalogue, user: str) -> list[str]:
 
 
 def has_role(catalogue: Catalogue, caller: Caller, role: str) -> bool:
-    """Return whether the caller has `role`, or is an admin."""
+    """Return whether the caller has `role`, or is an admin; one who only reads has none."""
+    if caller.only_reads:
+        return False
     return caller.is_admin or bool(caller.name and find_role(catalogue, caller.name, role))
