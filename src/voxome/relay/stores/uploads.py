@@ -91,6 +91,7 @@ class Uploads:
             record.write(json.dumps(asdict(upload)).encode())
             record.flush()
             os.fsync(record.fileno())
+        (draft / _LOCK).touch(0o600)  # now: it would renew the time of the folder when the upload is to end
         sync_folder(draft)
         draft.rename(self._folder / upload.id)
         sync_folder(self._folder)
