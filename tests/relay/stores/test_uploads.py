@@ -12,7 +12,7 @@ import pytest
 from voxome.relay.rights import PUBLIC_READ
 from voxome.relay.stores.properties import Properties
 from voxome.relay.stores.store import Store
-from voxome.relay.stores.uploads import Upload, Uploads
+from voxome.relay.stores.uploads import NoSuchUpload, Upload, Uploads
 
 DAYS = 3
 
@@ -38,3 +38,20 @@ def test_an_upload_to_which_no_part_has_come_ends_in_time(store: Store) -> None:
     age(store, old)
     assert uploads.all() == [young]
     assert not folder(store, old).exists()
+
+
+@pytest.mark.parametrize("record", [b"", b"\xff", b"[]", b"{}", b'{"properties": 1}'])
+def test_an_upload_with_an_unreadable_record_does_not_exist(
+    store: Store, record: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    uploads = Uploads(store)
+    broken = uploads.begin("a", Properties())
+    (folder(store, broken) / "upload.json").write_bytes(record)
+    assert uploads.all() == []
+    assert f"{broken.id}/upload.json" in caplog.text
+    with pytest.raises(NoSuchUpload):
+        uploads.find(broken.id, "a")
+    age(store, broken)
+    began = uploads.begin("b", Properties())
+    assert uploads.all() == [began]
+    assert not folder(store, broken).exists()

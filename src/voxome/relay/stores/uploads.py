@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import itertools
 import json
+import logging
 import os
 import re
 import secrets
@@ -30,6 +31,7 @@ _DAY_S = 86400.0
 _ID = re.compile(r"[0-9a-f]{32}")
 _PART = re.compile(r"(\d{5})\.([0-9a-f]{32})")
 _RECORD, _LOCK = "upload.json", "lock"
+_LOG = logging.getLogger(__name__)
 
 
 class NoSuchUpload(NotFound):
@@ -100,11 +102,16 @@ class Uploads:
     def expire(self) -> None:
         """End the uploads that have got no part for longer than the store keeps them."""
         for folder in list(self._folder.iterdir()):
-            upload = self._read(folder.name) if _ID.fullmatch(folder.name) and self._is_old(folder) else None
-            if upload is not None:
-                with suppress(NoSuchUpload), self._locked(upload):
-                    if self._is_old(folder):
-                        self._end(upload)
+            if not _ID.fullmatch(folder.name) or not self._is_old(folder):
+                continue
+            upload = self._read(folder.name)
+            if upload is None:  # nobody can complete it
+                with suppress(FileNotFoundError, NotADirectoryError):
+                    self._end(folder.name)
+                continue
+            with suppress(NoSuchUpload), self._locked(upload):
+                if self._is_old(folder):
+                    self._end(upload.id)
 
     def _is_old(self, folder: Path) -> bool:
         try:
@@ -178,18 +185,18 @@ class Uploads:
                 self._store.put(upload.key, whole, Properties(etag, *_rest(upload.properties)), check)
             finally:
                 whole.unlink(missing_ok=True)
-            self._end(upload)
+            self._end(upload.id)
         return etag
 
     def abort(self, upload: Upload) -> None:
         """End an upload, and remove its parts."""
         with self._store.waiting(), self._locked(upload):
-            self._end(upload)
+            self._end(upload.id)
 
-    def _end(self, upload: Upload) -> None:
+    def _end(self, id: str) -> None:
         """Remove an upload, which at no time is there without some of its files."""
         ended = self._store.new_file()
-        (self._folder / upload.id).rename(ended)
+        (self._folder / id).rename(ended)
         shutil.rmtree(ended)
 
     def _chosen(self, paths: dict[int, Path], chosen: Sequence[tuple[int, str]]) -> list[Path]:
@@ -212,11 +219,16 @@ class Uploads:
         return {int(match[1]): path for path, match in matches if match is not None}
 
     def _read(self, id: str) -> Upload | None:
+        """Return an upload; None if there is none, or its record cannot be read."""
+        record = self._folder / id / _RECORD
         try:
-            values = json.loads((self._folder / id / _RECORD).read_bytes())
+            values = json.loads(record.read_bytes())
+            return Upload(**{**values, "properties": Properties(**values["properties"])})
         except (FileNotFoundError, NotADirectoryError):
             return None
-        return Upload(**{**values, "properties": Properties(**values["properties"])})
+        except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
+            _LOG.warning("the record %s of an upload cannot be read; the upload does not exist: %s", record, error)
+            return None
 
     @contextmanager
     def _locked(self, upload: Upload) -> Iterator[None]:
