@@ -50,6 +50,12 @@ def test_pages_of_a_relay_have_their_states(link: str, state: str | None) -> Non
     assert relay_state(link) == state
 
 
+@pytest.mark.parametrize("viewer", ["https://h/", "https://h/view", "https://h/a/view/"])
+def test_the_address_of_a_state_counts_wherever_the_viewer_is(tmp_path: Path, viewer: str) -> None:
+    (tmp_path / "state.json").write_text('{"layers": []}')
+    assert read_state(f"{viewer}?json_url={tmp_path}/state.json") == {"layers": []}
+
+
 @pytest.mark.parametrize("link", ["https://host/", "https://host/#!{", "em.zarr", "{'a':", "[1]"])
 def test_other_texts_are_refused(link: str) -> None:
     with pytest.raises((InvalidInput, NotFound)):

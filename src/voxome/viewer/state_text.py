@@ -49,10 +49,10 @@ def read_state(link: str | Mapping[str, Any]) -> State:
     if parts.fragment.startswith("!"):
         text = unquote(parts.fragment[1:])
         return parse_state(text) if text.lstrip().startswith("{") else _fetch(text)
-    if (page := relay_state(link)) is not None:
-        return _fetch(page)
-    stored = parse_qs(parts.query).get("json_url")
-    return _fetch(stored[0] if stored else link)
+    if stored := parse_qs(parts.query).get("json_url"):
+        return _fetch(stored[0])
+    page = relay_state(link)
+    return _fetch(link if page is None else page)
 
 
 def relay_state(link: str) -> str | None:
