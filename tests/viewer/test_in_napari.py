@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import pytest
@@ -60,6 +61,21 @@ def test_volumes_labels_and_annotations_are_layers_in_nm(tmp_path: Path) -> None
     np.testing.assert_array_equal(np.asarray(added["cells"][1]), labels)
     assert added["p"][1].tolist() == [[80, 8, 4]]
     assert added["l"][1][0].tolist() == [[0, 0, 0], [40, 8, 4]]
+
+
+@pytest.mark.usefixtures("napari")
+@pytest.mark.parametrize(
+    ("axes", "scale", "translate"),
+    [("yx", [8, 4], [4, 2]), ("xy", [4, 8], [2, 4]), ("zx", [40, 4], [20, 2]), ("cyx", [1, 8, 4], [0, 4, 2])],
+)
+def test_volumes_without_some_axes_have_the_sizes_of_theirs(
+    axes: str, scale: list[float], translate: list[float]
+) -> None:
+    uri = f"memory://{uuid4().hex}"
+    voxome.create(uri, voxome.VolumeSpec.of((3,) * len(axes), "uint8", axes=axes, voxel_size_nm=(40, 8, 4)))
+    shown: Any = voxome.view(uri, viewer="napari")
+    _, _, options = shown.layers[0]
+    assert (options["scale"], options["translate"]) == (scale, translate)
 
 
 @pytest.mark.usefixtures("napari")

@@ -86,7 +86,9 @@ def _volume(content: Content) -> tuple[Volume, dict[str, Any]]:
     volume = cast("Volume", content.resource)
     spec = volume.spec
     scale, translate = np.ones(volume.ndim), np.zeros(volume.ndim)
-    for axis, size in zip(spec.spatial, spec.voxel_size_nm or (1.0, 1.0, 1.0), strict=True):
+    sizes = dict(zip("zyx", spec.voxel_size_nm or (1.0, 1.0, 1.0), strict=True))
+    for axis in spec.spatial:
+        size = sizes[spec.axes[axis]]
         scale[axis] = size
         translate[axis] = (spec.domain.start[axis] + 0.5) * size
     places = {"scale": scale.tolist(), "translate": translate.tolist()}
