@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import sys
+
 import httptools
 import pytest
 
@@ -55,6 +57,12 @@ def test_requests_that_offer_another_protocol_are_read_like_others(framing: byte
         (b"/c", [name, b""], b"12345"),
         (b"/d", [*offered, name, b""], b"12345"),
     ]
+
+
+def test_any_number_of_such_requests_may_come_at_once() -> None:
+    requests, count = _Requests(), 3 * sys.getrecursionlimit()
+    RequestParser(requests).feed_data((b"GET /a HTTP/1.1\r\n" + UPGRADE + b"\r\n") * count)
+    assert len(requests.ended) == count
 
 
 def test_what_is_not_http_is_refused() -> None:

@@ -33,14 +33,17 @@ class RequestParser:
 
     def feed_data(self, data: bytes) -> None:
         """Parse bytes."""
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            lines = [b"POST / HTTP/1.1", *(b": ".join(header) for header in self._framing), b"\r\n"]
-            self._is_silent = True
-            self._parser = httptools.HttpRequestParser(self)
-            self._parser.feed_data(b"\r\n".join(lines))
-            self.feed_data(data[upgrade.args[0] :])
+        rest = memoryview(data)
+        while True:
+            try:
+                self._parser.feed_data(rest)
+                return
+            except httptools.HttpParserUpgrade as upgrade:
+                lines = [b"POST / HTTP/1.1", *(b": ".join(header) for header in self._framing), b"\r\n"]
+                self._is_silent = True
+                self._parser = httptools.HttpRequestParser(self)
+                self._parser.feed_data(b"\r\n".join(lines))
+                rest = rest[upgrade.args[0] :]
 
     def should_upgrade(self) -> bool:
         """Return False."""
