@@ -131,13 +131,20 @@ def test_a_layer_is_shown_by_a_viewer_of_another_origin_after_a_login(open_url: 
 
     page = visit.page
     with in_thread(Starlette(routes=[Route("/", page_of_viewer)])) as viewer:
+        page.context.add_init_script("window.setTimeout = (then) => { window.later = then; };")
         page.goto(f"{viewer}/?app={open_url}")
         with page.expect_popup() as opened:
             page.click("#login")
         popup = opened.value
         popup.fill("input", "ann-token")
+        assert popup.is_disabled("button")
+        popup.evaluate("later()")
         popup.click("button")
         popup.wait_for_selector(f"text={viewer} wants to read what you, ann, may read here.")
+        popup.keyboard.press("Enter")
+        assert popup.evaluate("document.activeElement === document.body")
+        assert popup.is_disabled("button")
+        popup.evaluate("later()")
         popup.click("button >> text=Allow")
         page.wait_for_function("() => document.querySelector('#shown').textContent", timeout=20_000)
         assert page.inner_text("#shown") == f"true 200 {64**3} 200"

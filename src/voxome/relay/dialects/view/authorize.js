@@ -18,7 +18,7 @@
 
   const ask = (text, label, fields, action) => {
     const form = document.createElement("form");
-    const button = Object.assign(document.createElement("button"), { textContent: label });
+    const button = Object.assign(document.createElement("button"), { textContent: label, disabled: true });
     const reason = line(text);
     form.append(reason, ...fields, button);
     form.onsubmit = async (event) => {
@@ -26,7 +26,9 @@
       await action().catch((error) => { reason.textContent = error.message; });
     };
     say(form);
-    (fields[0] ?? button).focus();
+    fields[0]?.focus();
+    // The viewer chooses when this window opens: keys and clicks that were meant for its page say nothing.
+    setTimeout(() => { button.disabled = false; }, 1000);
   };
 
   const consent = (user) =>
