@@ -19,6 +19,8 @@ LIFETIME_S = 12 * 3600.0
 
 _LENT = "lent-"
 """Beginning of tokens that viewers of other origins get."""
+_MOST_VIEWERS = 64
+"""Origins to which one session lends tokens."""
 _SAFE = frozenset({"GET", "HEAD"})
 
 
@@ -35,17 +37,18 @@ class BrowserSession(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
-class LentToken(Record):
-    """The SHA-256 of a token that a viewer of another origin has, and of the cookie of the session that it reads as."""
+class ViewerToken(Record):
+    """The SHA-256 of a token that a viewer at `origin` has, and of the cookie of the session that it reads as."""
 
     KEY = ("digest",)
 
     digest: str = field(repr=False)
     session: str = field(repr=False)
+    origin: str
 
 
 def begin_session(accounts: Accounts, token: str) -> tuple[str, BrowserSession]:
-    """Return the cookie of a new session, which is stored nowhere, and its record; old sessions of the user end.
+    """Return the cookie of a new session, which is stored nowhere, and its record; those that have ended are removed.
 
     Raises
     ------
@@ -60,7 +63,7 @@ def begin_session(accounts: Accounts, token: str) -> tuple[str, BrowserSession]:
     if hashed not in accounts.admins and (expires := catalogue.get(Token, hashed).expires):
         ends = min(ends, expires)
     session = BrowserSession(digest=digest(value), token=hashed, user=caller.name, expires=ends)
-    for one in catalogue.find(BrowserSession, user=caller.name):
+    for one in catalogue.find(BrowserSession):
         if one.expires <= now:
             _remove(catalogue, one)
     catalogue.write(add=[session])
@@ -92,21 +95,31 @@ def _caller_of(accounts: Accounts, hashed: str) -> Caller:
     return accounts.user(session.user)
 
 
-def lend_session(accounts: Accounts, cookie: str) -> str:
+def lend_session(accounts: Accounts, cookie: str, origin: str) -> str:
     """Return a token that reads as the user of a session does, until that ends; it is stored as its hash only.
+
+    An earlier token of the session for the same origin ends.
 
     Raises
     ------
     AccessDenied
-        If there is no such session, or its user is an admin.
+        If there is no such session, its user is an admin, or it has lent tokens to too many origins.
     """
+    catalogue = accounts.catalogue
     try:
-        session = accounts.catalogue.get(BrowserSession, digest(cookie))
+        session = catalogue.get(BrowserSession, digest(cookie))
     except NotFound:
         raise AccessDenied("the session has ended; log in again") from None
     _require_no_admin(_caller_of(accounts, session.digest))
+    lent = catalogue.find(ViewerToken, session=session.digest)
+    if len({one.origin for one in lent} | {origin}) > _MOST_VIEWERS:
+        raise AccessDenied(f"this session is lent to {_MOST_VIEWERS} viewers already; log out and in again")
+    for one in lent:
+        if one.origin == origin:
+            with suppress(NotFound):  # removed by another request, at the same time
+                catalogue.write(remove=[one])
     value = _LENT + new_token()
-    accounts.catalogue.write(add=[LentToken(digest=digest(value), session=session.digest)])
+    catalogue.write(add=[ViewerToken(digest=digest(value), session=session.digest, origin=origin)])
     return value
 
 
@@ -121,7 +134,7 @@ def header_caller(accounts: Accounts, authorization: str, method: str) -> Caller
     token = authorization.strip().partition(" ")[2].strip()
     if not token.startswith(_LENT):
         return accounts.caller(authorization)
-    found = accounts.catalogue.find(LentToken, digest=digest(token))
+    found = accounts.catalogue.find(ViewerToken, digest=digest(token))
     caller = _caller_of(accounts, found[0].session) if found else Caller()
     if not caller.name:
         raise AccessDenied("the session of this token has ended; log in again")
@@ -142,9 +155,18 @@ def session_left_s(accounts: Accounts, cookie: str) -> float:
     return max(0.0, found[0].expires - time.time()) if found else 0.0
 
 
+def sessions_of(catalogue: Catalogue, user: str) -> list[Record]:
+    """Return the records of the sessions of a user, and of what they have lent."""
+    return [one for session in catalogue.find(BrowserSession, user=user) for one in _records(catalogue, session)]
+
+
+def _records(catalogue: Catalogue, session: BrowserSession) -> list[Record]:
+    return [session, *catalogue.find(ViewerToken, session=session.digest)]
+
+
 def _remove(catalogue: Catalogue, session: BrowserSession) -> None:
     with suppress(NotFound):  # removed by another request, at the same time
-        catalogue.write(remove=[session, *catalogue.find(LentToken, session=session.digest)])
+        catalogue.write(remove=_records(catalogue, session))
 
 
 def session_cookie(request: Request) -> str:

@@ -34,7 +34,7 @@ from voxome.relay.dialects.boss.records import (
 from voxome.relay.dialects.boss.roles import Role
 from voxome.relay.dialects.s3.keys import KeyPair
 from voxome.relay.dialects.view.kept_states import SharedState, StateText
-from voxome.relay.sessions import BrowserSession, LentToken
+from voxome.relay.sessions import BrowserSession, ViewerToken
 from voxome.relay.source_errors import CatalogueUnavailable
 
 ONE_OF_EACH: list[Record] = [
@@ -59,7 +59,7 @@ ONE_OF_EACH: list[Record] = [
     SharedState(id="i", owner="u", created_s=0.5),
     StateText(id="i", text="{}"),
     BrowserSession(digest="d", token="t", user="u", expires=1.5),
-    LentToken(digest="e", session="d"),
+    ViewerToken(digest="e", session="d", origin="https://viewer.example"),
 ]  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from voxome.relay.dialects.boss.deletion import delete_user
 from voxome.relay.dialects.boss.records import Channel, Collection, CoordinateFrame, Experiment
 from voxome.relay.dialects.s3.keys import KeyPair, Keys, create_key_pair
 from voxome.relay.dialects.view.kept_states import SharedState, StateText, find_state, keep_state
-from voxome.relay.sessions import BrowserSession, begin_session, session_caller
+from voxome.relay.sessions import BrowserSession, ViewerToken, begin_session, lend_session, session_caller
 from voxome.relay.tokens import create_token
 
 EXTENT = {f"{axis}_{end}": int(end == "stop") for axis in "xyz" for end in ("start", "stop")}
@@ -32,13 +32,14 @@ def test_who_gets_the_name_of_a_deleted_user_gets_nothing_of_theirs() -> None:
     accounts = Accounts(catalogue)
     pair, token = create_key_pair(catalogue, "bob"), create_token(catalogue, "bob")
     cookie, _ = begin_session(accounts, token)
+    lend_session(accounts, cookie, "https://viewer.example")
     link = keep_state(catalogue, {"layers": []}, "http://relay/", "bob")
     theirs = create_key_pair(catalogue, "eve")
     catalogue.write(add=[*OWNED, Collection(name="hers", creator="eve")])
     delete_user(catalogue, User(name="bob"))
     catalogue.write(add=[User(name="bob")])
     assert catalogue.find(KeyPair) == [theirs]
-    assert not any(catalogue.find(record_type) for record_type in (BrowserSession, SharedState, StateText))
+    assert not any(catalogue.find(record_type) for record_type in (BrowserSession, ViewerToken, SharedState, StateText))
     with pytest.raises(AccessDenied):
         Keys(catalogue, accounts).caller(pair.access_key)
     with pytest.raises(AccessDenied):

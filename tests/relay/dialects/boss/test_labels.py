@@ -76,7 +76,7 @@ def test_who_has_a_lent_token_reads_and_reserves_no_ids(boss: Boss, admin: Clien
     boss.state.catalogue.write(
         add=[Membership(group="lab", user="ann", rank="member"), Grant(group="lab", permissions=may, **where)]
     )
-    lent = lend_session(accounts, begin_session(accounts, token)[0])
+    lent = lend_session(accounts, begin_session(accounts, token)[0], "https://viewer.example")
     with closing(Client(boss.url, token)) as own, closing(Client(boss.url, lent)) as viewer:
         assert viewer.get(f"/v1/collection/col/experiment/exp/channel/{name}")["name"] == name
         viewer.request("GET", f"/v1/reserve/col/exp/{name}/5", status=403)

@@ -13,9 +13,9 @@ from voxome.relay.dialects.boss.records import Channel, Collection, CoordinateFr
 from voxome.relay.dialects.boss.roles import Role
 from voxome.relay.dialects.s3.keys import KeyPair
 from voxome.relay.dialects.view.kept_states import states_of
-from voxome.relay.sessions import BrowserSession
+from voxome.relay.sessions import sessions_of
 
-_PERSONAL: tuple[type[Record], ...] = (Role, Token, Membership, Profile, KeyPair, BrowserSession)
+_PERSONAL: tuple[type[Record], ...] = (Role, Token, Membership, Profile, KeyPair)
 """Records that go with the user whom their field `user` names."""
 _OWNED: dict[type[Record], str] = {
     Collection: "creator",
@@ -46,7 +46,7 @@ def delete_user(catalogue: Catalogue, user: User) -> None:
         for record in catalogue.find(record_type, **{field: user.name}):
             _clear(catalogue, record, field)
     personal = [one for record_type in _PERSONAL for one in catalogue.find(record_type, user=user.name)]
-    catalogue.write(remove=[*personal, *states_of(catalogue, user.name), user])
+    catalogue.write(remove=[*personal, *sessions_of(catalogue, user.name), *states_of(catalogue, user.name), user])
 
 
 def _clear(catalogue: Catalogue, record: Record, field: str) -> None:

@@ -57,7 +57,7 @@ class LoginOfViewers:
         allowed = request.app.state.allow_origins
         if EVERY not in allowed and origin not in allowed:
             raise AccessDenied(f"pages of {origin[:200]} may not read here; the operator names them in allow_origins")
-        return JSONResponse({"token": lend_session(self._relay.accounts, cookie)}, headers=NOT_KEPT)
+        return JSONResponse({"token": lend_session(self._relay.accounts, cookie, origin)}, headers=NOT_KEPT)
 
 
 async def _info(request: Request) -> Response:
