@@ -202,3 +202,40 @@ def test_an_annotation_drawn_by_mouse_is_in_the_store(image: NDArray[np.uint8], 
         np.testing.assert_allclose(stored.positions_nm[0, 0, ::-1], drawn["point"], atol=1e-2)
         page.reload()
         page.wait_for_function("() => document.body.dataset.voxomeKept === '1'", timeout=60_000)
+
+
+@pytest.mark.slow
+def test_a_page_with_an_older_state_loses_no_annotations(
+    image: NDArray[np.uint8], tmp_path: Path, visit: Visit
+) -> None:
+    page, kept = visit.page, "() => document.body.dataset.voxomeKept === '{}' && viewer.isReady()"
+    points = [{"type": "point", "id": str(id), "point": [8.3 * id, 16, 24]} for id in range(1, 5)]
+    with voxome.view(write(tmp_path / "em.zarr", image), annotate=tmp_path / "drawn") as shown:
+        address = f"{shown.url}/annotations/annotations"
+
+        def store(*annotations: dict[str, object]) -> None:
+            body = {"annotations": annotations, "version": httpx.get(address).json()["version"]}
+            assert httpx.put(address, json=body).status_code == 200
+
+        store(points[0])
+        page.goto(shown.url)
+        page.wait_for_function(kept.format(1), timeout=60_000)
+        page.wait_for_function("() => decodeURIComponent(location.hash).includes('annotations')", timeout=20_000)
+        assert not page.locator("text=annotations in the address").count()
+        store(*points[:3])
+        page.reload()
+        page.wait_for_function(kept.format(3), timeout=60_000)
+        page.evaluate(
+            """one => {
+              const state = viewer.state.toJSON();
+              state.layers.at(-1).annotations.push(one);
+              viewer.state.restoreState(state);
+            }""",
+            points[3],
+        )
+        page.wait_for_function(kept.format(4), timeout=20_000)
+        assert {one["id"] for one in httpx.get(address).json()["annotations"]} == {"1", "2", "3", "4"}
+        store(*points[1:])
+        page.reload()
+        page.wait_for_function(kept.format(3), timeout=60_000)
+        page.wait_for_selector("text=annotations: 1 annotations in the address of this page are not stored")

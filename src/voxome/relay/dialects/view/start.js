@@ -43,6 +43,13 @@
     }
   };
 
+  // Whether two annotations are one: the store has ids of its own, and positions of 32 bits.
+  const isSame = (one, other) =>
+    one.type === other?.type && (one.description ?? "") === (other.description ?? "") &&
+    String(one.segments ?? "") === String(other.segments ?? "") &&
+    ["point", "pointA", "pointB", "center", "radii"].every((place) => (one[place] ?? []).every(
+      (value, axis) => Math.abs(value - other[place]?.[axis]) <= 1e-3 + 1e-6 * Math.abs(value)));
+
   // Keeps the annotations of a layer: what is drawn, moved or deleted is sent to the relay a moment later.
   const keep = (name) => {
     const address = `${view}annotations/${encodeURIComponent(name)}`;
@@ -75,9 +82,22 @@
       clearTimeout(timer);
       timer = setTimeout(send, 400);
     };
+    // The address of a page that is loaded again, or an old link, has what was stored at another time.
+    const restore = (stored) => {
+      const lost = drawn().filter((one, at) => !isSame(one, stored[at]) && !stored.some((other) => isSame(one, other)));
+      if (!lost.length && drawn().length === stored.length) return;
+      const state = window.viewer.state.toJSON();
+      state.layers.find((one) => one.name === name).annotations = stored;
+      window.viewer.state.restoreState(state);
+      if (lost.length) show(`${name}: ${lost.length} annotations in the address of this page are not stored (any longer).`);
+    };
     const begin = async () => {
       if (drawn() === undefined) return setTimeout(begin, 200);
-      ({ version } = await (await fetch(address)).json());
+      const answer = await fetch(address).catch(() => null);
+      if (!answer?.ok) return show(`${name}: nothing is kept that is drawn now. Load the page again later.`, 3600000);
+      const stored = await answer.json();
+      restore(stored.annotations);
+      version = stored.version;
       sent = JSON.stringify(drawn());
       document.body.dataset.voxomeKept = String(drawn().length);
       window.viewer.state.changed.add(later);
