@@ -203,7 +203,9 @@ class SourceTable:
         counted = self._store_counters[name] = counters or SourceCounters()
 
         def open_upstream(uri: str, rights: Rights, guard: Guard) -> Upstream:
-            return Upstream(uri, rights, CACHE_REMOTE, self._states, counted, guard)
+            upstream = Upstream(uri, rights, CACHE_REMOTE, self._states, counted, guard)
+            upstream.all = self._named_and_inputs
+            return upstream
 
         self._stores[name] = StoreVolumes(
             name, folder, rights, open_upstream, self._generations, self._states, uploads_days
@@ -349,3 +351,8 @@ class SourceTable:
             if key is not None and is_source_name(name):
                 return volumes.find(key)
         return None
+
+    def _named_and_inputs(self) -> list[Upstream]:
+        """Return what may be another name of a volume in a store: sources, and the inputs of virtual layers."""
+        inputs = (one for layer in self._layers.values() for one in layer.inputs.values())
+        return [*self._upstreams.values(), *(one for one in inputs if isinstance(one, Upstream))]

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from relay.serving import stored
 
+import voxome
 from voxome.cli.serve import build_config
 from voxome.errors import InvalidInput
 from voxome.geometry import Box
@@ -124,3 +125,16 @@ def test_a_layer_over_an_address_in_a_store_has_its_readers(tmp_path: Path) -> N
     sources.add_store("private", tmp_path, Rights(frozenset({"lab"})))
     sources.add_virtual("edges", Recipe("common.threshold", {"": f"zarr://{tmp_path}/em.zarr"}, {"at": 3}))
     assert sources.rights("edges") == Rights(frozenset({"lab"}))
+
+
+@pytest.mark.parametrize("served_first", ["private/em.zarr", "edges"])
+def test_a_volume_in_a_store_and_a_layer_over_its_address_have_one_state(tmp_path: Path, served_first: str) -> None:
+    sources, box = Sources(), Box.of_shape(DATA.shape)
+    voxome.create(f"zarr://{tmp_path}/em.zarr", voxome.VolumeSpec.of(DATA.shape, DATA.dtype))[...] = DATA
+    sources.add_store("private", tmp_path, Rights())
+    sources.add_virtual("edges", Recipe("common.threshold", {"": f"zarr://{tmp_path}/em.zarr"}, {"at": 100}))
+    sources.read(served_first, box)
+    version = sources.version(served_first)
+    for name in ("private/em.zarr", "edges"):
+        sources.read(name, box)
+    assert sources.version(served_first) == version
