@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from threading import Event, Semaphore
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from voxome.contracts.levels import Level
 from voxome.contracts.spec import Scale
 from voxome.errors import NotFound, StoreError
 from voxome.geometry import Box
+from voxome.geometry.box_locks import BoxLocks
 from voxome.relay import source_checks, source_handles
 from voxome.relay.cache.chunk_cache import ChunkCache
 from voxome.relay.cache.status import cache_status, recording
@@ -36,6 +38,8 @@ from voxome.testing.strategies import noise
 
 ADMIN = Rights(writers=frozenset({"admin"}))
 CACHED = Caching(enabled=True)
+TWO = Box((5, 0, 0), (10, 6, 7))
+"""Beside `ONE`, in the same chunk."""
 
 
 class Clock:
@@ -493,36 +497,120 @@ def test_a_stale_chunk_is_served_instead_of_one_that_does_not_come(cache: ChunkC
     release.set()
 
 
+class Gated(Store):
+    """A store that takes a write when it may, and of which the order of writes is known."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun, self.may_write, self.values = Semaphore(0), Event(), list[int]()
+
+    def write(self, box: Box, data: np.ndarray) -> None:
+        self.begun.release()
+        assert self.may_write.wait(100)
+        self.values.append(int(data.flat[0]))
+        super().write(box, data)
+
+
+class Queue(BoxLocks):
+    """Locks of which is known that somebody comes to wait for them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.come = Semaphore(0)
+
+    @contextmanager
+    def hold(self, volume: Hashable, box: Box) -> Iterator[None]:
+        self.come.release()
+        with super().hold(volume, box):
+            yield
+
+
+class Prompt(ThreadPoolExecutor):
+    """Threads in which an action is as far as a test wants before anyone waits for its end."""
+
+    def __init__(self, reached: Semaphore) -> None:
+        super().__init__()
+        self._reached = reached
+
+    def submit(self, *action: Any, **arguments: Any) -> Future[Any]:
+        future = super().submit(*action, **arguments)
+        assert self._reached.acquire(timeout=100)
+        return future
+
+
+def gated(cache: ChunkCache, monkeypatch: pytest.MonkeyPatch) -> tuple[Sources, Gated, Queue]:
+    """Return sources with a store behind a network that was read, and is now to be written."""
+    store, locks = Gated(), Queue()
+    sources = Sources(cache, locks)
+    monkeypatch.setattr(Origin, "is_remote", True)
+    sources.add("em", store, ADMIN, CACHED)
+    sources.read("em", ONE)
+    return sources, store, locks
+
+
+def give_up(sources: Sources, reached: Semaphore, write: Callable[[], None]) -> None:
+    """Let the time of a write end when it has come to a point."""
+    upstream = sources._upstreams["em"]
+    threads, upstream._writers = upstream._writers, Prompt(reached)
+    upstream.caching = Caching(True, timeout_s=0.001)
+    with pytest.raises(SourceUnavailable) as raised:
+        write()
+    assert isinstance(raised.value.__cause__, TimeoutError)
+    upstream._writers.shutdown(wait=False)
+    upstream._writers, upstream.caching = threads, CACHED
+
+
+def filled(value: int) -> np.ndarray:
+    return np.full(ONE.shape, value, "uint8")
+
+
 def test_a_write_that_a_store_does_not_take_in_time_is_given_up_and_seen_if_it_comes(
     cache: ChunkCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Slow(Store):
-        """A store that takes writes only when it may."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.may_write, self.written = Event(), Semaphore(0)
-
-        def write(self, box: Box, data: np.ndarray) -> None:
-            assert self.may_write.wait(30)
-            super().write(box, data)
-            self.written.release()
-
-    store, sources = Slow(), Sources(cache)
-    monkeypatch.setattr(Origin, "is_remote", True)
-    sources.add("em", store, ADMIN, Caching(True, timeout_s=0.1))
-    sources.read("em", ONE)
+    sources, store, _ = gated(cache, monkeypatch)
     before = sources.version("em")
-    for _ in range(2):  # the second waits for the first
-        with pytest.raises(SourceUnavailable) as raised:
-            sources.write("em", ONE, zeros(ONE))
-        assert isinstance(raised.value.__cause__, TimeoutError)
+    give_up(sources, store.begun, lambda: sources.write("em", ONE, filled(1)))
     assert_array_equal(sources.read("em", ONE), part(noise(SHAPE, "uint8"), ONE))
     store.may_write.set()
-    assert all(store.written.acquire(timeout=10) for _ in range(2))
-    sources._upstreams["em"]._writers.shutdown()
-    assert not sources.read("em", ONE).any()
+    sources.write("em", TWO, filled(2))  # which waits for the other
+    assert store.values == [1, 2]
+    assert_array_equal(sources.read("em", ONE), filled(1))
     assert sources.version("em") != before
+
+
+@pytest.mark.parametrize("waits_for", ["the box", "its check", "the voxels that it keeps"])
+def test_a_write_that_was_given_up_before_it_began_never_comes_over_a_newer_one(
+    waits_for: str, cache: ChunkCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sources, store, locks = gated(cache, monkeypatch)
+    reached, release, some = Semaphore(0), Event(), filled(2) == 2
+    some[0] = False
+
+    def wait() -> None:
+        reached.release()
+        wait_for(release)
+
+    with ThreadPoolExecutor() as pool:
+        if waits_for == "the box":
+            first = pool.submit(sources.write, "em", ONE, filled(1))
+            assert store.begun.acquire(timeout=100)
+            assert locks.come.acquire(timeout=100)
+            give_up(sources, locks.come, lambda: sources.write("em", ONE, filled(2)))
+        elif waits_for == "its check":
+            give_up(sources, reached, lambda: sources.write("em", ONE, filled(2), check=wait))
+        else:
+            store.before_read = wait
+            give_up(sources, reached, lambda: sources.write("em", ONE, filled(2), where=some))
+        newer = pool.submit(sources.write, "em", ONE, filled(3))
+        release.set()
+        store.may_write.set()
+        newer.result(100)
+        if waits_for == "the box":
+            first.result(100)
+    with locks.hold((sources.identity("em"), 0), WHOLE):
+        pass  # all have ended
+    assert store.values == ([1, 3] if waits_for == "the box" else [3])
+    assert_array_equal(sources.read("em", ONE), filled(3))
 
 
 def test_names_of_one_volume_that_are_cached_and_not_take_each_other_for_no_change(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from threading import Event
 
 import numpy as np
 
@@ -79,13 +80,17 @@ class SourceWriter:
         with store_errors(name, "written"):
             chunks = entry.chunks_under(box, level)
 
-        def write() -> None:
+        def write(given_up: Event) -> None:
             with self._locks.hold((entry.identity, level), written_box(source, box)), entry.guard():
+                if given_up.is_set():
+                    return  # newer writes may be confirmed already
                 if check is not None:
                     check()
                 with store_errors(name, "written"), self._generations.writing(entry.identity, chunks):
-                    source.write(box, data if where is None or where.all() else np.where(where, data, source.read(box)))
-                    entry.origin.sync()
+                    written = data if where is None or where.all() else np.where(where, data, source.read(box))
+                    if not given_up.is_set():
+                        source.write(box, written)
+                        entry.origin.sync()
 
         try:
             entry.write(write)  # who holds a lock waits for no slot, which others may have

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import copy_context
 from functools import partial
+from threading import Event
 from typing import Any, TypeVar
 
 from numpy.typing import NDArray
@@ -153,25 +154,36 @@ class Upstream:
         """
         return self._in_time(self._readers, partial(source.read, box)) if self.origin.is_remote else source.read(box)
 
-    def write(self, action: Callable[[], None]) -> None:
+    def write(self, action: Callable[[Event], None]) -> None:
         """Do something that writes the store; one that does not answer in time goes on without the request.
+
+        Parameters
+        ----------
+        action : function
+            Given an event that is set when the request is given up: it must not begin to write the store then.
 
         Raises
         ------
         TimeoutError
-            If the store is behind a network, and does not answer in time; it may have the write, or still get it.
+            If the store is behind a network, and does not answer in time; it may have a write that had begun, or still
+            get it.
         """
+        given_up = Event()
         if self.origin.is_remote:
-            self._in_time(self._writers, action)
+            try:
+                self._in_time(self._writers, partial(action, given_up))
+            finally:
+                given_up.set()
             return
         with waiting(self.identity):
-            action()
+            action(given_up)
 
     def _in_time(self, threads: ThreadPoolExecutor, action: Callable[[], T]) -> T:
+        most_s = None if math.isinf(self.caching.timeout_s) else self.caching.timeout_s
         with self.waiting():
             answer = threads.submit(copy_context().run, action)
             try:
-                return answer.result(None if math.isinf(self.caching.timeout_s) else self.caching.timeout_s)
+                return answer.result(most_s)
             finally:
                 answer.cancel()
 
