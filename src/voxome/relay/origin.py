@@ -10,11 +10,13 @@ from pathlib import Path
 from voxome.contracts.abilities import SupportsRecognise
 from voxome.contracts.source import VolumeSource
 from voxome.contracts.uri import Uri
+from voxome.errors import VoxomeError
 from voxome.relay.lazy import lazy
 from voxome.relay.source_entry import ReadableSource
 from voxome.relay.threads import waiting
-from voxome.resources.open import canonical, locate, open_source
+from voxome.resources.open import bare_address, canonical, locate, open_source
 from voxome.resources.recognition import get_remote
+from voxome.resources.view_options import is_percent, split_view
 from voxome.storage.durable import sync_files
 
 _LIVE = frozenset({"memory", "proofread"})
@@ -47,30 +49,51 @@ class Origin:
         return hashlib.sha256(canonical(locate(self._uri).reveal()).reveal().encode()).hexdigest()[:32]
 
     def has_identity(self, identity: str) -> bool:
-        """Return whether this is its identity, as far as that is known: to recognise an address may take long."""
-        return bool(vars(self).get("identity") == identity)
+        """Return whether this is its identity, as far as that is known without asking a store for the format."""
+        if not self.is_known:
+            return False
+        try:
+            return bool(self.identity == identity)
+        except (VoxomeError, OSError):  # nothing is stored there, or it has no format
+            return False
+
+    @property
+    def is_known(self) -> bool:
+        """Whether its identity is known, or can be found out without asking a store, which may be away."""
+        if not self._uri or "identity" in vars(self):
+            return True
+        has_format = bool(self._address.scheme) or self.is_local
+        return has_format and not is_percent(split_view(Uri.parse(self._uri))[1])  # for which voxels are read
 
     @lazy
     def is_remote(self) -> bool:
         """Return whether its store is behind a network, and its voxels change only by writes to them."""
         if not self._uri:
             return False
-        located = locate(self._uri)
-        local = "://" not in located.path and isinstance(get_remote(located.scheme), SupportsRecognise)
-        return not local and located.scheme not in _LIVE
+        if not self.is_local:
+            return self._address.scheme not in _LIVE
+        scheme = locate(self._address.reveal()).scheme
+        return not isinstance(get_remote(scheme), SupportsRecognise) and scheme not in _LIVE
 
     @property
     def is_local(self) -> bool:
         """Whether it is on this machine."""
-        return "://" not in locate(self._uri).path if self._uri else True
+        return "://" not in self._address.path if self._uri else True
 
     @lazy
     def place(self) -> str:
         """Return the path or URL of the volume or file, whatever the format and the options; empty for an object."""
         if not self._uri:
             return ""
-        path = locate(self._uri).path
+        path = self._address.path
         return (path if "://" in path else str(Path(path).resolve())).rstrip("/")
+
+    @lazy
+    def _address(self) -> Uri:
+        """Return the URI without options of a view, and with no scheme if its format is to be recognised."""
+        plain = split_view(Uri.parse(self._uri))[0]
+        bare = bare_address(plain)
+        return bare if bare is not None else plain if plain.scheme else locate(plain.reveal())
 
     @property
     def is_at_hand(self) -> bool:

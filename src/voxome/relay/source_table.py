@@ -55,6 +55,7 @@ class SourceTable:
         self._reader, self._writes, self._slots = reader, writes, slots
         self._upstreams: dict[str, Upstream] = {}
         self._layers: dict[str, VirtualUpstream] = {}
+        self._addresses: list[Upstream] = []
         self._stores: dict[str, StoreVolumes] = {}
         self._store_counters: dict[str, SourceCounters] = {}
         self._versions = SourceVersions(states)
@@ -102,9 +103,9 @@ class SourceTable:
         entry = self._upstreams[name] = Upstream(
             source, rights, caching, self._states, counters or SourceCounters(), write_back=write_back
         )
-        entry.all = self._upstreams.values
+        entry.all = self._stored
         if write_back and self._writes is not None:
-            self._writes.watch(entry.identity)
+            self._writes.watch(entry.origin)
 
     def add_virtual(
         self,
@@ -291,15 +292,21 @@ class SourceTable:
         ------
         NotFound
             If there is none.
+        VoxomeError, OSError
+            If it may be one whose store has to be asked for its format, and that fails.
         """
-        for upstream in self._upstreams.values():
-            if upstream.rights.writers and upstream.identity == identity:
+        writable = [upstream for upstream in self._upstreams.values() if upstream.rights.writers]
+        for upstream in writable:
+            if upstream.origin.has_identity(identity):
+                return upstream
+        for upstream in writable:
+            if not upstream.origin.is_known and upstream.identity == identity:
                 return upstream
         raise NotFound("no writable source of the relay has this address any more; serve it again to replay the write")
 
     def names_of(self, identity: str) -> list[str]:
-        """Return the names of a stored volume, those in stores too."""
-        names = [name for name, upstream in self._upstreams.items() if upstream.identity == identity]
+        """Return the names of a stored volume, as far as they are known without asking stores; those in stores too."""
+        names = [name for name, upstream in self._upstreams.items() if upstream.origin.has_identity(identity)]
         return names + [name for volumes in self._stores.values() for name in volumes.names_of(identity)]
 
     def identity(self, name: str) -> str:
@@ -322,10 +329,16 @@ class SourceTable:
         upstream = self._upstreams.get(address)
         if upstream is None:
             upstream = Upstream(address, PUBLIC_READ, CACHE_REMOTE, self._states, SourceCounters())
-        for one in (upstream, *self._upstreams.values()):
-            # other names of one volume have one state, and so look for the same changes
-            one.is_input = one.is_input or one.identity == upstream.identity
+            upstream.all = self._stored
+            self._addresses.append(upstream)
+        if upstream.origin.is_known:
+            _ = upstream.identity  # which what does not exist on this machine has not
+        upstream.is_input = True
         return upstream
+
+    def _stored(self) -> list[Upstream]:
+        """Return all sources but virtual layers, and the inputs that are no sources."""
+        return [*self._upstreams.values(), *self._addresses]
 
     def _rights_over(self, inputs: Mapping[str, Upstream | VirtualUpstream]) -> list[Rights]:
         """Return the rights of inputs; those over an address have those of all sources and stores in which it is."""

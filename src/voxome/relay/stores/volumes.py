@@ -89,7 +89,7 @@ class StoreVolumes:
     def names_of(self, identity: str) -> list[str]:
         """Return the names of a volume in the store, if it is one that was used."""
         with self._lock:
-            found = [parts for parts, upstream in self._upstreams.items() if upstream.identity == identity]
+            found = [parts for parts, upstream in self._upstreams.items() if upstream.origin.has_identity(identity)]
         return ["/".join((self.store.name, *parts)) for parts in found]
 
     @contextmanager

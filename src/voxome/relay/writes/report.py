@@ -30,10 +30,12 @@ def gauges(sources: Sources, names: Iterable[str]) -> str:
     """
     if sources.writes is None:
         return ""
-    backlogs = sources.writes.backlogs()
+    backlogs: dict[str, Backlog] = {}
+    for identity, one in sources.writes.backlogs().items():
+        backlogs |= dict.fromkeys([one.oldest.name, *sources.names_of(identity)], one)
     values: dict[str, list[tuple[str, float]]] = {gauge: [] for gauge in _GAUGES}
     for name in names:
-        backlog = backlogs.get(sources.identity(name))
+        backlog = backlogs.get(name)
         values["waiting"].append((name, 0 if backlog is None else backlog.count))
         values["waiting_bytes"].append((name, 0 if backlog is None else backlog.nbytes))
         values["refused"].append((name, 0 if backlog is None else backlog.refused))
@@ -56,12 +58,14 @@ def warnings_of(sources: Sources, caller: Caller) -> list[str]:
     if sources.writes is None:
         return []
     backlogs, journal = sources.writes.backlogs(), sources.writes.journal
-    permitted = list(PermittedSources(sources, caller))
-    names = {sources.identity(name): name for name in permitted}
+    permitted = set(PermittedSources(sources, caller))
     found: list[str] = []
     for identity, backlog in backlogs.items():
         written = backlog.oldest.name  # other names of the volume may be of sources without writers
-        name = written if caller.is_admin or written in permitted else names.get(identity, "another volume")
+        if caller.is_admin or written in permitted:
+            name = written
+        else:
+            name = next((one for one in sources.names_of(identity) if one in permitted), "another volume")
         if backlog.refused:
             found.append(f"{name}: {_writes(backlog.refused)} refused by the store; see `voxome relay writes list`")
         if backlog.failing:

@@ -17,6 +17,7 @@ from voxome.geometry import Box
 from voxome.geometry.box_locks import BoxLocks
 from voxome.relay.box_locks import SupportsHold
 from voxome.relay.cache.generations import ENTERED, Generations, entered
+from voxome.relay.origin import Origin
 from voxome.relay.writes.entry import WriteEntry, layout_of
 from voxome.relay.writes.frame import Voxels
 from voxome.relay.writes.index import Backlog
@@ -42,17 +43,27 @@ class WriteBack:
     def __init__(self, journal: Journal, generations: Generations, locks: SupportsHold | None = None) -> None:
         self.journal, self._generations = journal, generations
         self._locks: SupportsHold = BoxLocks() if locks is None else locks
+        self._expected: list[Origin] = []
         with _reading():
             self._watched = set(journal.index.sources())
 
-    def watch(self, source: str) -> None:
-        """Expect writes of a source, which has a share of the journal."""
-        self._watched.add(source)
-        self.journal.shares.add(source)
+    def watch(self, origin: Origin) -> None:
+        """Expect writes of a source, which has a share of the journal as soon as its identity is known."""
+        self._expected.append(origin)
+        self._learn()
 
     def watches(self, source: str) -> bool:
         """Return whether there may be writes of a source that its store does not have."""
-        return source in self._watched
+        if self._expected:
+            self._learn()
+        return source in self._watched or bool(self._expected)
+
+    def _learn(self) -> None:
+        """Watch the expected sources whose identity is known by now; a store may have been away."""
+        for origin in [one for one in self._expected if one.is_known]:
+            self._watched.add(origin.identity)
+            self.journal.shares.add(origin.identity)
+        self._expected = [one for one in self._expected if not one.is_known]
 
     def has_writes(self, source: str) -> bool:
         """Return whether there are writes of a source that its store may not have.
@@ -62,7 +73,7 @@ class WriteBack:
         StoreError
             If the journal cannot be read.
         """
-        if source not in self._watched:
+        if not self.watches(source):
             return False
         with _reading():
             return source in self.journal.index.sources()
@@ -114,6 +125,7 @@ class WriteBack:
             0, source, name, level, box, layout_of(spec), spec.dtype.str, voxels.where is not None, 0, 0, time.time(),
             hops(),
         )  # fmt: skip
+        self._learn()
         with self._locks.hold((source, level), box):
             if check is not None:
                 check()
