@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 
 import httpx
@@ -21,7 +22,7 @@ from voxome.relay.catalogue.memory import MemoryCatalogue
 from voxome.relay.dialect import open_dialects
 from voxome.relay.dialects.s3 import errors as s3_errors
 from voxome.relay.limits import Limits
-from voxome.relay.memory import ChunkTooLarge, MemoryBudget, MemoryExhausted, hold
+from voxome.relay.memory import ChunkTooLarge, MemoryBudget, MemoryExhausted, hold, share
 from voxome.relay.relay import Relay
 from voxome.relay.rights import Rights
 from voxome.relay.serve import in_thread
@@ -45,6 +46,23 @@ def test_one_request_alone_may_hold_more_than_all() -> None:
         with budget.request():
             hold(2 * MIB)
     hold(100 * MIB)  # outside of a request
+
+
+def test_what_goes_on_after_its_request_keeps_its_share_until_it_ends_and_then_gets_no_more() -> None:
+    budget = MemoryBudget(10 * MIB)
+    with budget.request():
+        context, release = copy_context(), share()
+    context.run(hold, 6 * MIB)
+    with budget.request():
+        with pytest.raises(MemoryExhausted):
+            hold(5 * MIB)
+        release()
+        with pytest.raises(MemoryExhausted, match="has ended"):
+            context.run(hold, 2 * MIB)
+        hold(5 * MIB)
+        with budget.request():
+            hold(5 * MIB)
+    share()()  # outside of a request
 
 
 class Held:

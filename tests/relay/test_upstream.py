@@ -27,6 +27,7 @@ from voxome.relay import source_checks, source_handles
 from voxome.relay.cache.chunk_cache import ChunkCache
 from voxome.relay.cache.status import cache_status, recording
 from voxome.relay.caching import Caching
+from voxome.relay.memory import MemoryBudget, MemoryExhausted, hold
 from voxome.relay.origin import Origin
 from voxome.relay.rights import Rights
 from voxome.relay.source_entry import ReadableSource
@@ -38,6 +39,7 @@ from voxome.testing.strategies import noise
 
 ADMIN = Rights(writers=frozenset({"admin"}))
 CACHED = Caching(enabled=True)
+MIB = 2**20
 TWO = Box((5, 0, 0), (10, 6, 7))
 """Beside `ONE`, in the same chunk."""
 
@@ -548,16 +550,18 @@ def gated(cache: ChunkCache, monkeypatch: pytest.MonkeyPatch) -> tuple[Sources, 
     return sources, store, locks
 
 
-def give_up(sources: Sources, reached: Semaphore, write: Callable[[], None]) -> None:
-    """Let the time of a write end when it has come to a point."""
+def give_up(sources: Sources, reached: Semaphore, write: Callable[[], None]) -> Prompt:
+    """Let the time of a write end when it has come to a point, and return its thread."""
     upstream = sources._upstreams["em"]
-    threads, upstream._writers = upstream._writers, Prompt(reached)
+    threads = upstream._writers
+    prompt = upstream._writers = Prompt(reached)
     upstream.caching = Caching(True, timeout_s=0.001)
     with pytest.raises(SourceUnavailable) as raised:
         write()
     assert isinstance(raised.value.__cause__, TimeoutError)
-    upstream._writers.shutdown(wait=False)
     upstream._writers, upstream.caching = threads, CACHED
+    prompt.shutdown(wait=False)
+    return prompt
 
 
 def filled(value: int) -> np.ndarray:
@@ -611,6 +615,24 @@ def test_a_write_that_was_given_up_before_it_began_never_comes_over_a_newer_one(
         pass  # all have ended
     assert store.values == ([1, 3] if waits_for == "the box" else [3])
     assert_array_equal(sources.read("em", ONE), filled(3))
+
+
+def test_a_write_that_goes_on_after_its_request_keeps_its_memory(
+    cache: ChunkCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sources, store, _ = gated(cache, monkeypatch)
+    budget = MemoryBudget(10 * MIB)
+    with budget.request():
+        hold(6 * MIB)
+        threads = give_up(sources, store.begun, lambda: sources.write("em", ONE, filled(1)))
+    with budget.request(), pytest.raises(MemoryExhausted):
+        hold(6 * MIB)
+    store.may_write.set()
+    threads.shutdown()
+    with budget.request():
+        hold(6 * MIB)
+        with budget.request():
+            hold(4 * MIB)
 
 
 def test_names_of_one_volume_that_are_cached_and_not_take_each_other_for_no_change(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -45,7 +45,10 @@ class MemoryBudget:
 
     @contextmanager
     def request(self) -> Iterator[None]:
-        """Count what is held inside the context, in threads that it starts too, and give it back at its end."""
+        """Count what is held inside the context, in threads that it starts too, and give it back at its end.
+
+        What goes on after it keeps what it has with `share`, and else can hold nothing any more.
+        """
         share = _Share(self)
         token = _CURRENT.set(share)
         try:
@@ -56,14 +59,16 @@ class MemoryBudget:
 
 
 class _Share:
-    """What one request holds: its largest body or cutout."""
+    """What one request holds, and what goes on without it: its largest body or cutout."""
 
     def __init__(self, budget: MemoryBudget) -> None:
-        self._budget, self._held = budget, 0
+        self._budget, self._held, self._owners = budget, 0, 1
 
     def hold(self, nbytes: int) -> None:
         budget = self._budget
         with budget._lock:
+            if not self._owners:
+                raise MemoryExhausted("the request that needs memory has ended")
             others = budget._held - self._held
             if nbytes <= self._held:
                 return
@@ -71,10 +76,17 @@ class _Share:
                 raise MemoryExhausted("the relay has no memory left for such a request; repeat it later")
             budget._held, self._held = others + nbytes, nbytes
 
-    def release(self) -> None:
+    def own(self) -> None:
         with self._budget._lock:
-            self._budget._held -= self._held
-            self._held = 0
+            self._owners += 1
+
+    def release(self) -> None:
+        """End what one owner does; the last gives the memory back."""
+        with self._budget._lock:
+            self._owners -= 1
+            if not self._owners:
+                self._budget._held -= self._held
+                self._held = 0
 
 
 _CURRENT: ContextVar[_Share | None] = ContextVar("voxome_relay_memory", default=None)
@@ -91,6 +103,15 @@ def hold(nbytes: int) -> None:
     share = _CURRENT.get()
     if share is not None and nbytes > _SMALL:
         share.hold(nbytes)
+
+
+def share() -> Callable[[], None]:
+    """Keep what the request that is being answered holds until the returned function is called, even if it ends."""
+    current = _CURRENT.get()
+    if current is None:
+        return lambda: None
+    current.own()
+    return current.release
 
 
 def chunk_bytes(spec: VolumeSpec) -> int:

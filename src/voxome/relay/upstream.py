@@ -26,6 +26,7 @@ from voxome.relay.cache.grid import chunk_grid
 from voxome.relay.cache.states import SourceState, SourceStates
 from voxome.relay.caching import Caching
 from voxome.relay.lazy import lazy
+from voxome.relay.memory import share
 from voxome.relay.origin import Origin
 from voxome.relay.rights import Rights
 from voxome.relay.source_checks import SourceChecks
@@ -180,12 +181,21 @@ class Upstream:
 
     def _in_time(self, threads: ThreadPoolExecutor, action: Callable[[], T]) -> T:
         most_s = None if math.isinf(self.caching.timeout_s) else self.caching.timeout_s
+
+        def act() -> T:
+            try:
+                return action()
+            finally:
+                release()
+
         with self.waiting():
-            answer = threads.submit(copy_context().run, action)
+            release = share()  # what the action reads or writes is in memory until it ends
+            answer = threads.submit(copy_context().run, act)
             try:
                 return answer.result(most_s)
             finally:
-                answer.cancel()
+                if answer.cancel():
+                    release()
 
     def open(self) -> ReadableSource:
         """Return the source, as it was when it was last checked.
