@@ -11,6 +11,7 @@ from pathlib import Path
 from threading import Event, Semaphore
 from typing import Any
 
+import anyio.to_thread
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
@@ -19,6 +20,7 @@ from relay.cache.caches import ONE, SHAPE, WHOLE, Store, open_cache, part, zeros
 import voxome
 from voxome.contracts.abilities import SupportsLevels, ability
 from voxome.contracts.levels import Level
+from voxome.contracts.source import MeshSource, VolumeSource
 from voxome.contracts.spec import Scale
 from voxome.errors import NotFound, StoreError
 from voxome.geometry import Box
@@ -30,9 +32,11 @@ from voxome.relay.caching import Caching
 from voxome.relay.memory import MemoryBudget, MemoryExhausted, hold
 from voxome.relay.origin import Origin
 from voxome.relay.rights import Rights
+from voxome.relay.source_checks import SourceChecks
 from voxome.relay.source_entry import ReadableSource
 from voxome.relay.source_errors import SourceUnavailable
 from voxome.relay.sources import Sources
+from voxome.relay.threads import RequestThreads
 from voxome.resources.open import create_source
 from voxome.storage.hops import hops, through
 from voxome.testing.strategies import noise
@@ -633,6 +637,76 @@ def test_a_write_that_goes_on_after_its_request_keeps_its_memory(
         hold(6 * MIB)
         with budget.request():
             hold(4 * MIB)
+
+
+@contextmanager
+def remembered(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Sources, Event]]:
+    """Yield sources with a store that was open before they were, and now does not open until an event is set."""
+    monkeypatch.setattr(Origin, "is_remote", True)
+    monkeypatch.setattr(Origin, "identity", "em")
+    monkeypatch.setattr(source_checks, "_PATIENCE_S", 0.01)
+    with closing(open_cache(folder)) as cache:
+        sources = Sources(cache)
+        sources.add("em", Store(), caching=CACHED)
+        sources.read("em", ONE)
+    opens, release = Origin.open, Event()
+
+    def open_late(origin: Origin, *, writable: bool) -> ReadableSource:
+        wait_for(release)
+        return opens(origin, writable=writable)
+
+    monkeypatch.setattr(Origin, "open", open_late)
+    with closing(open_cache(folder)) as cache:
+        sources = Sources(cache)
+        sources.add("em", Store(), caching=CACHED)
+        assert sources.spec("em").domain == WHOLE
+        try:
+            yield sources, release
+        finally:
+            release.set()
+
+
+def test_an_ability_that_a_remembered_store_has_to_tell_holds_up_no_other_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with remembered(tmp_path, monkeypatch) as (sources, release):
+        asked, found = Event(), list[bool | None]()
+        open_level = SourceChecks._open_level
+
+        def ask(checks: SourceChecks, incarnation: str, number: int) -> VolumeSource:
+            asked.set()
+            return open_level(checks, incarnation, number)
+
+        monkeypatch.setattr(SourceChecks, "_open_level", ask)
+
+        async def run() -> None:
+            threads = RequestThreads(1)
+
+            async def use() -> None:
+                found.append(await threads.run(sources.use, "em", MeshSource, lambda meshes: True))
+
+            async with anyio.create_task_group() as group:
+                group.start_soon(use)
+                await anyio.to_thread.run_sync(wait_for, asked)
+                try:
+                    with anyio.fail_after(10):
+                        await threads.run(lambda: None)
+                    assert not found
+                finally:
+                    release.set()
+
+        anyio.run(run)
+        assert found == [None]
+
+
+def test_an_ability_that_a_remembered_store_does_not_tell_in_time_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with remembered(tmp_path, monkeypatch) as (sources, _):
+        sources._upstreams["em"]._checks.caching = Caching(True, timeout_s=0.01)
+        with pytest.raises(SourceUnavailable) as raised:
+            sources.use("em", MeshSource, lambda meshes: True)
+        assert isinstance(raised.value.__cause__, TimeoutError)
 
 
 def test_names_of_one_volume_that_are_cached_and_not_take_each_other_for_no_change(

@@ -175,15 +175,25 @@ class SourceChecks:
         return True
 
     def _open_level(self, incarnation: str, number: int) -> VolumeSource:
-        """Return a level of a source that was only remembered, once its store can be opened."""
-        for _ in range(2):  # a check that is under way may be that of requests which come through other relays
-            self._background_check()[1].result()
-            opened = self._handles.current
-            if opened is not None and not opened.is_remembered:
-                level = opened.level(number) if opened.incarnation == incarnation else None
-                if not isinstance(level, VolumeSource):
-                    raise StoreError("the source was replaced while its store was away; repeat the request")
-                return level
+        """Return a level of a source that was only remembered, once its store can be opened.
+
+        Raises
+        ------
+        TimeoutError
+            If that takes longer than the store has to answer.
+        VoxomeError, OSError
+            If it cannot be opened.
+        """
+        most_s = None if math.isinf(self.caching.timeout_s) else self.caching.timeout_s
+        with self._origin.waiting():
+            for _ in range(2):  # a check that is under way may be that of requests which come through other relays
+                self._background_check()[1].result(most_s)
+                opened = self._handles.current
+                if opened is not None and not opened.is_remembered:
+                    level = opened.level(number) if opened.incarnation == incarnation else None
+                    if not isinstance(level, VolumeSource):
+                        raise StoreError("the source was replaced while its store was away; repeat the request")
+                    return level
         raise StoreError("the source could not be opened since this relay has started")
 
     def _needs_check(self, state: SourceState) -> bool:
