@@ -14,6 +14,8 @@ from starlette.responses import Response
 from voxome.errors import AccessDenied, InvalidBox, NotFound, ReadOnly, StoreError
 from voxome.relay.accounts import Accounts, Caller
 from voxome.relay.catalogue.memory import MemoryCatalogue
+from voxome.relay.dialects.boss import serve as boss
+from voxome.relay.dialects.s3 import errors as s3
 from voxome.relay.http import LongResponse, TooLarge, endpoint, error_response, read_body
 from voxome.relay.relay import Relay
 from voxome.relay.source_errors import SourceUnavailable
@@ -74,7 +76,7 @@ def test_a_long_body_is_not_read_to_its_end() -> None:
         (ReadOnly("x"), 403),
         (AccessDenied("x"), 403),
         (SourceUnavailable("x"), 503),
-        (StoreError("/secret/path"), 500),
+        (StoreError("/secret/path"), 503),
         (ZeroDivisionError("secret"), 500),
     ],
 )
@@ -84,6 +86,16 @@ def test_statuses_of_errors(error: Exception, status: int, caplog: pytest.LogCap
     assert answer.status_code == status
     assert b"secret" not in answer.body
     assert bool(caplog.records) == (status >= 500)
+
+
+def test_errors_of_stores_that_nobody_has_named_are_to_be_repeated_in_all_dialects() -> None:
+    error = StoreError("/secret/path")
+    for answer in (
+        error_response(error, request(), Caller()), boss.error_response(error, request()),
+        s3.error_response(error, request()),
+    ):  # fmt: skip
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+        assert b"secret" not in answer.body
 
 
 def test_anonymous_callers_without_permission_get_status_401() -> None:

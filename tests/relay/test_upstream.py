@@ -639,6 +639,24 @@ def test_a_write_that_goes_on_after_its_request_keeps_its_memory(
             hold(4 * MIB)
 
 
+def test_a_write_for_which_too_many_wait_is_to_be_repeated(cache: ChunkCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    sources, store, _ = gated(cache, monkeypatch)
+
+    async def run() -> None:
+        threads = RequestThreads(4, 1)
+        async with anyio.create_task_group() as group:
+            group.start_soon(threads.run, sources.write, "em", ONE, filled(1))
+            try:
+                assert await anyio.to_thread.run_sync(store.begun.acquire, True, 100)
+                with pytest.raises(SourceUnavailable, match="the source em cannot be written"):
+                    await threads.run(sources.write, "em", TWO, filled(2))
+            finally:
+                store.may_write.set()
+
+    anyio.run(run)
+    assert store.values == [1]
+
+
 @contextmanager
 def remembered(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Sources, Event]]:
     """Yield sources with a store that was open before they were, and now does not open until an event is set."""

@@ -16,7 +16,7 @@ from voxome.relay.accounts import Accounts, Caller
 from voxome.relay.memory import ChunkTooLarge
 from voxome.relay.relay import Relay
 from voxome.relay.sessions import header_caller, session_caller, session_cookie
-from voxome.relay.source_errors import SourceLoop, SourceUnavailable, hold_memory
+from voxome.relay.source_errors import SourceLoop, SourceUnavailable, hold_memory, to_clients
 from voxome.relay.threads import RequestThreads
 from voxome.relay.writes.journal import TooLargeForJournal
 
@@ -112,9 +112,10 @@ def error_response(error: Exception, request: Request, caller: Caller) -> Respon
 
     No cache keeps it, and where the store of a source fails, clients are to repeat the request.
     """
+    cause, error = error, to_clients(error)
     status = next((status for raised, status in _STATUS.items() if isinstance(error, raised)), 500)
     if status >= 500:
-        _LOG.error("%s %s failed", request.method, logged_path(request.scope), exc_info=error)
+        _LOG.error("%s %s failed", request.method, logged_path(request.scope), exc_info=cause)
     if status == 500:
         return JSONResponse({"message": "internal error; see the log of the server"}, status, NOT_KEPT)
     if isinstance(error, AccessDenied) and not caller.name:

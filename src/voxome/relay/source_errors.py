@@ -64,6 +64,13 @@ def journal_errors(name: str) -> Iterator[None]:
         raise _failure(name, "written", error) from error
 
 
+def to_clients(error: Exception) -> Exception:
+    """Return an error as clients see it: that of a store which was not named may have its address."""
+    if isinstance(error, StoreError) and not isinstance(error, SourceUnavailable):
+        return SourceUnavailable("a store failed; see the log of the server, and repeat the request later")
+    return error
+
+
 def hold_memory(nbytes: int) -> None:
     """Count memory that the request needs which is being answered; see `MemoryBudget`.
 

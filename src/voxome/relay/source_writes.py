@@ -8,10 +8,11 @@ from threading import Event
 import numpy as np
 
 from voxome.contracts.source import VolumeSource
+from voxome.errors import StoreError
 from voxome.geometry import Box
 from voxome.relay.box_locks import SupportsHold
 from voxome.relay.cache.generations import Generations
-from voxome.relay.source_errors import journal_errors, store_errors
+from voxome.relay.source_errors import SourceUnavailable, journal_errors, store_errors
 from voxome.relay.upstream import Upstream
 from voxome.relay.writes.frame import Voxels
 from voxome.relay.writes.replay import written_box
@@ -94,7 +95,9 @@ class SourceWriter:
 
         try:
             entry.write(write)  # who holds a lock waits for no slot, which others may have
-        except TimeoutError:
+        except SourceUnavailable:
+            raise
+        except (StoreError, TimeoutError):  # of a store that does not answer, or for which too many wait
             with store_errors(name, "written"):
                 raise
         entry.counters.add("written_bytes", data.nbytes)

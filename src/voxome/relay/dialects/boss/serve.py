@@ -26,7 +26,7 @@ from voxome.relay.http import NOT_KEPT, RETRY, TooLarge, identify, read_body
 from voxome.relay.look_ups import Abandoned, LookUps
 from voxome.relay.memory import ChunkTooLarge
 from voxome.relay.no_route import allowed
-from voxome.relay.source_errors import SourceLoop, SourceUnavailable
+from voxome.relay.source_errors import SourceLoop, SourceUnavailable, to_clients
 from voxome.relay.threads import RequestThreads
 from voxome.relay.writes.journal import TooLargeForJournal
 
@@ -122,13 +122,14 @@ _REFUSALS: tuple[tuple[type[Exception], Code, int | None], ...] = (
 def _refusal(error: Exception, request: Request) -> Refused:
     if isinstance(error, Refused):
         return error
+    cause, error = error, to_clients(error)
     code, status = next(
         ((code, status) for kind, code, status in _REFUSALS if isinstance(error, kind)),
         (Code.UNHANDLED_EXCEPTION, 500),
     )
     refused = Refused(code, str(error) if status != 500 else "internal error; see the log of the server", status)
     if refused.status >= 500:
-        _LOG.error("%s %s failed", request.method, logged_path(request.scope), exc_info=error)
+        _LOG.error("%s %s failed", request.method, logged_path(request.scope), exc_info=cause)
     return refused
 
 
