@@ -639,6 +639,28 @@ def test_a_write_that_goes_on_after_its_request_keeps_its_memory(
             hold(4 * MIB)
 
 
+def test_listeners_are_told_after_a_write_that_fails_or_ends_late_too(
+    cache: ChunkCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sources, store, _ = gated(cache, monkeypatch)
+    told = list[list[int]]()
+    sources.on_write(lambda name, level: told.append(list(store.values)))
+    threads = give_up(sources, store.begun, lambda: sources.write("em", ONE, filled(1)))
+    assert told == [[]]
+    store.may_write.set()
+    threads.shutdown()
+    assert told == [[], [1]]
+
+    def fail(box: Box, data: np.ndarray) -> None:
+        store.values.append(2)
+        raise StoreError("the store has the write, and its answer is lost")
+
+    monkeypatch.setattr(store, "write", fail)
+    with pytest.raises(SourceUnavailable):
+        sources.write("em", ONE, filled(2))
+    assert told == [[], [1], [1], [1, 2]]
+
+
 def test_a_write_for_which_too_many_wait_is_to_be_repeated(cache: ChunkCache, monkeypatch: pytest.MonkeyPatch) -> None:
     sources, store, _ = gated(cache, monkeypatch)
 

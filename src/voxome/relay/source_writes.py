@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from contextlib import AbstractContextManager
 from threading import Event
 
 import numpy as np
@@ -43,7 +43,7 @@ class SourceWriter:
         level: int,
         box: Box,
         voxels: Voxels,
-        check: Callable[[], None] | None,
+        around: AbstractContextManager[None],
     ) -> None:
         """Write the voxels of a box, into the journal while earlier writes to the volume wait there.
 
@@ -61,8 +61,9 @@ class SourceWriter:
             Where the voxels are, in the coordinates of the level.
         voxels : Voxels
             The voxels.
-        check : function or None
-            Called while nobody else writes the box; nothing is written if it raises.
+        around : context manager
+            Entered while nobody else writes the box, and left when the write has ended, if that is after its request
+            too; nothing is written if it raises.
 
         Raises
         ------
@@ -75,7 +76,7 @@ class SourceWriter:
             with store_errors(name, "written"):
                 chunks = entry.chunks_under(box, level)
             with journal_errors(name):
-                self._writes.write(entry.identity, name, level, source.spec, box, voxels, check, chunks)
+                self._writes.write(entry.identity, name, level, source.spec, box, voxels, around, chunks)
             return
         data, where = voxels.data, voxels.where
         with store_errors(name, "written"):
@@ -85,9 +86,7 @@ class SourceWriter:
             with self._locks.hold((entry.identity, level), written_box(source, box)), entry.guard():
                 if given_up.is_set():
                     return  # newer writes may be confirmed already
-                if check is not None:
-                    check()
-                with store_errors(name, "written"), self._generations.writing(entry.identity, chunks):
+                with around, store_errors(name, "written"), self._generations.writing(entry.identity, chunks):
                     written = data if where is None or where.all() else np.where(where, data, source.read(box))
                     if not given_up.is_set():
                         source.write(box, written)

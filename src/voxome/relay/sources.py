@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeVar
 
@@ -96,7 +97,8 @@ class Sources(SourceTable):
     def on_write(self, listener: Callable[[str, int], None]) -> None:
         """Call `listener` before and after each write, with the names of all sources that it changes, and the level.
 
-        Before, because the process may be killed in between; after, for what others did in between.
+        Before, because the process may be killed in between; after, for what others did in between, also if the write
+        fails, or ends when its request has been given up.
         """
         self._listeners.append(listener)
 
@@ -219,13 +221,17 @@ class Sources(SourceTable):
         if not entry.write_back:
             hold_memory(data.nbytes + written_bytes(source.spec))
 
-        def prepare() -> None:
+        @contextmanager
+        def telling() -> Iterator[None]:
             if check is not None:
                 check()
             self._tell(entry.identity, level)
+            try:
+                yield
+            finally:
+                self._tell(entry.identity, level)
 
-        self._writer.write(name, entry, source, level, box, Voxels(data, where), prepare)
-        self._tell(entry.identity, level)
+        self._writer.write(name, entry, source, level, box, Voxels(data, where), telling())
 
     def version(self, name: str) -> str:
         """Return a text that changes with each write, and when the source is replaced or may have changed.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import numpy as np
@@ -109,10 +109,10 @@ class WriteBack:
         spec: VolumeSpec,
         box: Box,
         voxels: Voxels,
-        check: Callable[[], None] | None = None,
-        chunks: Iterable[str] | None = (),
+        around: AbstractContextManager[None],
+        chunks: Iterable[str] | None,
     ) -> None:
-        """Enter a write to a level of the source `name`; `check` is called while nobody else writes the box.
+        """Enter a write to a level of the source `name`, in a context `around` it while nobody else writes the box.
 
         What is computed from `chunks`, or from any if None, is not valid afterwards; they themselves are.
 
@@ -126,11 +126,9 @@ class WriteBack:
             hops(),
         )  # fmt: skip
         self._learn()
-        with self._locks.hold((source, level), box):
-            if check is not None:
-                check()
-            with self._generations.writing(source, [ENTERED] if chunks is None else map(entered, chunks)):
-                self.journal.append(entry, voxels)
+        written = self._generations.writing(source, [ENTERED] if chunks is None else map(entered, chunks))
+        with self._locks.hold((source, level), box), around, written:
+            self.journal.append(entry, voxels)
 
     def read(
         self, source: str, level: int, spec: VolumeSpec, box: Box, read: Callable[[Box], NDArray[Any]]
