@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from contextvars import copy_context
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 import numpy as np
@@ -28,6 +30,7 @@ from voxome.relay.rights import Rights
 from voxome.relay.serve import in_thread
 from voxome.relay.source_errors import SourceUnavailable
 from voxome.relay.sources import Sources
+from voxome.relay.writes.journal import Journal
 
 MIB = 2**20
 
@@ -122,10 +125,12 @@ def test_a_read_counts_the_chunk_that_is_decoded_for_it() -> None:
         assert sources.read("em", one).size == 1
 
 
-def test_a_write_counts_the_copies_of_its_chunk() -> None:
+@pytest.mark.parametrize("chunks", [{"chunk": (32, 256, 256)}, {"chunk": (8, 64, 64), "write_chunk": (32, 512, 256)}])
+def test_a_write_counts_the_copies_of_its_chunk_or_shard(chunks: dict[str, tuple[int, ...]], tmp_path: Path) -> None:
     sources, one = Sources(), Box.of_shape((1, 1, 1))
-    chunk = (32, 256, 256)
-    sources.add("em", stored(np.zeros(chunk, "uint8"), chunk=chunk), Rights(writers=frozenset({"lab"})))
+    uri = f"zarr://{tmp_path}/em.zarr"
+    voxome.create(uri, voxome.VolumeSpec.of((32, 256, 256), "uint8", **chunks))
+    sources.add("em", uri, Rights(writers=frozenset({"lab"})))
     budget, voxel = MemoryBudget(10 * MIB), np.ones((1, 1, 1), "uint8")
     with budget.request():
         hold(3 * MIB)
@@ -137,13 +142,28 @@ def test_a_write_counts_the_copies_of_its_chunk() -> None:
     assert sources.read("em", one) == 1
 
 
-def test_nothing_is_written_into_chunks_that_need_too_much_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    sources, one = Sources(), Box.of_shape((1, 1, 1))
-    sources.add("em", stored(np.zeros((4, 4, 4), "uint8"), chunk=(4, 4, 4)), Rights(writers=frozenset({"lab"})))
-    monkeypatch.setattr(memory, "LARGEST_WRITTEN_CHUNK_BYTES", 63)
-    with pytest.raises(ChunkTooLarge, match="64 bytes; expected at most 63"):
-        sources.write("em", one, np.ones((1, 1, 1), "uint8"))
-    assert sources.read("em", one) == 0
+@pytest.mark.parametrize("write_back", [False, True])
+@pytest.mark.parametrize(
+    ("shape", "chunks"),
+    [((4, 4, 4), {"chunk": (4, 4, 4)}), ((4, 4, 4), {"chunk": (2, 2, 2), "write_chunk": (4, 4, 4)}),
+     ((4, 4, 9), {"chunk": (2, 2, 2), "write_chunk": (4, 8, 4)})],
+)  # fmt: skip
+def test_nothing_is_written_into_chunks_or_shards_that_need_too_much_memory(
+    shape: tuple[int, ...], chunks: dict[str, tuple[int, ...]], write_back: bool, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    one, uri = Box.of_shape((1, 1, 1)), f"zarr://{tmp_path}/em.zarr"
+    voxome.create(uri, voxome.VolumeSpec.of(shape, "uint8", **chunks))
+    with closing(Journal(tmp_path / "writes", 10 * MIB, 0)) as journal:
+        sources = Sources(journal=journal)
+        sources.add("em", uri, Rights(writers=frozenset({"lab"})), write_back=write_back)
+        monkeypatch.setattr(memory, "LARGEST_WRITTEN_CHUNK_BYTES", 63)
+        with pytest.raises(ChunkTooLarge, match="64 bytes; expected at most 63"):
+            sources.write("em", one, np.ones((1, 1, 1), "uint8"))
+        assert sources.read("em", one) == 0
+
+
+def test_chunks_that_need_too_much_memory_have_status_413() -> None:
     request = Request({"type": "http", "method": "PUT", "path": "/", "headers": [], "query_string": b""})
     assert http.error_response(ChunkTooLarge("x"), request, Caller()).status_code == 413
     assert s3_errors.error_response(ChunkTooLarge("x"), request).status_code == 413

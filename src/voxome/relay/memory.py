@@ -16,13 +16,13 @@ _SMALL = 2**20
 
 
 LARGEST_WRITTEN_CHUNK_BYTES = 2**28
-"""Bytes of the largest chunk into which boxes are written: it is read, changed and encoded, each time as a whole."""
+"""Bytes of the largest chunk or shard into which boxes are written: it is read, changed and encoded as a whole."""
 _COPIES = 3
-"""Copies of a chunk that a store needs to write into it."""
+"""Copies of a chunk or shard that a store needs to write into it."""
 
 
 class ChunkTooLarge(InvalidInput):
-    """A box cannot be written, since the chunks around it would need too much memory."""
+    """A box cannot be written, since the chunks or shards around it would need too much memory."""
 
 
 class MemoryExhausted(StoreError):
@@ -120,17 +120,20 @@ def chunk_bytes(spec: VolumeSpec) -> int:
 
 
 def written_bytes(spec: VolumeSpec) -> int:
-    """Return the bytes that a store needs to write into a chunk.
+    """Return the bytes that a store needs to write into a chunk, or into the shard in which it is.
 
     Raises
     ------
     ChunkTooLarge
-        If its chunks are too large for that.
+        If its chunks or shards are too large for that.
     """
     nbytes = chunk_bytes(spec)
+    if spec.write_chunk is not None:
+        inside = map(min, spec.write_chunk, spec.domain.shape)
+        nbytes = max(nbytes, math.prod(inside) * spec.dtype.itemsize)
     if nbytes > LARGEST_WRITTEN_CHUNK_BYTES:
         raise ChunkTooLarge(
-            f"the chunks of this volume have {nbytes} bytes; expected at most {LARGEST_WRITTEN_CHUNK_BYTES} to write "
-            "into them: create it again with smaller chunks"
+            f"the chunks or shards of this volume have {nbytes} bytes; expected at most {LARGEST_WRITTEN_CHUNK_BYTES} "
+            "to write into them: create it again with smaller ones"
         )
     return _COPIES * nbytes

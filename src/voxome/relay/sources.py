@@ -201,7 +201,8 @@ class Sources(SourceTable):
         InvalidBox
             If the box leaves the domain.
         InvalidInput
-            If `data` has another shape than the box, or another dtype than the source, or its chunks are too large.
+            If `data` has another shape than the box, or another dtype than the source, or its chunks or
+            shards are too large.
         ReadOnly
             If the source has no writers.
         SourceUnavailable
@@ -218,8 +219,9 @@ class Sources(SourceTable):
             )
         if box.empty or (where is not None and check is None and not where.any()):
             return
+        needed = written_bytes(source.spec)  # which must not be too much, now or when the journal is replayed
         if not entry.write_back:
-            hold_memory(data.nbytes + written_bytes(source.spec))
+            hold_memory(data.nbytes + needed)
 
         @contextmanager
         def telling() -> Iterator[None]:
