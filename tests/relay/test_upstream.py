@@ -5,8 +5,10 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
+from concurrent import futures
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from threading import Event, Semaphore
 from typing import Any
@@ -26,6 +28,7 @@ from voxome.errors import NotFound, StoreError
 from voxome.geometry import Box
 from voxome.geometry.box_locks import BoxLocks
 from voxome.relay import source_checks, source_handles
+from voxome.relay.cache import chunk_cache
 from voxome.relay.cache.chunk_cache import ChunkCache
 from voxome.relay.cache.status import cache_status, recording
 from voxome.relay.caching import Caching
@@ -469,6 +472,13 @@ def wait_for(event: Event) -> None:
     event.wait(100)
 
 
+def limit(sources: Sources, seconds: float) -> None:
+    """Give the store so much time for each read from now on."""
+    upstream = sources._upstreams["em"]
+    upstream.caching = replace(upstream.caching, timeout_s=seconds)
+    upstream._current()[0].arrays.clear()
+
+
 @pytest.mark.parametrize("cached", [True, False])
 def test_a_read_of_a_store_that_does_not_answer_is_given_up_in_time(
     cached: bool, cache: ChunkCache, monkeypatch: pytest.MonkeyPatch
@@ -477,27 +487,40 @@ def test_a_read_of_a_store_that_does_not_answer_is_given_up_in_time(
     store.before_read = lambda: wait_for(release)
     sources = Sources(cache)
     monkeypatch.setattr(Origin, "is_remote", True)
-    sources.add("em", store, caching=Caching(cached, timeout_s=0.1))
+    sources.add("em", store, caching=Caching(cached))
+    limit(sources, 0.01)
     with pytest.raises(SourceUnavailable) as raised:
         sources.read("em", ONE)
     assert isinstance(raised.value.__cause__, OSError)
+    limit(sources, 100)
     release.set()
     assert_array_equal(sources.read("em", ONE), part(store.voxels, ONE))
 
 
-def test_chunks_that_come_one_after_the_other_are_in_time(cache: ChunkCache) -> None:
-    store = Store()
-    store.before_read = lambda: time.sleep(0.05)
-    sources = served(cache, store, Caching(True, timeout_s=0.3))
+def test_each_chunk_of_those_that_come_one_after_the_other_has_the_whole_time(
+    cache: ChunkCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, may_come, limits = Store(), Semaphore(0), list[float | None]()
+
+    def wait_for_one(pending: set[Future[Any]], most_s: float | None, until: str) -> Any:
+        limits.append(most_s)
+        may_come.release()
+        return futures.wait(pending, None, until)
+
+    monkeypatch.setattr(chunk_cache, "wait", wait_for_one)
+    store.before_read = lambda: may_come.acquire(timeout=100) and None
+    sources = served(cache, store, Caching(True, timeout_s=3))
     cache._pools[sources.identity("em")] = ThreadPoolExecutor(1)
     assert_array_equal(sources.read("em", WHOLE), store.voxels)
+    assert limits == [3] * 4
 
 
 def test_a_stale_chunk_is_served_instead_of_one_that_does_not_come(cache: ChunkCache, clock: Clock) -> None:
     store, release = Store(), Event()
-    sources = served(cache, store, Caching(True, ttl_s=10, stale_s=100, timeout_s=0.1))
+    sources = served(cache, store, Caching(True, ttl_s=10, stale_s=100))
     sources.read("em", ONE)
     clock.ahead_s = 11
+    limit(sources, 0.01)
     store.before_read = lambda: wait_for(release)
     assert_array_equal(sources.read("em", ONE), part(store.voxels, ONE))
     release.set()
