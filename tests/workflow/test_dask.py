@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 def test_the_pipeline_runs_on_a_local_cluster_whose_workers_are_killed(
     phantom: Phantom, reference: Path, tmp_path: Path
 ) -> None:
-    with repeating(_kill_a_worker, every_s=4.0) as kills:
+    with repeating(_kill_a_worker, every_s=4.0, most=4) as kills:
         record = run(CONNECTOME, phantom.inputs, out=tmp_path, workers=2, block=(48, 48, 48), engine="dask?cores=1")
     assert [(row["name"], row["workers"]) for row in record["engines"]] == [("dask", 2)]
     assert kills

@@ -31,7 +31,7 @@ from voxome.workflow.run_tool import run_tool
 from voxome.workflow.store import lock_results, run_id
 from voxome.workflow.verbs import run
 
-KEPT = {".voxome/id", ".voxome/lock", ".voxome/plan.json", "report.html", "run.json"}
+KEPT = {".voxome/id", ".voxome/lock", ".voxome/plan.json", "colours.json", "report.html", "run.json"}
 PIPELINE_BLOCK = "48,48,48"
 SMALL = """
 cwlVersion: v1.2

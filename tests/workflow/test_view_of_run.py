@@ -13,7 +13,7 @@ from peers.chromium import Visit
 from peers.pictures import Pixels, share_of
 
 import voxome
-from voxome.reports.colours import neuron_colour
+from voxome.reports.colours import neuron_colour, read_colours
 
 pytestmark = pytest.mark.slow
 
@@ -41,12 +41,13 @@ def test_a_run_shows_image_neurons_meshes_and_synapses_with_their_partners(
         neurons = pq.read_table(reference / "neurons.parquet", columns=["id", "voxels"]).to_pydict()
         largest = [id for _, id in sorted(zip(neurons["voxels"], neurons["id"], strict=True), reverse=True)][:3]
         page.screenshot(path=tmp_path / "run.png")
+        colours = read_colours(reference)
         page.evaluate(ONLY, "neurons")
         for id in largest:  # the mesh has the colour of the report
             page.evaluate(SELECT, str(id))
             page.wait_for_function("() => viewer.isReady()", timeout=60_000)
             page.wait_for_timeout(800)
-            assert share_of(page.screenshot(), _near(neuron_colour(id))) > 0.002, id
+            assert share_of(page.screenshot(), _near(colours.get(id, neuron_colour(id)))) > 0.002, id
             assert any(f"/precomputed/neurons/mesh/{id}:0:0" in one for one in visit.requests)
         assert any("/precomputed/synapses/spatial0/" in one for one in visit.requests)
 
