@@ -73,8 +73,10 @@ class SourceWriter:
             If it fails; `StorageFull` if the write cannot be made durable here.
         """
         if self._writes is not None and self._is_entered(self._writes, name, entry):
-            with store_errors(name, "written"):
+            try:
                 chunks = entry.chunks_under(box, level)
+            except StoreError:  # only the store knows which levels there are, and it is away: any chunk may change
+                chunks = None
             with journal_errors(name):
                 self._writes.write(entry.identity, name, level, source.spec, box, voxels, around, chunks)
             return

@@ -16,8 +16,10 @@ from relay.writes.journals import wait_until
 from standins.faulty_proxy import Answer, Cut, Fault
 
 import voxome
-from voxome.errors import InvalidInput
+from voxome.errors import InvalidInput, StoreError
+from voxome.geometry import Box
 from voxome.relay.config import parse_config
+from voxome.relay.upstream import Upstream
 
 pytestmark = pytest.mark.slow
 
@@ -61,6 +63,22 @@ def test_a_write_is_read_in_all_dialects_while_the_store_is_away_and_after_it_is
         for dialect, after in answers(client).items():
             assert after.content == during[dialect].content
             assert after.headers.get("etag") == during[dialect].headers.get("etag")
+
+
+def test_a_write_is_taken_also_if_only_the_store_knows_its_levels(setting: Setting) -> None:
+    def ask_the_store(upstream: Upstream, box: Box, number: int) -> None:
+        raise StoreError("the store is away")
+
+    with setting.relay() as client:
+        assert all(answer.status_code == 200 for answer in answers(client).values())
+        setting.fail(Answer(503))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Upstream, "chunks_under", ask_the_store)
+            assert put(client).status_code == 204
+        assert (decode(answers(client)["raw"]) == 7).all()
+        setting.heal()
+        wait_until(lambda: waiting_in(client) == 0)
+        assert_array_equal(stored_behind_the_proxy(setting), written())
 
 
 def test_writes_are_replayed_after_a_restart(setting: Setting) -> None:
