@@ -77,6 +77,64 @@ def test_what_has_no_voxel_size_gets_one_or_a_warning(
     assert not caplog.records
 
 
+SERVED = [
+    ("uint8", (4, 5, 6), "precomputed://", "uint8"),
+    ("bool", (4, 5, 6), "precomputed://", "uint8"),
+    ("float16", (4, 5, 6), "precomputed://", "float32"),
+    ("float64", (4, 5, 6), "precomputed://", "float32"),
+    ("int64", (4, 5, 6), "precomputed://", "uint64"),
+    ("uint8", (5, 6), "zarr2://", "uint8"),
+    ("bool", (5, 6), "zarr2://", "uint8"),
+    ("int64", (5, 6), "zarr2://", "uint64"),
+    ("uint16", (2, 2, 4, 5, 6), "zarr2://", "uint16"),
+    ("float64", (2, 2, 4, 5, 6), "zarr2://", "float32"),
+]
+"""dtype and shape → source and dtype in the viewer."""
+
+
+def test_arrays_are_named_in_a_format_and_a_dtype_that_the_viewer_has() -> None:
+    given = [(np.arange(np.prod(shape)).reshape(shape) % 2).astype(dtype) for dtype, shape, _, _ in SERVED]
+    with voxome.view(*given, names=[f"a{n}" for n in range(len(given))]) as shown:
+        layers = Layers(httpx.get(f"{shown.url}/state").json())
+        sources = {one["name"]: one["source"] for one in layers.state["layers"]}
+        for n, (data, (_, shape, source, dtype)) in enumerate(zip(given, SERVED, strict=True)):
+            assert sources[f"a{n}"].startswith(source)
+            volume = layers[f"a{n}"]
+            assert isinstance(volume, voxome.Volume)
+            assert (volume.dtype, volume.shape) == (np.dtype(dtype), shape)
+            np.testing.assert_array_equal(volume[...], data.astype(dtype))
+
+
+def test_a_dtype_that_changes_numbers_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    with voxome.view(np.full((2, 2, 2), -1, np.int64), np.ones((2, 2, 2)), voxel_size_nm=SIZE_NM):
+        int64, float64 = (one.message for one in caplog.records)
+    assert int64.endswith("it is shown as uint64: a negative number n as 2**64 + n")
+    assert float64 == "array2 is float64, which Neuroglancer does not have; it is shown rounded to float32"
+
+
+@pytest.mark.parametrize("shape", [(0, 5, 6), (5,), (1, 2, 2, 4, 5, 6)])
+def test_a_shape_that_the_viewer_does_not_show_is_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(InvalidInput, match=r"array1 has the (shape|axes)"):
+        voxome.view(np.zeros(shape, np.uint8))
+
+
+def test_images_without_z_have_voxels_of_two_lengths() -> None:
+    with voxome.view(np.zeros((5, 6), np.uint8), voxel_size_nm=(8, 4)) as shown:
+        dimensions = httpx.get(f"{shown.url}/state").json()["dimensions"]
+        assert dimensions["y"] == [pytest.approx(8e-9), "m"]
+        assert dimensions["x"] == [pytest.approx(4e-9), "m"]
+    with pytest.raises(InvalidInput, match="three positive lengths"):
+        voxome.view(np.zeros((5, 6), np.uint8), np.zeros((4, 5, 6), np.uint8), voxel_size_nm=(8, 4))
+
+
+def test_an_invalid_name_is_refused_before_anything_is_opened(
+    image: NDArray[Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(InvalidInput, match=r"invalid source name 'a/\.\./b c'"):
+        voxome.view(image, names=["a/../b c"])
+    assert not caplog.records
+
+
 @pytest.mark.slow
 def test_a_link_that_somebody_shares_is_opened(image: NDArray[Any], tmp_path: Path) -> None:
     with voxome.view(write(tmp_path / "em.zarr", image)) as shown:

@@ -83,6 +83,12 @@ def parse_lengths_nm(text: Any) -> tuple[float, float, float]:
     return z, y, x
 
 
+def parse_view_lengths_nm(text: Any) -> tuple[float, ...]:
+    """Parse three lengths in nm, or two of images without z, as ``4,4``."""
+    parts = str(text).split(",")
+    return parse_lengths_nm(f"{parts[0]},{text}")[1:] if len(parts) == 2 else parse_lengths_nm(text)
+
+
 def parse_indices(text: Any) -> tuple[int, ...]:
     """Parse whole numbers, as ``0,64,64``."""
     try:

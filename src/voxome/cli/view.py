@@ -11,7 +11,7 @@ import typer
 
 from voxome.cli.complete import uris
 from voxome.cli.console import Json, show_json
-from voxome.cli.values import parse_lengths_nm, parse_whole
+from voxome.cli.values import parse_view_lengths_nm, parse_whole
 
 
 def view(
@@ -31,7 +31,10 @@ def view(
     voxel_size: Annotated[
         Any | None,
         typer.Option(
-            "--voxel-size", parser=parse_lengths_nm, metavar="Z,Y,X", help="Voxel size in nm of volumes that have none."
+            "--voxel-size",
+            parser=parse_view_lengths_nm,
+            metavar="[Z,]Y,X",
+            help="Voxel size in nm of volumes that have none.",
         ),
     ] = None,
     port: Annotated[

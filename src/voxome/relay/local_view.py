@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any, cast
 
+import numpy as np
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp
 
@@ -38,6 +39,7 @@ from voxome.relay.permitted import PermittedSources
 from voxome.relay.relay import Relay
 from voxome.relay.rights import PUBLIC_READ, Rights
 from voxome.relay.serve import in_thread
+from voxome.relay.source_names import check_source_name
 from voxome.resources.shapes import Points
 from voxome.resources.volume import Volume
 from voxome.resources.volume_like import VolumeLike
@@ -47,6 +49,7 @@ from voxome.viewer.in_napari import show_in_napari
 from voxome.viewer.kept_annotations import KeptAnnotations
 from voxome.viewer.meshed import MeshedLabels, with_meshes
 from voxome.viewer.segment_table import WithProperties
+from voxome.viewer.shown import as_shown, shown_format
 from voxome.viewer.sized import Sized
 from voxome.viewer.states import Extent, Layer, build_state
 
@@ -117,9 +120,9 @@ def view(
         machine: as precomputed collections ``point``, ``line``, ``box`` and ``ellipsoid``.
     proofread : bool
         Whether segments of ``proofread://STORE`` are edited on the page, by anybody who reaches it on this machine.
-    voxel_size_nm : (z, y, x), optional
-        Voxel size of arrays, and of volumes that have none, which are then shown in their finest level; by default
-        they are shown with voxels of 1 nm, and a warning says so.
+    voxel_size_nm : (z, y, x) or (y, x), optional
+        Voxel size of arrays, and of volumes that have none, which are then shown in their finest level; (y, x) if none
+        of them has z. By default they are shown with voxels of 1 nm, and a warning says so.
     viewer : {"neuroglancer", "napari"}
         Where they are shown: napari, if it is installed, is a window, which neither annotates nor proofreads, and has
         no port and hosts.
@@ -137,8 +140,9 @@ def view(
     Raises
     ------
     InvalidInput
-        If there is nothing to show, two layers have the same name, no layer can be proofread that should be, or a
-        voxel size is given and all volumes have one.
+        If there is nothing to show, a layer cannot have its name, or has that of another, a volume is empty or has
+        axes that Neuroglancer does not show, no layer can be proofread that should be, or a voxel size is given and all
+        volumes have one.
     UnknownName
         If there is no such viewer.
     StoreError
@@ -168,6 +172,10 @@ def view(
         if unknown := [name for name, is_given in given.items() if is_given]:
             raise InvalidInput(f"napari takes no {', '.join(unknown)}; leave that out, or use neuroglancer")
         return show_in_napari(contents)
+    contents = [
+        replace(one, resource=as_shown(one.resource, one.name)) if isinstance(one.resource, Volume) else one
+        for one in contents
+    ]
     stack = ExitStack()
     try:
         scratch = Path(stack.enter_context(TemporaryDirectory(prefix="voxome-view-")))
@@ -181,7 +189,7 @@ def view(
         first = _FirstState(contents, edited)
         dialects = [
             Index(),
-            *open_dialects(relay, ["precomputed"]),
+            *open_dialects(relay, ["precomputed", "zarr"]),
             ViewDialect(relay, first, edited, accounts=False),
         ]
         app = create_app(dialects, frame_ancestors=[EVERY])  # as a notebook of any address shows it
@@ -206,6 +214,8 @@ def _contents(
 ) -> list[Content]:
     if names and len(names) != len(targets):
         raise InvalidInput(f"there are {len(names)} names of {len(targets)} targets; give one for each")
+    for name in names:
+        check_source_name(name)
     contents: list[Content] = []
     for number, target in enumerate(targets, 1):
         layers = list(contents_of(target, number))
@@ -224,8 +234,10 @@ def _contents(
 
 def _with_sizes(contents: Sequence[Content], voxel_size_nm: Sequence[float] | None) -> list[Content]:
     """Give a voxel size to volumes that have none, or warn that they have none."""
-    size = None if voxel_size_nm is None else require_lengths("voxel_size_nm", voxel_size_nm)
-    without = [one.name for one in contents if isinstance(one.resource, Volume) and one.resource.voxel_size_nm is None]
+    volumes = [(one.name, one.resource) for one in contents if isinstance(one.resource, Volume)]
+    unsized = [volume for _, volume in volumes if volume.voxel_size_nm is None]
+    without = [name for name, volume in volumes if volume.voxel_size_nm is None]
+    size = None if voxel_size_nm is None else _lengths_of(unsized, voxel_size_nm)
     if size is None:
         for name in without:
             _LOG.warning(
@@ -241,6 +253,14 @@ def _with_sizes(contents: Sequence[Content], voxel_size_nm: Sequence[float] | No
         else one
         for one in contents
     ]
+
+
+def _lengths_of(volumes: Sequence[Volume], voxel_size_nm: Sequence[float]) -> tuple[float, float, float]:
+    """Return three lengths (z, y, x); of images without z, two are enough, and z is as long as y."""
+    is_flat = bool(volumes) and all("z" not in one.spec.axes for one in volumes)
+    if is_flat and isinstance(voxel_size_nm, Sequence | np.ndarray) and len(voxel_size_nm) == 2:
+        voxel_size_nm = (voxel_size_nm[0], *voxel_size_nm)
+    return require_lengths("voxel_size_nm", voxel_size_nm)
 
 
 def _is_edited(content: Content) -> bool:
@@ -301,5 +321,6 @@ class _FirstState:
         return FirstView(build_state(layers, _voxel_size(self.contents), extent))
 
     def _url(self, content: Content, sources: PermittedSources, base: str) -> str:
-        is_volume = isinstance(content.resource, Volume)
-        return source_url(base, versioned(sources, content.name) if is_volume else content.name)
+        if not isinstance(content.resource, Volume):
+            return source_url(base, content.name)
+        return source_url(base, versioned(sources, content.name), shown_format(content.resource.spec, content.name))

@@ -86,6 +86,19 @@ def test_what_cannot_be_opened_is_left_out_and_named() -> None:
         assert httpx.get(f"{url}/view/state?layer=em&layer=none").status_code == 404
 
 
+def test_sources_are_named_in_a_format_that_the_viewer_reads_or_left_out() -> None:
+    sources = Sources()
+    sources.add("em", stored(np.zeros((4, 5, 6), np.uint8)))
+    sources.add("flat", stored(np.zeros((5, 6), np.uint8)))
+    sources.add("precise", stored(np.zeros((4, 5, 6), np.float64)))
+    with serving(sources, ["precomputed", "view", "zarr"]) as url:
+        answer = httpx.get(f"{url}/view/state")
+        assert answer.headers["x-voxome-left-out"] == "precise"
+        assert [one["source"] for one in answer.json()["layers"]] == [
+            f"precomputed://{url}/precomputed/em", f"zarr2://{url}/zarr/flat",
+        ]  # fmt: skip
+
+
 @pytest.mark.slow
 def test_the_page_says_what_is_not_shown(visit: Visit) -> None:
     page = visit.page

@@ -9,16 +9,19 @@ from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
 from voxome.contracts.spec import VolumeSpec
+from voxome.errors import InvalidInput
 from voxome.relay.collections import PermittedCollections
 from voxome.relay.permitted import PermittedSources
 from voxome.relay.source_errors import SourceUnavailable
 from voxome.relay.source_names import base_name
+from voxome.viewer.shown import shown_format
 from voxome.viewer.state_text import State
 from voxome.viewer.states import Extent, Layer, build_state
 
 MOST_LAYERS = 32
 """Sources that are shown where the address names none."""
-_FORMAT = "precomputed"
+_PREFIXES = {"precomputed": "precomputed://{}precomputed/", "zarr": "zarr2://{}zarr/"}
+"""Format → beginning of a data source of Neuroglancer, with the address of the relay."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -31,7 +34,7 @@ class FirstView:
     state : dict
         State of Neuroglancer.
     left_out : tuple of str
-        Names of what cannot be opened now, and is not in it.
+        Names of what cannot be opened now, or not be shown, and is not in it.
     """
 
     state: State
@@ -48,7 +51,7 @@ def show_sources(
     """Return a state with sources as layers: images below labels, annotations on top.
 
     Relations of annotations are linked to the labels, if there is one layer of them. What cannot be opened is left out,
-    unless nothing else is shown.
+    unless nothing else is shown; so is what Neuroglancer does not show.
 
     Raises
     ------
@@ -61,6 +64,7 @@ def show_sources(
     failures: dict[str, SourceUnavailable] = {}
     specs: dict[str, VolumeSpec] = {}
     shown: dict[str, str] = {}
+    unshown: list[str] = []
     related: dict[str, list[str]] = {}
     for name in chosen:
         try:
@@ -68,16 +72,20 @@ def show_sources(
                 related[name] = relations(collections, name)
             else:
                 spec = sources.spec(name)
-                shown[name] = versioned(sources, name) if spec.kind == "labels" else name
-                specs[name] = spec
+                format = shown_format(spec, name)
+                address = versioned(sources, name) if spec.kind == "labels" else name
+                specs[name], shown[name] = spec, source_url(base, address, format)
         except SourceUnavailable as error:
             _LOG.warning("%s is left out of the viewer's page: %s", name, error)
             failures[name] = error
+        except InvalidInput as error:
+            _LOG.warning("%s is left out of the viewer's page: %s", name, error)
+            unshown.append(name)
     if failures and len(failures) == len(chosen):
         raise failures[chosen[0]]
     labels = [name for name in specs if specs[name].kind == "labels"]
-    layers = [Layer(name, "image", source_url(base, shown[name])) for name in specs if name not in labels]
-    layers += [Layer(name, "segmentation", source_url(base, shown[name])) for name in labels]
+    layers = [Layer(name, "image", shown[name]) for name in specs if name not in labels]
+    layers += [Layer(name, "segmentation", shown[name]) for name in labels]
     for name, found in related.items():
         linked = dict.fromkeys(found, labels[0]) if len(labels) == 1 else {}
         layers.append(Layer(name, "annotation", source_url(base, name), linked=linked))
@@ -85,7 +93,7 @@ def show_sources(
     extents = (Extent.of(spec) for spec in specs.values())
     first_size = next((size for size in sizes if size is not None), None)
     state = build_state(layers, first_size, next((one for one in extents if one is not None), None))
-    return FirstView(state, tuple(failures))
+    return FirstView(state, (*failures, *unshown))
 
 
 def relations(collections: PermittedCollections, name: str) -> list[str]:
@@ -109,9 +117,9 @@ def versioned(sources: PermittedSources, name: str) -> str:
     return name if version is None else f"{name}@{version}"
 
 
-def source_url(base: str, name: str) -> str:
-    """Return the data source of Neuroglancer for a source or collection of the relay at `base`."""
-    return f"{_FORMAT}://{base}{_FORMAT}/{quote(name, safe='/@')}"
+def source_url(base: str, name: str, format: str = "precomputed") -> str:
+    """Return the data source of Neuroglancer for a source or collection of the relay at `base`, read as `format`."""
+    return _PREFIXES[format].format(base) + quote(name, safe="/@")
 
 
 def may_see(names: Collection[str], url: str, base: str) -> bool:
