@@ -131,3 +131,10 @@ def test_malformed_sources_are_named(source: Any) -> None:
 def test_malformed_layers_are_refused(layers: Any) -> None:
     with pytest.raises(InvalidInput, match="malformed"):
         voxome.open_link({"layers": layers})
+
+
+def test_json_that_is_no_state_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="the JSON is no state of Neuroglancer"):
+        voxome.open_link({"sources": {"em": {}}})
+    assert list(voxome.open_link({})) == []
+    assert list(voxome.open_link({"layout": "4panel"})) == []

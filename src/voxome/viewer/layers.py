@@ -16,6 +16,7 @@ from voxome.resources.volume import Volume
 from voxome.viewer.addresses import parse_source
 from voxome.viewer.inline import Axes, read_axes, read_inline
 from voxome.viewer.state_text import State, read_state
+from voxome.viewer.states import read_layers
 
 _log = logging.getLogger(__name__)
 
@@ -180,16 +181,9 @@ def open_link(link: str | Mapping[str, Any]) -> Layers:
 
 
 def _layers_of(state: State) -> dict[str, Mapping[str, Any]]:
-    """Return the layers by name; a list, or a mapping in older states."""
-    layers = state.get("layers", [])
-    if isinstance(layers, Mapping):
-        layers = [
-            {**(one if isinstance(one, Mapping) else {"source": one}), "name": name} for name, one in layers.items()
-        ]
-    if not isinstance(layers, list) or not all(isinstance(one, Mapping) and "name" in one for one in layers):
-        raise InvalidInput("the layers of the state are malformed; expected a list of objects with a name")
+    """Return the layers by name."""
     named: dict[str, Mapping[str, Any]] = {}
-    for one in layers:
+    for one in read_layers(state):
         name, number = str(one["name"]), 0
         while (chosen := f"{name}{number or ''}") in named:  # as the viewer renames them
             number += 1

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from voxome.contracts.spec import VolumeSpec
+from voxome.errors import InvalidInput
 from voxome.viewer.state_text import State
 
 LayerType = Literal["image", "segmentation", "annotation"]
@@ -20,6 +21,11 @@ _DRAWN = "#ff5a5f"
 """Colour of annotations that are drawn, unlike that of stored ones."""
 _FROM_ASIDE = (0.21, -0.25, 0.06, 0.94)
 """Orientation of the 3D view, as a quaternion: along no axis, so that depth is seen."""
+_MEMBERS = frozenset({
+    "crossSectionScale", "dimensions", "layers", "layout", "navigation", "position", "projectionScale", "selectedLayer",
+    "showSlices", "title",
+})  # fmt: skip
+"""Members of states, of which each has one, unless it is empty."""
 _IN_STATE = {
     "url": "local://annotations",
     "transform": {"outputDimensions": {axis: [_M_PER_NM, "m"] for axis in "xyz"}},
@@ -94,6 +100,28 @@ class Extent:
             return None
         ends = [[n * nm for n, nm in zip(end, size, strict=True)] for end in (spec.frame.start, spec.frame.stop)]
         return cls(*ends)
+
+
+def read_layers(state: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the layers of a state, each with a name: those of a list, or of a mapping in older states.
+
+    Raises
+    ------
+    InvalidInput
+        If it is no state of Neuroglancer, or its layers are malformed.
+    """
+    if state and not _MEMBERS & set(state):
+        raise InvalidInput(
+            "the JSON is no state of Neuroglancer: it has no layers, layout or position; give the link of a view"
+        )
+    layers = state.get("layers", [])
+    if isinstance(layers, Mapping):
+        layers = [
+            {**(one if isinstance(one, Mapping) else {"source": one}), "name": name} for name, one in layers.items()
+        ]
+    if not isinstance(layers, list) or not all(isinstance(one, Mapping) and "name" in one for one in layers):
+        raise InvalidInput("the layers of the state are malformed; expected a list of objects with a name")
+    return layers
 
 
 def build_state(

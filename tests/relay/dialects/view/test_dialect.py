@@ -160,7 +160,7 @@ def test_the_oldest_states_of_an_owner_make_room_for_new_ones(
     headers = as_user(name) if name else {}
     ids = []
     for number in range(3):
-        answer = httpx.post(f"{url}/view/states", json={"number": f"{number} of {name}"}, headers=headers)
+        answer = httpx.post(f"{url}/view/states", json={"layers": [], "number": f"{number} of {name}"}, headers=headers)
         assert answer.status_code == 200
         ids.append(answer.json()["id"])
     assert [httpx.get(f"{url}/view/states/{id}").status_code for id in [other, *ids]] == [200, 404, 200, 200]
@@ -175,6 +175,21 @@ def test_states_are_bounded_in_size(url: str) -> None:
     assert httpx.post(f"{url}/view/states", json=large, headers=as_user("bob")).status_code == 200
     for body, status in ((b"[1]", 400), (b"{", 400), (b"x" * (8 * 2**20 + 1), 413)):
         assert httpx.post(f"{url}/view/states", content=body).status_code == status
+
+
+@pytest.mark.parametrize("state", [{"layers": 5}, {"layers": ["em"]}, {"layers": [{}]}, {"sources": ["em"]}])
+def test_what_is_no_state_is_not_kept(url: str, state: dict[str, Any]) -> None:
+    answer = httpx.post(f"{url}/view/states", json=state)
+    assert answer.status_code == 400
+    assert "state" in answer.json()["message"]
+
+
+@pytest.mark.parametrize("header", [{"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}])
+def test_pages_of_other_origins_share_nothing(url: str, header: dict[str, str]) -> None:
+    state = {"layers": [], "title": str(header)}
+    answer = httpx.post(f"{url}/view/states", params={"base": "https://evil.example/"}, json=state, headers=header)
+    assert answer.status_code == 401
+    assert httpx.post(f"{url}/view/states", json=state, headers={"Origin": url}).status_code == 200
 
 
 def test_an_unknown_state_is_not_found(url: str) -> None:

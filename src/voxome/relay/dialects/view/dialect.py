@@ -37,7 +37,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from voxome.errors import InvalidInput, NotFound
+from voxome.errors import AccessDenied, InvalidInput, NotFound
 from voxome.relay.accounts import Caller
 from voxome.relay.collections import PermittedCollections
 from voxome.relay.dialects.view.bodies import base_of, json_object
@@ -52,8 +52,10 @@ from voxome.relay.files import FileAnswer, file_response
 from voxome.relay.http import endpoint
 from voxome.relay.permitted import PermittedSources
 from voxome.relay.relay import Relay
+from voxome.relay.sessions import is_same_origin
 from voxome.relay.stopping import EventStream
 from voxome.viewer.kept_annotations import ChangedElsewhere, KeptAnnotations, digest
+from voxome.viewer.states import read_layers
 
 _TOKEN = "relay"
 """Part of the page's address in which Neuroglancer looks for the session of a server."""
@@ -148,7 +150,11 @@ class ViewDialect:
         return PermittedSources(self._relay.sources, caller), PermittedCollections(self._relay.collections, caller)
 
     def _keep(self, request: Request, caller: Caller, body: bytearray) -> Response:
+        is_page = "origin" in request.headers or "sec-fetch-site" in request.headers
+        if is_page and not is_same_origin(request):
+            raise AccessDenied("share a view on the page of this server, /view")
         state = json_object(body)
+        read_layers(state)
         return JSONResponse({"id": keep_state(self._relay.catalogue, state, base_of(request), caller.name)})
 
     def _annotations(self, request: Request, caller: Caller, body: bytearray) -> Response:
