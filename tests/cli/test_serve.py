@@ -74,10 +74,23 @@ def test_all_problems_of_a_file_are_named(tmp_path: Path) -> None:
         build_config([str(file)], [], {})
 
 
+def test_an_option_hides_no_problem_of_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "relay.toml"
+    file.write_text('port = "a"')
+    with pytest.raises(InvalidInput, match="port: expected"):
+        build_config([str(file)], [], {"port": 0})
+    file.write_text("[tls]\nkey = 'a'")
+    config = build_config([str(file)], [], {"tls": {"certificate": tmp_path, "key": None}})
+    assert config.tls is not None
+
+
 def test_lifetimes_are_parsed() -> None:
     assert [parse_lifetime(text) for text in ("90m", "12h", "30d", "4w")] == [5400, 43200, 2592000, 2419200]
-    for text in ("", "0d", "-1d", "1", "1y", "1.5h"):
+    for text in ("", "-1d", "1", "1y", "1.5h"):
         with pytest.raises(typer.BadParameter, match="expected minutes"):
+            parse_lifetime(text)
+    for text in ("0d", "00m"):
+        with pytest.raises(typer.BadParameter, match="expected a positive time"):
             parse_lifetime(text)
 
 

@@ -38,9 +38,11 @@ CatalogueFile = Annotated[
 
 def parse_lifetime(text: Any) -> int:
     """Return a time such as ``30d`` in s."""
-    matched = re.fullmatch(r"([1-9][0-9]{0,5})([mhdw])", str(text))
+    matched = re.fullmatch(r"0*([0-9]{1,6})([mhdw])", str(text))
     if matched is None:
         raise typer.BadParameter(f"{text}: expected minutes, hours, days or weeks, as in 90m, 12h, 30d or 4w")
+    if int(matched[1]) == 0:
+        raise typer.BadParameter(f"{text}: expected a positive time, as 30d; leave it out for one that does not end")
     return int(matched[1]) * _SECONDS[matched[2]]
 
 

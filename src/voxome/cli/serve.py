@@ -113,12 +113,14 @@ def build_config(arguments: list[str], writable: list[str], options: dict[str, A
     InvalidInput
         If it is invalid, a name is used twice, or a writable name is that of no source.
     """
-    from voxome.relay.config import parse_config, read_config
+    from voxome.relay.config import check_file, parse_config, read_config
 
     files = [Path(text) for text in arguments if text.endswith(".toml")]
     if len(files) > 1:
         raise InvalidInput(f"there are {len(files)} configuration files; give one")
     values = read_config(files[0]) if files else {}
+    if files:
+        check_file(values, str(files[0]))
     named = [split_name(text) for text in arguments if not text.endswith(".toml")]
     configured = values.get("sources", {})
     for name, uri in named:

@@ -332,7 +332,7 @@ def parse_config(values: dict[str, Any], where: str) -> RelayConfig:
     try:
         config = RelayConfig.model_validate(values)
     except ValidationError as error:
-        raise InvalidInput(f"{where}: " + "; ".join(_problem(values, one) for one in error.errors())) from None
+        raise _refusal(values, where, error) from None
     if twice := sorted(set(config.sources) & set(config.annotations)):
         raise InvalidInput(f"{where}: {', '.join(twice)} names both a volume and annotations; choose another name")
     if config.catalogue is not None and config.catalogue_env is not None:
@@ -350,6 +350,21 @@ def parse_config(values: dict[str, Any], where: str) -> RelayConfig:
     return config
 
 
+def check_file(values: dict[str, Any], where: str) -> None:
+    """Check the values of a file on their own, before options override some; what is missing, options may add.
+
+    Raises
+    ------
+    InvalidInput
+        If it has unknown keys or invalid values; the message names all of them.
+    """
+    try:
+        RelayConfig.model_validate(values)
+    except ValidationError as error:
+        if any(one["type"] != "missing" for one in error.errors()):
+            raise _refusal(values, where, error) from None
+
+
 def read_config(file: Path) -> dict[str, Any]:
     """Return the values in a TOML file, unchecked.
 
@@ -362,6 +377,10 @@ def read_config(file: Path) -> dict[str, Any]:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InvalidInput(f"{file} is not a TOML file: {error}") from error
+
+
+def _refusal(values: dict[str, Any], where: str, error: ValidationError) -> InvalidInput:
+    return InvalidInput(f"{where}: " + "; ".join(_problem(values, one) for one in error.errors()))
 
 
 def _problem(values: dict[str, Any], error: Any) -> str:
