@@ -13,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 from voxome.errors import AccessDenied, AlreadyExists, InvalidInput, NotFound, ReadOnly, VoxomeError
 from voxome.relay.access_log import logged_path, note
 from voxome.relay.accounts import Accounts, Caller
+from voxome.relay.failures import FailureLog
 from voxome.relay.memory import ChunkTooLarge
 from voxome.relay.relay import Relay
 from voxome.relay.sessions import header_caller, session_caller, session_cookie
@@ -22,7 +23,7 @@ from voxome.relay.writes.journal import TooLargeForJournal
 
 _SLICE_BYTES = 2**20
 _LENGTH = re.compile("[0-9]{1,18}")
-_LOG = logging.getLogger(__name__)
+_FAILURES = FailureLog(logging.getLogger(__name__))
 
 
 class TooLarge(InvalidInput):
@@ -115,7 +116,7 @@ def error_response(error: Exception, request: Request, caller: Caller) -> Respon
     cause, error = error, to_clients(error)
     status = next((status for raised, status in _STATUS.items() if isinstance(error, raised)), 500)
     if status >= 500:
-        _LOG.error("%s %s failed", request.method, logged_path(request.scope), exc_info=cause)
+        _FAILURES.add(f"{request.method} {logged_path(request.scope)}", cause, is_known=status == 503)
     if status == 500:
         return JSONResponse({"message": "internal error; see the log of the server"}, status, NOT_KEPT)
     if isinstance(error, AccessDenied) and not caller.name:

@@ -24,6 +24,7 @@ from voxome.relay.sources import Sources
 from voxome.relay.writes import flusher
 from voxome.relay.writes.flusher import Flusher
 from voxome.relay.writes.journal import Journal, TooLargeForJournal
+from voxome.relay.writes.operate import describe_write
 from voxome.testing.strategies import noise
 
 AWAY = StoreError("the store is away")
@@ -198,6 +199,18 @@ def test_a_full_journal_refuses_writes_and_serves_reads(tmp_path: Path) -> None:
         wait_until(lambda: not waiting(sources))
         sources.write("em", box, filled(box, 3))
         assert (sources.read("em", box) == 3).all()
+
+
+def test_operators_see_why_a_store_does_not_take_a_write(tmp_path: Path) -> None:
+    store, masked = Upstream(), SourceUnavailable("the source em cannot be opened; see the log of the server")
+    masked.__cause__ = StoreError("https://me:secret@host/em is away")
+    store.error = masked
+    with journaled(tmp_path, store) as sources:
+        sources.write("em", ONE, filled(ONE, 7))
+        wait_until(lambda: bool(journal_of(sources).index.queue()[0].problem))
+        assert describe_write(journal_of(sources).index.queue()[0])["problem"] == "https://host/em is away"
+        store.error = None
+        wait_until(lambda: not waiting(sources))
 
 
 @pytest.mark.slow

@@ -17,6 +17,7 @@ import numpy as np
 
 from voxome.errors import AccessDenied, InvalidInput, ReadOnly, VoxomeError
 from voxome.geometry import Box
+from voxome.relay.failures import describe_cause
 from voxome.relay.writes.entry import WriteEntry
 from voxome.relay.writes.index import QueuedWrite
 from voxome.relay.writes.journal import Journal
@@ -237,7 +238,7 @@ class Flusher:
         if queued is None:  # an operator has discarded it
             self._forget([entry])
             return
-        refused, text = isinstance(problem, REFUSALS), str(problem)
+        refused, text = isinstance(problem, REFUSALS), describe_cause(problem)
         with self._lock:
             before = self._failed.get(entry.number)
             count = 1 if before is None or before.retries != queued.retries else before.count + 1

@@ -22,6 +22,7 @@ from voxome.relay.dialects.boss.errors import Code, Refused
 from voxome.relay.dialects.boss.handlers import Handler, LookUp, Upload
 from voxome.relay.dialects.boss.routes import ROUTES
 from voxome.relay.dialects.boss.state import BossState
+from voxome.relay.failures import FailureLog
 from voxome.relay.http import NOT_KEPT, RETRY, TooLarge, identify, read_body
 from voxome.relay.look_ups import Abandoned, LookUps
 from voxome.relay.memory import ChunkTooLarge
@@ -34,7 +35,7 @@ _LARGEST_DOCUMENT_BYTES = 2**20
 _PRIVATE = {"Cache-Control": "private, no-cache", "Vary": "Authorization"}
 """Headers of answers, which may be another caller's refusal."""
 _SLASHES = re.compile("/+")
-_LOG = logging.getLogger(__name__)
+_FAILURES = FailureLog(logging.getLogger(__name__))
 
 
 def boss_app(boss: BossState, downsampler: Downsampler, threads: RequestThreads, look_ups: LookUps) -> Starlette:
@@ -129,7 +130,7 @@ def _refusal(error: Exception, request: Request) -> Refused:
     )
     refused = Refused(code, str(error) if status != 500 else "internal error; see the log of the server", status)
     if refused.status >= 500:
-        _LOG.error("%s %s failed", request.method, logged_path(request.scope), exc_info=cause)
+        _FAILURES.add(f"{request.method} {logged_path(request.scope)}", cause, is_known=refused.status == 503)
     return refused
 
 

@@ -13,6 +13,7 @@ from voxome.errors import AccessDenied, AlreadyExists, InvalidInput, NotFound, R
 from voxome.relay.access_log import logged_path
 from voxome.relay.dialects.s3.documents import error_document
 from voxome.relay.dialects.s3.keys import InvalidKeyPair
+from voxome.relay.failures import FailureLog
 from voxome.relay.http import RETRY, PreconditionFailed, TooLarge, UnfinishedBody
 from voxome.relay.memory import ChunkTooLarge
 from voxome.relay.source_errors import SourceLoop, SourceUnavailable, StorageFull
@@ -72,7 +73,7 @@ _ERRORS: Mapping[type[Exception], tuple[str, int]] = {
 }
 """The first type that fits decides; any other error is the server's."""
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
-_LOG = logging.getLogger(__name__)
+_FAILURES = FailureLog(logging.getLogger(__name__))
 
 
 def error_of(error: Exception) -> tuple[str, int, str]:
@@ -91,6 +92,6 @@ def error_response(error: Exception, request: Request) -> Response:
     """Return the answer with an error; the log has those of the server."""
     code, status, message = error_of(error)
     if status >= 500 and status != 501:
-        _LOG.error("%s %s failed", request.method, logged_path(request.scope), exc_info=error)
+        _FAILURES.add(f"{request.method} {logged_path(request.scope)}", error, is_known=status == 503)
     headers = RETRY if status in (503, 507) else {"WWW-Authenticate": "AWS4-HMAC-SHA256"} if status == 401 else {}
     return error_document(code, message, status, headers)
