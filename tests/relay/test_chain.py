@@ -101,6 +101,8 @@ def test_too_many_relays_in_a_row_are_refused() -> None:
         for count, status in ((15, 200), (16, 508)):
             hops = ", ".join(f"{number:08x}" for number in range(count))
             assert httpx.get(f"{url}/raw/em/info", headers={HEADER: hops}).status_code == status
+        answer = httpx.get(f"{url}/s3/zarr/em/.zarray", headers={HEADER: hops})
+        assert (answer.status_code, "<Code>ServiceUnavailable</Code>" in answer.text) == (508, True)
 
 
 @pytest.mark.slow

@@ -57,6 +57,17 @@ def test_paths_are_decoded_once_part_by_part(url: str, path: str, part: str | No
     assert part is None or text == part
 
 
+@pytest.mark.parametrize("key", ["zarr/../k", "zarr/a%00b", "zarr/%2e%2e/k", "zarr/a%2Fb"])
+def test_s3_clients_get_the_refusal_as_xml(url: str, key: str) -> None:
+    connection = http.client.HTTPConnection(url.removeprefix("http://"))
+    connection.request("PUT", f"/s3/{key}")
+    answer = connection.getresponse()
+    text = answer.read().decode()
+    connection.close()
+    assert (answer.status, answer.headers["content-type"]) == (404, "application/xml")
+    assert "<Code>NoSuchKey</Code>" in text
+
+
 @pytest.fixture(scope="module")
 def url():  # type: ignore[no-untyped-def]
     with in_thread(create_app([Echo()])) as url:

@@ -23,7 +23,7 @@ from standins.faulty_proxy import FaultyProxy, Stall
 
 import voxome
 from voxome.contracts.spec import VolumeKind
-from voxome.relay.stopping import EventStream, Stopping
+from voxome.relay.stopping import AnswerInterrupted, EventStream, Stopping
 from voxome.testing.strategies import noise
 
 SHAPE = (32, 32, 32)
@@ -187,3 +187,19 @@ def test_what_does_not_end_in_time_is_to_be_repeated(tmp_path: Path, path: str) 
         process.send_signal(signal.SIGTERM)
         assert answer.result().status_code == 503
         assert answer.result().headers["retry-after"] == "1"
+
+
+@pytest.mark.parametrize(("path", "start"), [("/raw/em/info", b'{"message"'), ("/s3/zarr/em", b"<?xml")])
+def test_a_request_that_is_interrupted_gets_a_refusal_of_its_api(path: str, start: bytes) -> None:
+    sent: list[Any] = []
+
+    async def interrupted(*_: Any) -> None:
+        raise asyncio.CancelledError
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "path": path, "headers": []}
+    asyncio.run(AnswerInterrupted(interrupted)(scope, interrupted, send))
+    assert sent[0]["status"] == 503
+    assert sent[1]["body"].startswith(start)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from starlette.datastructures import Headers
-from starlette.responses import JSONResponse
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from voxome.relay.refusals import refusal_body
 from voxome.storage.hops import HEADER, MOST, parse_hops, through
 
 
@@ -32,8 +33,8 @@ class RefuseLoops:
         before = parse_hops(Headers(scope=scope).get(HEADER, ""))
         if self._instance in before or len(before) >= MOST:
             reason = "this relay reads from itself" if self._instance in before else f"more than {MOST} relays in a row"
-            refusal = JSONResponse({"message": f"{reason}; check the URIs of its sources"}, 508)
-            await refusal(scope, receive, send)
+            body, media_type = refusal_body(scope["path"], 508, f"{reason}; check the URIs of its sources")
+            await Response(body, 508, {"Cache-Control": "no-store"}, media_type)(scope, receive, send)
             return
         with through([*before, self._instance]):
             await self._app(scope, receive, send)

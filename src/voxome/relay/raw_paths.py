@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from urllib.parse import unquote_to_bytes
 
-from starlette.responses import JSONResponse
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from voxome.relay.refusals import refusal_body
 
 
 class RawPaths:
@@ -26,8 +28,9 @@ class RawPaths:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         raw = scope.get("raw_path")
         if scope["type"] == "http" and raw is not None and not is_plain(raw):
-            respond = JSONResponse({"message": "no resource has this path: it has escaped slashes or dots"}, 404)
-            await respond(scope, receive, send)
+            message = "no resource has this path: it has a NUL, a part . or .., or an escaped slash, or is not UTF-8"
+            body, media_type = refusal_body(raw.decode("latin-1"), 404, message)
+            await Response(body, 404, {"Cache-Control": "no-store"}, media_type)(scope, receive, send)
             return
         await self._app(scope, receive, send)
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 
-from starlette.responses import JSONResponse, StreamingResponse
+from starlette.responses import Response, StreamingResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from voxome.relay.refusals import refusal_body
 
 
 class Stopping:
@@ -59,8 +61,8 @@ class AnswerInterrupted:
             if is_answered or scope["type"] != "http":
                 raise
             headers = {"Cache-Control": "no-store", "Retry-After": "1", "Connection": "close"}
-            refusal = JSONResponse({"message": "the server stops; repeat the request"}, 503, headers)
-            await refusal(scope, receive, send)
+            body, media_type = refusal_body(scope["path"], 503, "the server stops; repeat the request")
+            await Response(body, 503, headers, media_type)(scope, receive, send)
 
 
 class EventStream(StreamingResponse):

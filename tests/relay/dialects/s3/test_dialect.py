@@ -161,6 +161,8 @@ def test_other_calls_are_not_implemented(url: str) -> None:
     assert code_of(lambda: s3.create_bucket(Bucket="new")) == "NotImplemented"
     assert code_of(lambda: s3.create_bucket(Bucket="zarr")) == "BucketAlreadyOwnedByYou"
     assert code_of(lambda: s3.create_multipart_upload(Bucket="zarr", Key="lab/em/0/0/0/0")) == "NotImplemented"
+    answer = httpx.get(f"{url}/s3/zarr/lab/em/.zgroup?partNumber=1")
+    assert (answer.status_code, "GET with ?partNumber" in answer.text) == (501, True)
     assert code_of(lambda: s3.list_objects_v2(Bucket="none")) == "NoSuchBucket"
     assert s3.head_bucket(Bucket="zarr")["BucketRegion"] == "us-east-1"
     assert not s3.get_bucket_location(Bucket="zarr")["LocationConstraint"]

@@ -254,8 +254,11 @@ def test_reads_and_writes_of_volumes_in_stores_are_counted_and_noted(tmp_path: P
 def test_what_is_not_kept_is_not_offered(url: str) -> None:
     s3 = client(url)
     assert code_of(lambda: put(s3, "k", ServerSideEncryption="AES256")) == ("NotImplemented", 501)
+    assert code_of(lambda: put(s3, "k", ACL="public-read")) == ("NotImplemented", 501)
+    assert code_of(lambda: put(s3, "k", GrantRead="uri=all")) == ("NotImplemented", 501)
     assert code_of(lambda: put(s3, "k", Metadata={"long": "x" * 3000})) == ("MetadataTooLarge", 400)
     assert keys_of(s3, "zarr3") == []
+    put(s3, "k", ACL="private")
 
 
 @pytest.mark.slow

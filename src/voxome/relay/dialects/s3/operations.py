@@ -69,6 +69,7 @@ def find_operation(call: S3Call) -> Operation:
         If it is not offered.
     """
     method, query = call.request.method, call.request.query_params
+    _require_private(call)
     about = "object" if call.key else "bucket" if call.bucket else "service"
     wanted = [name for name in query if not name.lower().startswith("x-amz-")]
     for name in wanted:
@@ -85,6 +86,15 @@ def find_operation(call: S3Call) -> Operation:
     if _COPY in call.headers and (method, about) == ("PUT", "object"):
         return CopyObject()
     operation = _PLAIN.get((method, about))
-    if operation is None or (about == "object" and "partNumber" in query):
+    if about == "object" and "partNumber" in query:
+        raise not_offered(f"{method} with ?partNumber and no ?uploadId")
+    if operation is None:
         raise not_offered(f"{method} of {'an ' if about == 'object' else 'a '}{about}")
     return operation
+
+
+def _require_private(call: S3Call) -> None:
+    """Refuse to give others rights to an object: those of its store or source hold."""
+    for name, value in call.headers.items():
+        if name.startswith("x-amz-grant-") or (name == "x-amz-acl" and value != "private"):
+            raise not_offered(f"the header {name}: {value}")
