@@ -178,7 +178,7 @@ def test_states_are_bounded_in_size(url: str) -> None:
 
 
 @pytest.mark.parametrize("state", [{"layers": 5}, {"layers": ["em"]}, {"layers": [{}]}, {"sources": ["em"]}])
-def test_what_is_no_state_is_not_kept(url: str, state: dict[str, Any]) -> None:
+def test_json_that_is_not_a_state_is_refused(url: str, state: dict[str, Any]) -> None:
     answer = httpx.post(f"{url}/view/states", json=state)
     assert answer.status_code == 400
     assert "state" in answer.json()["message"]
