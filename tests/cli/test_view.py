@@ -9,8 +9,10 @@ from pathlib import Path
 
 import httpx
 import pytest
+import typer
 
 import voxome
+from voxome.cli.values import parse_view_lengths_nm
 from voxome.cli.view import _split
 from voxome.viewer.layers import Layers
 
@@ -18,6 +20,14 @@ from voxome.viewer.layers import Layers
 def test_a_target_may_have_a_name() -> None:
     texts = ["em=zarr:///a=b.zarr", "/data/a=b.zarr", "zarr:///a.zarr?window=1:2", "run"]
     assert [_split(text)[0] for text in texts] == ["em", "", "", ""]
+
+
+def test_voxel_sizes_are_two_or_three_lengths() -> None:
+    assert parse_view_lengths_nm("8,4,4") == (8, 4, 4)
+    assert parse_view_lengths_nm("8,4") == (8, 4)
+    for text in ("8", "0,4", "8,4,4,4", "a,4"):
+        with pytest.raises(typer.BadParameter, match=f"^'{text}': expected"):
+            parse_view_lengths_nm(text)
 
 
 @pytest.mark.slow

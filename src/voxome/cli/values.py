@@ -85,8 +85,14 @@ def parse_lengths_nm(text: Any) -> tuple[float, float, float]:
 
 def parse_view_lengths_nm(text: Any) -> tuple[float, ...]:
     """Parse three lengths in nm, or two of images without z, as ``4,4``."""
-    parts = str(text).split(",")
-    return parse_lengths_nm(f"{parts[0]},{text}")[1:] if len(parts) == 2 else parse_lengths_nm(text)
+    if str(text).count(",") != 1:
+        return parse_lengths_nm(text)
+    try:
+        return parse_lengths_nm(f"1,{text}")[1:]
+    except typer.BadParameter as error:
+        raise typer.BadParameter(
+            f"{text!r}: expected two or three lengths in nm greater than 0, such as 4,4"
+        ) from error
 
 
 def parse_indices(text: Any) -> tuple[int, ...]:
