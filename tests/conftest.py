@@ -84,9 +84,10 @@ def _prompt_servers() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _no_settings_left() -> Iterator[None]:
     """Forget what a test has configured, or adopted as workers do."""
+    before = dict(settings._overrides)  # of fixtures of the module
     yield
-    if settings._overrides or settings._adopted:
-        settings._replace({})
+    if settings._overrides != before or settings._adopted:
+        settings._replace(before)
 
 
 @pytest.fixture

@@ -101,7 +101,7 @@ def test_a_write_through_is_503_until_the_store_is_back(setting: Setting) -> Non
 
 def test_what_is_too_old_is_not_served(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(source_checks, "_PATIENCE_S", 60)
-    with setting.relay(ttl_s=0.01, stale_s=0) as client:
+    with setting.relay(ttl_s=600, stale_s=0) as client:
         assert client.get(URL + BOX).status_code == 200
         setting.fail(Answer(503))
     with setting.relay(ttl_s=0.01, stale_s=0) as client:

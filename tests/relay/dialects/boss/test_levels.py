@@ -123,7 +123,7 @@ def test_a_failure_is_reported(fresh: Boss, client: Client, monkeypatch: pytest.
     monkeypatch.setattr(fresh.state.voxels, "read", fail)
     client.request("POST", PATH, status=201)
     assert wait(client) == "FAILED"
-    client.request("GET", "/v1/cutout/col/exp/raw/0/0:1/0:1/0:1", status=500, code=9002)
+    client.request("GET", "/v1/cutout/col/exp/raw/0/0:1/0:1/0:1", status=503, code=9002)
 
 
 def test_downsampling_can_be_stopped(fresh: Boss, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
