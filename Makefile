@@ -20,7 +20,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 TRUTH := demo-output/phantom
 # Servers and programs that tests start, as packages of Debian; tests of what is missing skip, or fail under CI.
-PEERS := busybox-static chromium mariadb-server munge nginx-light podman postgresql runc slurm-wlm
+PEERS := busybox-static chromium mariadb-server munge nginx-light nodejs podman postgresql runc slurm-wlm
 
 demo: .venv/em $(TRUTH)/connectome.parquet
 	$(BIN)/voxome run pipelines/em/connectome.cwl --set raw=$(TRUTH)/raw.zarr --out demo-output \
