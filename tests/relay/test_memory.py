@@ -51,7 +51,7 @@ def test_one_request_alone_may_hold_more_than_all() -> None:
     hold(100 * MIB)  # outside of a request
 
 
-def test_what_goes_on_after_its_request_keeps_its_share_until_it_ends_and_then_gets_no_more() -> None:
+def test_what_outlasts_its_request_keeps_its_share_until_it_ends_and_then_gets_nothing() -> None:
     budget = MemoryBudget(10 * MIB)
     with budget.request():
         context, release = copy_context(), share()

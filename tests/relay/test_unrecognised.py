@@ -1,4 +1,4 @@
-"""A volume that is named without its format is away, for itself only, while its store cannot be asked for that."""
+"""A volume that is named without its format is away, for itself only, while its store does not answer."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ class Network:
     """The format of `ADDRESS`, which a store tells unless it is away."""
 
     def __init__(self) -> None:
-        self.is_away, self.asked = True, 0
+        self.is_away, self.requests = True, 0
 
     def recognise(self, uri: Uri) -> str:
-        self.asked += 1
+        self.requests += 1
         if self.is_away:
             raise StoreError("the store is away")
         return "memory"
@@ -50,7 +50,7 @@ def network(monkeypatch: pytest.MonkeyPatch) -> Network:
     return found
 
 
-def test_a_store_that_cannot_be_asked_holds_up_no_other_source(network: Network, tmp_path: Path) -> None:
+def test_a_store_that_does_not_answer_holds_up_no_other_source(network: Network, tmp_path: Path) -> None:
     uris = {name: f"zarr://{tmp_path}/{name}.zarr" for name in ("em", "other")}
     for uri in uris.values():
         voxome.create(uri, voxome.VolumeSpec.of(BOX.shape, "uint8"))
@@ -72,11 +72,11 @@ def test_a_store_that_cannot_be_asked_holds_up_no_other_source(network: Network,
             assert written.status_code == 204
         for path in ("/ready", "/metrics", "/status.json", "/raw/layer/cutout?box=0:4,0:4,0:4"):
             assert httpx.get(url + path).status_code == 200
-        assert not network.asked
+        assert not network.requests
         assert httpx.get(f"{url}/raw/away/info").status_code == 503
 
 
-def test_an_identity_for_which_a_store_is_asked_is_known_afterwards(network: Network) -> None:
+def test_an_identity_that_a_store_has_given_is_known_afterwards(network: Network) -> None:
     origin, named = Origin(ADDRESS), Origin(f"memory://{ADDRESS}")
     assert (origin.is_known, origin.is_remote, origin.is_local) == (False, True, False)
     assert origin.place == named.place == ADDRESS
@@ -91,7 +91,7 @@ def test_an_identity_for_which_a_store_is_asked_is_known_afterwards(network: Net
     assert not Origin("nothing/here").has_identity("one")
 
 
-def test_writes_to_a_volume_that_could_not_be_asked_at_start_are_seen_and_replayed(
+def test_writes_to_a_volume_that_did_not_answer_at_start_are_seen_and_replayed(
     network: Network, tmp_path: Path
 ) -> None:
     volume = f"memory://{ADDRESS}/{tmp_path.name}"

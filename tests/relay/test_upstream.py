@@ -644,9 +644,7 @@ def test_a_write_that_was_given_up_before_it_began_never_comes_over_a_newer_one(
     assert_array_equal(sources.read("em", ONE), filled(3))
 
 
-def test_a_write_that_goes_on_after_its_request_keeps_its_memory(
-    cache: ChunkCache, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_write_that_outlasts_its_request_keeps_its_memory(cache: ChunkCache, monkeypatch: pytest.MonkeyPatch) -> None:
     sources, store, _ = gated(cache, monkeypatch)
     budget = MemoryBudget(10 * MIB)
     with budget.request():
@@ -662,17 +660,17 @@ def test_a_write_that_goes_on_after_its_request_keeps_its_memory(
             hold(4 * MIB)
 
 
-def test_listeners_are_told_after_a_write_that_fails_or_ends_late_too(
+def test_listeners_hear_of_a_write_that_fails_or_ends_late_too(
     cache: ChunkCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sources, store, _ = gated(cache, monkeypatch)
-    told = list[list[int]]()
-    sources.on_write(lambda name, level: told.append(list(store.values)))
+    heard = list[list[int]]()
+    sources.on_write(lambda name, level: heard.append(list(store.values)))
     threads = give_up(sources, store.begun, lambda: sources.write("em", ONE, filled(1)))
-    assert told == [[]]
+    assert heard == [[]]
     store.may_write.set()
     threads.shutdown()
-    assert told == [[], [1]]
+    assert heard == [[], [1]]
 
     def fail(box: Box, data: np.ndarray) -> None:
         store.values.append(2)
@@ -681,7 +679,7 @@ def test_listeners_are_told_after_a_write_that_fails_or_ends_late_too(
     monkeypatch.setattr(store, "write", fail)
     with pytest.raises(SourceUnavailable):
         sources.write("em", ONE, filled(2))
-    assert told == [[], [1], [1], [1, 2]]
+    assert heard == [[], [1], [1], [1, 2]]
 
 
 def test_a_write_for_which_too_many_wait_is_to_be_repeated(cache: ChunkCache, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -733,11 +731,11 @@ def test_an_ability_that_a_remembered_store_has_to_tell_holds_up_no_other_reques
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with remembered(tmp_path, monkeypatch) as (sources, release):
-        asked, found = Event(), list[bool | None]()
+        arrived, found = Event(), list[bool | None]()
         open_level = SourceChecks._open_level
 
         def ask(checks: SourceChecks, incarnation: str, number: int) -> VolumeSource:
-            asked.set()
+            arrived.set()
             return open_level(checks, incarnation, number)
 
         monkeypatch.setattr(SourceChecks, "_open_level", ask)
@@ -750,7 +748,7 @@ def test_an_ability_that_a_remembered_store_has_to_tell_holds_up_no_other_reques
 
             async with anyio.create_task_group() as group:
                 group.start_soon(use)
-                await anyio.to_thread.run_sync(wait_for, asked)
+                await anyio.to_thread.run_sync(wait_for, arrived)
                 try:
                     with anyio.fail_after(10):
                         await threads.run(lambda: None)

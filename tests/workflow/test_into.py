@@ -269,7 +269,7 @@ def test_a_result_that_changes_during_an_interrupted_copy_is_copied_from_the_sta
 
 
 @pytest.mark.slow
-def test_a_moved_run_folder_goes_on(lab: Lab) -> None:
+def test_a_moved_run_folder_continues(lab: Lab) -> None:
     into = {"mask": f"zarr://{lab.folder}/mask.zarr"}
     with pytest.raises(KeyboardInterrupt):
         lab.run(into=into, progress=interrupt)
@@ -465,7 +465,7 @@ def test_wrong_options_of_a_copy_are_refused(lab: Lab, options: dict[str, Any]) 
 
 
 @pytest.mark.slow
-def test_a_failed_copy_names_its_blocks_and_the_next_run_goes_on(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_copy_names_its_blocks_and_the_next_run_continues(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     into = {"mask": f"n5://{lab.folder}/mask.n5"}
     write = N5Source.write
 

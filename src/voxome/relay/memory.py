@@ -47,7 +47,7 @@ class MemoryBudget:
     def request(self) -> Iterator[None]:
         """Count what is held inside the context, in threads that it starts too, and give it back at its end.
 
-        What goes on after it keeps what it has with `share`, and else can hold nothing any more.
+        What outlasts it keeps what it has with `share`, and else can hold nothing any more.
         """
         share = _Share(self)
         token = _CURRENT.set(share)
@@ -59,7 +59,7 @@ class MemoryBudget:
 
 
 class _Share:
-    """What one request holds, and what goes on without it: its largest body or cutout."""
+    """What one request holds, and what outlasts it: its largest body or cutout."""
 
     def __init__(self, budget: MemoryBudget) -> None:
         self._budget, self._held, self._owners = budget, 0, 1

@@ -293,7 +293,7 @@ class SourceTable:
         NotFound
             If there is none.
         VoxomeError, OSError
-            If it may be one whose store has to be asked for its format, and that fails.
+            If it may be one whose store has to give its format, and that fails.
         """
         writable = [upstream for upstream in self._upstreams.values() if upstream.rights.writers]
         for upstream in writable:

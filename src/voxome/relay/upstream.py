@@ -156,7 +156,7 @@ class Upstream:
         return self._in_time(self._readers, partial(source.read, box)) if self.origin.is_remote else source.read(box)
 
     def write(self, action: Callable[[Event], None]) -> None:
-        """Do something that writes the store; one that does not answer in time goes on without the request.
+        """Do something that writes the store; one that does not answer in time continues without the request.
 
         Parameters
         ----------
