@@ -27,8 +27,8 @@ Check = Callable[[Mapping[str, VolumeSpec], Parameters], Iterable[str]]
 """Problems with the specs of the volume inputs, by name, under these parameters."""
 Examine = Callable[[str, Iterable[NDArray[Any]]], Iterable[str]]
 """What is unusual about a volume input, given its name and a sample of its blocks: sentences without their subject."""
-Defaults = Callable[[Mapping[str, VolumeSpec]], Parameters]
-"""Values, from the specs of the volume inputs, of parameters that are not set."""
+Defaults = Callable[[Mapping[str, VolumeSpec], Parameters], Parameters]
+"""Values of parameters that are not set, from the specs of the volume inputs and the parameters that are, unchecked."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class ToolSpec:
         Problems that make the inputs unsuitable, before any work; ``--force`` ignores them.
     examine : function of the name of a volume input and blocks of it, optional
         What is unusual about its voxels, in a sample, before any work; it only causes warnings.
-    defaults : function of the specs of the volume inputs, optional
+    defaults : function of the specs of the volume inputs and the parameters that are set, optional
         Values of parameters that are not set, such as a grey value that the attributes of a volume name.
     memory : function of the voxels read and the parameters, optional
         Peak memory in bytes of the process that runs one block, with what it imports; see `memory_of`.

@@ -182,7 +182,7 @@ class _Planner:
         values = {name: self.bindings.value(source) for name, source in sources.items() if name not in tool.inputs}
         try:
             settings = {name: value for name, value in values.items() if value is not None}
-            return tool.bind({**(tool.defaults(volumes) if tool.defaults else {}), **settings})
+            return tool.bind({**(tool.defaults(volumes, settings) if tool.defaults else {}), **settings})
         except PlanError as error:
             self.problems += error.problems
             return None

@@ -128,7 +128,7 @@ def test_the_value_without_data_is_an_attribute_that_is_a_number(
 ) -> None:
     defaults = tissue.spec.defaults
     assert defaults is not None
-    found = defaults({"image": VolumeSpec.of(SHAPE, "uint8", attributes=attributes)})
+    found = defaults({"image": VolumeSpec.of(SHAPE, "uint8", attributes=attributes)}, {})
     assert found == ({} if expected is None else {"no_data": expected})
 
 

@@ -264,7 +264,7 @@ def plan_level(
         view = kind.view_of(volume, volume.name) if isinstance(kind, Image) else {}
         sources[one] = ImageReader(apply_view(volume, view, volume.name) if view else volume)
     specs = {one: reader.source.spec for one, reader in sources.items()}
-    parameters = tool.bind({**(tool.defaults(specs) if tool.defaults else {}), **recipe.parameters})
+    parameters = tool.bind({**(tool.defaults(specs, recipe.parameters) if tool.defaults else {}), **recipe.parameters})
     problems = []
     for one, handle in [*handles.items(), *others.items()]:
         with naming_input(name, one):

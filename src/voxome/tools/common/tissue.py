@@ -27,7 +27,7 @@ _ATTRIBUTES = ("no_data", "_FillValue")
 """Attributes of a volume that name the grey value without data; the second is of the CF conventions, section 2.5.1."""
 
 
-def _no_data_of(specs: Mapping[str, VolumeSpec]) -> dict[str, Any]:
+def _no_data_of(specs: Mapping[str, VolumeSpec], _: Mapping[str, Any]) -> dict[str, Any]:
     attributes = specs["image"].attributes if "image" in specs else {}
     values = (_number_of(attributes[name]) for name in _ATTRIBUTES if name in attributes)
     number = next((value for value in values if value is not None), None)

@@ -1,0 +1,1 @@
+"""Densities of cells and vessels on a grid in micrometres."""
