@@ -342,6 +342,16 @@ SCHEMAS: dict[str, Schema] = {
         false_negatives=COUNT,
         true_negatives=COUNT,
     ),
+    "score vessels": record(
+        cl_dice=NUMBER,
+        topology_precision=NUMBER,
+        topology_sensitivity=NUMBER,
+        truth_line_voxels=COUNT,
+        result_line_voxels=COUNT,
+        truth_length_mm=optional(NUMBER),
+        result_length_mm=optional(NUMBER),
+        length_error=optional(NUMBER),
+    ),
     "score instances": record(
         average_precision=NUMBER,
         thresholds=listing(

@@ -16,6 +16,7 @@ from cli.verbs import VERBS
 
 import voxome
 from voxome.registry import load
+from voxome.resources.table import write_table
 from voxome.workflow.describe import document
 
 Command = Callable[..., Any]
@@ -38,6 +39,7 @@ QUICK = [
     ("rm", "rm raw.zarr -y"),
     ("score segmentation", f"score segmentation {LABELS}"),
     ("score mask", f"score mask {LABELS} --threshold 0.5 --beta 2"),
+    ("score vessels", f"score vessels {LABELS} --truth-lines lines.parquet --result-lines lines.parquet"),
     ("score instances", f"score instances {LABELS} --iou 0.5 --iou 1"),
     ("plan", f"plan {MARK} --into mask=zarr://elsewhere.zarr"),
     ("describe", "describe voxome --out cwl"),
@@ -72,6 +74,7 @@ def volumes(command: Command, tmp_path: Path) -> Command:
         kind = "image" if dtype == "uint8" else "labels"
         spec = voxome.VolumeSpec.of(shape, dtype, voxel_size_nm=(8, 8, 8), kind=kind)
         voxome.create(f"zarr://{name}.zarr", spec)[...] = 1 + np.arange(shape[0], dtype=dtype)[:, None, None] // 20
+    write_table(tmp_path / "lines.parquet", dict.fromkeys("zyx", np.arange(6)), dict.fromkeys("zyx", "int64"))
     (tmp_path / "tool.cwl").write_text(document(load("voxome.tools", "common.threshold").spec))
     (tmp_path / "mark.cwl").write_text(WORKFLOW)
     return command

@@ -121,6 +121,8 @@ CALLS = """
 2 score mask --truth raw.zarr
 2 score mask --truth raw.zarr --result raw.zarr --threshold x
 1 score mask --truth raw.zarr --result raw.zarr --beta 0
+2 score vessels --truth raw.zarr --result raw.zarr
+1 score vessels --truth raw.zarr --result raw.zarr --truth-lines text.txt --result-lines text.txt
 1 score instances --truth raw.zarr --result raw.zarr
 2 score instances --truth raw.zarr --result raw.zarr --iou 1.1
 2 phantom d --shape 8

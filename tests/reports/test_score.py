@@ -215,3 +215,36 @@ def test_cells_near_faces_are_left_out_on_request(tmp_path: Path) -> None:
     ):
         with pytest.raises(InvalidInput, match=message):
             score.cells(CELLS, CELLS, **options)
+
+
+LINE = {"z": np.array([3, 3, 4]), "y": np.array([5, 5, 5]), "x": np.array([2, 3, 4])}
+
+
+def lengths(*values: float) -> dict[str, np.ndarray]:
+    return {"length_nm": np.array(values)}
+
+
+def test_vessels_are_compared_block_by_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    truth, result = np.zeros((2, *SHAPE), np.uint8)
+    truth[3:5, 4:7, 2:5] = result[3:5, 4:6, 2:4] = 1
+    line = {name: values[:2] for name, values in LINE.items()}
+    branches = {"truth_branches": lengths(2e3, 3e3), "result_branches": lengths(4e3)}
+    found = score.vessels(truth, result, LINE, line, **branches)
+    assert (found.topology_precision, found.topology_sensitivity) == (1, pytest.approx(2 / 3))
+    assert found.length_error == pytest.approx(-0.2)
+    monkeypatch.setattr(comparison, "BLOCK", (2, 4, 3))
+    assert score.vessels(truth, result, LINE, line, **branches) == found
+    assert score.vessels(truth, result, LINE, line, ":4,:,:").cl_dice == 1
+
+
+def test_vessels_need_whole_lines_and_both_lengths() -> None:
+    mask: Any = np.zeros(SHAPE, np.uint8)
+    mask[3:5, 5, 2:5] = 1
+    with pytest.raises(InvalidInput, match="no centre line"):
+        score.vessels(mask, mask, LINE, {name: values[:0] for name, values in LINE.items()})
+    with pytest.raises(InvalidInput, match="or neither"):
+        score.vessels(mask, mask, LINE, LINE, truth_branches=lengths(1))
+    with pytest.raises(InvalidInput, match="whole numbers"):
+        score.vessels(mask, mask, LINE, {name: values + 0.5 for name, values in LINE.items()})
+    with pytest.raises(InvalidInput, match="length_nm of a branch"):
+        score.vessels(mask, mask, LINE, LINE, truth_branches=lengths(-1), result_branches=lengths(1))

@@ -20,6 +20,15 @@ parse_number = parse_as(float)
 
 LabelsUri = Annotated[str, typer.Option(metavar="URI", help="Label volume.")]
 VolumeUri = Annotated[str, typer.Option(metavar="URI", help="Mask, labels or probability.")]
+TruthThreshold = Annotated[
+    float | None, typer.Option(parser=parse_number, metavar="VALUE", help="Value above which the truth is inside.")
+]
+Threshold = Annotated[
+    float | None, typer.Option(parser=parse_number, metavar="VALUE", help="Value above which the result is inside.")
+]
+BranchesPath = Annotated[
+    str | None, typer.Option(metavar="PARQUET", help="Table of branches with length_nm; of both or neither.")
+]
 TablePath = Annotated[str, typer.Option(metavar="PARQUET", help="Path or address of a Parquet table.")]
 BoxText = Annotated[
     str | None,
@@ -94,12 +103,8 @@ def mask(
     truth: VolumeUri,
     result: VolumeUri,
     box: BoxText = None,
-    truth_threshold: Annotated[
-        float | None, typer.Option(parser=parse_number, metavar="VALUE", help="Value above which the truth is inside.")
-    ] = None,
-    threshold: Annotated[
-        float | None, typer.Option(parser=parse_number, metavar="VALUE", help="Value above which the result is inside.")
-    ] = None,
+    truth_threshold: TruthThreshold = None,
+    threshold: Threshold = None,
     beta: Annotated[
         float, typer.Option(parser=parse_not_negative, metavar="BETA", help="Weight of recall in F-beta.")
     ] = 1.0,
@@ -113,6 +118,38 @@ def mask(
         score.mask(truth, result, box, truth_threshold=truth_threshold, threshold=threshold, beta=beta, force=force),
         json,
     )
+
+
+@app.command("vessels")
+def vessels(
+    truth: VolumeUri,
+    result: VolumeUri,
+    truth_lines: TablePath,
+    result_lines: TablePath,
+    truth_branches: BranchesPath = None,
+    result_branches: BranchesPath = None,
+    box: BoxText = None,
+    truth_threshold: TruthThreshold = None,
+    threshold: Threshold = None,
+    force: Unfinished = False,
+    json: Json = False,
+) -> None:
+    """Centre-line Dice (clDice) of vessels from masks and voxels (z, y, x) of their lines, and the error of length."""
+    from voxome.reports import score
+
+    found = score.vessels(
+        truth,
+        result,
+        truth_lines,
+        result_lines,
+        box,
+        truth_branches=truth_branches,
+        result_branches=result_branches,
+        truth_threshold=truth_threshold,
+        threshold=threshold,
+        force=force,
+    )
+    _show(found, json)
 
 
 @app.command("instances")

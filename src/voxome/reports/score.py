@@ -2,47 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import reduce
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from voxome.calls import explain_calls
-from voxome.contracts.arguments import (
-    require_finite,
-    require_flags,
-    require_path,
-    require_positive,
-    require_positives,
-)
-from voxome.contracts.uri import Location
+from voxome.contracts.arguments import require_flags, require_positive, require_positives
 from voxome.errors import InvalidInput
 from voxome.geometry import Box
-from voxome.metrics.cells import Cells, CellScore, Faces, score_cells
+from voxome.metrics.cells import CellScore, score_cells
 from voxome.metrics.detection import DetectionScore, score_detections
-from voxome.metrics.graph import Edges, match_neurons, score_graph
+from voxome.metrics.graph import match_neurons, score_graph
 from voxome.metrics.instances import IOU_THRESHOLDS, InstanceScore, score_instances
-from voxome.metrics.mask import MaskCounts, MaskScore, count_mask, fold_mask_counts, score_mask
+from voxome.metrics.mask import MaskScore, fold_mask_counts, score_mask
 from voxome.metrics.segmentation import (
-    NOT_LABELLED,
     Contingency,
     SegmentationScore,
     contingency,
     fold_contingency,
     score_segmentation,
 )
+from voxome.metrics.vessels import VesselScore, fold_line_counts, score_vessels
 from voxome.reports.comparison import compared_boxes
+from voxome.reports.score_masks import count_line_block, count_mask_block, faces_of, open_mask, threshold_of
+from voxome.reports.score_tables import (
+    TableLike,
+    read_cells,
+    read_edges,
+    read_length_nm,
+    read_line_voxels,
+    read_points,
+)
 from voxome.resources.labels import require_labels
-from voxome.resources.table import TableFile
-from voxome.resources.volume import Volume
-from voxome.resources.volume_like import VolumeLike, as_volume
-
-TableLike = Location | Mapping[str, NDArray[Any]]
-"""A Parquet file, or columns by name."""
-
-_POSITION = ("z_nm", "y_nm", "x_nm")
+from voxome.resources.volume_like import VolumeLike
 
 
 @explain_calls
@@ -155,13 +146,66 @@ def mask(
     """
     require_flags(force=force)
     require_positive("beta", beta, "times the precision")
-    volumes = [_mask_volume(truth), _mask_volume(result)]
+    volumes = [open_mask(truth), open_mask(result)]
     limits = [
-        _limit(volumes[0], "truth_threshold", truth_threshold),
-        _limit(volumes[1], "threshold", threshold),
+        threshold_of(volumes[0], "truth_threshold", truth_threshold),
+        threshold_of(volumes[1], "threshold", threshold),
     ]
     boxes = compared_boxes(volumes, box, force=force)
-    return score_mask(reduce(fold_mask_counts, (_count_block(volumes, limits, part) for part in boxes)), beta=beta)
+    return score_mask(reduce(fold_mask_counts, (count_mask_block(volumes, limits, part) for part in boxes)), beta=beta)
+
+
+@explain_calls
+def vessels(
+    truth: VolumeLike,
+    result: VolumeLike,
+    truth_lines: TableLike,
+    result_lines: TableLike,
+    box: Box | str | None = None,
+    *,
+    truth_branches: TableLike | None = None,
+    result_branches: TableLike | None = None,
+    truth_threshold: float | None = None,
+    threshold: float | None = None,
+    force: bool = False,
+) -> VesselScore:
+    """Return the centre-line Dice (clDice) of vessels, and the error of their length.
+
+    Parameters
+    ----------
+    truth, result : str, path, Volume or array
+        Masks (z, y, x); see `mask`.
+    truth_lines, result_lines : path or mapping of str to arrays
+        Voxels ``z, y, x`` of the centre lines of these masks, in store coordinates. They are held in memory.
+    box : Box or str, optional
+        See `count_pairs`; voxels of lines outside do not count.
+    truth_branches, result_branches : path or mapping of str to arrays, optional
+        Branches with the column ``length_nm``, of all of the volume.
+    truth_threshold, threshold : float, optional
+        See `mask`.
+    force : bool
+        See `count_pairs`.
+
+    Raises
+    ------
+    InvalidInput
+        As `mask`; also if a line leaves its mask, if a mask that is not empty has no line, or if only one table of
+        branches is given.
+    """
+    require_flags(force=force)
+    if (truth_branches is None) != (result_branches is None):
+        raise InvalidInput("the error of the length needs the branches of both the truth and the result, or neither")
+    volumes = [open_mask(truth), open_mask(result)]
+    limits = [
+        threshold_of(volumes[0], "truth_threshold", truth_threshold),
+        threshold_of(volumes[1], "threshold", threshold),
+    ]
+    lines = [read_line_voxels("truth_lines", truth_lines), read_line_voxels("result_lines", result_lines)]
+    branches = {"truth_branches": truth_branches, "result_branches": result_branches}
+    lengths = [None if table is None else read_length_nm(name, table) for name, table in branches.items()]
+    boxes = compared_boxes(volumes, box, force=force)
+    counts = reduce(fold_line_counts, (count_line_block(volumes, limits, lines, part) for part in boxes))
+    return score_vessels(counts, truth_length_nm=lengths[0], result_length_nm=lengths[1])
 
 
 @explain_calls
@@ -197,8 +241,9 @@ def cells(
         a voxel size, or ``count`` has a volume.
     """
     require_positive("tolerance_um", tolerance_um, "micrometres")
-    faces = _faces(border, volume, box)
-    return score_cells(_cells("truth", truth), _cells("result", result), tolerance_um, border=border, faces=faces)
+    faces = faces_of(border, volume, box)
+    true_cells, found = read_cells("truth", truth), read_cells("result", result)
+    return score_cells(true_cells, found, tolerance_um, border=border, faces=faces)
 
 
 @explain_calls
@@ -211,7 +256,7 @@ def detections(truth: TableLike, result: TableLike, tolerance_nm: float = 150.0)
         If a table lacks a column, or a position is empty.
     """
     require_positive("tolerance_nm", tolerance_nm, "nm")
-    return score_detections(_points("truth", truth), _points("result", result), tolerance_nm)
+    return score_detections(read_points("truth", truth), read_points("result", result), tolerance_nm)
 
 
 @explain_calls
@@ -235,110 +280,5 @@ def graph(
     box, force : optional
         See `count_pairs`.
     """
-    true_edges, edges = _edges("truth", truth), _edges("result", result)
+    true_edges, edges = read_edges("truth", truth), read_edges("result", result)
     return score_graph(true_edges, edges, *match_neurons(count_pairs(truth_labels, result_labels, box, force=force)))
-
-
-def _columns(
-    argument: str, table: TableLike, names: tuple[str, ...], *, drop_nulls: bool = False
-) -> dict[str, NDArray[np.generic]]:
-    """Return the named columns of a Parquet file, or of columns in memory."""
-    if isinstance(table, Mapping):
-        known, where = list(table), "the table"
-    else:
-        file = TableFile(require_path(argument, table))
-        known, where = list(file.columns), str(table)
-    if missing := [name for name in names if name not in known]:
-        raise InvalidInput(f"{where} has no column {', '.join(missing)}; its columns: {', '.join(known)}")
-    if isinstance(table, Mapping):
-        rows = {name: np.asarray(table[name]) for name in names}
-    else:
-        rows = file.read(names, drop_nulls=drop_nulls)
-    if any(values.ndim != 1 or values.dtype.kind not in "biuf" for values in rows.values()):
-        raise InvalidInput(f"the columns {', '.join(names)} of {where} should be numbers, one for each row")
-    if len({len(values) for values in rows.values()}) > 1:
-        counts = ", ".join(str(len(values)) for values in rows.values())
-        raise InvalidInput(f"the columns {', '.join(names)} of {where} have {counts} rows; expected equally many")
-    return rows
-
-
-def _points(argument: str, table: TableLike) -> NDArray[np.float64]:
-    rows = _columns(argument, table, _POSITION)
-    points = np.stack([rows[name].astype(np.float64) for name in _POSITION], axis=1)
-    if not np.isfinite(points).all():
-        raise InvalidInput("the table has rows without a position in nm; rerun with --voxel-size Z,Y,X")
-    return points
-
-
-def _cells(argument: str, table: TableLike) -> Cells:
-    columns = list(table) if isinstance(table, Mapping) else TableFile(require_path(argument, table)).columns
-    names = ("radius_nm",)
-    radius = _columns(argument, table, names)["radius_nm"] if "radius_nm" in columns else None
-    return Cells(_points(argument, table), radius)
-
-
-def _faces(border: str, volume: VolumeLike | None, box: Box | str | None) -> Faces | None:
-    """Return the box in nm whose faces are meant."""
-    if border != "ignore":
-        if volume is not None or box is not None:
-            raise InvalidInput("a volume and a box are for border='ignore' (--border ignore), which needs their faces")
-        return None
-    if volume is None:
-        raise InvalidInput("border='ignore' needs the volume whose faces are meant: give volume= (--volume)")
-    opened = _mask_volume(volume)
-    size, offset = opened.spec.voxel_size_nm, opened.spec.offset_nm
-    if size is None:
-        raise InvalidInput(
-            f"the voxel size of {opened.uri or 'the array'} is unknown, so its faces have no place in nm"
-        )
-    part = opened.domain if box is None else Box.of(box, opened.domain)
-    if part.ndim != 3 or part.empty or part not in opened.domain:
-        raise InvalidInput(f"the box {part} is empty or not inside the domain {opened.domain} of {opened.uri}")
-    ends = (
-        [o + (at - 0.5) * s for o, at, s in zip(offset, corner, size, strict=True)]
-        for corner in (part.start, part.stop)
-    )
-    (z, y, x), (z_stop, y_stop, x_stop) = ends
-    return Faces((z, y, x), (z_stop, y_stop, x_stop))
-
-
-def _mask_volume(volume: VolumeLike) -> Volume:
-    opened = as_volume(volume)
-    if opened.ndim != 3:
-        axes = "/".join(opened.axes)
-        raise InvalidInput(f"{opened.uri or 'the array'} has axes {axes}; expected z, y and x: give one channel")
-    return opened
-
-
-def _limit(volume: Volume, argument: str, threshold: float | None) -> float:
-    """Return the value above which a voxel is inside."""
-    if threshold is not None:
-        return require_finite(argument, threshold)
-    if volume.spec.kind == "probability" or volume.dtype.kind == "f":
-        raise InvalidInput(
-            f"{volume.uri or 'the array'} is {volume.spec.kind} data of {volume.dtype}: give the value above which a "
-            f"voxel is inside, with {argument}= (--{argument.replace('_', '-')})"
-        )
-    return 0.0
-
-
-def _count_block(volumes: Sequence[Volume], limits: Sequence[float], box: Box) -> MaskCounts:
-    truth, result = (volume.cutout(box) for volume in volumes)
-    for volume, voxels in zip(volumes, (truth, result), strict=True):
-        if voxels.dtype.kind == "f" and np.isnan(voxels).any():
-            raise InvalidInput(f"{volume.uri or 'the array'} has voxels in {box} that are not numbers (NaN)")
-    known = None
-    if truth.dtype.kind == "i":
-        known = truth != -1
-    elif truth.dtype == np.uint64:
-        known = truth != NOT_LABELLED
-    return count_mask(truth > limits[0], result > limits[1], known)
-
-
-def _edges(argument: str, table: TableLike) -> Edges:
-    """Return the edges of a table; those with an unknown end are left out."""
-    rows = _columns(argument, table, ("pre_id", "post_id", "directed"), drop_nulls=True)
-    for name in ("pre_id", "post_id"):
-        if rows[name].dtype.kind not in "iu":
-            raise InvalidInput(f"the column {name} is {rows[name].dtype}; expected integers: floats round ids")
-    return Edges(rows["pre_id"], rows["post_id"], rows["directed"].astype(np.bool_))

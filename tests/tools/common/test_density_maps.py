@@ -53,7 +53,9 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     points = {name: line[:, axis] for axis, name in enumerate(columns)}
     uris["points"] = str(folder / "points.parquet")
     branch = np.repeat(np.arange(2, dtype=np.uint64), 3)
-    write_table(uris["points"], {"branch": branch, **points}, {"branch": "uint64", **dict.fromkeys(columns, "float64")})
+    write_table(
+        uris["points"], {"branch_id": branch, **points}, {"branch_id": "uint64", **dict.fromkeys(columns, "float64")}
+    )
     return uris
 
 

@@ -36,7 +36,7 @@ from voxome.tools.common.gaps import NO_DATA
 
 GRID_UM = 50.0
 """Edge of a cell of the grid, by default."""
-VESSEL_POINTS = kinds.Table({"branch": "uint64", "z_nm": "float64", "y_nm": "float64", "x_nm": "float64"}, key=())
+VESSEL_POINTS = kinds.Table({"branch_id": "uint64", "z_nm": "float64", "y_nm": "float64", "x_nm": "float64"}, key=())
 """Centre lines of vessels, as an input: the points of each branch, in order."""
 DENSITY_TABLE = kinds.Table(
     {
@@ -253,7 +253,7 @@ def _lengths_nm(points: TableFile, space: DensityGrid, cells: Box) -> NDArray[np
         rows = batch if last is None else {name: np.concatenate([last[name], batch[name]]) for name in batch}
         last = {name: values[-1:] for name, values in batch.items()}
         place = space.coordinates_of(positions_of(rows))
-        joined = rows["branch"][1:] == rows["branch"][:-1]
+        joined = rows["branch_id"][1:] == rows["branch_id"][:-1]
         low, high = np.minimum(place[1:], place[:-1]), np.maximum(place[1:], place[:-1])
         near = joined & ((high >= np.array(cells.start)) & (low <= np.array(cells.stop))).all(axis=1)
         cell, length = clip_lines(place[:-1][near], place[1:][near], space.edges_nm)
