@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import io, ndimage
 
+import voxome
 from voxome.errors import InvalidInput
 from voxome.metrics.detection import DetectionScore, match_points, score_detections
 
@@ -96,6 +99,17 @@ def test_with_the_tolerance_0_only_equal_places_match():
 def test_truths_that_are_shifted_by_more_than_the_tolerance_never_match():
     truth = np.arange(30).reshape(10, 3) * 1000.0
     assert score_detections(truth, truth + np.array([0, 0, 65.1]), 65).true_positives == 0
+
+
+def test_detections_of_the_authors_of_x_brain_score_as_they_did(shared: Path):
+    voxels = np.asarray(voxome.open(shared / "data/xray/Nmap_V1_A0.nii.gz")) > 0
+    labels, count = ndimage.label(voxels)
+    truth = np.array(ndimage.center_of_mass(voxels, labels, range(1, count + 1))) * 650
+    x, y, z = io.loadmat(shared / "data/xray/authors_detections_V1.mat")["Cout"].astype(float).T
+    result = np.stack([z - 396, x - 1350, y - 1850], axis=1) * 650
+    assert (len(truth), len(result)) == (321, 302)
+    for tolerance, f1 in ((10, 0.793), (15, 0.828), (20, 0.841)):
+        assert score_detections(truth, result, tolerance * 650).f1 == pytest.approx(f1, abs=0.01)
 
 
 @pytest.mark.slow

@@ -28,6 +28,19 @@ def cells(seed: int) -> np.ndarray:
 
 
 @pytest.mark.slow
+def test_k_over_the_volume_would_be_too_large_and_whole_balls_at_faces_too_small() -> None:
+    places = np.array([PLACES["inside"], PLACES["face"]]) * 1e3
+
+    def everywhere(position: np.ndarray) -> np.ndarray:
+        return np.ones(len(position), bool)
+
+    found = [neighbour_density(places, cells(seed), everywhere, k=5, reach_nm=1e6) for seed in range(1500)]
+    inside, at_face = np.mean([one.per_mm3 for one in found], axis=0) / RATE
+    assert inside * 5 / 4 == pytest.approx(1.25, rel=0.04)
+    assert at_face == pytest.approx(0.5, rel=0.05)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("reach_nm", [400e3, 70e3])
 @pytest.mark.parametrize("k", [5, 20])
 def test_the_density_is_unbiased_inside_and_at_faces_edges_corners_and_masks(k: int, reach_nm: float) -> None:
