@@ -76,6 +76,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "dataset": "voxome.data.registry.resolve:resolve",
     },
     "voxome.scorers": {
+        "common.cells_vessels": "voxome.reports.cells_scorer:CellsScorer",
         "em.connectome": "voxome.reports.em_scorer:ConnectomeScorer",
     },
     "voxome.services": {
