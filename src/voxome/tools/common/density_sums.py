@@ -46,7 +46,7 @@ def _problems(specs: Mapping[str, VolumeSpec], parameters: Mapping[str, Any]) ->
     "common.density_sums",
     outputs={"grid": GRID_TABLE, "regions": REGION_TABLE},
     check=_problems,
-    memory=memory_of(200_000_000, 60),
+    memory=memory_of(250_000_000, 70),
 )
 def density_sums(
     tissue: Annotated[NDArray[Any], kinds.Image()],
