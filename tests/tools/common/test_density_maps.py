@@ -59,8 +59,8 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return uris
 
 
-def run(name: str, out: Path, given: dict[str, Any], **options: Any) -> Any:
-    return voxome.tool(name, given, out=str(out), workers=1, **options)
+def run(name: str, out: Path, given: dict[str, Any], *, workers: int = 1, **options: Any) -> Any:
+    return voxome.tool(name, given, out=str(out), workers=workers, **options)
 
 
 def chosen(inputs: dict[str, str], *names: str) -> dict[str, Any]:
@@ -155,7 +155,13 @@ def test_blocks_do_not_matter_to_maps(inputs: dict[str, str], sums: dict[str, An
     given = {**chosen(inputs, "tissue"), "grid": sums["grid"], "vessel_points": inputs["points"], "grid_um": 20}
     results = []
     for number, block in enumerate([(64, 64, 128), (16, 30, 60), (12, 20, 40)]):  # 1, 8, 27
-        found = run("common.density", tmp_path / str(number), {**given, "bandwidth_um": 30}, block=block)
+        found = run(
+            "common.density",
+            tmp_path / str(number),
+            {**given, "bandwidth_um": 30},
+            block=block,
+            workers=1 + number // 2,
+        )
         arrays = [np.asarray(voxome.open(found[one].uri)) for one in ("density", "vessel_fraction", "vessel_length")]
         results.append([*arrays, *TableFile(found["table"].uri).read().values()])
     for other in results[1:]:
