@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import voxome
-from voxome.errors import InvalidInput, PlanError
+from voxome.errors import InvalidInput, PlanError, VoxomeError
 from voxome.resources.table import TableFile, write_table
 from voxome.workflow.invariance import check_invariance
 
@@ -222,6 +222,28 @@ def test_sizes_are_counted_in_bins(inputs: dict[str, str], tmp_path: Path) -> No
     assert rows["cells"].tolist() == counts.tolist()
     assert rows["radius_from_um"].tolist() == edges[:-1].tolist()
     assert rows["share"].sum() == pytest.approx(1)
+
+
+def test_sums_of_another_grid_or_box_are_refused(inputs: dict[str, str], sums: dict[str, Any], tmp_path: Path) -> None:
+    given = {**chosen(inputs, "tissue"), "grid": sums["grid"]}
+    with pytest.raises(VoxomeError, match="has other cells than a grid of 6,15,30 voxels"):
+        run("common.density", tmp_path / "a", {**given, "grid_um": 30})
+    with pytest.raises(VoxomeError, match="with the same grid_um and box"):
+        run("common.density", tmp_path / "b", {**given, "grid_um": 20}, box="0:22,:,:")
+    with pytest.raises(PlanError, match="set grid_um alone"):
+        run("common.density", tmp_path / "c", {**given, "grid_um": 20, "factors": "4,10,21"})
+
+
+def test_a_run_of_a_part_has_the_density_of_the_part(inputs: dict[str, str], tmp_path: Path) -> None:
+    part = "0:22,5:,:"
+    given = {**chosen(inputs, "tissue", "cells"), "grid_um": 20}
+    sums = run("common.density_sums", tmp_path / "sums", given, box=part)
+    rows = TableFile(sums["grid"].uri).read()
+    inside = IN_TISSUE & (INDEX[:, 0] < 22) & (INDEX[:, 1] >= 5)
+    assert rows["cells"].sum() == inside.sum()
+    given = {**chosen(inputs, "tissue"), "grid": sums["grid"], "grid_um": 20, "bandwidth_um": 0}
+    found = TableFile(run("common.density", tmp_path / "map", given, box=part)["table"].uri).read()
+    assert np.nansum(found["density_per_mm3"] * found["tissue_mm3"]) == pytest.approx(inside.sum())
 
 
 def test_an_unknown_voxel_size_is_refused(inputs: dict[str, str], tmp_path: Path) -> None:

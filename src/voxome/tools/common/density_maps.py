@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any
 
 import numpy as np
@@ -62,6 +62,20 @@ def _defaults(specs: Mapping[str, VolumeSpec], settings: Mapping[str, Any]) -> d
     return factors_from(specs, settings, GRID_UM)
 
 
+def _problems(specs: Mapping[str, VolumeSpec], parameters: Mapping[str, Any]) -> Iterable[str]:
+    yield from voxel_size_problems(specs, parameters)
+    size = specs["tissue"].voxel_size_nm
+    if size is not None and (problem := _factors_problem(parameters["factors"], parameters["grid_um"], size)):
+        yield problem
+
+
+def _factors_problem(factors: str, grid_um: float, voxel_size_nm: Sequence[float]) -> str | None:
+    expected = ",".join(map(str, grid_factors(grid_um, voxel_size_nm)))
+    if factors == expected:
+        return None
+    return f"factors are {factors}, but cells of {grid_um} micrometres are {expected} voxels: set grid_um alone"
+
+
 def _scale(parameters: Parameters) -> Scale:
     return parse_factors(parameters["factors"])
 
@@ -72,7 +86,7 @@ _MAP = kinds.Image("float32", scale=_scale)
 @tool(
     "common.density",
     outputs={"density": _MAP, "vessel_fraction": _MAP, "vessel_length": _MAP, "table": DENSITY_TABLE},
-    check=voxel_size_problems,
+    check=_problems,
     defaults=_defaults,
     memory=memory_of(250_000_000, 4),
 )
@@ -121,7 +135,7 @@ def density(
     cells = block.write.coarsen(space.factors)
     bandwidth = bandwidth_um * NM_PER_UM
     reach = [kernel_reach(bandwidth, edge) for edge in space.edges_nm.tolist()]
-    sums = _dense(grid, cells.grow(reach), ("tissue", "cells", "examined", "vessels"))
+    sums = _dense(grid, space, cells.grow(reach), ("voxels", "tissue", "cells", "examined", "vessels"))
     inner = tuple(slice(r, n - r) for r, n in zip(reach, sums["tissue"].shape, strict=True))
     found = kernel_density(sums["cells"], _volumes(sums, space), bandwidth, space.edges_nm)
     own = {name: values[inner] for name, values in sums.items()}
@@ -151,7 +165,7 @@ def _reach(parameters: Parameters, scale_nm: tuple[float, float, float]) -> tupl
     "common.neighbour_density",
     halo=_reach,
     outputs={"density": _MAP, "table": NEIGHBOUR_TABLE},
-    check=voxel_size_problems,
+    check=_problems,
     defaults=_defaults,
     memory=memory_of(250_000_000, 4),
 )
@@ -223,18 +237,19 @@ def neighbour_density_map(
 
 
 def _grid_of(factors: str, grid_um: float, block: BlockContext) -> DensityGrid:
-    space = DensityGrid(parse_factors(factors), block.frame)
-    expected = grid_factors(grid_um, block.frame.scale_nm)
-    if space.factors != expected:
-        raise InvalidInput(
-            f"factors are {factors}, but cells of {grid_um} micrometres are {','.join(map(str, expected))} voxels: set "
-            "grid_um alone"
-        )
-    return space
+    if problem := _factors_problem(factors, grid_um, block.frame.scale_nm):
+        raise InvalidInput(problem)
+    return DensityGrid(parse_factors(factors), block.frame)
 
 
-def _dense(table: TableFile, cells: Box, names: tuple[str, ...]) -> dict[str, NDArray[np.int64]]:
-    """Return columns of the rows of a box of cells as arrays; 0 where the table has no row."""
+def _dense(table: TableFile, space: DensityGrid, cells: Box, names: tuple[str, ...]) -> dict[str, NDArray[np.int64]]:
+    """Return columns of the rows of a box of cells as arrays; 0 outside of the box of the run.
+
+    Raises
+    ------
+    InvalidInput
+        If the table is not of this grid and box.
+    """
     rows = table.lookup("z", np.arange(cells.start[0], cells.stop[0]))
     index = np.stack([rows[name] for name in ("z", "y", "x")], axis=1)
     here = inside(index, cells)
@@ -242,6 +257,11 @@ def _dense(table: TableFile, cells: Box, names: tuple[str, ...]) -> dict[str, ND
     arrays = {name: np.zeros(cells.shape, np.int64) for name in names}
     for name, array in arrays.items():
         array[place] = rows[name][here]
+    if not np.array_equal(arrays["voxels"], space.voxels_in(cells)):
+        raise InvalidInput(
+            f"{table.path} has other cells than a grid of {','.join(map(str, space.factors))} voxels in "
+            f"{space.frame.box}: give the sums of common.density_sums with the same grid_um and box"
+        )
     return arrays
 
 

@@ -83,6 +83,16 @@ class DensityGrid:
         factors, size = np.array(self.factors), np.array(self.frame.scale_nm)
         return np.array(self.frame.offset_nm) + (cells * factors + (factors - 1) / 2) * size
 
+    def voxels_in(self, cells: Box) -> NDArray[np.int64]:
+        """Return how many voxels of the box of the run are in each cell of a box of cells."""
+        lengths = []
+        for axis, factor in enumerate(self.factors):
+            first = np.arange(cells.start[axis], cells.stop[axis]) * factor
+            low, high = self.frame.box.start[axis], self.frame.box.stop[axis]
+            lengths.append(np.clip(first + factor, low, high) - np.clip(first, low, high))
+        z, y, x = lengths
+        return np.asarray(z[:, None, None] * y[:, None] * x, np.int64)
+
     def sums(self, voxels: NDArray[np.bool_], box: Box) -> NDArray[np.int64]:
         """Return how many voxels are true in each cell that `box`, the box of the array, touches."""
         total: NDArray[np.int64] = voxels.astype(np.int64)
