@@ -193,6 +193,8 @@ def test_cells_are_scored_in_micrometres() -> None:
     assert found.radius_error_absolute == pytest.approx(1 / 6)
     assert found.distance_um == pytest.approx(6.5 / 3)
     assert score.cells(truth, CELLS).radius_error is None
+    assert score.cells(truth, CELLS, 0).f1 == 1
+    assert score.cells(truth, changed(x_nm=[25e3, 25e3, 40001.0]), 0).true_positives == 2
     assert score.cells(truth, changed(x_nm=[25e3, 31.6e3, 40e3])).true_positives == 2
 
 
@@ -211,7 +213,8 @@ def test_cells_near_faces_are_left_out_on_request(tmp_path: Path) -> None:
         ({"border": "ignore", "volume": np.zeros((9, 9, 9))}, "voxel size of the array is unknown"),
         ({"border": "ignore", "volume": volume, "box": ":,:,:9"}, "3 cells are farther than"),
         ({"border": "crop"}, "'count' or 'ignore'"),
-        ({"tolerance_um": 0}, "tolerance_um"),
+        ({"tolerance_um": -1}, "must be 0 or more"),
+        ({"tolerance_um": np.inf}, "tolerance_um"),
     ):
         with pytest.raises(InvalidInput, match=message):
             score.cells(CELLS, CELLS, **options)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import reduce
 
 from voxome.calls import explain_calls
-from voxome.contracts.arguments import require_flags, require_positive, require_positives
+from voxome.contracts.arguments import require_finite, require_flags, require_positive, require_positives
 from voxome.errors import InvalidInput
 from voxome.geometry import Box
 from voxome.metrics.cells import CellScore, score_cells
@@ -225,7 +225,7 @@ def cells(
     truth, result : path or mapping of str to arrays
         Tables with the columns ``z_nm, y_nm, x_nm`` and, for errors of the size, ``radius_nm``.
     tolerance_um : float
-        Maximum distance of a pair in micrometres, inclusive.
+        Maximum distance of a pair in micrometres, inclusive; with 0, only equal places match.
     border : {"count", "ignore"}
         Whether cells at most the tolerance away from a face of the volume count; see
         `voxome.metrics.cells.score_cells`.
@@ -240,7 +240,7 @@ def cells(
         If a table lacks a column, a position is empty, or a radius is not positive; if ``ignore`` has no volume with
         a voxel size, or ``count`` has a volume.
     """
-    require_positive("tolerance_um", tolerance_um, "micrometres")
+    require_finite("tolerance_um", tolerance_um)
     faces = faces_of(border, volume, box)
     true_cells, found = read_cells("truth", truth), read_cells("result", result)
     return score_cells(true_cells, found, tolerance_um, border=border, faces=faces)
