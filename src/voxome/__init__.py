@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from voxome.config.settings import configure
     from voxome.contracts.shapes import Annotations, Mesh, Skeleton
     from voxome.contracts.spec import VolumeSpec
-    from voxome.data.phantom.write import phantom
+    from voxome.data.phantoms import phantom
     from voxome.data.registry.read import datasets
     from voxome.errors import VoxomeError
     from voxome.geometry import BlockGrid, Box
@@ -141,7 +141,7 @@ _LAZY = {
     "neuroglancer_layer": "voxome.services.neuroglancer",
     "open": "voxome.resources.open",
     "open_link": "voxome.viewer.layers",
-    "phantom": "voxome.data.phantom.write",
+    "phantom": "voxome.data.phantoms",
     "plan": "voxome.workflow.verbs",
     "proofread": "voxome.services.proofreading.verb",
     "provenance": "voxome.services.provenance",

@@ -127,6 +127,8 @@ CALLS = """
 2 score instances --truth raw.zarr --result raw.zarr --iou 1.1
 2 phantom d --shape 8
 2 phantom d --seed x
+1 phantom d --modality ct
+1 phantom d --density sparse
 1 phantom text.txt --shape 32,32,32
 2 train raw.zarr raw.zarr
 2 train raw.zarr raw.zarr --out tr --minutes x

@@ -19,18 +19,28 @@ def phantom(
     seed: Annotated[
         int, typer.Option(parser=parse_index, metavar="N", help="Random seed; the same seed gives the same phantom.")
     ] = 0,
+    modality: Annotated[
+        str, typer.Option(metavar="NAME", help="em (neuropil), xrm or lm (cells and vessels; X-ray, fluorescence).")
+    ] = "em",
+    density: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Cells of xrm and lm: dense (default) or sparse.")
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Generate a neuropil phantom with ground truth: image, labels, membranes, synapses and connectome."""
-    from voxome.data.phantom import write
+    """Generate a phantom with ground truth.
+
+    Neuropil: image, labels, membranes, synapses and connectome. Cells and vessels: image, labels, mask and graph of the
+    vessels, tables of cells and vessels, and densities.
+    """
+    from voxome.data import phantoms
     from voxome.resources.open import open_source
     from voxome.services.describe import spec_facts
 
     with block_progress(str(folder)) as progress:
-        files = write.phantom(folder, shape=shape, seed=seed, progress=progress)
+        files = phantoms.phantom(folder, shape=shape, seed=seed, modality=modality, density=density, progress=progress)
     facts = spec_facts(open_source(str(files.raw)).spec)
     if json:
-        paths = {name: str(path.resolve()) for name, path in asdict(files).items()}
+        paths = {name: str(path.resolve()) for name, path in asdict(files).items() if path is not None}
         show_json({**paths, "seed": seed, **facts})
     else:
         print_stderr(f"Wrote a phantom of {voxels_text(facts)}, to {folder}")

@@ -9,7 +9,7 @@ from numba import njit, types
 from numba.typed import Dict
 from numpy.typing import NDArray
 
-from voxome.data.phantom.hashing import mix, uniform
+from voxome.data.hashing import mix, uniform
 from voxome.data.phantom.neurites import axis_of, locate, nearest_tube, new_cache, tube_key
 from voxome.data.phantom.plan import BRANCH_LENGTH_NM, TRUNK_LENGTH_NM, TWIG_LENGTH_NM, Plan
 

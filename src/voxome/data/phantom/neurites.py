@@ -19,7 +19,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from voxome.data.phantom.hashing import mix, normal, uniform
+from voxome.data.hashing import mix, normal, uniform
 from voxome.data.phantom.plan import Plan
 
 ROD_RADIUS = 0.3

@@ -10,7 +10,7 @@ import scipy.ndimage as ndi
 from numba import njit
 from numpy.typing import NDArray
 
-from voxome.data.phantom.hashing import mix, normal, uniform, value_noise, white_noise
+from voxome.data.hashing import mix, normal, uniform, value_noise, white_noise
 from voxome.data.phantom.spec import PhantomSpec
 from voxome.data.phantom.synapses import BARE, CLEFT, CLOUD, DENSITY
 from voxome.geometry import Box

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,24 +11,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from voxome.calls import explain_calls
-from voxome.contracts.arguments import require_count, require_function, require_path, require_voxels
 from voxome.contracts.kinds import Rows
 from voxome.contracts.spec import VolumeSpec
-from voxome.contracts.uri import Location
+from voxome.data.outputs import CHUNK, Progress, removed_on_failure, require_new, silent
 from voxome.data.phantom.pieces import Pieces
 from voxome.data.phantom.render import render
 from voxome.data.phantom.spec import PhantomSpec
 from voxome.data.phantom.synapses import Site
 from voxome.data.phantom.truth import CONNECTOME_COLUMNS, SYNAPSE_COLUMNS, synapse_rows
-from voxome.errors import AlreadyExists
 from voxome.geometry import Block, BlockGrid
-from voxome.resources.folders import require_outside_volumes
 from voxome.resources.open import create
 from voxome.resources.table import write_table
 from voxome.resources.volume import Volume
 
-CHUNK = (64, 64, 64)
 _PROVISIONAL = ".provisional.zarr"
 """Labels before they are numbered."""
 
@@ -58,50 +51,6 @@ class PhantomFiles:
         """Return the files of the phantom in a folder."""
         volumes = (folder / f"{name}.zarr" for name in ("raw", "labels", "membranes"))
         return cls(*volumes, *(folder / f"{name}.parquet" for name in ("synapses", "connectome")))
-
-
-Progress = Callable[[int, int], None]
-"""Function called with the number of blocks done and their total."""
-
-
-def _silent(done: int, total: int) -> None:
-    """Report no progress."""
-
-
-@explain_calls
-def phantom(
-    folder: Location, *, shape: Sequence[int] = (128, 128, 128), seed: int = 0, progress: Progress = _silent
-) -> PhantomFiles:
-    """Generate a neuropil phantom with ground truth.
-
-    Parameters
-    ----------
-    folder : path
-        Output folder, created if missing.
-    shape : (z, y, x)
-        Shape in voxels, each 10 nm long.
-    seed : int
-        Random seed; the same seed gives the same phantom.
-    progress : callable
-        Called with the number of blocks done and their total.
-
-    Returns
-    -------
-    PhantomFiles
-        Paths of image, labels, membranes, synapses and connectome.
-
-    Raises
-    ------
-    InvalidInput
-        If an argument is invalid, or the folder is inside a volume.
-    AlreadyExists
-        If the folder contains any of these.
-    """
-    spec = PhantomSpec(require_voxels("shape", shape), require_count("seed", seed, 0))
-    target = require_outside_volumes(Path(require_path("folder", folder)))
-    require_function("progress", progress)
-    write_phantom(target, spec, progress=progress)
-    return PhantomFiles.within(target)
 
 
 def phantom_arrays(
@@ -141,8 +90,8 @@ def write_phantom(
     folder: str | Path,
     spec: PhantomSpec,
     block: tuple[int, int, int] = (128, 128, 128),
-    progress: Progress = _silent,
-) -> None:
+    progress: Progress = silent,
+) -> PhantomFiles:
     """Write ``raw.zarr``, ``labels.zarr``, ``membranes.zarr``, ``synapses.parquet`` and ``connectome.parquet``.
 
     What was written is removed if it is not completed.
@@ -158,15 +107,22 @@ def write_phantom(
     progress : callable
         Called with the number of blocks done and their total.
 
+    Returns
+    -------
+    PhantomFiles
+        Paths of image, labels, membranes, synapses and connectome.
+
     Raises
     ------
     AlreadyExists
         If the folder contains any of these.
     """
     target = Path(folder)
-    _refuse_existing(target)
-    with _removed_on_failure(target):
+    files = PhantomFiles.within(target)
+    require_new(target, astuple(files))
+    with removed_on_failure(target, (*astuple(files), target / _PROVISIONAL)):
         _write(target, spec, block, progress)
+    return files
 
 
 def _write(target: Path, spec: PhantomSpec, block: tuple[int, int, int], progress: Progress) -> None:
@@ -197,31 +153,6 @@ def _write(target: Path, spec: PhantomSpec, block: tuple[int, int, int], progres
     synapses, connectome = synapse_rows(spec, sites, labels.cutout)
     write_table(target / "synapses.parquet", synapses, SYNAPSE_COLUMNS)
     write_table(target / "connectome.parquet", connectome, CONNECTOME_COLUMNS)
-
-
-@contextmanager
-def _removed_on_failure(folder: Path) -> Iterator[None]:
-    """Create a folder; remove what a phantom has written to it if the body of the ``with`` statement fails."""
-    new = not folder.exists()
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        yield
-    except BaseException as error:
-        for path in (*astuple(PhantomFiles.within(folder)), folder / _PROVISIONAL):
-            if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)
-        if new and not any(folder.iterdir()):
-            folder.rmdir()
-        error.add_note(f"what was written to {folder} was removed")
-        raise
-
-
-def _refuse_existing(folder: Path) -> None:
-    old = [path.name for path in astuple(PhantomFiles.within(folder)) if path.exists()]
-    if old:
-        raise AlreadyExists(f"{folder} already contains {', '.join(old)}; remove them, or choose another folder")
 
 
 def _array(spec: PhantomSpec, path: Path, dtype: str, kind: Any) -> Volume:
