@@ -1,0 +1,1 @@
+"""Correction of uneven contrast and brightness by a grid of tiles."""

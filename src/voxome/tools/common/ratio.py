@@ -1,0 +1,77 @@
+"""Ratio of a signal to a background channel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import numpy as np
+from annotated_types import Gt
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from voxome import kinds
+from voxome.contracts.context import BlockContext
+from voxome.contracts.python_tool import tool
+from voxome.contracts.tool import memory_of
+from voxome.tools.common.contrast.limits import size_problems
+
+_TRUNCATE = 4.0
+
+
+def _sigmas(smoothing_um: float, scale_nm: tuple[float, float, float]) -> tuple[float, ...]:
+    return tuple(smoothing_um * 1000.0 / size for size in scale_nm)
+
+
+def _radii(sigmas: tuple[float, ...]) -> tuple[int, ...]:
+    return tuple(int(_TRUNCATE * sigma + 0.5) for sigma in sigmas)
+
+
+def _halo(parameters: Mapping[str, Any], scale_nm: tuple[float, float, float]) -> tuple[int, ...]:
+    return _radii(_sigmas(parameters["smoothing_um"], scale_nm))
+
+
+@tool(
+    "common.ratio", halo=_halo, outputs=kinds.Image("float32"), check=size_problems, memory=memory_of(229_000_000, 40)
+)
+def ratio(
+    image: Annotated[NDArray[Any], kinds.Image()],
+    background: Annotated[NDArray[Any], kinds.Image()],
+    *,
+    smoothing_um: Annotated[float, Gt(0)] = 10.0,
+    offset: float = 0.0,
+    smallest: Annotated[float, Gt(0)] = 1.0,
+    block: BlockContext,
+) -> NDArray[np.float32]:
+    """Divide an image by its background channel, smoothed, which removes the shading that both have.
+
+    Parameters
+    ----------
+    image, background : (z, y, x) arrays
+        Signal, and a channel of autofluorescence with the same illumination.
+    smoothing_um : float
+        Standard deviation of the Gaussian with which the background is smoothed, in micrometres.
+    offset : float
+        Grey value without light, which is subtracted from both.
+    smallest : float
+        Smallest background, above `offset`, that counts; where there is less light, there are no data.
+
+    Returns
+    -------
+    (z, y, x) array of float32
+        Ratio, which does not depend on the illumination; NaN where there are no data. ``common.normalize`` takes it
+        with `low` and `high`.
+    """
+    sigmas = _sigmas(smoothing_um, block.frame.scale_nm)
+    light = background.astype(np.float32) - np.float32(offset)
+    lit = light >= np.float32(smallest)
+    share, total = lit.astype(np.float32), np.where(lit, light, np.float32(0))
+    for axis, (sigma, radius) in enumerate(zip(sigmas, _radii(sigmas), strict=True)):
+        share = ndimage.gaussian_filter1d(share, sigma, axis=axis, mode="constant", radius=radius)
+        total = ndimage.gaussian_filter1d(total, sigma, axis=axis, mode="constant", radius=radius)
+    inner = block.write.within(block.read)
+    lit, share, total = lit[inner], share[inner], total[inner]
+    smooth = total / np.where(share > 0, share, np.float32(1))
+    signal = image[inner].astype(np.float32) - np.float32(offset)
+    result: NDArray[np.float32] = np.where(lit, signal / np.where(lit, smooth, np.float32(1)), np.float32(np.nan))
+    return result

@@ -1,0 +1,57 @@
+"""Runs of tools on arrays, block by block, without the block runner."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voxome.contracts.context import BlockContext
+from voxome.contracts.frame import Frame
+from voxome.contracts.kinds import Rows
+from voxome.contracts.python_tool import PythonTool
+from voxome.geometry import BlockGrid, Box
+from voxome.resources.rows import combine, concatenate
+from voxome.resources.table import TableFile, write_table
+
+
+def frame_of(
+    shape: tuple[int, ...], voxel_size_nm: tuple[float, float, float] | None = (1000.0, 1000.0, 1000.0),
+    start: tuple[int, int, int] = (3, -5, 7),
+) -> Frame:  # fmt: skip
+    domain = Box.of_shape(shape, start)
+    return Frame(domain, domain, voxel_size_nm, (0.0, 0.0, 0.0))
+
+
+def run_blocks(
+    tool: PythonTool, volumes: Mapping[str, NDArray[Any]], block: tuple[int, int, int], frame: Frame, **others: Any
+) -> dict[str, Any]:
+    """Return the outputs: arrays of the domain, and rows that are folded."""
+    parameters = {name: others[name] for name in tool.spec.parameters if name in others}
+    halo = tool.spec.compute_halo(tool.spec.bind(parameters), frame.scale_nm)
+    arrays: dict[str, NDArray[Any]] = {}
+    parts: dict[str, list[Rows]] = {}
+    for one in BlockGrid(frame.domain, block, halo=halo):
+        read = one.read.within(frame.domain)
+        context = BlockContext(one.write, one.read, frame)
+        found = tool(**{name: array[read] for name, array in volumes.items()}, **others, block=context)
+        for name, value in (found if isinstance(found, dict) else {"result": found}).items():
+            if isinstance(value, np.ndarray):
+                out = arrays.setdefault(name, np.zeros(frame.domain.shape, value.dtype))
+                out[one.write.within(frame.domain)] = value
+            else:
+                parts.setdefault(name, []).append(value)
+    folded = {}
+    for name, rows in parts.items():
+        kind: Any = tool.spec.outputs[name]
+        folded[name] = combine(concatenate(rows, kind.columns), kind.key, kind.fold)
+    return {**arrays, **folded}
+
+
+def as_file(path: Path, rows: Rows, columns: Mapping[str, str], row_group: int = 100) -> TableFile:
+    """Return a table as a file."""
+    write_table(path, rows, columns, row_group=row_group)
+    return TableFile(path)
