@@ -25,7 +25,7 @@ PERMISSIVE = re.compile(
 )
 COPYLEFT = re.compile(r"\b[AL]?GPL|GNU (Affero |Lesser )?General Public License", re.I)
 NAMED = {
-    "connected-components-3d": "LGPL; the extras em and services import it unchanged",
+    "connected-components-3d": "LGPL; the extras em, services and xrm import it unchanged",
     "edt": "LGPL; the extra services imports it unchanged",
     "crc32c": "LGPL; a dependency of moto, for tests",
     "docutils": "public domain and BSD where it is used; GPL for an editor's plug-in; for tests",

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from voxome.services.neuroglancer import neuroglancer_layer
     from voxome.services.proofreading.verb import proofread
     from voxome.services.provenance import provenance
+    from voxome.services.reconstruction.run import reconstruct
     from voxome.services.regions import contacts, regions
     from voxome.services.shape_files import load, save
     from voxome.services.skeleton import skeleton, skeletons
@@ -90,6 +91,7 @@ __all__ = [
     "proofread",
     "provenance",
     "put",
+    "reconstruct",
     "regions",
     "relate_annotations",
     "rm",
@@ -146,6 +148,7 @@ _LAZY = {
     "proofread": "voxome.services.proofreading.verb",
     "provenance": "voxome.services.provenance",
     "put": "voxome.services.verbs",
+    "reconstruct": "voxome.services.reconstruction.run",
     "regions": "voxome.services.regions",
     "relate_annotations": "voxome.services.annotations.relate",
     "rm": "voxome.services.delete",
