@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from voxome.calls import explain_calls
 from voxome.contracts.spec import VolumeSpec
 from voxome.errors import InvalidInput, UnknownName
+from voxome.extras import require
 from voxome.resources.volume import Volume
 from voxome.resources.volume_like import VolumeLike, as_volume
 from voxome.services.reconstruction.absorption import absorption
@@ -94,7 +95,10 @@ def reconstruct(
     ------
     InvalidInput
         If shapes, angles, fields or options do not fit, or the axis cannot be found.
+    MissingExtra
+        If scikit-image is not installed.
     """
+    require("reconstruction", "skimage")
     source, flat, dark = as_volume(projections), as_volume(flats), None if darks is None else as_volume(darks)
     count, rows, columns = source.shape
     if method not in METHODS:
