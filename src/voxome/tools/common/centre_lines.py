@@ -1,0 +1,56 @@
+"""Centre lines of vessels."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+
+from voxome import kinds
+from voxome.contracts.frame import Frame
+from voxome.contracts.kinds import Rows
+from voxome.contracts.python_tool import tool
+from voxome.resources.table import TableFile
+from voxome.tools.common.vessels.distance import distances
+from voxome.tools.common.vessels.faces import face_slots
+from voxome.tools.common.vessels.runs import RUNS
+from voxome.tools.common.vessels.thinning import thin
+from voxome.tools.common.vessels.tiles import Tiles
+
+CENTRE_LINES = kinds.Table({"z": "int32", "y": "int32", "x": "int32", "distance_nm": "float32"}, key=("z", "y", "x"))
+_LEVELS = 2
+"""Levels of distance for each voxel along the axis with the smallest voxels."""
+
+
+@tool("common.centre_lines", scope="whole", outputs={"lines": CENTRE_LINES})
+def centre_lines(runs: Annotated[TableFile, RUNS], *, frame: Frame) -> dict[str, Rows]:
+    """Thin vessels to lines of voxels, of the same objects, loops and voids.
+
+    Voxels are deleted in the order of their distance to the background, so the lines are in the middle; where a vessel
+    leaves the volume, its line does. Nothing is pruned. Memory is that of the vessel voxels.
+
+    Parameters
+    ----------
+    runs : table
+        Runs of ``common.vessel_clean``.
+
+    Returns
+    -------
+    lines : table
+        Voxels of the lines, and their distance to the nearest voxel outside of the vessel; the faces of the volume are
+        no outside.
+    """
+    return {"lines": thin_runs(runs.read(), frame)}
+
+
+def thin_runs(runs: Rows, frame: Frame) -> Rows:
+    """Return the rows of `centre_lines`."""
+    tiles = Tiles.of_runs(runs, frame.box)
+    distance = distances(tiles, frame.scale_nm)
+    level = (distance * (_LEVELS / min(frame.scale_nm)) + np.float32(1e-3)).astype(np.int32)
+    thin(tiles, level, face_slots(tiles, distance, frame.scale_nm))
+    slots = tiles.found()
+    points = tiles.points(slots)
+    order = np.lexsort(points.T[::-1])
+    z, y, x = points[order].T.astype(np.int32)
+    return {"z": z, "y": y, "x": x, "distance_nm": distance[slots[order]]}

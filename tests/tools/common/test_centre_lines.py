@@ -1,0 +1,89 @@
+"""Thinning: nothing is deleted altogether, nothing is opened, and lines reach the faces."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from voxome.contracts.frame import Frame
+from voxome.geometry import Box
+from voxome.tools.common.centre_lines import thin_runs
+from voxome.tools.common.vessels.runs import fill_voids, find_runs
+
+FULL = np.ones((3, 3, 3))
+
+
+def thinned(mask: np.ndarray, voxel_size_nm: tuple[float, float, float] = (650.0,) * 3) -> np.ndarray:
+    """The voxels of the centre lines, (n, 3)."""
+    box = Box.of_shape(mask.shape, (5, -3, 100))
+    lines = thin_runs(find_runs(mask, box), Frame(box, box, voxel_size_nm, (0.0,) * 3))
+    return np.stack([lines[axis] for axis in "zyx"], axis=1).astype(int) - box.start
+
+
+def degrees(points: np.ndarray) -> list[int]:
+    """How many voxels of the lines have 0, 1, 2, … neighbours."""
+    apart = np.abs(points[:, None] - points).max(axis=2)
+    return np.bincount((apart == 1).sum(axis=1)).tolist()
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("shift", [0, 1])
+@pytest.mark.parametrize("width", range(1, 9))
+def test_a_straight_column_of_any_width_is_one_line(width: int, shift: int, axis: int) -> None:
+    mask = np.zeros((50, 18, 18), bool)
+    mask[:, 4 + shift : 4 + shift + width, 5 : 5 + width] = True
+    through = thinned(np.moveaxis(mask, 0, axis))
+    assert degrees(through) == [0, 2, 48]
+    assert np.ptp(through[:, axis]) == 49
+    mask[:5] = mask[45:] = False
+    inside = thinned(np.moveaxis(mask, 0, axis))
+    assert degrees(inside)[1] == 2
+    assert len(degrees(inside)) == 3
+    assert 40 - width - 1 <= np.ptp(inside[:, axis]) + 1 <= 40
+
+
+@pytest.mark.parametrize("radius", [1, 1.5, 2, 2.5, 3, 3.5, 5])
+@pytest.mark.parametrize("centre", [8, 8.5])
+def test_a_cylinder_is_one_line_in_its_middle(radius: float, centre: float) -> None:
+    _, y, x = np.mgrid[:40, :17, :17]
+    points = thinned(np.hypot(y - centre, x - centre) <= radius)
+    assert degrees(points) == [0, 2, 38]
+    assert np.abs(points[:, 1:] - centre).max() <= 1
+
+
+def test_a_torus_is_one_closed_line() -> None:
+    z, y, x = np.mgrid[:11, :50, :50]
+    torus = (np.hypot(y - 25, x - 25) - 18) ** 2 + (z - 5) ** 2 <= 9
+    assert degrees(thinned(torus)) == [0, 0, len(thinned(torus))]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_random_masks_keep_their_objects_and_loops(seed: int) -> None:
+    noise = np.random.default_rng(seed).random((24, 24, 24))
+    mask = ndimage.gaussian_filter(noise, 1.5) > 0.5
+    points = thinned(mask)  # compares objects and Euler number
+    lines = np.zeros(mask.shape, bool)
+    lines[tuple(points.T)] = True
+    assert not (lines & ~mask).any()
+    assert ndimage.label(lines, FULL)[1] == ndimage.label(mask, FULL)[1]
+    assert lines.sum() < mask.sum() / 8
+
+
+def test_a_void_in_a_cylinder_changes_nothing_once_it_is_filled() -> None:
+    z, y, x = np.mgrid[:40, :25, :25]
+    mask = (np.hypot(y - 12, x - 12) <= 9) & (z > 2)
+    whole = thinned(mask)
+    mask[20, 12, 12] = False
+    assert len(thinned(mask)) > 5 * len(whole)
+    box = Box.of_shape(mask.shape)
+    voids = fill_voids(find_runs(mask, box), box)
+    lines = thin_runs(voids.runs, Frame(box, box, (650.0,) * 3, (0.0,) * 3))
+    assert np.stack([lines[axis] for axis in "zyx"], axis=1).tolist() == whole.tolist()
+
+
+def test_coarse_sections_give_one_line_too() -> None:
+    z, y, _ = np.mgrid[:20, :40, :40]
+    points = thinned(np.hypot(3 * (z - 9.5), y - 20) <= 8, (3000.0, 1000.0, 1000.0))
+    assert degrees(points) == [0, 2, 38]
+    assert np.abs(points[:, 1] - 20).max() <= 1
