@@ -142,6 +142,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "common.touching": "voxome.tools.common.touching:touching",
         "common.union": "voxome.tools.common.union:union",
         "common.vessel_clean": "voxome.tools.common.vessel_clean:vessel_clean",
+        "common.vessel_graph": "voxome.tools.common.vessel_graph:vessel_graph",
         "common.vessel_mask": "voxome.tools.common.vessel_mask:vessel_mask",
         "common.vessel_runs": "voxome.tools.common.vessel_runs:vessel_runs",
         "em.agglomerate": "voxome.tools.em.agglomerate:agglomerate",

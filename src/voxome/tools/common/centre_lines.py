@@ -18,7 +18,7 @@ from voxome.tools.common.vessels.thinning import thin
 from voxome.tools.common.vessels.tiles import Tiles
 
 CENTRE_LINES = kinds.Table({"z": "int32", "y": "int32", "x": "int32", "distance_nm": "float32"}, key=("z", "y", "x"))
-_LEVELS = 2
+_LEVELS = 8
 """Levels of distance for each voxel along the axis with the smallest voxels."""
 
 
@@ -49,6 +49,7 @@ def thin_runs(runs: Rows, frame: Frame) -> Rows:
     distance = distances(tiles, frame.scale_nm)
     level = (distance * (_LEVELS / min(frame.scale_nm)) + np.float32(1e-3)).astype(np.int32)
     thin(tiles, level, face_slots(tiles, distance, frame.scale_nm))
+    thin(tiles, np.zeros_like(level), np.zeros(0, np.int64))  # around voxels that were kept at a face and end no line
     slots = tiles.found()
     points = tiles.points(slots)
     order = np.lexsort(points.T[::-1])

@@ -69,7 +69,7 @@ def _ends_line(present: Any, neighbours: Any, slot: int, bits: int) -> bool:
         code += 1
     other = step(neighbours, slot, code // 9 - 1, code // 3 % 3 - 1, code % 3 - 1)
     around = neighbourhood(present, neighbours, other) & ~(1 << (26 - code))
-    return around & (around - 1) == 0
+    return around != 0 and around & (around - 1) == 0
 
 
 @numba.njit(cache=True)

@@ -1,0 +1,52 @@
+cwlVersion: v1.2
+class: Workflow
+label: common.vessels
+doc: >
+  Vessels from their probability: mask, centre lines, and the graph of branches with length and radius. The result does not
+  depend on the blocks.
+inputs:
+  probability: {type: [File, string], doc: "Probability of vessel, uint8, 255 = certain."}
+  threshold: {type: "int?", doc: "Minimum probability of a voxel of a vessel."}
+  closing_um: {type: "double?", doc: "Radius of the ball with which the mask is closed, in micrometres."}
+  min_volume_um3: {type: "double?", doc: "Volume of the smallest object that is kept, in cubic micrometres."}
+  max_volume_um3: {type: "double?", doc: "Volume of the largest object that is kept, in cubic micrometres."}
+  spur_ratio: {type: "double?", doc: "Minimum length of a branch that ends, in radii of the vessel at its junction."}
+  store: string
+  block: string?
+  workers: int?
+steps:
+  find:
+    run: ../tools/common.vessel_runs.cwl
+    in:
+      probability: probability
+      threshold: threshold
+      closing_um: closing_um
+      store: store
+      block: block
+      workers: workers
+    out: [runs]
+  clean:
+    run: ../tools/common.vessel_clean.cwl
+    in: {runs: find/runs, min_volume_um3: min_volume_um3, max_volume_um3: max_volume_um3, store: store}
+    out: [runs, counts]
+  mask:
+    run: ../tools/common.vessel_mask.cwl
+    in: {image: probability, runs: clean/runs, store: store, block: block, workers: workers}
+    out: [result]
+  thin:
+    run: ../tools/common.centre_lines.cwl
+    in: {runs: clean/runs, store: store}
+    out: [lines]
+  graph:
+    run: ../tools/common.vessel_graph.cwl
+    in: {runs: clean/runs, lines: thin/lines, spur_ratio: spur_ratio, store: store}
+    out: [vessels, nodes, points, counts, graph, trees]
+outputs:
+  mask: {type: File, outputSource: mask/result}
+  mask_counts: {type: File, outputSource: clean/counts}
+  vessels: {type: File, outputSource: graph/vessels}
+  vessel_nodes: {type: File, outputSource: graph/nodes}
+  vessel_points: {type: File, outputSource: graph/points}
+  vessel_counts: {type: File, outputSource: graph/counts}
+  vessel_graph: {type: File, outputSource: graph/graph}
+  vessel_trees: {type: File, outputSource: graph/trees}
