@@ -11,6 +11,7 @@ inputs:
   min_volume_um3: {type: "double?", doc: "Volume of the smallest object that is kept, in cubic micrometres."}
   max_volume_um3: {type: "double?", doc: "Volume of the largest object that is kept, in cubic micrometres."}
   spur_ratio: {type: "double?", doc: "Minimum length of a branch that ends, in radii of the vessel at its junction."}
+  along_faces: {type: "boolean?", doc: "Whether lines along faces of the volume, of vessels whose middle is beyond it, are kept."}
   store: string
   block: string?
   workers: int?
@@ -39,7 +40,7 @@ steps:
     out: [lines]
   graph:
     run: ../tools/common.vessel_graph.cwl
-    in: {runs: clean/runs, lines: thin/lines, spur_ratio: spur_ratio, store: store}
+    in: {runs: clean/runs, lines: thin/lines, spur_ratio: spur_ratio, along_faces: along_faces, store: store}
     out: [vessels, nodes, points, counts, graph, trees]
 outputs:
   mask: {type: File, outputSource: mask/result}

@@ -33,9 +33,17 @@ inputs:
     type: double?
     default: 2.0
     doc: 'Minimum length of a branch that ends, from the middle of a junction to its tip, in radii of the vessel
-      there; shorter ones are bumps of its surface and deleted, 0 deletes none. Allowed: at least 0.'
+      there; shorter ones are bumps of its surface and deleted, unless they leave the volume; 0 deletes none. Allowed:
+      at least 0.'
     inputBinding:
       prefix: --spur-ratio
+  along_faces:
+    type: boolean?
+    default: false
+    doc: Whether lines that run along a face of the volume, as those of vessels whose middle is beyond it, are
+      kept.
+    inputBinding:
+      valueFrom: --along-faces=$(self)
   store:
     type: string
     doc: Folder (absolute path) or address for results.

@@ -12,12 +12,14 @@ from voxome.contracts.kinds import Rows
 from voxome.contracts.python_tool import tool
 from voxome.resources.table import TableFile
 from voxome.tools.common.vessels.distance import distances
-from voxome.tools.common.vessels.faces import face_slots
+from voxome.tools.common.vessels.faces import find_exits
 from voxome.tools.common.vessels.runs import RUNS
 from voxome.tools.common.vessels.thinning import thin
 from voxome.tools.common.vessels.tiles import Tiles
 
-CENTRE_LINES = kinds.Table({"z": "int32", "y": "int32", "x": "int32", "distance_nm": "float32"}, key=("z", "y", "x"))
+CENTRE_LINES = kinds.Table(
+    {"z": "int32", "y": "int32", "x": "int32", "distance_nm": "float32", "leaves": "bool"}, key=("z", "y", "x")
+)
 _LEVELS = 8
 """Levels of distance for each voxel along the axis with the smallest voxels."""
 
@@ -37,8 +39,8 @@ def centre_lines(runs: Annotated[TableFile, RUNS], *, frame: Frame) -> dict[str,
     Returns
     -------
     lines : table
-        Voxels of the lines, and their distance to the nearest voxel outside of the vessel; the faces of the volume are
-        no outside.
+        Voxels of the lines, their distance to the nearest voxel outside of the vessel, where the faces of the volume
+        are no outside, and whether a vessel leaves the volume there.
     """
     return {"lines": thin_runs(runs.read(), frame)}
 
@@ -48,10 +50,13 @@ def thin_runs(runs: Rows, frame: Frame) -> Rows:
     tiles = Tiles.of_runs(runs, frame.box)
     distance = distances(tiles, frame.scale_nm)
     level = (distance * (_LEVELS / min(frame.scale_nm)) + np.float32(1e-3)).astype(np.int32)
-    thin(tiles, level, face_slots(tiles, distance, frame.scale_nm))
+    exits = find_exits(tiles, distance, frame.scale_nm)
+    thin(tiles, level, exits.slots)
     thin(tiles, np.zeros_like(level), np.zeros(0, np.int64))  # around voxels that were kept at a face and end no line
     slots = tiles.found()
     points = tiles.points(slots)
     order = np.lexsort(points.T[::-1])
-    z, y, x = points[order].T.astype(np.int32)
-    return {"z": z, "y": y, "x": x, "distance_nm": distance[slots[order]]}
+    slots, points = slots[order], points[order]
+    leaves = np.isin(slots, exits.slots[exits.compact])
+    z, y, x = points.T.astype(np.int32)
+    return {"z": z, "y": y, "x": x, "distance_nm": distance[slots], "leaves": leaves}

@@ -19,8 +19,8 @@ _POSITION = {"z_nm": "float64", "y_nm": "float64", "x_nm": "float64"}
 VESSELS = kinds.Table(
     {
         "id": "uint64",
-        "start_id": "uint64",
-        "stop_id": "uint64",
+        "source": "uint64",
+        "target": "uint64",
         "length_nm": "float64",
         "radius_nm": "float64",
         "chord_nm": "float64",
@@ -34,7 +34,8 @@ VESSEL_POINTS = kinds.Table(
     {"branch_id": "uint64", "index": "int64", **_POSITION, "radius_nm": "float64", "length_nm": "float64"},
     key=("branch_id", "index"),
 )
-_COUNTS = ("nodes", "ends", "ends_on_face", "junctions", "objects", "loops", "loops_in_junctions", "pruned_voxels")
+_COUNTS = ("nodes", "ends", "ends_on_face", "junctions", "objects", "loops", "loops_in_junctions", "pruned_voxels",
+           "voxels_along_faces")  # fmt: skip
 VESSEL_COUNTS = kinds.Table({"branches": "int64", **dict.fromkeys(_COUNTS, "int64")}, key=("branches",))
 
 
@@ -55,6 +56,7 @@ def vessel_graph(
     lines: Annotated[TableFile, CENTRE_LINES],
     *,
     spur_ratio: Annotated[float, Ge(0)] = 2.0,
+    along_faces: bool = False,
     frame: Frame,
 ) -> dict[str, Any]:
     """Make a graph of the centre lines of vessels: branches with length and radius, and nodes where they meet and end.
@@ -70,7 +72,9 @@ def vessel_graph(
         Lines of ``common.centre_lines``.
     spur_ratio : float
         Minimum length of a branch that ends, from the middle of a junction to its tip, in radii of the vessel there;
-        shorter ones are bumps of its surface and deleted, 0 deletes none.
+        shorter ones are bumps of its surface and deleted, unless they leave the volume; 0 deletes none.
+    along_faces : bool
+        Whether lines that run along a face of the volume, as those of vessels whose middle is beyond it, are kept.
 
     Returns
     -------
@@ -90,7 +94,7 @@ def vessel_graph(
     trees : file
         SWC, in micrometres; its comments list the branches at whose end a loop is cut.
     """
-    network = vessel_network(runs.read(), lines.read(), frame, spur_ratio)
+    network = vessel_network(runs.read(), lines.read(), frame, spur_ratio, along_faces=along_faces)
     return {
         "vessels": network.branches,
         "nodes": network.nodes,

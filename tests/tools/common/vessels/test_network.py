@@ -19,12 +19,16 @@ DIRECTIONS = [(0, 0, 1), (0, 1, 1), (1, 1, 1), (0, 1, 2), (1, 2, 3), (0, 1, 5), 
 
 
 def network(
-    mask: np.ndarray, voxel_size_nm: tuple[float, float, float] = ONE_UM, spur_ratio: float = 2.0, start=(5, -3, 100)
+    mask: np.ndarray,
+    voxel_size_nm: tuple[float, float, float] = ONE_UM,
+    spur_ratio: float = 2.0,
+    start: tuple[int, int, int] = (5, -3, 100),
+    along_faces: bool = False,
 ) -> Network:
     box = Box.of_shape(mask.shape, start)
     frame = Frame(box, box, voxel_size_nm, (70.0, -30.0, 0.0))
     runs = fill_voids(find_runs(mask, box), box).runs
-    return vessel_network(runs, thin_runs(runs, frame), frame, spur_ratio)
+    return vessel_network(runs, thin_runs(runs, frame), frame, spur_ratio, along_faces=along_faces)
 
 
 def tube(shape, first, last, radius, size=(1, 1, 1)) -> np.ndarray:
@@ -51,7 +55,7 @@ def test_a_tube_has_its_length_in_any_direction(direction: tuple[int, int, int],
     net = network(tube(np.ceil(last + 10).astype(int), first, last, radius))
     assert counts(net) | {"pruned_voxels": 0} == {
         "branches": 1, "nodes": 2, "ends": 2, "ends_on_face": 0, "junctions": 0, "objects": 1, "loops": 0,
-        "loops_in_junctions": 0, "pruned_voxels": 0,
+        "loops_in_junctions": 0, "pruned_voxels": 0, "voxels_along_faces": 0,
     }  # fmt: skip
     assert 0.98 <= net.branches["length_nm"][0] / 80_000 <= 1.02
     assert abs(net.branches["radius_nm"][0] / 1000 - radius) <= 0.25
@@ -84,7 +88,7 @@ def test_a_torus_is_one_closed_branch() -> None:
     z, y, x = np.mgrid[:11, :50, :50]
     net = network((np.hypot(y - 25, x - 25) - 18) ** 2 + (z - 5) ** 2 <= 9)
     assert (counts(net)["branches"], counts(net)["nodes"], counts(net)["loops"]) == (1, 1, 1)
-    assert net.branches["start_id"] == net.branches["stop_id"] == 1
+    assert net.branches["source"] == net.branches["target"] == 1
     assert net.branches["chord_nm"] == 0
     assert net.branches["length_nm"][0] == pytest.approx(2 * math.pi * 18_000, rel=0.05)
     assert net.branches["radius_nm"][0] == pytest.approx(3000, rel=0.05)
@@ -105,7 +109,7 @@ def test_loops_between_the_same_junctions_are_branches_of_their_own() -> None:
     net = network(ring | bar)
     assert counts(net) | {"pruned_voxels": 0} == {
         "branches": 5, "nodes": 4, "ends": 2, "ends_on_face": 2, "junctions": 2, "objects": 1, "loops": 2,
-        "loops_in_junctions": 0, "pruned_voxels": 0,
+        "loops_in_junctions": 0, "pruned_voxels": 0, "voxels_along_faces": 0,
     }  # fmt: skip
     assert sorted(net.nodes["degree"].tolist()) == [1, 1, 4, 4]
 
@@ -122,6 +126,7 @@ def test_a_fork_has_one_junction_at_its_place_and_its_length_in_any_orientation(
     assert math.dist(found, expected) < 3.2
     arm = 30 / math.cos(math.atan2(22, 45))
     assert net.branches["length_nm"].sum() / 1000 == pytest.approx(30.5 + 2 * arm, rel=0.05)
+    assert net.branches["length_nm"].sum() == pytest.approx(97_480, rel=1e-3)  # the same for every turn
     np.testing.assert_allclose(net.branches["radius_nm"], 3000, atol=300)
 
 
@@ -178,7 +183,7 @@ def test_no_vessels_give_empty_tables() -> None:
 @pytest.mark.parametrize("seed", range(4))
 def test_pruning_keeps_objects_and_loops_of_random_masks(seed: int, spur_ratio: float) -> None:
     noise = np.random.default_rng(seed).random((28, 26, 30))
-    net = network(ndimage.gaussian_filter(noise, 1.7) > 0.5, spur_ratio=spur_ratio)
+    net = network(ndimage.gaussian_filter(noise, 1.7) > 0.5, spur_ratio=spur_ratio, along_faces=True)
     assert counts(net)["loops"] > 5
     assert counts(net)["loops_in_junctions"] == 0
     assert net.points["length_nm"].sum() == pytest.approx(net.branches["length_nm"].sum())

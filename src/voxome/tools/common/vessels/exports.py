@@ -32,7 +32,7 @@ def vessel_graphml(branches: Rows, nodes: Rows) -> bytes:
     for row in _dicts(nodes):
         graph.add_node(row.pop("id"), **row)
     for row in _dicts(branches):
-        graph.add_edge(row.pop("start_id"), row.pop("stop_id"), key=f"v{row.pop('id')}", **row)
+        graph.add_edge(row.pop("source"), row.pop("target"), key=f"v{row.pop('id')}", **row)
     stream = io.BytesIO()
     nx.write_graphml_xml(graph, stream, encoding="utf-8", prettyprint=True)
     return stream.getvalue()
@@ -65,7 +65,7 @@ class _SwcWriter:
         values = _samples(points)
         self._paths = [values[a:b] for a, b in zip(first, last, strict=True)]
         self._ids = branches["id"].tolist()
-        nodes_of = np.stack([branches["start_id"], branches["stop_id"]], axis=1).astype(np.int64) - 1
+        nodes_of = np.stack([branches["source"], branches["target"]], axis=1).astype(np.int64) - 1
         self._ends: list[tuple[int, int]] = [(start, stop) for start, stop in nodes_of.tolist()]
         self._at: dict[int, list[int]] = {}
         for branch, ends in enumerate(self._ends):

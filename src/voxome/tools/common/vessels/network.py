@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from voxome.contracts.frame import Frame
 from voxome.contracts.kinds import Rows
 from voxome.tools.common.vessels.branches import Branch, LineGraph
+from voxome.tools.common.vessels.margin import cut_along_faces
 from voxome.tools.common.vessels.paths import Path, Positions, extend, inner_end, smooth_path
 from voxome.tools.common.vessels.pruning import prune
 from voxome.tools.common.vessels.radii import Samples, measure_radii
@@ -33,10 +34,15 @@ class Network:
     counts: Rows
 
 
-def vessel_network(runs: Rows, lines: Rows, frame: Frame, spur_ratio: float) -> Network:
-    """Return the graph of centre lines of a mask, without spurs."""
+def vessel_network(runs: Rows, lines: Rows, frame: Frame, spur_ratio: float, *, along_faces: bool = False) -> Network:
+    """Return the graph of centre lines of a mask, without spurs and, unless `along_faces`, without those in faces."""
     tiles = Tiles.of_runs(runs, frame.box)
+    found = len(lines["z"])
+    if not along_faces:
+        lines = cut_along_faces(lines, tiles, frame.scale_nm)
     before = len(lines["z"])
+    skeleton = Tiles.of_points(np.stack([lines[name] for name in "zyx"], axis=1), frame.box)
+    objects = count_objects(skeleton)
     lines, graph = prune(lines, spur_ratio, frame.box, frame.scale_nm)
     voxels = np.stack([lines[name] for name in "zyx"], axis=1).astype(np.float64)
     builder = _Builder(graph, voxels * frame.scale_nm + frame.offset_nm, lines["distance_nm"], tiles, frame)
@@ -48,7 +54,6 @@ def vessel_network(runs: Rows, lines: Rows, frame: Frame, spur_ratio: float) -> 
     ends = np.array([(branch.start, branch.stop) for branch in graph.branches], np.uint64).reshape(-1, 2) + np.uint64(1)
     chords = np.array([path.chord for path in paths], np.float64)
     degree = graph.degrees()
-    objects = count_objects(tiles)
     loops = len(graph.branches) - len(graph.nodes) + objects
     count = {
         "branches": len(paths),
@@ -58,14 +63,15 @@ def vessel_network(runs: Rows, lines: Rows, frame: Frame, spur_ratio: float) -> 
         "junctions": int((degree > 2).sum()),
         "objects": objects,
         "loops": loops,
-        "loops_in_junctions": objects - euler_number(tiles) - loops,
+        "loops_in_junctions": objects - euler_number(skeleton) - loops,
         "pruned_voxels": before - len(voxels),
+        "voxels_along_faces": found - before,
     }
     return Network(
         {
             "id": ids,
-            "start_id": ends[:, 0],
-            "stop_id": ends[:, 1],
+            "source": ends[:, 0],
+            "target": ends[:, 1],
             "length_nm": lengths,
             "radius_nm": radii.branches,
             "chord_nm": chords,

@@ -22,12 +22,12 @@ def prune(lines: Rows, ratio: float, box: Box, voxel_size: Sequence[float]) -> t
     at the junction: at 2, a branch that sticks out of the other vessel by less than the radius of that. Of every
     junction the shortest spur is deleted, all against the same graph; then the lines are thinned where they met, and so
     on until there are none. So the order of branches does not matter, and of an end that forks into spurs one stays.
-    Branches between junctions and loops are no spurs.
+    Branches between junctions, loops, and branches that leave the volume are no spurs.
 
     Parameters
     ----------
     lines : Rows
-        ``z``, ``y``, ``x``, ``distance_nm``, in C order.
+        ``z``, ``y``, ``x``, ``distance_nm``, ``leaves``, in C order.
     ratio : float
         0 prunes nothing.
     box : Box
@@ -36,28 +36,32 @@ def prune(lines: Rows, ratio: float, box: Box, voxel_size: Sequence[float]) -> t
         In nm.
     """
     points = np.stack([lines[name].astype(np.int64) for name in "zyx"], axis=1)
-    distance = lines["distance_nm"].astype(np.float64)
+    distance, leaves = lines["distance_nm"].astype(np.float64), lines["leaves"]
     while True:
         graph = line_graph(points)
-        deleted = _spur_voxels(graph, points * np.asarray(voxel_size), distance, ratio)
+        deleted = _spur_voxels(graph, points * np.asarray(voxel_size), distance, leaves, ratio)
         if not len(deleted):
             z, y, x = points.T.astype(np.int32)
-            return {"z": z, "y": y, "x": x, "distance_nm": distance}, graph
+            return {"z": z, "y": y, "x": x, "distance_nm": distance, "leaves": leaves}, graph
         tiles = Tiles.of_points(np.delete(points, deleted, axis=0), box)
         thin(tiles, np.zeros(len(tiles.present), np.int32), np.zeros(0, np.int64))
         kept = tiles.contains(points)
-        points, distance = points[kept], distance[kept]
+        points, distance, leaves = points[kept], distance[kept], leaves[kept]
 
 
 def _spur_voxels(
-    graph: LineGraph, positions: NDArray[np.float64], distance: NDArray[np.float64], ratio: float
+    graph: LineGraph,
+    positions: NDArray[np.float64],
+    distance: NDArray[np.float64],
+    leaves: NDArray[np.bool_],
+    ratio: float,
 ) -> NDArray[np.int64]:
     """Return the voxels of the shortest spur at every junction, without those of the junctions."""
     degree = graph.degrees()
     least: dict[int, tuple[float, int]] = {}
     for number, branch in enumerate(graph.branches):
         tips = [end for end in (branch.start, branch.stop) if degree[end] == 1]
-        if len(tips) != 1:
+        if len(tips) != 1 or leaves[graph.nodes[tips[0]][0]]:
             continue
         junction = branch.stop if tips[0] == branch.start else branch.start
         length = path_length(positions[branch.voxels]) + distance[graph.nodes[tips[0]][0]]
