@@ -48,6 +48,7 @@ def smooth_noise(seed: int) -> np.ndarray:
     return np.clip((noise - 0.3) * 637, 0, 255).astype(np.uint8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", [(10, 12, 14), (7, 8, 10), (20, 1, 28), (3, 24, 5)])
 @pytest.mark.parametrize("closing_um", [0, 2.5])
 def test_the_mask_does_not_depend_on_blocks(block: tuple[int, int, int], closing_um: float, tmp_path: Path) -> None:
