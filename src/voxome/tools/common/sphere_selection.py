@@ -1,0 +1,91 @@
+"""Selection of the spheres of a whole volume."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voxome import kinds
+from voxome.contracts.frame import Frame
+from voxome.contracts.kinds import Rows
+from voxome.contracts.python_tool import tool
+from voxome.geometry import Box
+from voxome.resources.rows import concatenate
+from voxome.resources.table import TableFile
+from voxome.resources.volume import Volume
+from voxome.tools.common.sphere_search import FOUND, PENDING, TILE, Fraction, Length, Radii, Stop, check_sizes
+from voxome.tools.common.spherical.search import SphereParams, search
+
+SPHERES = kinds.Table({"id": "uint64", **FOUND.columns}, key=("z", "y", "x"))
+
+
+@tool("common.sphere_selection", scope="whole", outputs=SPHERES, check=check_sizes)
+def sphere_selection(
+    probability: Annotated[Volume, kinds.Probability()],
+    found: Annotated[TableFile, FOUND],
+    pending: Annotated[TableFile, PENDING],
+    *,
+    radii_um: Radii = (6.0,),
+    gap_um: Length = 2.5,
+    threshold: Fraction = 0.2,
+    stop: Stop = 0.47,
+    frame: Frame,
+) -> Rows:
+    """Find the spheres on which blocks alone could not decide, so that all are those of a search in the whole volume.
+
+    Parameters
+    ----------
+    probability : Volume of uint8
+        Probability of cells; 255 is certain.
+    found, pending : table
+        From ``common.sphere_search`` with the same parameters.
+    radii_um : tuple of float
+        Radii of spheres, in micrometres.
+    gap_um : float
+        How far beyond a sphere voxels are removed with it, in micrometres.
+    threshold : float
+        Probability up to which a voxel counts as 0.
+    stop : float
+        Least mean probability of a sphere.
+
+    Returns
+    -------
+    table
+        The columns of `found` and ``id``, from 1 in the order of the voxels of the centres.
+    """
+    parameters = {"radii_um": radii_um, "gap_um": gap_um, "threshold": threshold, "stop": stop}
+    params = SphereParams.of(parameters, frame.scale_nm)
+    source = probability.source
+    tiles = np.unique(pending.stacked(("z", "y", "x"), np.int64).reshape(-1, 3), axis=0)
+
+    def read(box: Box) -> NDArray[np.uint8]:
+        voxels: NDArray[np.uint8] = np.asarray(source.read(source.spec.lift(box)))
+        return voxels
+
+    rows = found.read()
+    for radius in np.unique(rows["radius_nm"]):
+        params.find_number(float(radius))
+    boxes = [Box.of_shape((TILE,) * 3, tile * TILE + np.array(frame.domain.start)) & frame.box for tile in tiles]
+    while boxes:
+        left = []
+        for box in boxes:
+            around = box.grow(params.halo) & frame.box
+            result = search(read(around), around, frame.box, params, _near(rows, around, params))
+            rows = concatenate([rows, result.rows], FOUND.columns)
+            if any(tuple(point) in box for point in result.undecided.tolist()):
+                left.append(box)
+        boxes = left
+    order = np.lexsort([rows[name] for name in ("x", "y", "z")])
+    ids = np.arange(1, len(order) + 1, dtype=np.uint64)
+    return {"id": ids, **{name: values[order] for name, values in rows.items()}}
+
+
+def _near(rows: Rows, box: Box, params: SphereParams) -> Rows:
+    """Return the spheres that may remove voxels of a box."""
+    around = box.grow(params.removal_reach)
+    near = np.ones(len(rows["z"]), bool)
+    for name, start, stop in zip("zyx", around.start, around.stop, strict=True):
+        near &= (rows[name] >= start) & (rows[name] < stop)
+    return {name: values[near] for name, values in rows.items()}
