@@ -20,6 +20,9 @@ hints:
       stop:
         maximum: 1
         exclusiveMinimum: 0
+      min_score:
+        minimum: 0
+        maximum: 1
 baseCommand:
 - voxome
 - tool
@@ -72,6 +75,13 @@ inputs:
     doc: 'Least mean probability of a sphere. Allowed: more than 0 and at most 1.'
     inputBinding:
       prefix: --stop
+  min_score:
+    type: double?
+    default: 0.0
+    doc: 'Least mean probability of a sphere that is returned; the others only take their voxels from spheres after
+      them, so that a vessel is not cut into small cells. Allowed: 0 to 1.'
+    inputBinding:
+      prefix: --min-score
   store:
     type: string
     doc: Folder (absolute path) or address for results.

@@ -30,7 +30,14 @@ def draw(shape: tuple[int, ...], centres: Points, radii: list[float], scale: tup
 
 
 def detect(
-    volume: NDArray[Any], out: Path, *, size: Any = (UM,) * 3, block: Any = None, workers: int = 0, **parameters: Any
+    volume: NDArray[Any],
+    out: Path,
+    *,
+    size: Any = (UM,) * 3,
+    block: Any = None,
+    workers: int = 0,
+    min_score: float = 0.0,
+    **parameters: Any,
 ) -> tuple[dict[str, NDArray[Any]], NDArray[Any]]:
     """Cells and labels of the three tools, one after the other."""
     uri = f"zarr://{out}/volume.zarr"
@@ -39,7 +46,9 @@ def detect(
     options: dict[str, Any] = {"out": out} | ({"workers": workers} if workers else {"engine": "sequential"})
     blocks = options | {"block": block}
     search = voxome.tool("common.sphere_search", {"probability": uri, **parameters}, **blocks)
-    chosen = voxome.tool("common.sphere_selection", {"probability": uri, **search, **parameters}, **options)
+    chosen = voxome.tool(
+        "common.sphere_selection", {"probability": uri, **search, "min_score": min_score, **parameters}, **options
+    )
     rest: dict[str, Any] = {name: parameters[name] for name in ("radii_um", "threshold") if name in parameters}
     cells = voxome.tool("common.spheres", {"probability": uri, "spheres": chosen["result"], **rest}, **blocks)
     return TableFile(cells["cells"].uri).read(), voxome.open(cells["labels"].uri, expect=voxome.Volume)[...]
@@ -88,6 +97,17 @@ def test_the_radius_is_that_of_the_best_ball(tmp_path: Path) -> None:
     centres, radii = np.array([[16.0, 16.0, x] for x in (16.0, 46.0, 80.0, 116.0)]), [4.0, 6.0, 9.0, 12.0]
     cells, _ = detect(draw((33, 33, 140), centres, radii), tmp_path, radii_um=[4, 6, 9, 12], gap_um=1.0, stop=0.6)
     assert (cells["radius_nm"] / UM).tolist() == radii
+
+
+def test_spheres_below_the_least_score_take_their_voxels_and_are_not_returned(tmp_path: Path) -> None:
+    volume = draw((25, 25, 60), np.array([[12.0, 12.0, 13.0], [12.0, 12.0, 42.0]]), [8.0, 8.0])
+    volume[:, :, 30:] //= 2
+    parameters: dict[str, Any] = {"radii_um": [4.0, 8.0], "gap_um": 1.0, "stop": 0.3}
+    cells, _ = detect(volume, tmp_path / "all", **parameters)
+    assert len(cells["id"]) == 2
+    cells, _ = detect(volume, tmp_path / "some", min_score=0.8, **parameters)
+    assert positions(cells).round().tolist() == [[12, 12, 13]]
+    assert cells["id"].tolist() == [1]
 
 
 def test_values_up_to_the_threshold_do_not_count(tmp_path: Path) -> None:

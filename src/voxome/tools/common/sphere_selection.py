@@ -16,6 +16,7 @@ from voxome.resources.rows import concatenate
 from voxome.resources.table import TableFile
 from voxome.resources.volume import Volume
 from voxome.tools.common.sphere_search import FOUND, PENDING, TILE, Fraction, Length, Radii, Stop, check_sizes
+from voxome.tools.common.spherical.candidates import CERTAIN
 from voxome.tools.common.spherical.search import SphereParams, search
 
 SPHERES = kinds.Table({"id": "uint64", **FOUND.columns}, key=("z", "y", "x"))
@@ -31,6 +32,7 @@ def sphere_selection(
     gap_um: Length = 2.5,
     threshold: Fraction = 0.2,
     stop: Stop = 0.47,
+    min_score: Fraction = 0.0,
     frame: Frame,
 ) -> Rows:
     """Find the spheres on which blocks alone could not decide, so that all are those of a search in the whole volume.
@@ -49,6 +51,9 @@ def sphere_selection(
         Probability up to which a voxel counts as 0.
     stop : float
         Least mean probability of a sphere.
+    min_score : float
+        Least mean probability of a sphere that is returned; the others only take their voxels from spheres after them,
+        so that a vessel is not cut into small cells.
 
     Returns
     -------
@@ -78,6 +83,7 @@ def sphere_selection(
                 left.append(box)
         boxes = left
     order = np.lexsort([rows[name] for name in ("x", "y", "z")])
+    order = order[(rows["total"] >= min_score * CERTAIN * rows["voxels"])[order]]
     ids = np.arange(1, len(order) + 1, dtype=np.uint64)
     return {"id": ids, **{name: values[order] for name, values in rows.items()}}
 
