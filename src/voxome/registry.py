@@ -110,6 +110,8 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "transfer": "voxome.services.transfer.job:run_job",
     },
     "voxome.tools": {
+        "common.blob_peaks": "voxome.tools.common.blob_peaks:blob_peaks",
+        "common.blobs": "voxome.tools.common.blobs:blobs",
         "common.block_contacts": "voxome.tools.common.block_contacts:block_contacts",
         "common.block_overlaps": "voxome.tools.common.block_overlaps:block_overlaps",
         "common.cell_distances": "voxome.tools.common.cell_distances:cell_distances",
