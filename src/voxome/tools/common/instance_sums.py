@@ -17,7 +17,7 @@ _SUMS = ("voxels", "z", "y", "x", "score")
 SUMS = kinds.Table(
     {"id": "uint64"} | dict.fromkeys((*_SUMS, "face"), "int64"),
     key=("id",),
-    fold=dict.fromkeys(_SUMS, "sum") | {"face": "max"},
+    fold={**dict.fromkeys(_SUMS, "sum"), "face": "max"},
 )
 
 
