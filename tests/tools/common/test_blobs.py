@@ -62,6 +62,14 @@ def test_radii_are_measured_within_5_percent(tmp_path: Path) -> None:
     assert not cells["at_range_end"].any()
 
 
+def test_blobs_of_a_section_are_discs(tmp_path: Path) -> None:
+    image = (50 + 100 * draw((1, 50, 90), [[0, 24, 20], [0, 24, 62]], [6, 9])).astype(np.uint8)
+    cells = detect(image, tmp_path, size=(50 * UM, UM, UM), max_radius_um=16, scales=10)
+    assert cells["radius_nm"] / UM == pytest.approx([6, 9], rel=0.05)
+    assert cells["score"] == pytest.approx([100, 100], abs=4)
+    assert not cells["touches_face"].any()
+
+
 def test_a_radius_at_the_end_of_the_range_is_marked(tmp_path: Path) -> None:
     image = (100 * draw((31, 31, 31), [[15, 15, 15]], [3])).astype(np.float32)
     assert detect(image, tmp_path, min_radius_um=5, max_radius_um=8)["at_range_end"].tolist() == [True]

@@ -93,6 +93,16 @@ def test_spheres_in_anisotropic_voxels_are_kept_apart_and_measured_in_nm(axis: i
     assert np.abs(positions(cells) - centres_um).max() < 0.5
 
 
+def test_cells_of_a_section_are_discs_however_thick_it_is(tmp_path: Path) -> None:
+    centres = np.array([[0.0, 14.0, 14.0], [0.0, 14.0, 40.0]])
+    cells, labels = detect(
+        draw((1, 30, 56), centres, [6.0, 6.0]), tmp_path, size=(50 * UM, UM, UM), radii_um=[6.0], gap_um=1.0
+    )
+    assert np.abs(positions(cells) - centres).max() < 0.05
+    assert cells["touches_face"].tolist() == [False, False]
+    assert labels.max() == 2
+
+
 def test_the_radius_is_that_of_the_best_ball(tmp_path: Path) -> None:
     centres, radii = np.array([[16.0, 16.0, x] for x in (16.0, 46.0, 80.0, 116.0)]), [4.0, 6.0, 9.0, 12.0]
     cells, _ = detect(draw((33, 33, 140), centres, radii), tmp_path, radii_um=[4, 6, 9, 12], gap_um=1.0, stop=0.6)

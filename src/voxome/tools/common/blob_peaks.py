@@ -16,7 +16,7 @@ from voxome.contracts.kinds import Rows
 from voxome.contracts.python_tool import tool
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.tool import memory_of
-from voxome.tools.common.scale_space.laplacian import MIN_SIGMA, ball_contrast, kernel_reach, sigmas_of
+from voxome.tools.common.scale_space.laplacian import MIN_SIGMA, ball_contrast, kernel_reach, long_axes, sigmas_of
 from voxome.tools.common.scale_space.peaks import PLATEAU, find_peaks
 
 PEAKS = kinds.Table(
@@ -39,7 +39,8 @@ Positive = Annotated[float, Gt(0)]
 
 
 def _halo(parameters: Mapping[str, Any], scale_nm: tuple[float, float, float]) -> tuple[int, int, int]:
-    z, y, x = (kernel_reach(sigma) + 1 + PLATEAU for sigma in sigmas_of(UM * parameters["max_radius_um"], scale_nm))
+    sigmas = sigmas_of(UM * parameters["max_radius_um"], scale_nm, 2)
+    z, y, x = (kernel_reach(sigma) + 1 + PLATEAU for sigma in sigmas)
     return z, y, x
 
 
@@ -48,7 +49,8 @@ def _check(specs: Mapping[str, VolumeSpec], parameters: Mapping[str, Any]) -> It
     if size is None:
         yield "image has no voxel size, and radii are lengths: give one with --voxel-size"
         return
-    least = MIN_SIGMA * math.sqrt(3) * max(size)
+    axes = long_axes(specs["image"].frame.shape)
+    least = MIN_SIGMA * math.sqrt(max(len(axes), 1)) * max((size[axis] for axis in axes), default=0.0)
     if UM * parameters["min_radius_um"] < least:
         yield (
             f"min_radius_um is {parameters['min_radius_um']:g} µm; a kernel of that radius is less than {MIN_SIGMA} "
@@ -90,17 +92,19 @@ def blob_peaks(
     Returns
     -------
     table
-        Voxel of the peak, position, radius (√3 times the standard deviation of the kernel), contrast as ``score``,
-        whether a face of the box is nearer than the radius, and whether the radius is at an end of the range, so that
-        the true one may be beyond it.
+        Voxel of the peak, position, radius (√3 times the standard deviation of the kernel; √2 times in one section),
+        contrast as ``score``, whether a face of the box is nearer than the radius, and whether the radius is at an end
+        of the range, so that the true one may be beyond it.
     """
     frame, write = block.frame, block.write
     seen = block.read & frame.box
     grey = image[seen.within(block.read)].astype(np.float32)
+    axes = long_axes(frame.box.shape)
+    dimensions = max(len(axes), 1)
     radii = UM * np.geomspace(min_radius_um, max_radius_um, scales)
     sign = np.float32(1 if polarity == "bright" else -1)
     peaks = find_peaks(
-        [ball_contrast(sign * grey, sigmas_of(radius, frame.scale_nm)) for radius in radii], min_contrast
+        [ball_contrast(sign * grey, sigmas_of(radius, frame.scale_nm, dimensions)) for radius in radii], min_contrast
     )
     voxels = peaks.first + np.array(seen.start)
     own = ((voxels >= write.start) & (voxels < write.stop)).all(axis=1)
@@ -115,6 +119,6 @@ def blob_peaks(
         **dict(zip(("z_nm", "y_nm", "x_nm"), nm.T, strict=True)),
         "radius_nm": radius,
         "score": peaks.scores[own].astype(np.float64),
-        "touches_face": (np.minimum(low, high) < radius[:, None]).any(axis=1),
+        "touches_face": (np.minimum(low, high) < radius[:, None])[:, axes].any(axis=1),
         "at_range_end": peaks.at_end[own],
     }

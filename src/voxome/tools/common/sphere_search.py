@@ -45,13 +45,17 @@ def check_sizes(specs: Mapping[str, VolumeSpec], parameters: Mapping[str, Any]) 
     shown = " × ".join(f"{n:g}" for n in size)
     if not radii:
         yield "radii_um is empty: give at least one radius"
-    elif min(radii) < max(size):
+    elif min(radii) < max((n for n, voxels in zip(size, _shape(specs), strict=True) if voxels > 1), default=0.0):
         yield f"radii_um has {min(radii) / 1000:g} µm, less than a voxel of {shown} nm along an axis: give larger radii"
     elif max(radii) > MAX_VOXELS * min(size):
         yield (
             f"radii_um has {max(radii) / 1000:g} µm, more than {MAX_VOXELS} voxels of {shown} nm: correct the voxel "
             "size, or use a coarser level"
         )
+
+
+def _shape(specs: Mapping[str, VolumeSpec]) -> tuple[int, ...]:
+    return specs["probability"].frame.shape
 
 
 def _halo(parameters: Mapping[str, Any], scale_nm: tuple[float, float, float]) -> tuple[int, int, int]:

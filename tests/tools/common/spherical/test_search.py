@@ -87,5 +87,5 @@ def test_balls_are_measured_in_nm() -> None:
 
 
 def test_a_radius_below_a_voxel_is_refused() -> None:
-    with pytest.raises(InvalidInput, match="at least the length of a voxel"):
-        SphereParams.of({**PARAMETERS, "radii_um": (1.5, 4.0)}, SCALE)
+    with pytest.raises(InvalidInput, match="at least the shortest side"):
+        SphereParams.of({**PARAMETERS, "radii_um": (0.5, 4.0)}, SCALE)

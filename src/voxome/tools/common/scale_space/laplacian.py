@@ -12,14 +12,25 @@ TRUNCATION = 4.0
 """Standard deviations after which a kernel ends."""
 MIN_SIGMA = 0.7
 """Standard deviation in voxels below which sampled kernels are no Gaussians."""
-_BALL = 4 * math.pi * 3**1.5 / (2 * math.pi) ** 1.5 * math.exp(-1.5)
-"""Response at the centre of a ball of contrast 1, at the scale that suits it: its flux through the surface."""
+_BALL = {
+    1: 2 / math.sqrt(2 * math.pi) * math.exp(-0.5),
+    2: 2 * math.exp(-1),
+    3: 4 * math.pi * 3**1.5 / (2 * math.pi) ** 1.5 * math.exp(-1.5),
+}
+"""Dimensions → response at the centre of a ball of contrast 1, at the scale that suits it: the flux through it."""
 
 
-def sigmas_of(radius_nm: float, scale_nm: tuple[float, float, float]) -> tuple[float, float, float]:
-    """Return the standard deviations, in voxels, at which a ball has the strongest response: radius / √3."""
-    z, y, x = (radius_nm / math.sqrt(3) / size for size in scale_nm)
+def sigmas_of(
+    radius_nm: float, scale_nm: tuple[float, float, float], dimensions: int = 3
+) -> tuple[float, float, float]:
+    """Return the standard deviations, in voxels, at which a ball has the strongest response: radius / √dimensions."""
+    z, y, x = (radius_nm / math.sqrt(dimensions) / size for size in scale_nm)
     return z, y, x
+
+
+def long_axes(shape: tuple[int, ...]) -> list[int]:
+    """Return the axes of more than one voxel."""
+    return [axis for axis, size in enumerate(shape) if size > 1]
 
 
 def kernel_reach(sigma: float) -> int:
@@ -63,13 +74,15 @@ def ball_contrast(image: NDArray[np.float32], sigmas: tuple[float, float, float]
     Returns
     -------
     (z, y, x) float32
-        Minus the Laplacian times the variance, relative to that at the centre of a ball of contrast 1.
+        Minus the Laplacian times the variance, relative to that at the centre of a ball of contrast 1; of a disc if
+        there is one section only.
     """
-    kernels = [gaussian_kernels(sigma) for sigma in sigmas]
+    axes = long_axes(image.shape)
+    kernels = {axis: gaussian_kernels(sigmas[axis]) for axis in axes}
     result = np.zeros(image.shape, np.float32)
-    for axis, sigma in enumerate(sigmas):
+    for axis in axes:
         part = image
-        for other, (gauss, second) in enumerate(kernels):
+        for other, (gauss, second) in kernels.items():
             part = ndimage.correlate1d(part, second if other == axis else gauss, other, mode="nearest")
-        result -= np.float32(sigma**2 / _BALL) * part
+        result -= np.float32(sigmas[axis] ** 2 / _BALL[len(axes)]) * part
     return result

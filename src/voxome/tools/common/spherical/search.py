@@ -50,14 +50,14 @@ class SphereParams:
         Raises
         ------
         InvalidInput
-            If there is no radius, or one is below the length of a voxel.
+            If there is no radius, or one is below the shortest side of a voxel.
         """
         radii = tuple(sorted({radius * UM for radius in parameters["radii_um"]}))
-        if not radii or radii[0] < max(scale_nm):
+        if not radii or radii[0] < min(scale_nm):
             size = " × ".join(f"{n:g}" for n in scale_nm)
             raise InvalidInput(
                 f"radii_um is {list(parameters['radii_um'])}, and the voxel size {size} nm; expected radii "
-                "of at least the length of a voxel along every axis: give larger ones, or correct the voxel size"
+                "of at least the shortest side of a voxel: give larger ones, or correct the voxel size"
             )
         return cls(radii, parameters["gap_um"] * UM, parameters["threshold"], parameters["stop"], scale_nm)
 
