@@ -208,6 +208,39 @@ requirements:
     np.testing.assert_array_equal(labels_of(copy_image(tmp_path, tool, image), "out"), image)
 
 
+@pytest.mark.slow
+def test_a_text_in_the_work_folder_names_files_where_the_program_sees_them(tmp_path: Path) -> None:
+    text = "requirements: {InitialWorkDirRequirement: {listing: [{entryname: names, entry: $(inputs.image.path)}]}}"
+    tool = copy_tool("[sh, -c, 'cp $(cat names) out.npy']".replace("$(cat names)", "`cat names`"), more=text)
+    image = np.arange(729).reshape(9, 9, 9).astype(np.uint8)
+    np.testing.assert_array_equal(labels_of(copy_image(tmp_path, tool, image), "out"), image)
+
+
+@pytest.mark.slow
+def test_two_parameters_may_name_one_file(tmp_path: Path) -> None:
+    np.save(tmp_path / "raw.npy", np.arange(729).reshape(9, 9, 9).astype(np.uint8))
+    (tmp_path / "w").write_text("x")
+    tool = copy_tool("[sh, -c, 'cat $1 $2 && cp $0 out.npy', $(inputs.image), $(inputs.a), $(inputs.b)]")
+    tool = tool.replace("inputs: {image: File}", "inputs: {image: File, a: File, b: File}")
+    workflow = write_workflow(
+        tmp_path,
+        COPY_STEP.replace("raw: File", "raw: File, w: File").replace("{image: raw}", "{image: raw, a: w, b: w}"),
+        tool,
+    )
+    inputs = {"raw": tmp_path / "raw.npy", "w": tmp_path / "w"}
+    run(workflow, inputs, out=tmp_path / "out", engine="sequential", voxel_size_nm=(10, 10, 10))
+    np.testing.assert_array_equal(labels_of(tmp_path / "out", "out"), np.load(tmp_path / "raw.npy"))
+
+
+@pytest.mark.slow
+def test_big_endian_files_are_read(tmp_path: Path) -> None:
+    swap = "import sys, numpy as n; a = n.load(sys.argv[1]); n.save(sys.argv[2], a.astype(a.dtype.newbyteorder()))"
+    out = "{format: npy, dtype: uint16}"
+    tool = copy_tool(f'[{sys.executable}, -c, "{swap}", $(inputs.image), out.npy]', out=out)
+    image = np.arange(729).reshape(9, 9, 9).astype(np.uint16)
+    np.testing.assert_array_equal(labels_of(copy_image(tmp_path, tool, image), "out"), image)
+
+
 def test_problems_of_the_hint_have_file_and_line(tmp_path: Path) -> None:
     tool = copy_tool(
         hint="halo: [1, 2], blok: 3",

@@ -175,7 +175,7 @@ class CommandLine:
     texts : mapping of str to str
         Files in the work folder → their content.
     files : mapping of str to str
-        Addresses of files of the user, such as weights of a model → where the program sees them.
+        Where the program sees files of the user, such as weights of a model → their addresses.
     success_codes : tuple of int
         Exit statuses of a program that has not failed.
     limit_s : float, optional
@@ -184,6 +184,8 @@ class CommandLine:
         Whether it may use the network.
     memory_bytes : int, optional
         Memory limit.
+    cpus : float, optional
+        Limit of processor time, in cores.
     """
 
     argv: tuple[str, ...]
@@ -198,6 +200,7 @@ class CommandLine:
     limit_s: float | None = None
     network: bool = False
     memory_bytes: int | None = None
+    cpus: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

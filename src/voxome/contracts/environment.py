@@ -126,16 +126,21 @@ class LimitsKept:
     reason: str = ""
 
     def unkept(self, command: Command) -> Iterator[str]:
-        """Yield a sentence for each limit of `command` that is not kept."""
-        wishes = [
-            (self.memory, command.memory_bytes is not None, f"memory of at most {command.memory_bytes} bytes"),
-            (self.cpus, command.cpus is not None, f"at most {command.cpus} cores"),
+        """Yield a sentence for each limit of `command` that is not kept, those of resources first."""
+        yield from self.unkept_resources(command.memory_bytes, command.cpus)
+        for is_kept, is_wanted, what in (
             (self.network, not command.network, "no network"),
             (self.files, True, "no files but its own"),
-        ]
-        for is_kept, is_wanted, what in wishes:
+        ):
             if is_wanted and not is_kept:
                 yield f"Not kept: {what}; {self.reason}"
+
+    def unkept_resources(self, memory_bytes: int | None, cpus: float | None) -> Iterator[str]:
+        """Yield a sentence for a limit of memory (ramMax) or cores (coresMax) that is not kept."""
+        if memory_bytes is not None and not self.memory:
+            yield f"Not kept: memory of at most {memory_bytes} bytes (ramMax); {self.reason}"
+        if cpus is not None and not self.cpus:
+            yield f"Not kept: at most {cpus:g} cores (coresMax); {self.reason}"
 
 
 EndCheck = Callable[[int, str], None]
@@ -202,6 +207,9 @@ class Environment(Protocol):
 
     def limits_kept(self) -> LimitsKept:
         """Return which limits this environment keeps on this machine."""
+
+    def passed_variables(self) -> Mapping[str, str]:
+        """Return the variables of this process that commands see: they may decide a result, as inputs do."""
 
     def clear(self, run: str) -> int:
         """End and remove what commands of a run have left on this machine, and return how many there were.

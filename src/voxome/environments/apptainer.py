@@ -85,6 +85,10 @@ class ApptainerEnvironment:
         )
         return LimitsKept(is_root, is_root, reason=reason)
 
+    def passed_variables(self) -> dict[str, str]:
+        """Return none: containers see no variable of this process."""
+        return {}
+
     def clear(self, run: str) -> int:
         """Return 0: containers end with their caller."""
         return 0

@@ -43,8 +43,8 @@ class NativeEnvironment:
                     f"The environment native cannot show {mount.source} as {mount.target}; expected the same path"
                 )
         user = _user_name()
-        variables = {name: os.environ[name] for name in self._passed if name in os.environ}
-        variables |= {
+        variables = {
+            **self.passed_variables(),
             "HOME": str(scratch / "home"),
             "TMPDIR": str(scratch / "tmp"),
             "USER": user,
@@ -64,6 +64,9 @@ class NativeEnvironment:
         return LimitsKept(
             False, False, False, False, "programs run natively, as this user; use containers to limit them"
         )
+
+    def passed_variables(self) -> dict[str, str]:
+        return {name: os.environ[name] for name in self._passed if name in os.environ}
 
     def clear(self, run: str) -> int:
         """Return 0: programs end with their caller."""

@@ -105,7 +105,7 @@ def evaluate(
             target = f"{FILES}/{port}/{Path(value).name}"
             order[port] = _stand_in(folder, port, target, b"", is_folder=False)
             targets[order[port]["location"]] = target
-            files[value] = target
+            files[target] = value
         context = RuntimeContext(
             {
                 "use_container": True,
@@ -167,7 +167,7 @@ def _line(template: CommandTemplate, job: Any, files: dict[str, str]) -> Command
     builder, process = job.builder, template.process
     variables, _ = process.get_requirement("EnvVarRequirement")
     resources, _ = process.get_requirement("ResourceRequirement")
-    most = None if resources is None else builder.do_eval(resources.get("ramMax"))
+    most, cpus = (None if resources is None else builder.do_eval(resources.get(one)) for one in ("ramMax", "coresMax"))
     return CommandLine(
         argv=tuple(str(one) for one in job.command_line),
         variables={
@@ -183,6 +183,7 @@ def _line(template: CommandTemplate, job: Any, files: dict[str, str]) -> Command
         limit_s=job.timelimit or None,
         network=bool(job.networkaccess),
         memory_bytes=None if most is None else int(most * _MIB),
+        cpus=None if cpus is None else float(cpus),
     )
 
 

@@ -35,7 +35,9 @@ def placed(definition: CommandDefinition, lock: ImageLock) -> CommandDefinition:
     if definition.image is None or is_native:
         assert definition.line is not None
         native = chosen if chosen is not None and is_native else NATIVE
-        return replace(definition, image=None, environment=native, digest=program_digest(definition.line))
+        passed = open_environment(native).passed_variables()
+        digest = program_digest(definition.line, passed)
+        return replace(definition, image=None, environment=native, digest=digest)
     name = chosen or container_engine()
     may_pull = definition.may_pull and settings().allow_network
     digest = prepare_image(open_environment(name), definition.image, lock, may_pull=may_pull)
@@ -45,8 +47,8 @@ def placed(definition: CommandDefinition, lock: ImageLock) -> CommandDefinition:
 def limit_warnings(definition: CommandDefinition) -> Iterator[str]:
     """Yield the limits of a program that its environment does not keep on this machine."""
     line = definition.line
-    if line is None or line.memory_bytes is None:
+    if line is None or (line.memory_bytes is None and line.cpus is None):
         return
     kept = open_environment(definition.environment).limits_kept()
-    if not kept.memory:
-        yield f"{definition.name} declares a memory limit (ramMax), which is not kept: {kept.reason}"
+    for sentence in kept.unkept_resources(line.memory_bytes, line.cpus):
+        yield f"{definition.name}: {sentence}"

@@ -74,6 +74,8 @@ def test_values_that_the_dtype_cannot_hold_are_refused(tmp_path: Path) -> None:
     assert read_csv(tmp_path, "n\n3.0\n", table)["n"].tolist() == [3]
     with pytest.raises(InvalidInput, match=r"has 3\.5, which int64 cannot hold"):
         read_csv(tmp_path, "n\n3.5\n", table)
+    with pytest.raises(InvalidInput, match="has -1, which uint64 cannot hold"):
+        read_csv(tmp_path, "n\n1\n-1\n", TableOutput(format="csv", columns={"n": "uint64"}))
 
 
 @pytest.mark.parametrize("rows", [np.empty((0, 3)), np.empty(0), np.array([[2.0, 2.0, 2.0]])])
@@ -90,3 +92,25 @@ def test_labels_in_columns_get_their_ids_back(tmp_path: Path) -> None:
     table = TableOutput(format="csv", columns={"label": "uint64", "size": "int64"}, ids={"label": "image"})
     rows = read_rows("sizes", table, tmp_path / "rows.csv", BLOCK, {"image": given})
     assert rows["label"].tolist() == [2**60]
+
+
+def test_ids_in_columns_are_exact_or_refused(tmp_path: Path) -> None:
+    table = TableOutput(format="csv", columns={"n": "uint64"})
+    assert read_csv(tmp_path, "n\n18446744073709551615\n9007199254740993\n", table)["n"].tolist() == [
+        2**64 - 1,
+        2**53 + 1,
+    ]
+    np.save(tmp_path / "rows.npy", np.array([[2.0**53]]))
+    with pytest.raises(
+        InvalidInput, match="as float64, which cannot tell whole numbers from 9007199254740992 on apart"
+    ):
+        read_rows("cells", TableOutput(format="npy", columns={"n": "int64"}), tmp_path / "rows.npy", BLOCK, {})
+
+
+@pytest.mark.parametrize(("dtype", "id"), [("int32", 2**40), ("int64", 2**63), ("float64", 2**53 + 1)])
+def test_ids_that_their_column_cannot_hold_are_refused(tmp_path: Path, dtype: str, id: int) -> None:
+    _, given = give_labels(np.array([[[0, id]]], np.uint64), np.dtype("uint8"), "image")
+    (tmp_path / "rows.csv").write_text("label\n1\n")
+    table = TableOutput(format="csv", columns={"label": dtype}, ids={"label": "image"})
+    with pytest.raises(InvalidInput, match=f"{dtype} cannot hold"):
+        read_rows("sizes", table, tmp_path / "rows.csv", BLOCK, {"image": given})

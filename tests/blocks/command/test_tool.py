@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from voxome.blocks.command.program import program_digest
-from voxome.blocks.command.tool import CommandTool
+from voxome.blocks.command.tool import BlockFolders, CommandTool, run_program
 from voxome.contracts.command_tool import (
     FILES,
     INPUTS,
@@ -51,7 +51,7 @@ def test_the_voxels_of_the_write_box_come_back() -> None:
 def test_a_file_of_the_user_is_seen_where_the_command_line_says(tmp_path: Path) -> None:
     np.save(tmp_path / "model.npy", IMAGE.transpose() + 1)
     target = f"{FILES}/model/model.npy"
-    tool = tool_of("cp", target, "out.npy", files={str(tmp_path / "model.npy"): target})
+    tool = tool_of("cp", target, "out.npy", files={target: str(tmp_path / "model.npy")})
     results = tool.call({"image": IMAGE}, {"model": str(tmp_path / "model.npy")}, BLOCK)
     np.testing.assert_array_equal(results["out"], IMAGE[1:3, 2:5, 0:4] + 1)
     (tmp_path / "model.npy").unlink()
@@ -78,8 +78,29 @@ def test_the_digest_of_a_program_covers_its_scripts(tmp_path: Path) -> None:
     script = tmp_path / "run.sh"
     script.write_text("true")
     line = CommandLine(argv=("sh", str(script)))
-    first = program_digest(line)
+    first = program_digest(line, {})
+    assert program_digest(line, {"LD_LIBRARY_PATH": "/opt"}) != first
     script.write_text("exit")
-    assert program_digest(line) != first
+    assert program_digest(line, {}) != first
     with pytest.raises(NotFound, match="'no-such-program' is not on this machine"):
-        program_digest(CommandLine(argv=("no-such-program",)))
+        program_digest(CommandLine(argv=("no-such-program",)), {})
+
+
+def test_the_digest_of_a_program_covers_files_after_equal_signs(tmp_path: Path) -> None:
+    (tmp_path / "weights").write_text("1")
+    line = CommandLine(argv=("true", f"--weights={tmp_path}/weights"))
+    first = program_digest(line, {})
+    (tmp_path / "weights").write_text("2")
+    assert program_digest(line, {}) != first
+
+
+def test_standard_output_and_error_may_be_one_file(tmp_path: Path) -> None:
+    tool = tool_of(
+        "sh", "-c", "cat $0; echo 1 >&2; echo 2", f"{INPUTS}/image/image.npy", stdout="out.npy", stderr="out.npy"
+    )
+    folders = BlockFolders(tmp_path)
+    folders.host(f"{INPUTS}/image").mkdir()
+    folders.host(f"{INPUTS}/image/image.npy").write_text("0\n")
+    assert tool.definition.line is not None
+    run_program(tool.definition, tool.definition.line, folders)
+    assert folders.find_output("out", ("out.npy",)).read_text() == "0\n1\n2\n"

@@ -147,3 +147,29 @@ outputs: {out: {type: File, outputBinding: {glob: a.txt}}}
 """
     assert text(call(document, {}, "a", cache=tmp_path / "cache")) == "a\n"
     assert text(call(document.replace("glob: a", "glob: b"), {}, "b", cache=tmp_path / "cache")) == "b\n"
+
+
+@pytest.mark.parametrize("argument", ["{}", "--script={}"])
+def test_the_content_of_a_script_of_this_machine_is_part_of_the_key(argument: str, call, tmp_path: Path) -> None:
+    (tmp_path / "tool").write_text("1")
+    document = f"""
+cwlVersion: v1.2
+class: CommandLineTool
+baseCommand: [echo, {argument.format(tmp_path / "tool")}]
+inputs: {{}}
+outputs: {{}}
+"""
+    assert call(document, out="a", cache=tmp_path / "cache").jobs("job ended")
+    assert call(document, out="b", cache=tmp_path / "cache").jobs("job reused")
+    (tmp_path / "tool").write_text("2")
+    assert call(document, out="c", cache=tmp_path / "cache").jobs("job ended")
+
+
+def test_variables_that_are_passed_are_part_of_the_key(call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    document = (
+        "{cwlVersion: v1.2, class: CommandLineTool, baseCommand: env, inputs: {}, stdout: o, outputs: {o: stdout}}"
+    )
+    for value in ("one", "two"):
+        monkeypatch.setenv("MODEL", value)
+        ended = call(document, out=value, cache=tmp_path / "cache", environment="native?variables=MODEL")
+        assert f"MODEL={value}\n" in (ended.out / "o").read_text()

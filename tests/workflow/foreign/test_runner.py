@@ -108,6 +108,105 @@ def test_a_file_that_is_a_link_to_anything_else_is_refused(call, tmp_path: Path)
     assert "neither in the work folder nor an input" in ended.details("job failed")[0]["error"]
 
 
+@pytest.mark.parametrize("pattern", ["sub/out.txt", "../../../../../secret/out.txt"])
+def test_files_of_a_folder_elsewhere_are_no_outputs(pattern: str, call, tmp_path: Path) -> None:
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "secret" / "out.txt").write_text("secret")
+    outputs = {"result": {"type": "File", "outputBinding": {"glob": pattern}}}
+    ended = call(script(f"ln -s {tmp_path}/secret sub", {}, outputs))
+    assert ended.status == 1
+    assert "neither in the work folder nor an input" in ended.details("job failed")[0]["error"]
+
+
+@pytest.mark.parametrize(
+    ("name", "binding"),
+    [
+        ("out.txt", {"glob": "out.txt", "loadContents": True, "outputEval": "$(self[0].contents)"}),
+        ("cwl.output.json", {"glob": "*"}),
+    ],
+)
+def test_the_content_of_a_file_elsewhere_is_no_output(name: str, binding: object, call, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text('{"result": "secret"}')
+    outputs = {"result": {"type": "string", "outputBinding": binding}}
+    ended = call(script(f"ln -s {tmp_path}/secret {name}", {}, outputs))
+    assert (ended.status, ended.outputs) == (1, {"result": None})
+    assert "neither in the work folder nor an input" in ended.details("job failed")[0]["error"]
+
+
+@pytest.mark.parametrize("text", ["{bad", "[1]", "3", '{"result": {"class": "File"}}', '{"result": {"class": 1}}'])
+def test_an_output_object_that_is_none_is_a_failed_job(text: str, call) -> None:
+    ended = call(script(f"echo '{text}' > cwl.output.json", {}, OUT))
+    assert ended.status == 1
+    assert len(ended.details("job failed")) == 1
+
+
+def test_what_is_neither_file_nor_folder_is_no_output(call) -> None:
+    ended = call(script("mkdir r; mkfifo r/pipe", {}, FOLDER))
+    assert ended.status == 1
+    assert "neither a file nor a folder" in ended.details("job failed")[0]["error"]
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+@pytest.mark.parametrize("name", ["a.txt", "d/a.txt"])
+def test_streams_are_not_written_over_inputs(stream: str, name: str, call, tmp_path: Path) -> None:
+    (tmp_path / "d").mkdir()
+    for path in (tmp_path / "a.txt", tmp_path / "d" / "a.txt"):
+        path.write_text("precious")
+    document = f"""
+cwlVersion: v1.2
+class: CommandLineTool
+requirements: {{InitialWorkDirRequirement: {{listing: [$(inputs.f), $(inputs.d)]}}}}
+baseCommand: [echo, text]
+{stream}: {name}
+inputs: {{f: File, d: Directory}}
+outputs: {{}}
+"""
+    inputs = {
+        "f": {"class": "File", "path": str(tmp_path / "a.txt")},
+        "d": {"class": "Directory", "path": str(tmp_path / "d")},
+    }
+    ended = call(document, inputs)
+    assert (tmp_path / name).read_text() == "precious"
+    assert ended.status == 1
+
+
+def test_both_streams_may_be_one_file(call) -> None:
+    document = """
+cwlVersion: v1.2
+class: CommandLineTool
+baseCommand: [sh, -c, "echo 1; echo 2 >&2; echo 3"]
+stdout: out.txt
+stderr: out.txt
+inputs: {}
+outputs: {out: stdout}
+"""
+    assert (call(document).out / "out.txt").read_text() == "1\n2\n3\n"
+
+
+@pytest.mark.slow
+def test_names_may_have_any_characters(call, tmp_path: Path) -> None:
+    file = tmp_path / "dä ü #%20 'q'" / "in put #1 %41.txt"
+    file.parent.mkdir()
+    file.write_text("content")
+    document = """
+cwlVersion: v1.2
+class: CommandLineTool
+baseCommand: [cp]
+inputs: {f: {type: File, inputBinding: {position: 1}}}
+arguments: [{position: 2, valueFrom: "out ü #2 %41.txt"}]
+outputs: {result: {type: File, outputBinding: {glob: "out*"}}}
+"""
+    for number, kind in enumerate(("job ended", "job reused")):
+        ended = call(
+            document,
+            {"f": {"class": "File", "location": file.as_uri()}},
+            out=f"ü #{number} %20",
+            cache=tmp_path / "c # %41",
+        )
+        assert len(ended.jobs(kind)) == 1
+        assert (ended.out / "out ü #2 %41.txt").read_text() == "content"
+
+
 def test_a_number_that_json_cannot_store_is_named(call) -> None:
     command = """echo '{"score": {"mean": NaN}}' > cwl.output.json"""
     ended = call(script(command, {}, {"score": "Any"}))
@@ -181,6 +280,7 @@ def test_expressions_without_nodejs_are_refused_before_anything_runs(
 ) -> None:
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "echo").symlink_to("/bin/echo")
+    (tmp_path / "bin" / "docker").symlink_to("/bin/false")
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     document = f"""
 cwlVersion: v1.2
@@ -197,11 +297,12 @@ outputs: {{}}
 
 
 def test_limits_that_are_not_kept_are_recorded_and_those_not_declared_are_none(call) -> None:
-    limit = "requirements:\n  ResourceRequirement: {ramMin: 16, ramMax: 64}"
+    limit = "requirements:\n  ResourceRequirement: {ramMin: 16, ramMax: 64, coresMax: 2}"
     (started,) = call(script("true").replace("requirements:", limit), out="a").details("job started")
     assert "memory of at most 67108864 bytes" in started["unkept"][0]
+    assert "at most 2 cores" in started["unkept"][1]
     (started,) = call(script("true"), out="b").details("job started")
-    assert not any("memory" in one for one in started["unkept"])
+    assert not any("memory" in one or "cores" in one for one in started["unkept"])
 
 
 def test_a_scatter_over_nothing_is_one_error_with_line_step_and_input(call, caplog: pytest.LogCaptureFixture) -> None:

@@ -51,6 +51,7 @@ def read_array(format: str, path: Path, dataset: str | None = None, expected: tu
         raise InvalidInput(f"{path.name} cannot be read as {format}: {error}") from error
     if array.dtype.kind not in "biuf":
         raise InvalidInput(f"{path.name} has the dtype {array.dtype}; expected numbers")
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)
     if not ARRAY_FORMATS[format].keeps_ones and _without_ones(array.shape) == _without_ones(expected):
         return array.reshape(expected)
     return array

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -12,8 +12,8 @@ from voxome.contracts.command_tool import FOLDER, CommandLine
 from voxome.errors import NotFound
 
 
-def program_digest(line: CommandLine) -> str:
-    """Return the digest of a program and of the scripts among its arguments.
+def program_digest(line: CommandLine, passed: Mapping[str, str]) -> str:
+    """Return the digest of a program, of the scripts among its arguments, and of variables that are passed to it.
 
     What the program itself loads is not part of it: the version in the hint stands for that.
 
@@ -22,7 +22,7 @@ def program_digest(line: CommandLine) -> str:
     NotFound
         If the program is not on this machine.
     """
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(repr(sorted(passed.items())).encode() if passed else b"")
     for path in _files(line):
         status = path.stat()
         digest.update(_content_digest(str(path), status.st_mtime_ns, status.st_size))
@@ -41,9 +41,14 @@ def _files(line: CommandLine) -> Iterator[Path]:
             "image (DockerRequirement)"
         )
     yield Path(found)
-    for argument in line.argv[1:]:
-        path = Path(argument)
-        if path.is_absolute() and not argument.startswith(FOLDER) and path.is_file():
+    yield from file_arguments(one for one in line.argv[1:] if FOLDER not in one)
+
+
+def file_arguments(words: Iterable[str]) -> Iterator[Path]:
+    """Yield the files of this machine among arguments, also those after ``=``."""
+    for word in words:
+        path = Path(word if word.startswith("/") else word.partition("=")[2])
+        if path.is_absolute() and path.is_file():
             yield path
 
 

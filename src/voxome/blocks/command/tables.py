@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxome.blocks.command.formats import read_array
-from voxome.blocks.command.labels import GivenLabels, whole_labels
+from voxome.blocks.command.labels import EXACT_FLOAT, GivenLabels, whole_labels
 from voxome.blocks.command.spec import table_columns
 from voxome.contracts.command_tool import Positions, TableOutput
 from voxome.contracts.context import BlockContext
@@ -45,7 +45,8 @@ def read_rows(name: str, table: TableOutput, path: Path, block: BlockContext, gi
         rows = _own_rows(name, rows, raw, table.positions, columns, block)
     for column, source in table.ids.items():
         labels = whole_labels(rows[column], f"column {column!r} of {name!r}")
-        rows[column] = given[source].restore(labels, f"column {column!r} of {name!r}", source).astype(columns[column])
+        restored = given[source].restore(labels, f"column {column!r} of {name!r}", source)
+        rows[column] = _as_dtype(name, column, restored, columns[column])
     return rows
 
 
@@ -54,8 +55,13 @@ def _csv(name: str, columns: dict[str, str], path: Path) -> Rows:
     import pyarrow
     from pyarrow import csv
 
+    unsigned = [column for column, dtype in columns.items() if np.dtype(dtype).kind == "u"]
+    types = {column: pyarrow.uint64() for column in unsigned}  # else numbers from 2^63 on are read as floats
     try:
-        table = csv.read_csv(path, convert_options=csv.ConvertOptions(null_values=[""]))
+        try:
+            table = csv.read_csv(path, convert_options=csv.ConvertOptions(null_values=[""], column_types=types))
+        except pyarrow.ArrowInvalid:  # such as 3.0, or negative
+            table = csv.read_csv(path, convert_options=csv.ConvertOptions(null_values=[""]))
     except (pyarrow.ArrowInvalid, UnicodeDecodeError) as error:
         raise InvalidInput(
             f"output {name!r} cannot be read as CSV: {error}; expected a header ({','.join(columns)}) and rows"
@@ -70,7 +76,7 @@ def _csv(name: str, columns: dict[str, str], path: Path) -> Rows:
 
 
 def _npy(name: str, columns: dict[str, str], path: Path) -> Rows:
-    """Return the columns of an array (rows, columns), or of a structured one."""
+    """Return the columns of an array (rows, columns)."""
     array = read_array("npy", path)
     if array.size == 0:
         return {column: np.empty(0) for column in columns}
@@ -98,11 +104,18 @@ def _as_dtype(name: str, column: str, values: NDArray[Any], dtype: str) -> NDArr
         raise InvalidInput(f"column {column!r} of output {name!r} has {values[0]!r}; expected numbers ({dtype})")
     with np.errstate(invalid="ignore"):
         converted = values.astype(dtype)
+    if values.dtype.kind == "f" and np.dtype(dtype).kind != "f":
+        most = EXACT_FLOAT[min(values.dtype.itemsize, 8)]
+        if (np.abs(values) >= most).any():
+            raise InvalidInput(
+                f"column {column!r} of output {name!r} has {values[np.abs(values) >= most][0]:.0f}, as {values.dtype}, "
+                f"which cannot tell whole numbers from {most} on apart; have the program write integers"
+            )
     is_rounded = np.dtype(dtype).kind == "f" and values.dtype.kind == "f"
-    if not is_rounded and not np.array_equal(converted.astype(values.dtype), values):
-        wrong = values[converted.astype(values.dtype) != values][0]
+    is_wrong = (converted.astype(values.dtype) != values) | ((converted < 0) != (values < 0))
+    if is_wrong.any() and not is_rounded:
         raise InvalidInput(
-            f"column {column!r} of output {name!r} has {wrong}, which {dtype} cannot hold; mend the hint"
+            f"column {column!r} of output {name!r} has {values[is_wrong][0]}, which {dtype} cannot hold; mend the hint"
         )
     return converted
 

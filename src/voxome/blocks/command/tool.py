@@ -59,7 +59,8 @@ class CommandTool:
         line = self.definition.line
         if line is None or self.definition.image is not None:
             return self.definition.key
-        return replace(self.definition, digest=program_digest(line)).key
+        passed = open_environment(self.definition.environment).passed_variables()
+        return replace(self.definition, digest=program_digest(line, passed)).key
 
     def call(self, inputs: Mapping[str, object], parameters: Parameters, context: Context | None) -> dict[str, Any]:
         """Run the program on one block; see `voxome.contracts.tool.Tool.call`.
@@ -77,10 +78,11 @@ class CommandTool:
         with tempfile.TemporaryDirectory(prefix="voxome-block-", ignore_cleanup_errors=True) as name:
             folders = BlockFolders(Path(name).resolve())
             given = self._write_inputs(inputs, folders)
-            for address, target in line.files.items():
+            for target, address in line.files.items():
                 folders.add_file(address, folders.host(target))
             for text_name, text in line.texts.items():
-                folders.text_path(text_name).write_text(text, encoding="utf-8")
+                spelled = folders.native(text) if self.definition.image is None else text
+                folders.text_path(text_name).write_text(spelled, encoding="utf-8")
             run_program(self.definition, line, folders)
             return self._read_outputs(line, folders, context, given)
 
@@ -197,7 +199,8 @@ def run_program(definition: CommandDefinition, line: CommandLine, folders: Block
         streams: dict[str, IO[bytes]] = {"stdout": printed, "stderr": printed}
         for name, path in (("stdout", line.stdout), ("stderr", line.stderr)):
             if path is not None:
-                streams[name] = stack.enter_context(folders.text_path(path).open("wb"))
+                same = streams["stdout"] if name == "stderr" and path == line.stdout else None
+                streams[name] = same or stack.enter_context(folders.text_path(path).open("wb"))
         stdin = None if line.stdin is None else stack.enter_context(folders.host(_absolute(line.stdin)).open("rb"))
         status = call(environment, command, stdin=stdin, **streams, limit_s=line.limit_s, scratch=folders.root)
     text = log.read_text(encoding="utf-8", errors="replace")
@@ -224,6 +227,7 @@ def command_of(definition: CommandDefinition, line: CommandLine, folders: BlockF
         image=None if definition.image is None else definition.digest,
         network=line.network,
         memory_bytes=line.memory_bytes,
+        cpus=line.cpus,
         gpus=definition.gpus,
     )
 

@@ -13,11 +13,11 @@ from urllib.parse import urlsplit
 
 from cwltool import main as cwltool_main
 from cwltool.context import LoadingContext, RuntimeContext
-from cwltool.stdfsaccess import StdFsAccess
 from cwltool.workflow import default_make_tool
 
 from voxome.config.settings import settings
 from voxome.workflow.documents import DocumentFetcher
+from voxome.workflow.foreign.files import LocalFiles
 from voxome.workflow.foreign.javascript import has_javascript
 from voxome.workflow.foreign.results import JobFolders
 from voxome.workflow.foreign.tool import ForeignTool
@@ -73,7 +73,7 @@ def call_cwltool(call: CwlCall, executor: Any, folders: JobFolders, stdout: IO[s
     runtime.job_folders, runtime.environment, runtime.run_id = folders, call.environment, run_id(call.out)
     runtime.tmpdir_prefix = call.tmpdir_prefix or runtime.tmpdir_prefix
     runtime.tmp_outdir_prefix = f"{folders.scratch()}/"
-    runtime.make_fs_access = _Files
+    runtime.make_fs_access = LocalFiles
     arguments = [*(["--quiet"] if call.quiet else []), "--disable-color", "--no-container", "--relax-path-checks"]
     arguments += [] if has_javascript() else ["--disable-js-validation"]
     before = os.environ.pop("CWLTOOL_OPTIONS", None)
@@ -123,17 +123,3 @@ def _make_tool(document: Any, context: Any) -> Any:
     ours = {"CommandLineTool": ForeignTool, "Workflow": ForeignWorkflow}
     make = ours.get(document.get("class", ""), default_make_tool) if isinstance(document, dict) else default_make_tool
     return make(document, context)
-
-
-class _Files(StdFsAccess):
-    """Local files, in folders of any name."""
-
-    def glob(self, pattern: str) -> list[str]:
-        """Return the locations that match a pattern below the base folder, whose own name is no pattern."""
-        from glob import escape
-
-        base = self.basedir.removeprefix("file://")
-        head = f"{base}/"
-        if base and (pattern == base or pattern.startswith(head)):
-            pattern = escape(base) + pattern.removeprefix(base)
-        return list(super().glob(pattern))

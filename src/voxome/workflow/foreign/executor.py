@@ -143,9 +143,10 @@ class ForeignExecutor(JobExecutor):
             resources = replace(resources, memory_bytes=resources.memory_bytes << running.losses)
         _log.info("[job %s] %s", job.name, " ".join(str(word) for word in job.command_line))
         payload = job.payload(running.context)
-        unkept = list(limits_of(job.run_in).unkept(Command.from_json(payload["command"])))
-        if job.memory_limit() is not None and not limits_of(job.run_in).memory:
-            _log.warning("[job %s] %s", job.name, unkept[0])
+        kept, command = limits_of(job.run_in), Command.from_json(payload["command"])
+        for sentence in kept.unkept_resources(command.memory_bytes, command.cpus):
+            _log.warning("[job %s] %s", job.name, sentence)
+        unkept = list(kept.unkept(command))
         self._record("job started", job, running.key, attempt=running.losses + 1, unkept=unkept)
         self._engine.submit([Job(number, TASK, payload, resources, exported())])
 

@@ -10,8 +10,8 @@ from cwl_utils.expression import scanner
 from cwl_utils.sandboxjs import param_re
 from cwltool.errors import UnsupportedRequirement
 
-_PROGRAMS = ("nodejs", "node", "docker")
-"""Programs with which cwltool evaluates expressions."""
+_PROGRAMS = ("nodejs", "node")
+"""Programs with which cwltool evaluates expressions; it would also pull an image of Node.js with docker."""
 _TEXTS = frozenset({"doc", "label", "id", "expressionLib", "intent"})
 
 

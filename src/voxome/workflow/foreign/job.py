@@ -8,6 +8,7 @@ import math
 import os
 import shutil
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,13 @@ from cwltool.errors import WorkflowException
 from cwltool.job import CommandLineJob, relink_initialworkdir
 from cwltool.process import shortname, stage_files
 from cwltool.utils import adjustFileObjs, bytes2str_in_dicts
+from schema_salad.exceptions import SchemaSaladException
 
 from voxome.contracts.engine import JobResult, Resources
 from voxome.contracts.environment import Command, Mount
 from voxome.environments.call import describe_status
 from voxome.workflow.cwl_subset import TOOL_HINT
+from voxome.workflow.foreign.files import OutputFiles, require_own
 from voxome.workflow.foreign.key import targets
 from voxome.workflow.foreign.results import JobFolder, Result, file_location, local_path, map_locations, paths_of
 from voxome.workflow.foreign.task import EXIT_STATUS, TIMED_OUT
@@ -68,13 +71,16 @@ class ForeignJob(CommandLineJob):
         return Resources(cpus=max(1, int(cores)), memory_bytes=self._memory("ramMin"))
 
     def _memory(self, field: str) -> int | None:
+        value = self._declared(field)
+        return None if value is None else int(value * _MIB)
+
+    def _declared(self, field: str) -> float | None:
+        """Return a number of the ResourceRequirement, None without."""
         requirement, _ = self.get_requirement("ResourceRequirement")
         value = None if requirement is None else requirement.get(field)
-        if value is None:
-            return None
         if isinstance(value, str):
             value = self.builder.do_eval(value)
-        return int(value * _MIB) if isinstance(value, int | float) else None
+        return value if isinstance(value, int | float) else None
 
     def is_reusable(self) -> bool:
         """Return whether other runs may take the result: all of it has to be in files of the job."""
@@ -142,6 +148,7 @@ class ForeignJob(CommandLineJob):
             network=self.networkaccess,
             image=self.image,
             memory_bytes=self.memory_limit(),
+            cpus=self._declared("coresMax"),
             run=context.run_id,
         )
 
@@ -162,6 +169,11 @@ class ForeignJob(CommandLineJob):
         if name is None:
             return None
         path = Path(self.outdir, name)
+        if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self.outdir)):
+            raise WorkflowException(
+                f"{self.name} would write its stdout or stderr to {name}, which is an input in its work folder; "
+                "expected another name: mend stdout, stderr or InitialWorkDirRequirement"
+            )
         path.parent.mkdir(parents=True, exist_ok=True)
         return str(path)
 
@@ -173,6 +185,8 @@ class ForeignJob(CommandLineJob):
                 return "success", self._collect(code, context), ""
             except WorkflowException as error:
                 return "permanentFail", self.no_outputs(), str(error)
+            except (SchemaSaladException, OSError, LookupError, TypeError, ValueError, AttributeError) as error:
+                return "permanentFail", self.no_outputs(), f"its outputs cannot be collected: {error}"
         status = "temporaryFail" if code in self.temporaryFailCodes else "permanentFail"
         reason = describe_status(code)
         if result.counts[TIMED_OUT]:
@@ -198,12 +212,14 @@ class ForeignJob(CommandLineJob):
     def _collect(self, code: int, context: Any) -> Mapping[str, Any]:
         if self.generatemapper is not None:
             self._relink()
+        roots = list(self._own_roots())
+        self.builder.make_fs_access = partial(OutputFiles, roots=roots)
         outputs: Mapping[str, Any] = bytes2str_in_dicts(self.collect_outputs(self.outdir, code))
         infinite = list(infinite_fields(outputs))
         if infinite:
             raise WorkflowException(f"{', '.join(infinite)} is not a finite number, which JSON cannot store")
         if not self.inplace_update:
-            self._replace_links(outputs)
+            self._replace_links(outputs, roots)
         self._forget_secrets(context)
         return outputs
 
@@ -226,20 +242,23 @@ class ForeignJob(CommandLineJob):
             if entry.type == "CreateFile" and context.secret_store.has_secret(entry.resolved):
                 Path(entry.target).unlink()
 
-    def _replace_links(self, outputs: Mapping[str, Any]) -> None:
-        """Replace links to inputs among the outputs by copies; refuse links to anything else."""
-        work = Path(os.path.realpath(self.outdir))
-        staged = [*self.pathmapper, *(self.generatemapper or ())]
-        allowed = [os.path.realpath(entry.resolved) for entry in staged if entry.resolved.startswith("/")]
-        allowed.append(os.path.realpath(self.folder.inputs))
+    def _own_roots(self) -> Iterator[str]:
+        """Yield the files and folders to which outputs may lead: the work folder, and inputs."""
+        yield os.path.realpath(self.outdir)
+        yield os.path.realpath(self.folder.inputs)
+        for entry in (*self.pathmapper, *(self.generatemapper or ())):
+            if entry.resolved.startswith("/"):
+                yield os.path.realpath(entry.resolved)
+
+    def _replace_links(self, outputs: Mapping[str, Any], roots: list[str]) -> None:
+        """Replace links to inputs among the outputs by copies; refuse links to anything else, and what is no file."""
         for path in list(paths_of(outputs, Path(self.outdir))):
+            require_own(path, roots)
+            if not path.is_file() and not path.is_dir():
+                raise WorkflowException(f"The output {path} is neither a file nor a folder")
             real = Path(os.path.realpath(path))
-            if not path.is_symlink() or real.is_relative_to(work):
+            if not path.is_symlink() or real.is_relative_to(roots[0]):
                 continue
-            if not any(real.is_relative_to(one) for one in allowed):
-                raise WorkflowException(
-                    f"The output {path} is a link to {real}, which is neither in the work folder nor an input"
-                )
             path.unlink()
             if real.is_dir():
                 shutil.copytree(real, path)

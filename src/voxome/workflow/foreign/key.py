@@ -10,7 +10,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urldefrag
 
+from voxome.blocks.command.program import file_arguments
+from voxome.contracts.environment import Environment
+from voxome.registry import factory
 from voxome.workflow.foreign.digests import Digests
+from voxome.workflow.foreign.results import local_path
 
 _FORMAT = 1
 _WHERE = frozenset({"location", "path", "dirname", "nameroot", "nameext", "listing", "checksum", "size"})
@@ -20,9 +24,10 @@ _WHERE = frozenset({"location", "path", "dirname", "nameroot", "nameext", "listi
 def job_key(job: Any, image: str | None, digests: Digests) -> str:
     """Return the key of a job.
 
-    It covers the command with its environment, the program, what is staged under which name with which content, the
-    input object, limits, the image, and how outputs are found. Folders of the job are replaced by names: whatever
-    shows them otherwise, such as an expression that counts their letters, gives another key in each run.
+    It covers the command with its environment, the program and scripts among its arguments, what is staged under which
+    name with which content, the input object, limits, the image, and how outputs are found. Folders of the job are
+    replaced by names: whatever shows them otherwise, such as an expression that counts their letters, gives another key
+    in each run.
 
     Parameters
     ----------
@@ -56,8 +61,9 @@ def _content(job: Any, image: str | None, digests: Digests) -> dict[str, Any]:
         "format": _FORMAT,
         "version": job.process.metadata.get("http://commonwl.org/cwltool#original_cwlVersion"),
         "argv": [replace(str(word)) for word in job.command_line],
-        "program": None if image else _program(job, digests),
+        "program": None if image else _programs(job, digests),
         "variables": {name: replace(value) for name, value in job.environment.items()},
+        "passed": _passed(job.run_in),
         "stdin": _stdin(job, replace),
         "stdout": job.stdout,
         "stderr": job.stderr,
@@ -93,13 +99,20 @@ def _replacer(job: Any) -> Callable[[str], str]:
     return replace
 
 
-def _program(job: Any, digests: Digests) -> str | None:
-    """Return the digest of a program of this machine."""
-    if not job.command_line:
-        return None
-    name = str(job.command_line[0])
-    found = shutil.which(str(Path(job.outdir, name)) if "/" in name else name, path=job.environment.get("PATH"))
-    return digests.file(found) if found else None
+def _programs(job: Any, digests: Digests) -> list[str]:
+    """Return the digests of a program of this machine, and of the files of this machine among its arguments."""
+    words = [str(word) for word in job.command_line]
+    if not words:
+        return []
+    path = str(Path(job.outdir, words[0])) if "/" in words[0] else words[0]
+    found = shutil.which(path, path=job.environment.get("PATH"))
+    return [digests.file(one) for one in ([found] if found else []) + [*file_arguments(words[1:])]]
+
+
+def _passed(environment: str) -> dict[str, str]:
+    """Return what a command sees of the variables of this process."""
+    opened: Environment = factory("voxome.environments", environment)()
+    return dict(opened.passed_variables())
 
 
 def _stdin(job: Any, replace: Callable[[str], str]) -> str | None:
@@ -134,7 +147,7 @@ def _files(value: Any) -> Iterator[Mapping[str, Any]]:
         if value.get("class") in ("File", "Directory"):
             yield value
         for name, one in value.items():
-            if name != "listing" or not _path(value):
+            if name != "listing" or not local_path(value.get("location")):
                 yield from _files(one)
     elif isinstance(value, list):
         for one in value:
@@ -142,19 +155,10 @@ def _files(value: Any) -> Iterator[Mapping[str, Any]]:
 
 
 def _content_of(value: Mapping[str, Any], digests: Digests) -> Any:
-    path = _path(value)
+    path = local_path(value.get("location"))
     if path is not None:
         return [value.get("basename"), digests.tree(path)]
     return [value.get("basename"), value.get("contents")]
-
-
-def _path(value: Mapping[str, Any]) -> Path | None:
-    from schema_salad.ref_resolver import uri_file_path
-
-    location = str(value.get("location", ""))
-    if location.startswith("file://"):
-        return Path(uri_file_path(location))
-    return Path(location) if location.startswith("/") else None
 
 
 def _plain(value: Any) -> Any:

@@ -42,7 +42,8 @@ def run_command(payload: Mapping[str, Any]) -> JobResult:
     with ExitStack() as files:
         log = files.enter_context(Path(payload["log"]).open("ab"))
         stdin = None if payload["stdin"] is None else files.enter_context(Path(payload["stdin"]).open("rb"))
-        stdout, stderr = (_open(files, payload[name], log) for name in ("stdout", "stderr"))
+        stdout = _open(files, payload["stdout"], log)
+        stderr = stdout if payload["stderr"] == payload["stdout"] else _open(files, payload["stderr"], log)
         try:
             counts[EXIT_STATUS] = call(
                 environment, command, stdin=stdin, stdout=stdout, stderr=stderr, limit_s=payload["limit_s"]
