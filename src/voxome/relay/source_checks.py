@@ -26,6 +26,8 @@ _RETRY_S = 1.0
 """Time after a check that failed, or that a failed read has caused, until the next."""
 _PATIENCE_S = 2.0
 """Time for which a reader waits for the check of a source that can be served as it was."""
+_SHORT_PATIENCE_S = 0.1
+"""The same for a store that is known to be away, and where clients are answered without it."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -50,6 +52,9 @@ class SourceChecks:
         What is known of the source while it cannot be opened.
     examine : function
         Opens the source and returns it with its version.
+    is_patient : bool
+        Whether a reader waits for a check while there is something to serve; not where clients are answered without
+        the store.
     """
 
     def __init__(
@@ -61,8 +66,10 @@ class SourceChecks:
         handles: SourceHandles,
         memory: SourceMemory,
         examine: Callable[[], tuple[ReadableSource, Version]],
+        *,
+        is_patient: bool = True,
     ) -> None:
-        self.caching = caching
+        self.caching, self._is_patient = caching, is_patient
         self._origin, self._states, self._counters, self._handles = origin, states, counters, handles
         self._memory, self._examine = memory, examine
         self._checking, self._starting = Lock(), Lock()
@@ -128,11 +135,16 @@ class SourceChecks:
         else:
             begun, check = self._background_check()
             with suppress(TimeoutError):
-                check.result(max(0.0, begun + _PATIENCE_S - time.monotonic()))
+                check.result(max(0.0, begun + self._patience_s(state) - time.monotonic()))
         found = self._known()
         if found is None or (self._origin.may_change and self._is_too_old(found)):
             raise StoreError("the source could not be checked for too long")
         return found
+
+    def _patience_s(self, state: SourceState) -> float:
+        if self._is_too_old(state):  # and cannot be served as it was
+            return _PATIENCE_S
+        return _PATIENCE_S if self._is_patient and not self._counters.is_away else _SHORT_PATIENCE_S
 
     def _check_first(self) -> None:
         begin = time.monotonic()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -12,7 +12,9 @@ from voxome.contracts.abilities import Ability, ability
 from voxome.contracts.spec import VolumeSpec
 from voxome.errors import CorruptData, NotFound, StoreError
 from voxome.geometry import Box
+from voxome.relay.cache.array import CachedArray
 from voxome.relay.cache.chunk_cache import ChunkCache
+from voxome.relay.cache.replaced import ReplacedChunks
 from voxome.relay.cache.status import record
 from voxome.relay.source_entry import ReadableSource, SourceEntry
 from voxome.relay.source_errors import SourceUnavailable, open_errors, store_errors
@@ -43,6 +45,19 @@ class SourceReader:
         """Return whether a source is read through the cache."""
         return self._cache is not None and entry.is_cached
 
+    def array(self, entry: SourceEntry, level: int) -> CachedArray | None:
+        """Return a level as it is cached; None if it is not."""
+        return entry.array(level) if self.is_cached(entry) else None
+
+    def replaced(self, array: CachedArray, box: Box, *, is_alone: bool) -> ReplacedChunks | None:
+        """Return the cached chunks that a write to a box replaces; see `ReplacedChunks`."""
+        return None if self._cache is None or box.empty else ReplacedChunks(self._cache, array, box, is_alone=is_alone)
+
+    def fetch_ahead(self, entry: SourceEntry, array: CachedArray, chunks: Sequence[int]) -> None:
+        """Fetch chunks into the cache when nobody waits for the source, unless it is configured not to prefetch."""
+        if self._cache is not None and entry.prefetches:
+            self._cache.fetch_ahead(array, chunks)
+
     def read(self, entry: SourceEntry, box: Box, level: int, *, cached: bool = True) -> NDArray[Any]:
         """Return the voxels of a box of a level; the array may not be writable.
 
@@ -64,7 +79,7 @@ class SourceReader:
         """Return the voxels of a box of a level that are in the cache or the journal; None if not all are there."""
 
         def read_cache(part: Box) -> NDArray[Any]:
-            array = entry.array(level) if self.is_cached(entry) else None
+            array = self.array(entry, level)
             found = None if self._cache is None or array is None else self._cache.read_at_hand(array, part)
             if found is None:
                 raise _NotAtHand

@@ -13,6 +13,7 @@ from voxome.geometry import Box
 from voxome.relay.box_locks import SupportsHold
 from voxome.relay.cache.generations import Generations
 from voxome.relay.source_errors import SourceUnavailable, journal_errors, store_errors
+from voxome.relay.source_reads import SourceReader
 from voxome.relay.upstream import Upstream
 from voxome.relay.writes.frame import Voxels
 from voxome.relay.writes.replay import written_box
@@ -30,10 +31,14 @@ class SourceWriter:
         Locks on boxes that are written.
     writes : WriteBack or None
         The journal, for sources whose writes are confirmed before their stores have them.
+    reader : SourceReader
+        Has the cache, which knows chunks that were written when their store cannot be read afterwards.
     """
 
-    def __init__(self, generations: Generations, locks: SupportsHold, writes: WriteBack | None) -> None:
-        self._generations, self._locks, self._writes = generations, locks, writes
+    def __init__(
+        self, generations: Generations, locks: SupportsHold, writes: WriteBack | None, reader: SourceReader
+    ) -> None:
+        self._generations, self._locks, self._writes, self._reader = generations, locks, writes, reader
 
     def write(
         self,
@@ -82,17 +87,22 @@ class SourceWriter:
             return
         data, where = voxels.data, voxels.where
         with store_errors(name, "written"):
-            chunks = entry.chunks_under(box, level)
+            chunks, array = entry.chunks_under(box, level), self._reader.array(entry, level)
 
         def write(given_up: Event) -> None:
             with self._locks.hold((entry.identity, level), written_box(source, box)), entry.guard():
                 if given_up.is_set():
                     return  # newer writes may be confirmed already
-                with around, store_errors(name, "written"), self._generations.writing(entry.identity, chunks):
-                    written = data if where is None or where.all() else np.where(where, data, source.read(box))
-                    if not given_up.is_set():
+                replaced = None if array is None else self._reader.replaced(array, box, is_alone=False)
+                with around, store_errors(name, "written"):
+                    with self._generations.writing(entry.identity, chunks):
+                        written = data if where is None or where.all() else np.where(where, data, source.read(box))
+                        if given_up.is_set():
+                            return
                         source.write(box, written)
                         entry.origin.sync()
+                    if replaced is not None:
+                        replaced.keep(written)
 
         try:
             entry.write(write)  # who holds a lock waits for no slot, which others may have

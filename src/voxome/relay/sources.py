@@ -89,7 +89,7 @@ class Sources(SourceTable):
         writes = None if journal is None else WriteBack(journal, generations, entering)
         super().__init__(generations, states, SourceReader(cache, writes), writes, slots or ComputeSlots())
         self._locks: SupportsHold = BoxLocks() if locks is None else locks
-        self._writer = SourceWriter(generations, self._locks, writes)
+        self._writer = SourceWriter(generations, self._locks, writes, self._reader)
         self._listeners: list[Callable[[str, int], None]] = []
         self._learned: dict[str, Callable[[str], Any]] = {}
         self.kept_files = KeptFiles(cache, self._upstreams, self._layers, writes)
@@ -350,7 +350,7 @@ class Sources(SourceTable):
         """Return what replays the journal into the stores of these sources."""
         if self._writes is None:
             raise InvalidInput("these sources have no journal")
-        return Replay(self._writes.journal, self.find_writable, self._locks, self._generations)
+        return Replay(self._writes.journal, self.find_writable, self._locks, self._generations, self._reader)
 
     @property
     def writes(self) -> WriteBack | None:

@@ -97,7 +97,10 @@ class Upstream:
         self.all: Callable[[], Iterable[Upstream]] = lambda: ()
         self._handles = SourceHandles()
         self._memory = SourceMemory(self.origin, states.metadata)
-        self._checks = SourceChecks(self.origin, caching, states, counters, self._handles, self._memory, self._examine)
+        self._checks = SourceChecks(
+            self.origin, caching, states, counters, self._handles, self._memory, self._examine,
+            is_patient=not write_back,
+        )  # fmt: skip
 
     @property
     def identity(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -34,6 +35,10 @@ def cache(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ChunkCache
     opened = open_cache() if request.param == "memory" else open_cache(tmp_path / "cache", memory=0)
     with closing(opened):
         yield opened
+
+
+def wait_for(event: Event) -> None:
+    assert event.wait(100)
 
 
 def status_of(call: Callable[[], object]) -> str | None:
@@ -210,6 +215,24 @@ def test_a_stale_chunk_is_fetched_again_or_served_if_that_fails(cache: ChunkCach
     with pytest.raises(StoreError, match="refused"):
         cache.read(replace(expired, epoch=2, oldest_epoch=1), ONE)
     store.before_read = lambda: None
+    assert (cache.read(expired, ONE) == 9).all()
+
+
+def test_a_stale_chunk_of_a_store_that_is_known_to_be_away_is_served_at_once(cache: ChunkCache) -> None:
+    store, release = Store(), Event()
+    cache.read(array_of(store), ONE)
+    old, store.voxels = part(store.voxels, ONE), np.full(SHAPE, 9, "uint8")
+    expired = array_of(store, epoch=1, oldest_epoch=0)
+    expired.counters.observe_error(StoreError("refused"))
+    store.before_read = lambda: wait_for(release)
+    try:
+        for _ in range(3):
+            assert_array_equal(cache.read(expired, ONE), old)
+        assert len(store.boxes) == 2  # one fetch at a time finds out when it is back
+    finally:
+        release.set()
+    while cache.read_at_hand(expired, ONE) is None:
+        time.sleep(0.01)
     assert (cache.read(expired, ONE) == 9).all()
 
 

@@ -9,6 +9,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, nullcontext, suppress
 from contextvars import copy_context
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from threading import Lock
 from time import perf_counter
@@ -31,6 +32,8 @@ from voxome.relay.threads import waiting
 
 _THREADS = 16
 """Chunks that are fetched from one source at the same time."""
+_PROBE_S = 0.1
+"""Time for which a client waits for a store that is known to be away, if there is a stale chunk."""
 _REFUSALS = (NotFound, AccessDenied, CorruptData, RelayLoop)
 """Errors in which the source has answered; after any other, a stale chunk may be served."""
 
@@ -123,6 +126,15 @@ class ChunkCache:
             return None
         return first, chunk
 
+    def chunk_at(self, array: CachedArray, index: int, generation: int) -> CachedChunk | None:
+        """Return a chunk as it was in a generation, also one that is stale; None if it is not here."""
+        key = array.key(index)
+        for tier in (self.memory.get, partial(self._from_disk, array, index)):
+            chunk = tier(key)
+            if chunk is not None and chunk.generation == generation and chunk.epoch >= array.oldest_epoch:
+                return chunk
+        return None
+
     def is_valid(self, array: CachedArray, index: int, chunk: CachedChunk) -> bool:
         """Return whether a chunk was not written since it was fetched."""
         return chunk.generation == array.generation(index, self.generations)
@@ -136,6 +148,10 @@ class ChunkCache:
         budget = max(self.memory.budget, 0 if self.disk is None else self.disk.budget)
         if budget >= ROOM * math.prod(array.grid.block) * array.dtype.itemsize:
             self._prefetcher.note(array, box)
+
+    def fetch_ahead(self, array: CachedArray, chunks: Sequence[int]) -> None:
+        """Fetch chunks when nobody waits for the source."""
+        self._prefetcher.add(array, chunks)
 
     def metrics(self) -> str:
         """Return the size of the disk tier in the text format of Prometheus."""
@@ -160,9 +176,10 @@ class ChunkCache:
             flights = []
             for index in some:
                 found = self._look_up(array, index)
-                if found.fresh is not None:
-                    self._count(array, found.fresh.result)
-                    yield index, found.fresh.chunk
+                here = found.fresh or self._instead(array, index, found)
+                if here is not None:
+                    self._count(array, here.result)
+                    yield index, here.chunk
                 else:
                     flights.append((index, *self._join(array, index, found), found.stale))
             try:
@@ -194,6 +211,22 @@ class ChunkCache:
                 _wait_for([flight], array.timeout_s)
         return _not_in_time(array, stale), joined
 
+    def _instead(self, array: CachedArray, index: int, missing: _Lookup) -> _Found | None:
+        """Return a stale chunk of a store that is known to be away; one fetch at a time finds out when it is back."""
+        found = _stale(array, missing.stale)
+        if found is None or not array.counters.is_away:
+            return None
+        if not self._awaited[array.source]:
+            flight, _ = self._join(array, index, missing)
+            with waiting(array.source):
+                wait([flight], _PROBE_S)
+            if flight.done() and flight.exception() is None:
+                return flight.result()
+        return found
+
+    def _from_disk(self, array: CachedArray, index: int, key: bytes) -> CachedChunk | None:
+        return None if self.disk is None else self.disk.get(key, array.dtype, array.grid[index].write.shape)
+
     def _look_up(self, array: CachedArray, index: int) -> _Lookup:
         key, generation = array.key(index), array.generation(index, self.generations)
         stale = None
@@ -202,7 +235,7 @@ class ChunkCache:
             if chunk.epoch == array.epoch:
                 return _Lookup(key, generation, _Found(chunk, "memory"))
             stale = chunk
-        chunk = None if self.disk is None else self.disk.get(key, array.dtype, array.grid[index].write.shape)
+        chunk = self._from_disk(array, index, key)
         if chunk is not None and chunk.generation == generation:
             if chunk.epoch == array.epoch:
                 self.memory.put(key, chunk)

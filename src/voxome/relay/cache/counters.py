@@ -62,14 +62,20 @@ _ERRORS: tuple[type[BaseException], ...] = (
 """Classes of errors; the first that fits counts."""
 
 
+_REFUSALS = frozenset(one.__name__ for one in (*_ERRORS[: _ERRORS.index(StoreError)], InvalidInput))
+"""Errors by which a source has answered; by any other it was not reached."""
+_AWAY_S = 60.0
+"""Time after an error for which a source is known to be away."""
+
+
 @dataclass(frozen=True)
 class Health:
-    """How reads from a source went, last of all processes.
+    """How reads from a source, and writes that were passed on, went, last of all processes.
 
     Attributes
     ----------
     success, failure : float
-        Times of the last read, or check, that succeeded and that failed, in s since 1970; 0 if there was none.
+        Times of the last read, check or write that succeeded and that failed, in s since 1970; 0 if there was none.
     error : str
         Name of the class of the last error, empty if there was none.
     """
@@ -121,6 +127,13 @@ class SourceCounters:
         number = int(row[_ERROR])
         error = _ERRORS[number - 1].__name__ if number else ""
         return Health(float(self._table[:, _SUCCESS].max()), float(row[_FAILURE]), error)
+
+    @property
+    def is_away(self) -> bool:
+        """Whether the source could not be reached when any process tried last, a moment ago."""
+        health = self.health
+        is_down = health.state == "down" and health.error not in _REFUSALS
+        return is_down and 0 <= time.time() - health.failure < _AWAY_S
 
     def observe_success(self) -> None:
         """Note that the source has answered."""

@@ -68,6 +68,10 @@ class Generations:
         """Return the generation of a chunk of a source."""
         return int(self._sources[_slot(source, _SOURCES)] ^ self._chunks[_slot(f"{source}/{chunk}", _CHUNKS)])
 
+    def of_source(self, source: str) -> int:
+        """Return a number that changes when all chunks of a source get new generations."""
+        return int(self._sources[_slot(source, _SOURCES)])
+
     def version(self, source: str) -> int:
         """Return a number that each write to a source replaces."""
         return int(self._versions[_slot(source, _SOURCES)])

@@ -6,7 +6,7 @@ import itertools
 import logging
 import math
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from threading import Condition, Thread
@@ -87,6 +87,15 @@ class Prefetcher:
             track.append(low)
             for cell in _beside(array, low, high, _step(track)):
                 self._enter(array, array.grid.index_at(cell))
+            self._start()
+            self._condition.notify_all()
+
+    def add(self, array: CachedArray, chunks: Sequence[int]) -> None:
+        """Enter chunks that are not in the cache any more in the queue."""
+        with self._condition:
+            for chunk in chunks:
+                self._remembered.pop(array.key(chunk), None)
+                self._enter(array, chunk)
             self._start()
             self._condition.notify_all()
 

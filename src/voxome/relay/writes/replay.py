@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
+
+from numpy.typing import NDArray
 
 from voxome.contracts.read_cost import chunk_origin
 from voxome.contracts.source import VolumeSource
-from voxome.errors import InvalidInput, NotFound, ReadOnly
+from voxome.errors import InvalidInput, NotFound, ReadOnly, StoreError
 from voxome.geometry import Box
 from voxome.relay.box_locks import SupportsHold
 from voxome.relay.cache.generations import Generations
+from voxome.relay.cache.replaced import covered
+from voxome.relay.source_reads import SourceReader
 from voxome.relay.upstream import Upstream
 from voxome.relay.writes.entry import WriteEntry, layout_of
 from voxome.relay.writes.journal import Journal
@@ -30,6 +35,8 @@ class Replay:
         Locks on boxes that are written.
     generations : Generations
         By which what is cached of the store becomes invalid.
+    reader : SourceReader
+        Has the cache, which knows what was written when the store cannot be read afterwards.
     """
 
     def __init__(
@@ -38,9 +45,10 @@ class Replay:
         upstream_of: Callable[[str], Upstream],
         locks: SupportsHold,
         generations: Generations,
+        reader: SourceReader,
     ) -> None:
         self.journal, self._upstream_of = journal, upstream_of
-        self._locks, self._generations = locks, generations
+        self._locks, self._generations, self._reader = locks, generations, reader
 
     def reach(self, entry: WriteEntry) -> Box:
         """Return all voxels that the store may write again with a write.
@@ -69,14 +77,30 @@ class Replay:
         box = hull([entry.box for entry in entries])
         with through(first.hops):
             upstream, source = self._upstream_of(first.source), self._source(first)
-            chunks = upstream.chunks_under(box, first.level)
-            with self._locks.hold((first.source, first.level), written_box(source, box)):
-                source.write(box, lay_over(entries, self.journal.load, box, source.spec.dtype, source.read))
-                upstream.origin.sync()  # before the journal forgets it
-            # What is cached is valid up to here, also if the write fails: the journal hides the voxels of the write.
-            with self._generations.writing(first.source, chunks):
-                pass
+            chunks, array = upstream.chunks_under(box, first.level), self._reader.array(upstream, first.level)
+            held = written_box(source, box if array is None else covered(array, box))
+            with self._locks.hold((first.source, first.level), held):
+                replaced = None if array is None else self._reader.replaced(array, box, is_alone=True)
+                voxels = self._write(upstream, source, entries, box)
+                # What is cached is valid up to here, also if the write fails: the journal hides its voxels.
+                with self._generations.writing(first.source, chunks):
+                    pass
+                unknown = [] if replaced is None else replaced.keep(voxels)
+            if array is not None and unknown:
+                self._reader.fetch_ahead(upstream, array, unknown)
             upstream.counters.add("written_bytes", sum(entry.voxel_bytes for entry in entries))
+
+    def _write(self, upstream: Upstream, source: VolumeSource, entries: Sequence[WriteEntry], box: Box) -> NDArray[Any]:
+        """Write what is in the voxels of writes, and return it for the whole box."""
+        try:
+            voxels = lay_over(entries, self.journal.load, box, source.spec.dtype, source.read)
+            source.write(box, voxels)
+            upstream.origin.sync()  # before the journal forgets it
+        except (StoreError, OSError) as error:
+            upstream.counters.observe_error(error)
+            raise
+        upstream.counters.observe_success()
+        return voxels
 
     def _source(self, entry: WriteEntry) -> VolumeSource:
         source = self._upstream_of(entry.source).open_level(entry.level)
