@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import voxome
-from voxome.blocks.runner import StepReport, run_step
+from voxome.blocks.progress import StepReport
+from voxome.blocks.runner import run_step
 from voxome.blocks.step import Step
 from voxome.contracts.engine import Engine
 from voxome.contracts.frame import Frame

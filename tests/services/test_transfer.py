@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import voxome
-from voxome.blocks.runner import StepReport
+from voxome.blocks.progress import StepReport
 from voxome.errors import InvalidBox, InvalidInput, RunFailed, UnknownName, UnsupportedFormat
 from voxome.geometry import Box
 from voxome.resources.volume import Volume

@@ -17,7 +17,7 @@ from hypothesis import settings
 from numpy.typing import NDArray
 
 import voxome
-from voxome.blocks.runner import StepReport
+from voxome.blocks.progress import StepReport
 from voxome.contracts.run_record import RunRecord
 from voxome.registry import load, look_again
 from voxome.resources.table import TableFile, write_table

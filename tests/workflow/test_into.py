@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from standins import boss, dvid
 
 import voxome
-from voxome.blocks.runner import StepReport
+from voxome.blocks.progress import StepReport
 from voxome.cli.main import main
 from voxome.errors import AccessDenied, InvalidInput, PlanError, RunFailed, UnknownName
 from voxome.remotes.dvid.repos import Dvid

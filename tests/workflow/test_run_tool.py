@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import voxome
-from voxome.blocks.runner import StepReport
+from voxome.blocks.progress import StepReport
 from voxome.contracts.handle import Handle
 from voxome.errors import PlanError, UnknownName
 from voxome.registry import load

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 import voxome
-from voxome.blocks.runner import StepReport
+from voxome.blocks.progress import StepReport
 from voxome.cli.main import app
 from voxome.contracts.kinds import Target
 from voxome.errors import AlreadyExists, InvalidInput, InvalidUri, PlanError, RunFailed, RunLocked, WrongCall

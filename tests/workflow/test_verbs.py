@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from peers.s3 import Bucket
 
 import voxome
-from voxome.blocks.runner import StepReport
+from voxome.blocks.progress import StepReport
 from voxome.contracts.source import Version, VolumeSource
 from voxome.errors import InvalidInput, NotFound, ReadOnly
 from voxome.resources.unfinished import unfinished_step

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
 from voxome.blocks.job_loop import JobBatch, run_jobs
+from voxome.blocks.progress import Progress, StepReport
 from voxome.blocks.sizes import block_memory_bytes
 from voxome.blocks.step import Step
 from voxome.contracts.engine import Engine, Resources
@@ -18,26 +19,6 @@ from voxome.contracts.records import Ledger
 
 FOLD = -1
 """The phase that folds the parts of a step."""
-
-
-@dataclass
-class StepReport:
-    """Progress and cost of a step, counted in blocks; `block_bytes` is the size of one where bytes are reported."""
-
-    name: str
-    tool: str
-    key: str
-    total: int
-    run: int = 0
-    reused: int = 0
-    wall_s: float = 0.0
-    worker_s: float = 0.0
-    peak_bytes: int = 0
-    ended: bool = False
-    block_bytes: int = 0
-
-
-Progress = Callable[[StepReport], None]
 
 
 def run_step(

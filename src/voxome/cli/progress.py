@@ -12,7 +12,7 @@ from voxome.cli.console import note_on_interrupt, print_stderr, size_text
 from voxome.cli.copy_progress import LINE_EVERY_S, new_bar
 
 if TYPE_CHECKING:
-    from voxome.blocks.runner import StepReport
+    from voxome.blocks.progress import StepReport
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from numpy.typing import DTypeLike
 
-from voxome.blocks.runner import Progress
+from voxome.blocks.progress import Progress
 from voxome.calls import explain_calls
 from voxome.contracts.arguments import require_text
 from voxome.contracts.spec import parse_dtype

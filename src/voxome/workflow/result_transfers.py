@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from voxome.blocks.runner import Progress, StepReport
+from voxome.blocks.progress import Progress, StepReport
 from voxome.contracts.formats import PRIVATE
 from voxome.contracts.run_record import TransferRecord
 from voxome.errors import PlanError, RunLocked, VoxomeError

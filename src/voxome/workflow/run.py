@@ -13,7 +13,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import cast
 
-from voxome.blocks.runner import StepReport, is_done, run_step
+from voxome.blocks.progress import StepReport
+from voxome.blocks.runner import is_done, run_step
 from voxome.blocks.step import Step, inputs_from_outside
 from voxome.config.machine import worker_count
 from voxome.contracts.formats import PRIVATE, RUN

@@ -7,8 +7,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -25,6 +24,7 @@ from voxome.geometry import Box
 from voxome.resources.open import open_source
 from voxome.services.downsample.passes import Assembly, Pass, spatial_part
 from voxome.services.downsample.scratch import Scratch, group_of_cells, group_of_ids, group_of_level
+from voxome.services.downsample.task_pool import TaskPool
 from voxome.services.transfer.verification import is_verified, require_equal
 from voxome.storage.find import storage_at
 from voxome.tools.common.cells.levels import CellLevels, levels_of_cells, levels_of_voxels
@@ -99,7 +99,7 @@ class OpenPass:
     source, target : VolumeSource
         Level 0, and the first level that it writes.
     threads : int
-        Number of tiles to compute at once; if there are several, they are of one block, while others are stored.
+        Number of tiles to compute at once, block after block, while others are stored.
     reopen : callable, optional
         Opens the first level again, to read back what was written.
     """
@@ -112,10 +112,10 @@ class OpenPass:
         threads: int = 1,
         reopen: Reopen | None = None,
     ) -> None:
-        self._pass, self._source, self._target, self._threads, self._reopen = one, source, target, threads, reopen
+        self._pass, self._source, self._target, self._reopen = one, source, target, reopen
         self._scratch = Scratch(storage_at(one.scratch))
         self._buffers = threading.local()
-        self._turn: AbstractContextManager[Any] = threading.Lock() if threads > 1 else nullcontext()
+        self._pool = TaskPool(threads)
 
     def run(self, payload: Mapping[str, Any]) -> JobResult:
         """Run job ``payload["job"]``; its voxels and pieces are stored on return.
@@ -135,23 +135,22 @@ class OpenPass:
         kept: list[list[Cells]] = [[] for _ in range(math.prod(write.shape[:-3]))]
         ids = _Ids()
         with check.staged(self._target, index) as put:
-            with self._turn, ThreadPoolExecutor(self._threads) as pool:
-                compute = partial(self._compute, write, put)
-                for number, tile in enumerate(pool.map(compute, *zip(*one.tiles(index), strict=True)), 1):
-                    if number % _TRIM_EVERY == 0:
-                        trim_memory()
-                    for row, levels in enumerate(tile.rows):
-                        for level, found in zip((one.before, *one.levels), levels.ids, strict=False):
-                            ids.add(level, found)
-                        if not tile.is_kept:
-                            continue
-                        for at, (level, array) in enumerate(arrays.items(), 1):
-                            own = array.reshape(-1, *array.shape[-3:])[row]
-                            _put(own, spatial_part(boxes[level]), levels.boxes[at], levels.values[at])
-                        if levels.last is not None:
-                            kept[row].append(levels.last)
+            tasks = [partial(self._compute, write, put, *tile) for tile in one.tiles(index)]
+            for number, tile in enumerate(self._pool.results(tasks), 1):
+                if number % _TRIM_EVERY == 0:
+                    trim_memory()
+                for row, levels in enumerate(tile.rows):
+                    for level, found in zip((one.before, *one.levels), levels.ids, strict=False):
+                        ids.add(level, found)
+                    if not tile.is_kept:
+                        continue
+                    for at, (level, array) in enumerate(arrays.items(), 1):
+                        own = array.reshape(-1, *array.shape[-3:])[row]
+                        _put(own, spatial_part(boxes[level]), levels.boxes[at], levels.values[at])
+                    if levels.last is not None:
+                        kept[row].append(levels.last)
             trim_memory()  # before the shard is encoded
-        del put, compute  # which hold what was staged
+        del put, tasks  # which hold what was staged
         trim_memory()
         for level, array in arrays.items():
             if array.size:
@@ -231,12 +230,15 @@ class OpenAssembly:
         What to put together.
     target : VolumeSource
         The level.
+    threads : int
+        Number of pieces to put into a block at once.
     reopen : callable, optional
         Opens the level again, to read back what was written.
     """
 
-    def __init__(self, one: Assembly, target: VolumeSource, reopen: Reopen | None = None) -> None:
+    def __init__(self, one: Assembly, target: VolumeSource, threads: int = 1, reopen: Reopen | None = None) -> None:
         self._assembly, self._target, self._reopen = one, target, reopen
+        self._pool = TaskPool(threads)
         self._scratch = Scratch(storage_at(one.made_by.scratch))
 
     def run(self, payload: Mapping[str, Any]) -> JobResult:
@@ -247,18 +249,19 @@ class OpenAssembly:
         for index in one.blocks(payload["job"]):
             write = one.grid[index].write
             with check.staged(self._target, index) as put:
-                box = axes.arrange(write)
-                for number, piece in one.made_by.pieces(box, one.level):
-                    part = box & piece
-                    put(axes.restore(part), self._values(number, part.within(piece)).transpose(axes.inverse))
+                pieces = one.made_by.pieces(axes.arrange(write), one.level)
+                for _ in self._pool.results([partial(self._copy, put, write, *piece) for piece in pieces]):
                     trim_memory()
+            del put  # which holds what was staged
             trim_memory()
         return JobResult(time.perf_counter() - began, peak_bytes(), {"verified": check.verified})
 
-    def _values(self, number: int, part: tuple[slice, ...]) -> NDArray[Any]:
-        """Return a part of the voxels that block `number` of the pass keeps."""
-        values: NDArray[Any] = self._scratch.read(group_of_level(self._assembly.level), number)["values"][part]
-        return values
+    def _copy(self, put: Put, write: Box, number: int, piece: Box) -> None:
+        """Copy the voxels of a block that are in `piece`, which block `number` of the pass keeps."""
+        axes = self._assembly.made_by.axes
+        part = axes.arrange(write) & piece
+        values = self._scratch.read(group_of_level(self._assembly.level), number)["values"][part.within(piece)]
+        put(axes.restore(part), values.transpose(axes.inverse))
 
 
 class _Ids:
@@ -336,6 +339,6 @@ def run_job(payload: Mapping[str, Any]) -> JobResult:
 def _open(one: Pass | Assembly) -> OpenPass | OpenAssembly:
     if isinstance(one, Assembly):
         uri = at_level(one.made_by.target, one.level)
-        return OpenAssembly(one, open_source(uri, mode="r+"), partial(open_source, uri))
+        return OpenAssembly(one, open_source(uri, mode="r+"), reopen=partial(open_source, uri))
     uri = at_level(one.target, one.levels[0])
     return OpenPass(one, open_source(one.source), open_source(uri, mode="r+"), reopen=partial(open_source, uri))

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxome.blocks.job_loop import JobBatch, run_jobs
-from voxome.blocks.runner import Progress, StepReport
+from voxome.blocks.progress import Progress, StepReport
 from voxome.contracts.abilities import most_detailed_version
 from voxome.contracts.downsampling import Method
 from voxome.contracts.engine import Engine, JobResult, Resources
@@ -339,7 +339,7 @@ class _Downsampling:
 
     def _open(self, one: Pass | Assembly) -> OpenPass | OpenAssembly:
         if isinstance(one, Assembly):
-            return OpenAssembly(one, self._pyramid.level(one.level))
+            return OpenAssembly(one, self._pyramid.level(one.level), _THREADS)
         return OpenPass(one, self._target, self._pyramid.level(one.levels[0]), _THREADS)
 
     @property

@@ -11,7 +11,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, get_args
 
-from voxome.blocks.runner import Progress
+from voxome.blocks.progress import Progress
 from voxome.calls import explain_calls
 from voxome.config.folders import state_folder
 from voxome.contracts.abilities import (

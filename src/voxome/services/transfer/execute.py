@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from voxome.blocks.job_loop import JobBatch, run_jobs
-from voxome.blocks.runner import Progress, StepReport
+from voxome.blocks.progress import Progress, StepReport
 from voxome.contracts.abilities import most_detailed_version
 from voxome.contracts.engine import Engine, JobResult, Resources
 from voxome.contracts.source import VolumeSource
@@ -200,7 +200,7 @@ def _open(run: TransferContext, part: Part) -> OpenCopy | OpenPass | OpenAssembl
 
     level = request.target.level(part.levels[0] if isinstance(part, Pass) else part.level)
     if isinstance(part, Assembly):
-        return job.OpenAssembly(part, level.open("r+"), level.reopen)
+        return job.OpenAssembly(part, level.open("r+"), _THREADS, level.reopen)
     return job.OpenPass(part, run.target, level.open("r+"), _THREADS, level.reopen)
 
 

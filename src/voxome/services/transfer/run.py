@@ -11,7 +11,7 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import DTypeLike
 
-from voxome.blocks.runner import Progress
+from voxome.blocks.progress import Progress
 from voxome.calls import explain_calls
 from voxome.config.folders import state_folder
 from voxome.contracts.arguments import (

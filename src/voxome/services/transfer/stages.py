@@ -7,7 +7,7 @@ import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from voxome.blocks.runner import Progress
+from voxome.blocks.progress import Progress
 from voxome.contracts.abilities import SupportsWriteCheck, ability, most_detailed_version
 from voxome.contracts.formats import PRIVATE
 from voxome.contracts.provenance import LOCAL, Provenance
