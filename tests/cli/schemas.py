@@ -69,12 +69,11 @@ HANDLE = record(
     key=TEXT,
 )
 FRAME = optional(record(domain=BOX, box=BOX, voxel_size_nm=optional(ZYX), offset_nm=ZYX))
+STEP = {"name": TEXT, "tool": TEXT, "version": TEXT, "key": TEXT, "parameters": mapping(ANY)}
+"""What plans and runs say of a step."""
 PLANNED_STEP = record(
     **FORMAT,
-    name=TEXT,
-    tool=TEXT,
-    version=TEXT,
-    parameters=mapping(ANY),
+    **STEP,
     inputs=mapping(HANDLE),
     frame=FRAME,
     block=INDICES,
@@ -82,8 +81,7 @@ PLANNED_STEP = record(
     published=mapping(TEXT),
     into=mapping(TEXT),
     digest=TEXT,
-    key=TEXT,
-    command=optional(mapping(ANY)),
+    program=optional(mapping(ANY)),
     blocks=COUNT,
     voxels_read=optional(COUNT),
     memory_bytes=optional(COUNT),
@@ -91,17 +89,15 @@ PLANNED_STEP = record(
 )
 BLOCKS = record(total=COUNT, run=COUNT, reused=COUNT)
 FINISHED_STEP = record(
-    name=TEXT,
-    tool=TEXT,
-    version=TEXT,
-    key=TEXT,
-    parameters=mapping(ANY),
+    **STEP,
     seeds=mapping(ANY),
     blocks=BLOCKS,
     wall_s=NUMBER,
     worker_s=NUMBER,
     peak_bytes=COUNT,
 )
+WORKFLOW = {"workflow": TEXT, "inputs": mapping(ANY), "warnings": TEXTS, "changes": TEXTS}
+"""What plans and runs say of a workflow."""
 DATASET = {
     "name": TEXT,
     "title": TEXT,
@@ -257,16 +253,13 @@ SCHEMAS: dict[str, Schema] = {
     ),
     "plan": record(
         **FORMAT,
-        workflow=TEXT,
+        **WORKFLOW,
         key=TEXT,
-        inputs=mapping(ANY),
-        warnings=TEXTS,
         steps=listing(PLANNED_STEP),
         outputs=mapping(HANDLE),
         workers=COUNT,
         written_bytes=COUNT,
         disk=optional(DISK),
-        changes=TEXTS,
         into=listing(
             record(
                 output=TEXT,
@@ -283,12 +276,9 @@ SCHEMAS: dict[str, Schema] = {
     "run": record(
         {"scores": mapping(mapping(NUMBER)), "summary": mapping(ANY)},
         **FORMAT,
-        workflow=TEXT,
+        **WORKFLOW,
         plan=TEXT,
-        inputs=mapping(ANY),
         unpinned=TEXTS,
-        warnings=TEXTS,
-        changes=TEXTS,
         versions=mapping(TEXT),
         engines=listing(record(name=TEXT, workers=COUNT, options=mapping(TEXT), steps=TEXTS)),
         command=TEXT,

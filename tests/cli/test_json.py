@@ -119,7 +119,7 @@ def test_every_verb_has_json_and_a_schema() -> None:
 
 COMMON = re.compile(
     r"shape|start|axes|dtype|bytes|.*_(nm|s|bytes)|box|domain|uri|source|destination|disk|workers|warnings|changes"
-    r"|problems|name|version|key|store|engines"
+    r"|problems|name|version|key|store|engines|command|program|workflow"
 )
 """Keys of several verbs; others belong to what one verb is about."""
 

@@ -96,6 +96,8 @@ def test_ports_and_outputs_that_do_not_fit_the_tool_are_named(tmp_path: Path) ->
     assert "has outputEval; expected only glob" in problems_of(tmp_path, evaluated)
     secondary = tool.replace("inputs: {image: File}", "inputs: {image: {type: File, secondaryFiles: [.idx]}}")
     assert "has secondaryFiles, which is not kept" in problems_of(tmp_path, secondary)
+    secrets = '"http://commonwl.org/cwltool#Secrets": {secrets: [image]}'
+    assert "has cwltool:Secrets" in problems_of(tmp_path, tool.replace("hints:", f"hints:\n  {secrets}", 1))
     files = tool.replace("inputs: {image: File}", "inputs: {image: File, models: 'File[]'}")
     assert "expected" in problems_of(tmp_path, files.replace("'File[]'", "{type: array, items: Directory}"))
 

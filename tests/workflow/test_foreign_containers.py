@@ -11,6 +11,7 @@ from peers.podman import IMAGE, Podman
 from workflow.block_programs import COPY_STEP, copy_tool, write_workflow
 
 import voxome
+from voxome.environments.lock import LOCK_NAME, ImageLock
 from voxome.errors import PlanError, RunFailed
 from voxome.workflow.verbs import plan, run
 
@@ -89,3 +90,24 @@ def test_a_program_that_needs_more_memory_than_its_limit_is_named(write: Callabl
     workflow = write(f"[sh, -c, '{greedy}']", more=", ResourceRequirement: {ramMax: 32}")
     with pytest.raises(RunFailed, match="memory"):
         run_copy(workflow)
+
+
+def test_the_environment_of_a_call_is_that_of_its_programs(
+    write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("VOXOME_ENVIRONMENT")
+    workflow = write("[sh, -c, 'test ! -e /usr/bin; echo $? >&2; cat $0 > out.npy', $(inputs.image)]")
+    inputs = {"raw": workflow.parent / "raw.npy"}
+    for environment in ("native", "podman"):
+        planned = plan(workflow, inputs, environment=environment)
+        assert planned.steps[0].program is not None
+        assert planned.steps[0].program["environment"] == environment
+        assert (planned.steps[0].program["image"] is None) == (environment == "native")
+
+
+def test_a_run_keeps_to_the_images_of_a_lock_file(write: Callable[..., Path]) -> None:
+    workflow = write()
+    lock = ImageLock(workflow.parent / LOCK_NAME).pin(IMAGE, "config", "sha256:0")
+    lock.write()
+    with pytest.raises(PlanError, match=r"pins sha256:0"):
+        plan(workflow, {"raw": workflow.parent / "raw.npy"}, environment="podman")

@@ -56,7 +56,7 @@ class Step:
         Outputs that are written into existing arrays → URIs of these.
     digest : str
         Digest of what the tool runs (its source code); a worker with another one refuses the step.
-    command : mapping, optional
+    program : mapping, optional
         Definition of a tool that is a foreign program, as `CommandDefinition.to_json` returns it; such a tool is not in
         the registry.
     """
@@ -72,13 +72,13 @@ class Step:
     published: Mapping[str, str] = field(default_factory=dict)
     into: Mapping[str, str] = field(default_factory=dict)
     digest: str = ""
-    command: Mapping[str, Any] | None = None
+    program: Mapping[str, Any] | None = None
 
     @cached_property
     def tool_object(self) -> Tool:
         """The tool that the step runs."""
-        if self.command is not None:
-            return CommandTool(CommandDefinition.from_json(self.command))
+        if self.program is not None:
+            return CommandTool(CommandDefinition.from_json(self.program))
         tool: Tool = load("voxome.tools", self.tool)
         return tool
 
@@ -224,7 +224,7 @@ class Step:
             "published": dict(self.published),
             "into": dict(self.into),
             "digest": self.digest,
-            "command": None if self.command is None else dict(self.command),
+            "program": None if self.program is None else dict(self.program),
         }
         return STEP.stamp(content)
 
@@ -250,7 +250,7 @@ class Step:
             published=data["published"],
             into=data["into"],
             digest=data["digest"],
-            command=data["command"],
+            program=data["program"],
         )
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from voxome.cli.options import CoreWorkers, EngineName, Records
+from voxome.cli.options import CoreWorkers, EngineName, EnvironmentName, Records
 
 
 def cwl_runner(
@@ -25,10 +25,7 @@ def cwl_runner(
     cache: Annotated[
         str | None, typer.Option("--cache", metavar="DIR", help="Folder of results of jobs, for this and other runs.")
     ] = None,
-    environment: Annotated[
-        str,
-        typer.Option("--environment", metavar="NAME[?OPTION=VALUE]", help="Where commands run: native, podman, …"),
-    ] = "native",
+    environment: EnvironmentName = None,
     workers: CoreWorkers = None,
     engine: EngineName = None,
     records: Records = None,

@@ -122,6 +122,14 @@ CoreWorkers = Annotated[
         help="Number of processes; results do not depend on it. Default: the cores that this process may use.",
     ),
 ]
+EnvironmentName = Annotated[
+    str | None,
+    typer.Option(
+        "--environment",
+        metavar="NAME[?OPTION=VALUE]",
+        help="Where foreign programs run: native, podman, docker or apptainer; default: that of the settings.",
+    ),
+]
 EngineName = Annotated[
     str | None,
     typer.Option("--engine", metavar="NAME[?OPTION=VALUE]", help="What runs the jobs; default: local processes."),
@@ -225,6 +233,7 @@ def read_options(
     force: bool = False,
     into: list[tuple[str, str]] | None = None,
     copies: IntoOptions | None = None,
+    environment: str | None = None,
 ) -> RunOptions:
     """Return the options of a run."""
     from voxome.workflow.options import IntoOptions, RunOptions
@@ -242,4 +251,5 @@ def read_options(
         force=force,
         into=destinations,
         into_options=copies or IntoOptions(),
+        environment=environment,
     )

@@ -14,6 +14,7 @@ from voxome.cli.options import (
     BoxText,
     CoreWorkers,
     Engines,
+    EnvironmentName,
     Force,
     Fresh,
     Job,
@@ -95,6 +96,7 @@ def plan(
     block: Blocks = None,
     workers: CoreWorkers = None,
     engine: Engines = None,
+    environment: EnvironmentName = None,
     records: Records = None,
     box: BoxText = None,
     level: Level = 0,
@@ -115,7 +117,7 @@ def plan(
     The options are those of run.
     """
     copies = read_copies(levels, verify, drop, existing)
-    options = read_options(block, box, level, voxel_size, force, into, copies)
+    options = read_options(block, box, level, voxel_size, force, into, copies, environment)
     from voxome.engines.choice import parse_engine_options
     from voxome.workflow.preview import preview as preview_run
 

@@ -15,6 +15,7 @@ from voxome.cli.options import (
     BoxText,
     CoreWorkers,
     Engines,
+    EnvironmentName,
     Force,
     Fresh,
     Job,
@@ -40,6 +41,7 @@ def run(
     block: Blocks = None,
     workers: CoreWorkers = None,
     engine: Engines = None,
+    environment: EnvironmentName = None,
     records: Records = None,
     box: BoxText = None,
     level: Level = 0,
@@ -62,7 +64,7 @@ def run(
     began = time.monotonic()
     print_stderr(f"Checking {workflow}")
     copies = read_copies(levels, verify, drop, existing)
-    options = read_options(block, box, level, voxel_size, force, into, copies)
+    options = read_options(block, box, level, voxel_size, force, into, copies, environment)
     from voxome.cli.progress import progress_bars
     from voxome.engines.choice import parse_engine_options
     from voxome.workflow.preview import preview as preview_run

@@ -43,7 +43,9 @@ class CommandTemplate:
         """The tool without its command line, for its spec."""
         return CommandTool(self.definition)
 
-    def bind(self, parameters: Mapping[str, Any], inputs: Mapping[str, object]) -> CommandTool:
+    def bind(
+        self, parameters: Mapping[str, Any], inputs: Mapping[str, object], environment: str | None = None
+    ) -> CommandTool:
         """Return the tool with the command line for these parameters, and with the digest of its program.
 
         Parameters
@@ -52,6 +54,8 @@ class CommandTemplate:
             All parameters.
         inputs : mapping of str to object
             Volume inputs that are bound.
+        environment : str, optional
+            Where the program runs; that of the settings if None.
 
         Raises
         ------
@@ -74,7 +78,7 @@ class CommandTemplate:
                 ]
             )
         document = unquote(urlsplit(str(self.process.tool["id"])).path)
-        definition = placed(replace(self.definition, line=lines[0]), ImageLock.find(document))
+        definition = placed(replace(self.definition, line=lines[0]), ImageLock.find(document), environment)
         return CommandTool(CommandDefinition.from_json(definition.to_json()))
 
 

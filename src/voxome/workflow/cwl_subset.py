@@ -38,6 +38,8 @@ REQUIREMENTS = frozenset(
 SCALARS = frozenset({"null", "boolean", "int", "long", "float", "double", "string", "File"})
 """Types of inputs, besides folders, enums and arrays of these."""
 
+SECRETS = "http://commonwl.org/cwltool#Secrets"
+"""Class of the hint that names the inputs of a process which must not be written."""
 _METADATA = ("$", "http://", "https://")
 _CWLTOOL = "http://commonwl.org/cwltool#"
 _ADDED_BY_CWLTOOL = f"{_CWLTOOL}original_cwlVersion"

@@ -5,12 +5,21 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from voxome.contracts.arguments import require_count, require_flags, require_lengths, require_path, require_voxels
+from voxome.contracts.arguments import (
+    require_count,
+    require_flags,
+    require_lengths,
+    require_path,
+    require_text,
+    require_voxels,
+)
 from voxome.contracts.formats import PRIVATE
 from voxome.contracts.handle import STORE
 from voxome.contracts.uri import Location
+from voxome.environments import GROUP
 from voxome.errors import InvalidInput, describe_value
 from voxome.geometry import Box
+from voxome.registry import factory
 from voxome.services.transfer.choices import Verify
 from voxome.services.transfer.endpoint import require_dropped
 from voxome.services.transfer.run import check_choices
@@ -78,6 +87,8 @@ class RunOptions:
         Used instead of the voxel size that the volumes have.
     force : bool
         Whether inputs that a tool rejects as unsuitable only cause warnings.
+    environment : str, optional
+        ``NAME[?option=value&…]`` of where foreign programs run; that of the settings if None.
     home : str
         Parent folder of the folders of the steps.
     into : mapping of str to str
@@ -92,11 +103,15 @@ class RunOptions:
     level: int = 0
     voxel_size_nm: tuple[float, float, float] | None = None
     force: bool = False
+    environment: str | None = None
     home: str = STEPS
     into: Mapping[str, str] = field(default_factory=dict)
     into_options: IntoOptions = field(default_factory=IntoOptions)
 
     def __post_init__(self) -> None:
+        if self.environment is not None:
+            require_text("environment", self.environment, "podman")
+            factory(GROUP, self.environment)
         if self.into_options != IntoOptions() and not self.into:
             raise InvalidInput(
                 "levels, verify, drop and existing apply to results that are copied into another store; name one with "
@@ -113,12 +128,13 @@ class RunOptions:
         force: bool = False,
         into: Mapping[str, Location] | None = None,
         into_options: IntoOptions | None = None,
+        environment: str | None = None,
     ) -> RunOptions:
         """Return the options for the arguments of `voxome.run`.
 
         Raises
         ------
-        InvalidInput
+        InvalidInput, UnknownName
             If one is invalid; the message says what was expected.
         """
         require_flags(force=force)
@@ -139,4 +155,5 @@ class RunOptions:
             force=force,
             into={output: require_path(f"into[{output!r}]", uri) for output, uri in (into or {}).items()},
             into_options=into_options or IntoOptions(),
+            environment=environment,
         )

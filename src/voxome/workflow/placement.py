@@ -13,10 +13,10 @@ from voxome.environments import container_engine, open_environment
 from voxome.environments.lock import ImageLock, prepare_image
 
 
-def placed(definition: CommandDefinition, lock: ImageLock) -> CommandDefinition:
+def placed(definition: CommandDefinition, lock: ImageLock, environment: str | None = None) -> CommandDefinition:
     """Return a definition with the environment of its program, and the digest of the image or program.
 
-    An image is used unless the setting ``environment`` is ``native``.
+    An image is used unless the environment is ``native``.
 
     Parameters
     ----------
@@ -24,13 +24,15 @@ def placed(definition: CommandDefinition, lock: ImageLock) -> CommandDefinition:
         The tool, with its command line.
     lock : ImageLock
         Pinned images.
+    environment : str, optional
+        ``NAME[?option=value&…]``; that of the settings if None, and without either the first engine that is installed.
 
     Raises
     ------
     NotFound, InvalidInput
         If the image or program is not on this machine, or if there is no engine of containers.
     """
-    chosen = settings().environment
+    chosen = environment or settings().environment
     is_native = chosen is not None and chosen.partition("?")[0] == NATIVE
     if definition.image is None or is_native:
         assert definition.line is not None

@@ -209,7 +209,9 @@ class _Planner:
             yield from (f"{problem} (use --force to run anyway)" for problem in rejected)
 
     def _step(self, node: Node, tool: Tool, parameters: dict[str, Any], inputs: BoundInputs) -> Step:
-        command = None if node.command is None else node.command.bind(parameters, inputs.handles)
+        command = (
+            None if node.command is None else node.command.bind(parameters, inputs.handles, self.options.environment)
+        )
         tool = command or tool
         self.warnings += [] if command is None else limit_warnings(command.definition)
         frame = frame_of_tables(inputs.handles)
@@ -234,7 +236,7 @@ class _Planner:
             home=self.options.home,
             published=self.file_names.get(node.name, {}),
             digest=tool.digest,
-            command=None if command is None else command.definition.to_json(),
+            program=None if command is None else command.definition.to_json(),
         )
         self.warnings += cost_warnings(step, inputs.handles, inputs.volumes)
         return step

@@ -40,6 +40,7 @@ def plan(
     verify: Verify = "sampled",
     drop: Collection[str] = (),
     existing: bool = False,
+    environment: str | None = None,
 ) -> Plan:
     """Check and size a run without starting it; `run` takes the plan.
 
@@ -54,6 +55,8 @@ def plan(
         See `run`.
     into, levels, verify, drop, existing : optional
         See `run`; destinations are checked, and nothing is created there.
+    environment : str, optional
+        See `run`.
 
     Returns
     -------
@@ -67,7 +70,7 @@ def plan(
     NotFound, InvalidInput
     """
     copies = IntoOptions.of(levels, verify, drop, existing)
-    options = RunOptions.of(block, box, level, voxel_size_nm, force, into, copies)
+    options = RunOptions.of(block, box, level, voxel_size_nm, force, into, copies, environment)
     path, values = require_path("workflow", workflow), _require_inputs(inputs)
     return make_plan(load(path), store_arrays(values, None), options)
 
@@ -89,6 +92,7 @@ def run(
     verify: Verify = "sampled",
     drop: Collection[str] = (),
     existing: bool = False,
+    environment: str | None = None,
     workers: int | None = None,
     engine: EngineChoice | None = None,
     records: RecordsChoice | None = None,
@@ -132,6 +136,10 @@ def run(
         as the following four.
     levels, verify, drop, existing : optional
         How outputs are copied; see `transfer`. `existing` allows to write into a volume that this run did not create.
+    environment : str, optional
+        Where programs that are no tools of voxome run, as ``NAME[?option=value&…]``: ``native``, ``podman``,
+        ``docker``, ``apptainer``. By default that of the settings; without one, programs whose document names an image run in
+        containers. Not with a plan.
     workers : int, optional
         Number of processes; results do not depend on it. By default the cores that this process may use, in a container
         or a batch job too.
@@ -168,7 +176,7 @@ def run(
     require_flags(fresh=fresh)
     _require_progress(progress)
     copies = IntoOptions.of(levels, verify, drop, existing)
-    options = RunOptions.of(block, box, level, voxel_size_nm, force, into, copies)
+    options = RunOptions.of(block, box, level, voxel_size_nm, force, into, copies, environment)
     folder, home = run_folder(require_path("out", out)), None if store is None else require_path("store", store)
     values = _require_inputs(inputs)
     if not isinstance(workflow, Plan):

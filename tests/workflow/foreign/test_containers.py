@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from peers.podman import IMAGE, Podman
 
+from voxome.environments.lock import LOCK_NAME, ImageLock
+
 pytestmark = pytest.mark.slow
 
 TOOL = """
@@ -99,3 +101,10 @@ def test_the_memory_that_a_tool_may_use_is_a_limit(run) -> None:
     ended = run("x=aaaaaaaaaaaaaaaa; while :; do x=$x$x; done", change=limit)
     assert ended.status == 1
     assert "memory" in ended.details("job failed")[0]["error"]
+
+
+def test_a_command_runs_in_the_image_that_a_lock_file_pins(run, tmp_path: Path, caplog) -> None:
+    lock = ImageLock(tmp_path / LOCK_NAME).pin(IMAGE, "config", "sha256:0")
+    lock.write()
+    assert run("true").status == 33
+    assert "pins sha256:0" in caplog.text

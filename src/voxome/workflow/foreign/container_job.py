@@ -9,8 +9,9 @@ from cwltool.errors import UnsupportedRequirement, WorkflowException
 
 from voxome.config.settings import settings
 from voxome.contracts.environment import Mount
+from voxome.environments import open_environment
+from voxome.environments.lock import ImageLock, prepare_image
 from voxome.errors import VoxomeError
-from voxome.registry import factory
 from voxome.workflow.foreign.job import ForeignJob
 
 _NAMES = ("dockerImageId", "dockerPull")
@@ -39,7 +40,10 @@ class ContainerJob(ForeignJob):
             if entry.type.startswith("Create"):
                 file = self.folder.inputs / f"file{number}" / Path(entry.target).name
                 file.parent.mkdir(parents=True)
-                file.write_text(entry.resolved, encoding="utf-8")
+                secrets = context.secret_store
+                is_secret = secrets is not None and secrets.has_secret(entry.resolved)
+                file.write_text(secrets.retrieve(entry.resolved) if is_secret else entry.resolved, encoding="utf-8")
+                self._secret_files += [file] if is_secret else []
                 source = str(file)
             if entry.staged and not source.startswith("_:"):
                 self._elsewhere.append(Mount(source, entry.target))
@@ -64,13 +68,13 @@ class ContainerJob(ForeignJob):
         return tuple(mounts.values())
 
 
-def image_of(requirement: Any, is_required: bool, environment: str) -> str:
-    """Return the digest of the image of a DockerRequirement.
+def image_of(requirement: Any, is_required: bool, environment: str, document: str) -> str:
+    """Return the digest of the image of a DockerRequirement, which is the one that the lock file of a document pins.
 
     Raises
     ------
     UnsupportedRequirement
-        If it names none, or if it is required and not there.
+        If it names none, or if it is required and not there, or another one than is pinned.
     WorkflowException
         If it is not there and only a hint.
     """
@@ -81,6 +85,7 @@ def image_of(requirement: Any, is_required: bool, environment: str) -> str:
             "dockerImageId: build or load the image, and name it"
         )
     try:
-        return str(factory("voxome.environments", environment)().prepare(name, may_pull=settings().allow_network))
+        opened, lock = open_environment(environment), ImageLock.find(document)
+        return prepare_image(opened, name, lock, may_pull=settings().allow_network)
     except VoxomeError as error:
         raise (UnsupportedRequirement if is_required else WorkflowException)(str(error)) from error

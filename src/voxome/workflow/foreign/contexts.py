@@ -71,6 +71,7 @@ def call_cwltool(call: CwlCall, executor: Any, folders: JobFolders, stdout: IO[s
         {"use_container": False, "outdir": str(call.out), "rm_tmpdir": False, "move_outputs": "copy"}
     )
     runtime.job_folders, runtime.environment, runtime.run_id = folders, call.environment, run_id(call.out)
+    runtime.images = {}
     runtime.tmpdir_prefix = call.tmpdir_prefix or runtime.tmpdir_prefix
     runtime.tmp_outdir_prefix = f"{folders.scratch()}/"
     runtime.make_fs_access = LocalFiles

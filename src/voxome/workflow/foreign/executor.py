@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
+from cwltool.errors import WorkflowException
 from cwltool.executors import JobExecutor
 
 from voxome.config.settings import exported
@@ -23,6 +24,7 @@ from voxome.workflow.foreign.javascript import require_javascript
 from voxome.workflow.foreign.job import ForeignJob, is_portable
 from voxome.workflow.foreign.key import job_key
 from voxome.workflow.foreign.results import JobFolders
+from voxome.workflow.foreign.secrets import secret_digests, secret_problem
 
 TASK = "command"
 _LOSSES = 5
@@ -104,10 +106,12 @@ class ForeignExecutor(JobExecutor):
             self._flush()
             if self._running:
                 self._engine.cancel(list(self._running))
+            for running in self._running.values():
+                running.job.forget_secrets()
 
     def _start(self, job: ForeignJob, context: Any) -> None:
         """Take the result of an earlier run, or submit a job."""
-        key = job_key(job, job.image, self._digests)
+        key = job_key(job, job.image, self._digests, secret_digests(context.secret_store))
         if self._reuse(job, key):
             return
         number = f"{key}/{self._keys[key]}/{len(self._running)}-{time.monotonic_ns()}"
@@ -143,6 +147,9 @@ class ForeignExecutor(JobExecutor):
             resources = replace(resources, memory_bytes=resources.memory_bytes << running.losses)
         _log.info("[job %s] %s", job.name, " ".join(str(word) for word in job.command_line))
         payload = job.payload(running.context)
+        problem = secret_problem(payload, running.context.secret_store, self._engine)
+        if problem is not None:
+            raise WorkflowException(f"Cannot run {job.name}: {problem}")
         kept, command = limits_of(job.run_in), Command.from_json(payload["command"])
         for sentence in kept.unkept_resources(command.memory_bytes, command.cpus):
             _log.warning("[job %s] %s", job.name, sentence)
@@ -166,8 +173,9 @@ class ForeignExecutor(JobExecutor):
 
     def _end(self, running: _Running, status: JobStatus) -> None:
         job = running.job
+        job.forget_secrets()
         if status.state == "done" and status.result is not None:
-            process_status, outputs, reason = job.ended(status.result, running.context)
+            process_status, outputs, reason = job.ended(status.result)
         else:
             process_status, outputs, reason = "permanentFail", job.no_outputs(), status.error
         if process_status == "success" and status.result is not None:

@@ -18,6 +18,7 @@ from cwltool.process import shortname, stage_files
 from cwltool.utils import adjustFileObjs, bytes2str_in_dicts
 from schema_salad.exceptions import SchemaSaladException
 
+from voxome.config.variables import RUN, STEP
 from voxome.contracts.engine import JobResult, Resources
 from voxome.contracts.environment import Command, Mount
 from voxome.environments.call import describe_status
@@ -25,6 +26,7 @@ from voxome.workflow.cwl_subset import TOOL_HINT
 from voxome.workflow.foreign.files import OutputFiles, require_own
 from voxome.workflow.foreign.key import targets
 from voxome.workflow.foreign.results import JobFolder, Result, file_location, local_path, map_locations, paths_of
+from voxome.workflow.foreign.secrets import secret_files
 from voxome.workflow.foreign.task import EXIT_STATUS, TIMED_OUT
 
 _log = logging.getLogger("cwltool")
@@ -56,6 +58,7 @@ class ForeignJob(CommandLineJob):
         super().__init__(*arguments)
         self.process, self.run_in, self.image = process, environment, image
         self._unstaged: Any = None
+        self._secret_files: list[Path] = []
 
     def run(self, runtimeContext: Any, tmpdir_lock: Any = None) -> None:
         """Refuse: the executor of voxome runs a job."""
@@ -96,9 +99,11 @@ class ForeignJob(CommandLineJob):
         """Make the folders of an attempt, with all inputs."""
         if self._unstaged is None:
             self._unstaged = copy.deepcopy(self.pathmapper)
+        self.forget_secrets()
         self.folder.clear()
         self.pathmapper = self.builder.pathmapper = copy.deepcopy(self._unstaged)
         self._setup(context)
+        self._secret_files = list(secret_files(self.generatemapper, context.secret_store))
         stage_files(self.pathmapper, ignore_writable=True, symlink=True, secret_store=context.secret_store)
         if self.generatemapper is not None:
             self.stage_generated(context)
@@ -144,7 +149,11 @@ class ForeignJob(CommandLineJob):
             tuple(argv),
             self.command_folder(),
             self.mounts(),
-            {name: value for name, value in variables.items() if name != "PATH"},
+            {
+                **{name: value for name, value in variables.items() if name != "PATH"},
+                RUN: context.run_id,
+                STEP: self.name,
+            },
             network=self.networkaccess,
             image=self.image,
             memory_bytes=self.memory_limit(),
@@ -177,12 +186,12 @@ class ForeignJob(CommandLineJob):
         path.parent.mkdir(parents=True, exist_ok=True)
         return str(path)
 
-    def ended(self, result: JobResult, context: Any) -> tuple[str, Mapping[str, Any], str]:
+    def ended(self, result: JobResult) -> tuple[str, Mapping[str, Any], str]:
         """Return status, outputs and the reason of a failure of a command that has ended."""
         code = result.counts[EXIT_STATUS]
         if code in self.successCodes or (code == 0 and code not in self._failures()):
             try:
-                return "success", self._collect(code, context), ""
+                return "success", self._collect(code), ""
             except WorkflowException as error:
                 return "permanentFail", self.no_outputs(), str(error)
             except (SchemaSaladException, OSError, LookupError, TypeError, ValueError, AttributeError) as error:
@@ -209,7 +218,7 @@ class ForeignJob(CommandLineJob):
             return ""
         return "".join(f"\n  {line}" for line in lines[-_LOG_LINES:])
 
-    def _collect(self, code: int, context: Any) -> Mapping[str, Any]:
+    def _collect(self, code: int) -> Mapping[str, Any]:
         if self.generatemapper is not None:
             self._relink()
         roots = list(self._own_roots())
@@ -220,7 +229,6 @@ class ForeignJob(CommandLineJob):
             raise WorkflowException(f"{', '.join(infinite)} is not a finite number, which JSON cannot store")
         if not self.inplace_update:
             self._replace_links(outputs, roots)
-        self._forget_secrets(context)
         return outputs
 
     def _collected(self) -> None:
@@ -234,13 +242,10 @@ class ForeignJob(CommandLineJob):
     def _relink(self) -> None:
         relink_initialworkdir(self.generatemapper, self.outdir, self.builder.outdir, inplace_update=self.inplace_update)
 
-    def _forget_secrets(self, context: Any) -> None:
-        """Remove files with secrets that were made for the command."""
-        if self.generatemapper is None or context.secret_store is None:
-            return
-        for _, entry in self.generatemapper.items():
-            if entry.type == "CreateFile" and context.secret_store.has_secret(entry.resolved):
-                Path(entry.target).unlink()
+    def forget_secrets(self) -> None:
+        """Remove files with secrets that were made for the command, which no output can be."""
+        while self._secret_files:
+            self._secret_files.pop().unlink(missing_ok=True)
 
     def _own_roots(self) -> Iterator[str]:
         """Yield the files and folders to which outputs may lead: the work folder, and inputs."""

@@ -21,7 +21,7 @@ _WHERE = frozenset({"location", "path", "dirname", "nameroot", "nameext", "listi
 """Fields of a File or Directory that say where it is, or that its content and name determine."""
 
 
-def job_key(job: Any, image: str | None, digests: Digests) -> str:
+def job_key(job: Any, image: str | None, digests: Digests, secrets: Mapping[str, str]) -> str:
     """Return the key of a job.
 
     It covers the command with its environment, the program and scripts among its arguments, what is staged under which
@@ -37,24 +37,26 @@ def job_key(job: Any, image: str | None, digests: Digests) -> str:
         Digest of the image that it runs in; None without.
     digests : Digests
         Knows the contents of files.
+    secrets : mapping of str to str
+        Placeholders of secrets → their digests.
 
     Returns
     -------
     str
         32 hexadecimal digits.
     """
-    content = json.dumps(_content(job, image, digests), sort_keys=True, default=str)
+    content = json.dumps(_content(job, image, digests, secrets), sort_keys=True, default=str)
     return hashlib.sha256(content.encode()).hexdigest()[:32]
 
 
 def targets(job: Any) -> dict[str, tuple[str, Any]]:
     """Return what is staged for a job, as name without folders of the job → location and entry of the path mapper."""
-    replace = _replacer(job)
+    replace = _replacer(job, {})
     return {replace(entry.target): (location, entry) for location, entry in job.pathmapper.items()}
 
 
-def _content(job: Any, image: str | None, digests: Digests) -> dict[str, Any]:
-    replace = _replacer(job)
+def _content(job: Any, image: str | None, digests: Digests, secrets: Mapping[str, str]) -> dict[str, Any]:
+    replace = _replacer(job, secrets)
     staged = {location: replace(entry.target) for location, entry in job.pathmapper.items()}
     tool = job.process.tool
     return {
@@ -69,7 +71,7 @@ def _content(job: Any, image: str | None, digests: Digests) -> dict[str, Any]:
         "stderr": job.stderr,
         "staged": [[staged[at], *_entry(entry, replace, digests)] for at, entry in job.pathmapper.items()],
         "folder": [_described(one, staged, replace) for one in job.generatefiles["listing"]],
-        "folder contents": [_content_of(one, digests) for one in _files(job.generatefiles["listing"])],
+        "folder contents": [_content_of(one, replace, digests) for one in _files(job.generatefiles["listing"])],
         "inputs": _described(job.builder.job, staged, replace),
         "resources": {name: size for name, size in job.builder.resources.items() if name != "exitCode"},
         "requirements": [_plain(one) for one in [*job.requirements, *job.hints]],
@@ -80,9 +82,9 @@ def _content(job: Any, image: str | None, digests: Digests) -> dict[str, Any]:
     }
 
 
-def _replacer(job: Any) -> Callable[[str], str]:
-    """Return a function that replaces the folders of a job in a text."""
-    folders: dict[str, str] = {}
+def _replacer(job: Any, secrets: Mapping[str, str]) -> Callable[[str], str]:
+    """Return a function that replaces the folders of a job, and secrets, in a text."""
+    folders = dict(secrets)
     for number, (_, entry) in enumerate(job.pathmapper.items()):
         folder = str(Path(entry.target).parent)
         if folder.startswith(job.builder.stagedir):
@@ -154,11 +156,11 @@ def _files(value: Any) -> Iterator[Mapping[str, Any]]:
             yield from _files(one)
 
 
-def _content_of(value: Mapping[str, Any], digests: Digests) -> Any:
+def _content_of(value: Mapping[str, Any], replace: Callable[[str], str], digests: Digests) -> Any:
     path = local_path(value.get("location"))
     if path is not None:
         return [value.get("basename"), digests.tree(path)]
-    return [value.get("basename"), value.get("contents")]
+    return [value.get("basename"), replace(value.get("contents") or "")]
 
 
 def _plain(value: Any) -> Any:

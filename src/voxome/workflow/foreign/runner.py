@@ -9,7 +9,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import IO
 
+from voxome.blocks.command.tool import NATIVE
 from voxome.config.machine import available_cpus
+from voxome.config.settings import settings
 from voxome.contracts.formats import PRIVATE
 from voxome.contracts.records import Event
 from voxome.extras import require
@@ -29,7 +31,7 @@ def run_process(
     quiet: bool = False,
     workers: int | None = None,
     engine: str = "local",
-    environment: str = "native",
+    environment: str | None = None,
     cache: str | Path | None = None,
     records: RecordsChoice | None = None,
     tmpdir_prefix: str | None = None,
@@ -51,8 +53,8 @@ def run_process(
         Number of commands at a time; the cores of this process if None.
     engine : str
         ``NAME[?option=value&…]`` of what runs the commands.
-    environment : str
-        ``NAME[?option=value&…]`` of where the commands run.
+    environment : str, optional
+        ``NAME[?option=value&…]`` of where the commands run; that of the settings if None, and ``native`` without one.
     cache : path, optional
         Folder of results that other runs may take, and have left.
     records : RecordsChoice, optional
@@ -82,6 +84,7 @@ def run_process(
     folder = Path(out).absolute()
     private = folder / PRIVATE
     open_engine, open_records = factory("voxome.engines", engine), records_opener(records)
+    environment = environment or settings().environment or NATIVE
     open_environment = factory("voxome.environments", environment)
     count = workers or available_cpus()
     with lock_folder(folder), map_disk_errors(folder), open_records(private, "run") as store:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from cwltool.command_line_tool import CommandLineTool
 from cwltool.errors import UnsupportedRequirement
@@ -37,7 +38,12 @@ class ForeignTool(CommandLineTool):
             raise UnsupportedRequirement(
                 f"{shortname(self.tool['id'])} requires a container; give --environment podman, docker or apptainer"
             )
-        image = image_of(requirement, is_required, environment)
+        name = requirement.get("dockerImageId") or requirement.get("dockerPull")
+        document = unquote(urlsplit(str(self.tool["id"])).path)
+        images: dict[tuple[object, str], str] = runtimeContext.images
+        if (name, document) not in images:
+            images[name, document] = image_of(requirement, is_required, environment, document)
+        image = images[name, document]
 
         def make(*arguments: Any) -> ContainerJob:
             job = ContainerJob(self, environment, image, *arguments)

@@ -1,0 +1,69 @@
+"""Secrets of processes (``cwltool:Secrets``): commands get them, keys have digests of them, and nothing is written."""
+
+from __future__ import annotations
+
+import hmac
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from voxome.config.folders import state_folder
+from voxome.contracts.engine import Engine
+
+_KEY_BYTES = 32
+_KEY_FILE = "secrets.key"
+_OWN_ENGINES = frozenset({"local", "threads", "sequential"})
+"""Engines whose jobs do not leave this machine, and are not written to files."""
+
+
+def secret_digests(store: Any) -> dict[str, str]:
+    """Return the placeholders of secrets → digests that decide keys, which only this user could recompute.
+
+    Parameters
+    ----------
+    store : cwltool.secrets.SecretStore or None
+        The secrets of a process.
+    """
+    if store is None or not store.secrets:
+        return {}
+    key = _own_key(state_folder() / _KEY_FILE)
+    return {name: f"secret:{hmac.digest(key, value.encode(), 'sha256').hex()}" for name, value in store.secrets.items()}
+
+
+def secret_files(mapper: Any, store: Any) -> Iterator[Path]:
+    """Yield the files that are created for a command and have secrets, before they are staged."""
+    if mapper is None or store is None:
+        return
+    for _, entry in mapper.items():
+        if entry.type.startswith("Create") and store.has_secret(entry.resolved):
+            yield Path(entry.target)
+
+
+def secret_problem(payload: Mapping[str, Any], store: Any, engine: Engine) -> str | None:
+    """Return why a job must not be submitted: an engine would write its secrets to a file, or send them elsewhere."""
+    if engine.name in _OWN_ENGINES or store is None:
+        return None
+    command = payload["command"]
+    texts = [*command["argv"], *command["variables"].values()]
+    if any(secret and secret in text for text in texts for secret in store.secrets.values()):
+        return (
+            f"it has secrets (cwltool:Secrets), which the engine {engine.name} would write to files or send to other "
+            "machines; run it with --engine local"
+        )
+    return None
+
+
+def _own_key(path: Path) -> bytes:
+    """Return the random key of this user, which is created with the first secret."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(FileExistsError):
+        partial = path.with_name(f"{path.name}.{os.getpid()}-{os.urandom(4).hex()}")
+        partial.touch(mode=0o600)
+        partial.write_bytes(os.urandom(_KEY_BYTES))
+        try:
+            os.link(partial, path)  # complete, or not at all, whoever else does the same
+        finally:
+            partial.unlink()
+    return path.read_bytes()
