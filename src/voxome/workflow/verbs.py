@@ -138,8 +138,8 @@ def run(
         How outputs are copied; see `transfer`. `existing` allows to write into a volume that this run did not create.
     environment : str, optional
         Where programs that are no tools of voxome run, as ``NAME[?option=value&…]``: ``native``, ``podman``,
-        ``docker``, ``apptainer``. By default that of the settings; without one, programs whose document names an image run in
-        containers. Not with a plan.
+        ``docker``, ``apptainer``. By default that of the settings; without one, programs whose document names an
+        image run in containers. Not with a plan.
     workers : int, optional
         Number of processes; results do not depend on it. By default the cores that this process may use, in a container
         or a batch job too.
