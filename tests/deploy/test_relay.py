@@ -25,6 +25,7 @@ from voxome.relay.config import parse_config, read_config
 from voxome.testing.strategies import noise
 
 ROOT = Path(__file__).parents[2]
+DOCKERFILE = ROOT / "containers" / "Dockerfile"
 FOLDER = ROOT / "deploy" / "relay"
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
@@ -100,7 +101,8 @@ def test_the_image_serves_as_nobody_from_a_root_that_cannot_be_written(podman: P
     trust = [f"--volume={CERTIFICATES}:/run/certificates.crt:ro", "--env=PIP_CERT=/run/certificates.crt"]
     podman(
         "build", "--network=host", "--build-arg=BASE=localhost/python:test", "--tag=localhost/voxome-relay:test",
-        *(trust if CERTIFICATES.exists() else []), f"--file={FOLDER / 'Containerfile'}", str(ROOT), timeout_s=800,
+        "--target=relay", "--build-arg=EXTRAS=relay,postgresql",
+        *(trust if CERTIFICATES.exists() else []), f"--file={DOCKERFILE}", str(ROOT), timeout_s=800,
     )  # fmt: skip
     container = podman(
         "run", "--detach", "--network=host", "--read-only", "--tmpfs=/tmp", "--cap-drop=all",
@@ -115,7 +117,7 @@ def test_the_image_serves_as_nobody_from_a_root_that_cannot_be_written(podman: P
     cutout = httpx.get(f"{url}/raw/em/cutout?box=0:64,0:64,0:64", timeout=60)
     assert cutout.content[-voxels.nbytes :] == voxels.tobytes()
     assert podman("exec", container, "id", "-u").strip() == "10001"
-    check = re.search(r"^HEALTHCHECK .*\\\n\s+CMD (\[.*\])$", (FOLDER / "Containerfile").read_text(), re.MULTILINE)
+    check = re.search(r"^HEALTHCHECK .*\\\n\s+CMD (\[.*\])$", DOCKERFILE.read_text(), re.MULTILINE)
     assert check is not None
     command = [one.replace("8090", str(port)) for one in json.loads(check[1])]
     podman("exec", container, *command)

@@ -45,7 +45,7 @@ class Cluster:
         (self.state / f"{command}.errors").write_text("".join(f"{message}\n" for message in messages))
 
     def set(self, name: str, text: str = "") -> None:
-        """Set ``vanish`` (elements never start, nor are they listed), ``hold`` (they wait) or ``MaxArraySize``."""
+        """Set ``vanish`` (elements never start, nor are listed), ``hold`` (they wait), ``MaxArraySize`` or ``ends``."""
         (self.state / name).write_text(text)
 
     def unset(self, name: str) -> None:
@@ -129,7 +129,11 @@ class Cluster:
         size = self.state / "MaxArraySize"
         if arguments == ["show", "config"]:
             print(f"MaxArraySize            = {size.read_text() if size.exists() else 1001}\nMaxJobCount = 10000")
-        return int("job" in arguments)
+        ends = self.state / "ends"
+        if "job" in arguments and ends.exists():
+            for index, end in enumerate(ends.read_text().split()):
+                print(f"ArrayJobId={arguments[-1]} ArrayTaskId={index} JobState={end} ExitCode=0:0 ")
+        return int("job" in arguments and not ends.exists())
 
     def _is_queued(self, path: Path) -> bool:
         pid = int(path.read_text().split()[0])

@@ -18,6 +18,7 @@ from voxome.contracts.engine import Job, JobResult, JobStatus, Resources
 from voxome.engines import awsbatch_api, awsbatch_engine, awsbatch_worker
 from voxome.engines.awsbatch import open_awsbatch
 from voxome.engines.awsbatch_engine import BatchEngine
+from voxome.engines.element_worker import DONE, MISSING
 from voxome.errors import AccessDenied, InvalidInput, StoreError
 from voxome.testing.engine import collect, probe
 
@@ -44,7 +45,7 @@ class Cloud:
 
     def child(self, name: str) -> Any:
         """Return the job of AWS Batch whose job file has a name."""
-        unique, _, index = name.removesuffix(".json").partition("-")
+        unique, index, _ = name.removesuffix(".json").split("-")
         for one in self.batch.submissions.values():
             if one.request["parameters"]["array"] == unique:
                 return one.children[int(index)]
@@ -55,10 +56,8 @@ class Cloud:
 def cloud(
     aws_batch: BatchStandIn, bucket: Bucket, fresh_key: Callable[[], str], monkeypatch: pytest.MonkeyPatch
 ) -> Cloud:
-    monkeypatch.setattr(awsbatch_engine, "_BACK_OFF_S", (0.01, 0.01))
-    monkeypatch.setattr(awsbatch_engine, "_STOP_S", 1.0)
-    for name in ("_SCAN_S", "_SUBMIT_S"):
-        monkeypatch.setattr(awsbatch_engine, name, 0.0)
+    for name, value in {"_scan_s": 0.0, "_stop_s": 1.0, "_submit_s": 0.0, "_back_off_s": (0.01, 0.01)}.items():
+        monkeypatch.setattr(BatchEngine, name, value)
     aws_batch.script.hold = True
     return Cloud(aws_batch, bucket, fresh_key())
 
@@ -131,6 +130,36 @@ def test_arrays_have_at_most_as_many_jobs_as_may_run_and_aws_takes(
     cloud.finish("key/0/0", "key/0/7")
     assert {one.id for one in _wait(engine)} == {"key/0/0", "key/0/7"}
     assert cloud.batch.bodies("submitjob")[-1]["arrayProperties"] == {"size": 2}
+    engine.close()
+
+
+def test_children_perform_groups_of_jobs_and_the_first_without_a_result_is_lost(
+    open_engine: Open, cloud: Cloud
+) -> None:
+    engine = open_engine(workers=2, group="3")
+    assert engine.slots == 6
+    engine.submit(_jobs(5))
+    _wait(engine)
+    (body,) = cloud.batch.bodies("submitjob")
+    assert (body["arrayProperties"], body["parameters"]["places"]) == ({"size": 2}, "3")
+    cloud.finish("key/0/0", state="RUNNING")
+    assert [one.id for one in _wait(engine)] == ["key/0/0"]
+    cloud.batch.end(cloud.batch.children()[0], SPOT)
+    assert [(one.id, one.state) for one in _wait(engine)] == [("key/0/1", "lost")]
+    assert [body["parameters"]["places"] for body in cloud.batch.bodies("submitjob")] == ["3", "1"]
+    cloud.finish("key/0/2", "key/0/3", "key/0/4")
+    assert set(collect(engine, 3)) == {"key/0/2", "key/0/3", "key/0/4"}
+    engine.close()
+
+
+def test_a_group_of_jobs_runs_in_a_container_one_after_the_other(open_engine: Open, cloud: Cloud) -> None:
+    cloud.batch.script.hold = False
+    engine = open_engine(workers=1, group="3", poll="1")
+    engine.submit([_jobs(2)[0], probe("dies", "die"), _jobs(2)[1]])
+    statuses = collect(engine, 3)
+    assert {name: one.state for name, one in statuses.items()} == {"key/0/0": "done", "dies": "lost", "key/0/1": "done"}
+    assert "its worker was killed by signal 9; its log is the log stream" in statuses["dies"].error
+    assert len(cloud.batch.submissions) == 1
     engine.close()
 
 
@@ -272,7 +301,7 @@ def test_a_result_decides_against_the_state_of_its_job(
     engine.submit(_jobs(2))
     _wait(engine)
     if not listed:
-        monkeypatch.setattr(awsbatch_engine, "_SCAN_S", 1000.0)
+        monkeypatch.setattr(BatchEngine, "_scan_s", 1000.0)
     cloud.finish("key/0/0", state="FAILED")
     cloud.batch.children()[1].end("SUCCEEDED", "", 0)
     states = {one.id: one for one in _wait(engine)}
@@ -409,14 +438,14 @@ def test_a_worker_performs_no_job_that_is_done_and_none_that_is_gone(
 ) -> None:
     folder, job = str(tmp_path), probe("one", "sleep", folder=str(tmp_path), seconds=0.0)
     (tmp_path / "jobs").mkdir()
-    (tmp_path / "jobs" / "a-0.json").write_text(json.dumps(job.to_json()))
+    (tmp_path / "jobs" / "a-0-0.json").write_text(json.dumps(job.to_json()))
     for _ in range(2):
-        assert awsbatch_worker.main([folder, "a"]) == awsbatch_worker.DONE
-        assert JobStatus.from_json(json.loads((tmp_path / "results" / "a-0.json").read_text())).state == "done"
+        assert awsbatch_worker.main([folder, "a", "1"]) == DONE
+        assert JobStatus.from_json(json.loads((tmp_path / "results" / "a-0-0.json").read_text())).state == "done"
         (tmp_path / "started").unlink(missing_ok=True)
     assert not (tmp_path / "started").exists()
     monkeypatch.setenv(awsbatch_worker.INDEX, "3")
-    assert awsbatch_worker.main([folder, "a"]) == awsbatch_worker.MISSING
+    assert awsbatch_worker.main([folder, "a", "1"]) == MISSING
 
 
 def test_a_worker_whose_result_cannot_be_stored_has_not_done_its_job(cloud: Cloud) -> None:

@@ -11,7 +11,8 @@ import pytest
 from engines.slurm_commands import Cluster
 
 from voxome.contracts.engine import Job, JobResult, JobStatus, Resources
-from voxome.engines import slurm
+from voxome.engines import slurm_worker
+from voxome.engines.element_worker import DONE
 from voxome.engines.slurm import SlurmEngine, open_slurm
 from voxome.errors import InvalidInput, StoreError
 from voxome.testing.engine import collect, probe
@@ -26,10 +27,9 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cluster:
     """Cluster whose elements wait for ever."""
     cluster = Cluster.install(tmp_path)
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
-    monkeypatch.setattr(slurm, "_SCAN_S", 0.02)
-    monkeypatch.setattr(slurm, "_STOP_S", 1.0)
-    monkeypatch.setattr(slurm, "_SUBMIT_S", 0.0)
-    monkeypatch.setattr(slurm, "_BACK_OFF_S", (0.01, 0.01))
+    quick = {"_tick_s": 0.02, "_scan_s": 0.0, "_stop_s": 1.0, "_submit_s": 0.0, "_back_off_s": (0.01, 0.01)}
+    for name, value in quick.items():
+        monkeypatch.setattr(SlurmEngine, name, value)
     cluster.set("hold")
     return cluster
 
@@ -301,7 +301,7 @@ def test_a_status_that_was_not_recorded_is_reported_again(open_engine: Open, clu
 
 @pytest.mark.slow
 def test_jobs_of_an_earlier_run_are_cancelled_where_they_have_changed_or_are_cancelled_or_not_needed(
-    open_engine: Open, cluster: Cluster, tmp_path: Path
+    open_engine: Open, cluster: Cluster, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     killed = open_engine(workers=4)
     killed.submit(_jobs(4))
@@ -315,6 +315,7 @@ def test_jobs_of_an_earlier_run_are_cancelled_where_they_have_changed_or_are_can
     assert cluster.jobs() == ["1_3", "2_0", "2_1", "2_2"]
     resumed.close()
     assert cluster.jobs() == []
+    assert "Jobs may run on" not in caplog.text
 
 
 @pytest.mark.slow
@@ -362,3 +363,86 @@ def test_jobs_that_a_lost_element_never_started_run_again_without_blame(
     statuses = collect(engine, 3)
     assert {name: one.state for name, one in statuses.items()} == {"slow": "lost", "key/0/0": "done", "key/0/1": "done"}
     engine.close()
+
+
+@pytest.mark.slow
+def test_an_array_that_a_killed_run_did_not_submit_is_submitted_without_blame(
+    open_engine: Open, cluster: Cluster, tmp_path: Path
+) -> None:
+    cluster.fail("sbatch", DOWN)
+    killed = open_engine()
+    killed.submit(_jobs(2))
+    _wait(killed, 1)
+    assert cluster.jobs() == []
+    resumed = open_engine(poll="0")
+    resumed.submit(_jobs(2))
+    assert _wait(resumed) == []
+    assert len(cluster.jobs()) == 2
+    _end(tmp_path, "key/0/0", "key/0/1", cluster=cluster)
+    assert {one.state for one in collect(resumed, 2).values()} == {"done"}
+    resumed.close()
+
+
+@pytest.mark.slow
+def test_a_job_that_slurm_stopped_at_its_time_limit_has_failed(
+    open_engine: Open, cluster: Cluster, tmp_path: Path
+) -> None:
+    engine = open_engine(workers=3, poll="0")
+    engine.submit(_jobs(3))
+    _wait(engine, 1)
+    cluster.set("ends", "TIMEOUT OUT_OF_MEMORY COMPLETED")
+    _end(tmp_path, "key/0/2", cluster=cluster)
+    statuses = collect(engine, 3)
+    assert [statuses[f"key/0/{n}"].state for n in range(3)] == ["failed", "lost", "done"]
+    assert statuses["key/0/0"].error_type == "TimeoutError"
+    assert "ended as TIMEOUT (0:0); give more time (time=)" in statuses["key/0/0"].error
+    assert "ended as OUT_OF_MEMORY (0:0); a retry asks for more memory" in statuses["key/0/1"].error
+    engine.close()
+
+
+@pytest.mark.slow
+def test_a_queue_that_cannot_be_read_does_not_say_that_jobs_are_gone(
+    open_engine: Open, cluster: Cluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine = open_engine()
+    engine.submit(_jobs(2))
+    _wait(engine, 1)
+    cluster.fail("squeue", "", *[DOWN] * 1000)
+    cluster.fail("scancel", DOWN)
+    engine.cancel(["key/0/0"])
+    assert "Jobs may run on; stop those of the name" in caplog.text
+    cluster.fail("squeue", *[DOWN] * 1000)
+    engine.cancel(["key/0/1"])
+    assert len(cluster.calls("squeue")) > 3
+    (cluster.state / "squeue.errors").unlink()
+    engine.close()
+
+
+@pytest.mark.slow
+def test_jobs_whose_element_is_stopped_for_another_keep_their_results(
+    open_engine: Open, cluster: Cluster, tmp_path: Path
+) -> None:
+    engine = open_engine(workers=1, group="3")
+    engine.submit(_jobs(3))
+    _wait(engine, 1)
+    _end(tmp_path, "key/0/0")
+    engine.cancel(["key/0/1"])
+    assert cluster.jobs() == []
+    assert [(one.id, one.state) for one in _wait(engine)] == [("key/0/0", "done")]
+    assert cluster.jobs() == ["2_0"]
+    _end(tmp_path, "key/0/2", cluster=cluster)
+    assert set(collect(engine, 1)) == {"key/0/2"}
+    engine.close()
+
+
+def test_an_element_that_starts_again_performs_no_job_that_has_a_status(tmp_path: Path) -> None:
+    job = probe("one", "sleep", folder=str(tmp_path), seconds=0.0)
+    (tmp_path / "0-0.json").write_text(json.dumps(job.to_json()))
+    assert slurm_worker.perform_element(tmp_path, 0, 2) == DONE
+    assert JobStatus.from_json(json.loads((tmp_path / "0-0.result.json").read_text())).state == "done"
+    (tmp_path / "started").unlink()
+    assert slurm_worker.perform_element(tmp_path, 0, 2) == DONE
+    assert not (tmp_path / "started").exists()
+    (tmp_path / "0-0.result.json").write_text("half of a st")
+    assert slurm_worker.perform_element(tmp_path, 0, 1) == DONE
+    assert (tmp_path / "started").exists()

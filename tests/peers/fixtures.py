@@ -109,10 +109,10 @@ def aws_batch(
     """AWS Batch that runs containers as processes, polled often; it must have got nothing that AWS would refuse."""
     from standins.awsbatch import BatchStandIn
 
-    from voxome.engines import awsbatch_engine
+    from voxome.engines.awsbatch_engine import BatchEngine
 
-    for name, value in (("_SCAN_S", 0.1), ("_SUBMIT_S", 0.05), ("_TICK_S", 0.05)):
-        monkeypatch.setattr(awsbatch_engine, name, value)
+    for name, value in (("_scan_s", 0.1), ("_submit_s", 0.05), ("_tick_s", 0.05)):
+        monkeypatch.setattr(BatchEngine, name, value)
     with BatchStandIn(s3_url, tmp_path_factory.mktemp("batch")) as batch:
         monkeypatch.setenv("AWS_ENDPOINT_URL_BATCH", batch.url)
         monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")

@@ -185,7 +185,7 @@ def test_a_run_on_slurm_that_is_killed_is_resumed_with_its_jobs(
     spool = tmp_path / ".voxome" / "logs" / "slurm"
     killed = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + 300
-    while not any(spool.glob("*/*.started")) and time.monotonic() < deadline:
+    while not any(spool.glob("*/*.log")) and time.monotonic() < deadline:
         time.sleep(0.05)
     killed.kill()
     killed.wait()

@@ -27,6 +27,7 @@ def open_awsbatch(
     limit_s: str = "",
     mem: str = "4G",
     spool: str = "",
+    group: str = "1",
     grace: str = "60",
     poll: str = "10",
     patience: str = "3600",
@@ -36,7 +37,7 @@ def open_awsbatch(
     Parameters
     ----------
     workers : int
-        Jobs that are queued or run in AWS Batch at once.
+        Children of arrays that are queued or run in AWS Batch at once.
     log : path
         Log.
     store : str, optional
@@ -51,6 +52,8 @@ def open_awsbatch(
         Memory of jobs whose need is unknown, such as ``8G``.
     spool : str
         Folder on S3 for jobs and results, if not the store.
+    group : str
+        Jobs of the run that one job of AWS Batch performs, one after the other.
     grace, poll, patience : str
         Seconds that AWS may not know a job, between two looks at states, and that AWS may refuse or fail.
 
@@ -80,6 +83,7 @@ def open_awsbatch(
         logs=logs,
         limit_s=parse_number("limit_s", limit_s, 60) if limit_s else None,
         memory_mib=parse_memory(mem),
+        group=parse_number("group", group, 1),
         grace_s=parse_number("grace", grace, 0),
         poll_s=parse_number("poll", poll, 0),
         patience_s=parse_number("patience", patience, 0),

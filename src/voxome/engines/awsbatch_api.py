@@ -17,6 +17,7 @@ from botocore.exceptions import ConnectionError as NoConnection
 from botocore.parsers import ResponseParserError
 
 from voxome.config.settings import settings
+from voxome.engines.job_arrays import Refusal
 from voxome.errors import InvalidInput
 from voxome.redaction import redact
 
@@ -42,22 +43,6 @@ _MISSING_IMAGE = re.compile(r"(?i)CannotPull.*(not found|does not exist|denied|m
 _TIMED_OUT = "Job attempt duration exceeded timeout"
 
 logging.getLogger("botocore").setLevel(logging.INFO)  # its debug messages contain credentials
-
-
-class Refusal(Exception):
-    """A request to AWS failed.
-
-    Attributes
-    ----------
-    temporary : bool
-        Whether it may succeed later.
-    unsure : bool
-        Whether AWS may have done what was requested.
-    """
-
-    def __init__(self, message: str, *, temporary: bool = False, unsure: bool = False) -> None:
-        super().__init__(message)
-        self.temporary, self.unsure = temporary, unsure
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """The files of arrays of AWS Batch: jobs and their results on S3, and what a resumed run needs, on this machine.
 
-For array A, ``A.json`` lists its jobs, ``A.id`` has its id once AWS has given one, and ``A.reported`` the indexes of
-jobs that are reported or cancelled. On S3, the folder of the run has ``jobs/A-N.json`` and ``results/A-N.json``.
+For array A, ``A.json`` lists its jobs, ``A.id`` has its id once AWS has given one, and ``A.reported`` the places of
+jobs that are reported or cancelled. On S3, the folder of the run has ``jobs/A-N-P.json`` and ``results/A-N-P.json`` for
+job P of child N.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from uuid import uuid4
 
 from voxome.contracts.engine import Job, JobStatus
 from voxome.engines.awsbatch_worker import job_key, result_key
+from voxome.engines.job_arrays import JobArray, Place
 from voxome.errors import NotFound, StoreError, VoxomeError
 from voxome.storage.atomic import replacing, storing
 from voxome.storage.find import storage_at
@@ -25,8 +27,8 @@ from voxome.storage.tensorstore import map_errors, result_of
 _MANIFEST, _ID, _REPORTED = ".json", ".id", ".reported"
 
 
-@dataclass
-class JobArray:
+@dataclass(kw_only=True)
+class BatchArray(JobArray):
     """An array of jobs, or a single job.
 
     Attributes
@@ -35,41 +37,31 @@ class JobArray:
         Folder on this machine, of all arrays of a run.
     unique : str
         What no other array is called.
-    name : str
-        Name of the job in AWS Batch.
     queue : str
         Job queue.
     folder : StoragePath
         Folder of the run on S3.
-    size : int
-        Children that it has in AWS Batch; 1 is a single job.
-    jobs : mapping of int to Job
-        Jobs that are not reported, by index.
+    sizes : tuple of int
+        Jobs of each child; one child is a single job of AWS Batch.
     id : str
         Id in AWS Batch; empty while it is not known whether the array was submitted.
-    unsure : bool
-        Whether AWS may have taken it without an answer that arrived.
-    adopted : bool
-        Whether an earlier run has submitted it.
-    reported : set of int
-        Indexes of the jobs that are reported or cancelled; objects of one array share it.
+    reported : set of Place
+        Places of the jobs that are reported or cancelled; objects of one array share it.
     """
 
     records: Path
     unique: str
-    name: str
     queue: str
     folder: StoragePath
-    size: int
-    jobs: dict[int, Job] = field(default_factory=dict)
+    sizes: tuple[int, ...]
     id: str = ""
-    unsure: bool = False
-    adopted: bool = False
-    reported: set[int] = field(default_factory=set)
+    reported: set[Place] = field(default_factory=set)
 
     @classmethod
-    def write(cls, records: Path, run: str, queue: str, folder: StoragePath, jobs: Sequence[Job]) -> JobArray:
-        """Write the files of an array of jobs.
+    def write(
+        cls, records: Path, run: str, queue: str, folder: StoragePath, groups: Sequence[Sequence[Job]]
+    ) -> BatchArray:
+        """Write the files of an array whose children perform a group of jobs each.
 
         Raises
         ------
@@ -77,36 +69,57 @@ class JobArray:
             If S3 or the disk fails.
         """
         unique = uuid4().hex[:12]
-        array = cls(records, unique, f"{run}-{unique}", queue, folder, len(jobs), dict(enumerate(jobs)))
-        texts = {job_key(unique, index): job.to_json() for index, job in array.jobs.items()}
+        array = cls(
+            name=f"{run}-{unique}",
+            jobs=_by_place(groups),
+            records=records,
+            unique=unique,
+            queue=queue,
+            folder=folder,
+            sizes=tuple(map(len, groups)),
+        )
+        texts = {job_key(unique, place): json.dumps(job.to_json()).encode() for place, job in array.jobs.items()}
         with map_errors(str(folder), invalid=StoreError):
-            for written in [folder.kvstore.write(key, json.dumps(text).encode()) for key, text in texts.items()]:
+            for written in [folder.kvstore.write(key, text) for key, text in texts.items()]:
                 result_of(written)
         manifest = {
             "created_s": time.time(),
             "name": array.name,
             "queue": queue,
             "folder": folder.address,
-            "jobs": list(texts.values()),
+            "jobs": [[job.to_json() for job in group] for group in groups],
         }
         with replacing(array._file(_MANIFEST)) as partial:
             partial.write_text(json.dumps(manifest), encoding="utf-8")
         return array
 
     @classmethod
-    def read_all(cls, records: Path) -> list[JobArray]:
+    def read_all(cls, records: Path) -> list[BatchArray]:
         """Return the arrays of an interrupted run that have jobs which are not reported, in order of creation."""
-        found: list[tuple[float, JobArray]] = []
+        found: list[tuple[float, BatchArray]] = []
         for manifest in records.glob(f"*{_MANIFEST}"):
             stored = json.loads(manifest.read_text(encoding="utf-8"))
-            jobs = dict(enumerate(map(Job.from_json, stored["jobs"])))
-            folder = storage_at(stored["folder"])
-            array = cls(records, manifest.stem, stored["name"], stored["queue"], folder, len(jobs), jobs, adopted=True)
-            array.id, array.unsure = array._read(_ID), True
-            array.reported = {int(line) for line in array._read(_REPORTED).split()}
-            array.jobs = {index: job for index, job in jobs.items() if index not in array.reported}
+            groups = [list(map(Job.from_json, group)) for group in stored["jobs"]]
+            array = cls(
+                name=stored["name"],
+                records=records,
+                unique=manifest.stem,
+                queue=stored["queue"],
+                folder=storage_at(stored["folder"]),
+                sizes=tuple(map(len, groups)),
+                unsure=True,
+                adopted=True,
+            )
+            array.id = array._read(_ID)
+            array.reported = {Place(*map(int, line.split("-"))) for line in array._read(_REPORTED).split()}
+            array.jobs = {place: job for place, job in _by_place(groups).items() if place not in array.reported}
             found.append((stored["created_s"], array))
         return [array for _, array in sorted(found, key=lambda one: one[0])]
+
+    @property
+    def accepted(self) -> bool:
+        """Whether AWS has it, as far as is known."""
+        return bool(self.id)
 
     def accept(self, identifier: str) -> None:
         """Keep the id that AWS has given."""
@@ -114,11 +127,11 @@ class JobArray:
         with storing(self._file(_ID)):
             self._file(_ID).write_text(identifier, encoding="ascii")
 
-    def child(self, index: int) -> str:
-        """Return the id of a job in AWS Batch."""
-        return f"{self.id}:{index}" if self.size > 1 else self.id
+    def child(self, element: int) -> str:
+        """Return the id of a child in AWS Batch."""
+        return f"{self.id}:{element}" if len(self.sizes) > 1 else self.id
 
-    def read_statuses(self, indexes: Collection[int]) -> dict[int, JobStatus]:
+    def read_statuses(self, places: Collection[Place]) -> dict[Place, JobStatus]:
         """Return the statuses that workers have written, of the jobs that have one.
 
         Raises
@@ -126,12 +139,12 @@ class JobArray:
         AccessDenied, StoreError
             If S3 refuses, or fails: then nothing is known.
         """
-        chosen = [index for index in indexes if index in self.jobs]
-        texts = self.folder.read_all([result_key(self.unique, index) for index in chosen])
-        return {index: self._parse(index, text) for index, text in zip(chosen, texts, strict=True) if text is not None}
+        chosen = [place for place in places if place in self.jobs]
+        texts = self.folder.read_all([result_key(self.unique, place) for place in chosen])
+        return {place: self._parse(place, text) for place, text in zip(chosen, texts, strict=True) if text is not None}
 
-    def _parse(self, index: int, text: bytes) -> JobStatus:
-        job = self.jobs[index]
+    def _parse(self, place: Place, text: bytes) -> JobStatus:
+        job = self.jobs[place]
         try:
             status = JobStatus.from_json(json.loads(text))
         except (ValueError, KeyError, TypeError) as error:
@@ -140,19 +153,19 @@ class JobArray:
             return JobStatus(job.id, "lost", error=f"its result is that of job {status.id}")
         return status
 
-    def forget(self, indexes: Iterable[int]) -> None:
+    def forget(self, places: Iterable[Place]) -> None:
         """Remove the objects of jobs that are reported or cancelled, and the files of the array after its last job."""
-        forgotten = list(indexes)
-        for index in forgotten:
-            self.jobs.pop(index, None)
+        forgotten = list(places)
+        for place in forgotten:
+            self.jobs.pop(place, None)
         self.reported.update(forgotten)
         with suppress(OSError), self._file(_REPORTED).open("a", encoding="ascii") as stream:
-            stream.write("".join(f"{index}\n" for index in forgotten))
-        keys = [key(self.unique, index) for index in forgotten for key in (job_key, result_key)]
+            stream.write("".join(f"{place}\n" for place in forgotten))
+        keys = [key(self.unique, place) for place in forgotten for key in (job_key, result_key)]
         with suppress(VoxomeError), map_errors(str(self.folder), invalid=StoreError):
             for removed in [self.folder.kvstore.write(key, None) for key in keys]:
                 result_of(removed)
-        if len(self.reported) == self.size:
+        if len(self.reported) == sum(self.sizes):
             for ending in (_MANIFEST, _ID, _REPORTED):
                 self._file(ending).unlink(missing_ok=True)
 
@@ -166,8 +179,12 @@ class JobArray:
             return ""
 
 
-def listed_results(folder: StoragePath) -> Iterator[tuple[str, int]]:
-    """Yield array and index of the results in the folder of a run: what is worth reading.
+def _by_place(groups: Sequence[Sequence[Job]]) -> dict[Place, Job]:
+    return {Place(element, place): job for element, group in enumerate(groups) for place, job in enumerate(group)}
+
+
+def listed_results(folder: StoragePath) -> Iterator[tuple[str, Place]]:
+    """Yield array and place of the results in the folder of a run: what is worth reading.
 
     Raises
     ------
@@ -177,8 +194,8 @@ def listed_results(folder: StoragePath) -> Iterator[tuple[str, int]]:
     try:
         for page in (folder / "results").pages():
             for name in page.files:
-                array, _, index = name.removesuffix(".json").partition("-")
-                if index.isdecimal():
-                    yield array, int(index)
+                array, *place = name.removesuffix(".json").split("-")
+                if len(place) == 2 and all(one.isdecimal() for one in place):
+                    yield array, Place(*map(int, place))
     except NotFound:
         return

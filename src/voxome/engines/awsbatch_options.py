@@ -8,16 +8,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from voxome.contracts.engine import Resources
+from voxome.engines.array_engine import ArrayOptions
 from voxome.errors import InvalidInput
 
-WORKER = ("python", "-m", "voxome.engines.awsbatch_worker", "Ref::folder", "Ref::array")
+WORKER = ("python", "-m", "voxome.engines.awsbatch_worker", "Ref::folder", "Ref::array", "Ref::places")
 """What containers run; AWS puts the parameters of a job in."""
 
 _MIB = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
-class BatchOptions:
+class BatchOptions(ArrayOptions):
     """Options of the engine.
 
     Attributes
@@ -30,12 +31,6 @@ class BatchOptions:
         Seconds that a job may take.
     memory_mib : int
         Memory of jobs whose need is unknown.
-    grace_s : float
-        How long AWS may not know a job.
-    poll_s : float
-        Time between two looks at the states of jobs.
-    patience_s : float
-        How long AWS may refuse or fail for reasons that pass.
     """
 
     queue: str
@@ -45,9 +40,6 @@ class BatchOptions:
     logs: str = ""
     limit_s: int | None = None
     memory_mib: int = 4096
-    grace_s: float = 60.0
-    poll_s: float = 10.0
-    patience_s: float = 3600.0
 
     def definition(self, region: str) -> dict[str, Any]:
         """Return the job definition, which has no credentials: containers have those of their role."""

@@ -1,8 +1,9 @@
-"""A process that performs one job of AWS Batch.
+"""A process that performs the jobs of one child of an array of AWS Batch.
 
-``python -m voxome.engines.awsbatch_worker FOLDER ARRAY`` performs job ``jobs/ARRAY-N.json`` of a folder on S3, where N
-is its index in the array, or 0. It writes the status to ``results/ARRAY-N.json`` as the last thing, unless that says
-already that the job is done. The exit status is 0 if the job is done, 1 if it failed, 2 if there is no such job.
+``python -m voxome.engines.awsbatch_worker FOLDER ARRAY PLACES`` performs the jobs ``jobs/ARRAY-N-P.json`` of a folder
+on S3, where N is the index of the child in its array, or 0, and P is below PLACES. It writes the status of each to
+``results/ARRAY-N-P.json`` as the last thing; a job that has one is not performed. The exit status is 0 if all are done,
+1 if one is not, 2 if there is no job.
 """
 
 from __future__ import annotations
@@ -13,58 +14,57 @@ import sys
 from collections.abc import Sequence
 
 from voxome.contracts.engine import Job, JobStatus
+from voxome.engines.element_worker import MISSING, has_status, perform_all
+from voxome.engines.job_arrays import Place
 from voxome.storage.find import storage_at
 
 INDEX = "AWS_BATCH_JOB_ARRAY_INDEX"
 """Variable that AWS sets in the children of an array."""
-DONE, FAILED, MISSING = 0, 1, 2
-"""Exit statuses."""
 
 
-def job_key(array: str, index: int) -> str:
+def job_key(array: str, place: Place) -> str:
     """Return where a job is, in the folder of its run."""
-    return f"jobs/{array}-{index}.json"
+    return f"jobs/{array}-{place}.json"
 
 
-def result_key(array: str, index: int) -> str:
+def result_key(array: str, place: Place) -> str:
     """Return where the status of a job is, in the folder of its run."""
-    return f"results/{array}-{index}.json"
+    return f"results/{array}-{place}.json"
 
 
-def perform_stored(folder: str, array: str, index: int) -> int:
-    """Perform a job, write its status as the last thing, and return the exit status.
+def perform_stored(folder: str, array: str, element: int, places: int) -> int:
+    """Perform the jobs of a child, and return the exit status.
 
     Raises
     ------
     AccessDenied, StoreError
         If the store refuses, or fails: then there is no status.
     """
-    from voxome.engines.perform import perform_in_worker
-
     home = storage_at(folder)
-    data = home.read(job_key(array, index))
-    if data is None:
-        print(f"{home}/{job_key(array, index)} does not exist; its run may have been cancelled", file=sys.stderr)
+    found = False
+
+    def read(place: int) -> Job | None:
+        nonlocal found
+        data = home.read(job_key(array, Place(element, place)))
+        if data is None:
+            return None
+        found, job = True, Job.from_json(json.loads(data))
+        return None if has_status(job, home.read(result_key(array, Place(element, place)))) else job
+
+    def write(place: int, status: JobStatus) -> None:
+        (home / result_key(array, Place(element, place))).write_bytes(json.dumps(status.to_json()).encode())
+
+    code = perform_all(places, read, write)
+    if not found:
+        print(f"{home} has no jobs {array}-{element}; its run may have been cancelled", file=sys.stderr)
         return MISSING
-    job, target = Job.from_json(json.loads(data)), home / result_key(array, index)
-    if _is_done(target.read_bytes()):
-        return DONE
-    status = perform_in_worker(job)
-    target.write_bytes(json.dumps(status.to_json()).encode())
-    return DONE if status.state == "done" else FAILED
-
-
-def _is_done(text: bytes | None) -> bool:
-    try:
-        return text is not None and JobStatus.from_json(json.loads(text)).state == "done"
-    except (ValueError, KeyError, TypeError):
-        return False
+    return code
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Perform the job that arguments and environment name, and return the exit status."""
-    folder, array = arguments
-    return perform_stored(folder, array, int(os.environ.get(INDEX, "0")))
+    """Perform the jobs that arguments and environment name, and return the exit status."""
+    folder, array, places = arguments
+    return perform_stored(folder, array, int(os.environ.get(INDEX, "0")), int(places))
 
 
 if __name__ == "__main__":

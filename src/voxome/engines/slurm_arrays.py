@@ -1,8 +1,8 @@
-"""The files of job arrays: what each element runs, and what it left, in a folder that all nodes see.
+"""The files of job arrays of Slurm: what each element performs, and what it left, in a folder that all nodes see.
 
-An array has a folder, with ``array.json`` while it has jobs that are not reported, and for job P of element E the
-files ``E-P.json`` (the job), ``E-P.started``, ``E-P.result.json`` (its status, written last) and ``E-P.lost`` (exit
-status of a worker that left no status). ``E.log`` is what the element printed.
+An array has a folder, with ``array.json`` while it has jobs that are not reported, ``array.id`` once Slurm has given an
+id, and for job P of element E the files ``E-P.json`` (the job) and ``E-P.result.json`` (its status, written last).
+``E.log`` is what the element printed.
 """
 
 from __future__ import annotations
@@ -10,99 +10,88 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
 
-from voxome.contracts.engine import WORKER_MODULE, Job, JobStatus
+from voxome.contracts.engine import Job, JobStatus
+from voxome.engines.job_arrays import JobArray, Place
 from voxome.storage.atomic import replacing, storing
 
-_MANIFEST = "array.json"
+_MANIFEST, _ID = "array.json", "array.id"
 _SCRIPT = """#!/bin/sh
-# One element of a job array of voxome: its jobs, one after the other, each in a process of its own.
-place=0
-while [ "$place" -lt {places} ]; do
-  job="$SLURM_ARRAY_TASK_ID-$place"
-  place=$((place + 1))
-  if [ -e "$job.json" ] && [ ! -e "$job.result.json" ]; then
-    : > "$job.started"
-    {python} -m {module} --job "$job.json" --result "$job.result.json"
-    code=$?
-    [ -e "$job.result.json" ] || echo "$code" > "$job.lost"
-  fi
-done
+# One element of a job array of voxome: its jobs, one after the other.
+exec {python} -m voxome.engines.slurm_worker {places}
 """
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where a job is: element, and place in it."""
-
-    element: int
-    place: int
-
-    def __str__(self) -> str:
-        return f"{self.element}-{self.place}"
-
-
-@dataclass
-class JobArray:
+@dataclass(kw_only=True)
+class SlurmArray(JobArray):
     """A job array.
 
     Attributes
     ----------
     folder : path
         Its folder.
-    name : str
-        Name of the Slurm jobs, which no other array has.
     throttle : int
         How many elements run at once.
     ids : set of str
         Ids in Slurm; empty while it is not known whether the array was submitted.
-    jobs : mapping of Place to Job
-        Jobs that are not reported.
-    accepted : bool
-        Whether Slurm has it, as far as is known.
     """
 
     folder: Path
-    name: str
     throttle: int
     ids: set[str] = field(default_factory=set)
-    jobs: dict[Place, Job] = field(default_factory=dict)
-    accepted: bool = False
 
     @classmethod
-    def write(cls, spool: Path, run: str, groups: Sequence[Sequence[Job]], throttle: int) -> JobArray:
-        """Write the files of an array whose elements run a group of jobs each."""
+    def write(cls, spool: Path, run: str, groups: Sequence[Sequence[Job]], throttle: int) -> SlurmArray:
+        """Write the files of an array whose elements perform a group of jobs each.
+
+        Raises
+        ------
+        StoreError
+            If the disk fails.
+        """
         unique = uuid4().hex[:12]
-        array = cls(spool / unique, f"{run}-{unique}", throttle)
+        array = cls(name=f"{run}-{unique}", folder=spool / unique, throttle=throttle)
         with storing(array.folder):
             array.folder.mkdir(parents=True)
             for element, group in enumerate(groups):
-                for place, job in enumerate(group):
-                    array.jobs[Place(element, place)] = job
-                    array._file(Place(element, place), "json").write_text(json.dumps(job.to_json()), encoding="utf-8")
-            python, places = shlex.quote(sys.executable), max(map(len, groups))
-            text = _SCRIPT.format(places=places, python=python, module=WORKER_MODULE)
+                for number, job in enumerate(group):
+                    place = Place(element, number)
+                    array.jobs[place] = job
+                    array._file(place, "json").write_text(json.dumps(job.to_json()), encoding="utf-8")
+            text = _SCRIPT.format(places=max(map(len, groups)), python=shlex.quote(sys.executable))
             array.script.write_text(text, encoding="utf-8")
+        manifest = {"name": array.name, "throttle": throttle, "created_s": time.time()}
         with replacing(array.folder / _MANIFEST) as partial:
-            partial.write_text(json.dumps({"name": array.name, "throttle": throttle}), encoding="utf-8")
+            partial.write_text(json.dumps(manifest), encoding="utf-8")
         return array
 
     @classmethod
-    def read_all(cls, spool: Path) -> Iterator[JobArray]:
-        """Yield the arrays of an interrupted run that have jobs which are not reported."""
-        for manifest in sorted(spool.glob(f"*/{_MANIFEST}")):
+    def read_all(cls, spool: Path) -> list[SlurmArray]:
+        """Return the arrays of an interrupted run that have jobs which are not reported, in order of creation."""
+        found: list[tuple[float, SlurmArray]] = []
+        for manifest in spool.glob(f"*/{_MANIFEST}"):
             stored = json.loads(manifest.read_text(encoding="utf-8"))
-            array = cls(manifest.parent, stored["name"], stored["throttle"], accepted=True)
+            array = cls(
+                name=stored["name"], folder=manifest.parent, throttle=stored["throttle"], unsure=True, adopted=True
+            )
+            with suppress(FileNotFoundError):
+                array.ids |= set((array.folder / _ID).read_text(encoding="ascii").split())
             for place in array._unreported():
                 text = array._file(place, "json").read_text(encoding="utf-8")
                 array.jobs[place] = Job.from_json(json.loads(text))
-            yield array
+            found.append((stored["created_s"], array))
+        return [array for _, array in sorted(found, key=lambda one: one[0])]
+
+    @property
+    def accepted(self) -> bool:
+        """Whether Slurm has it, as far as is known."""
+        return bool(self.ids)
 
     @property
     def script(self) -> Path:
@@ -114,30 +103,44 @@ class JobArray:
         """Number of elements up to the last one that has jobs."""
         return max(place.element for place in self.jobs) + 1
 
-    def elements(self) -> dict[int, list[Place]]:
-        """Return the places of unreported jobs by element."""
-        found: dict[int, list[Place]] = defaultdict(list)
-        for place in self.jobs:
-            found[place.element].append(place)
-        return found
+    def accept(self, ids: Collection[str]) -> None:
+        """Keep the ids that Slurm has given.
+
+        Raises
+        ------
+        StoreError
+            If the disk fails.
+        """
+        self.ids |= set(ids)
+        with replacing(self.folder / _ID) as partial:
+            partial.write_text("\n".join(sorted(self.ids)), encoding="ascii")
 
     def log(self, element: int) -> Path:
         """Return the log of an element."""
         return self.folder / f"{element}.log"
 
-    def list_names(self) -> set[str]:
-        """Return the names in the folder, as this machine sees them now: those missing may appear late."""
-        try:
-            return {path.name for path in self.folder.iterdir()}
-        except FileNotFoundError:
-            return set()
+    def list_statuses(self) -> list[Place]:
+        """Return the places whose status files this machine sees now: those missing may appear late."""
+        names = self._list_names()
+        return [place for place in self.jobs if f"{place}.result.json" in names]
 
-    def has_started(self, place: Place) -> bool:
-        """Whether a job was started."""
-        return self._file(place, "started").exists()
+    def read_statuses(self, places: Collection[Place]) -> dict[Place, JobStatus]:
+        """Return the statuses of jobs from their files, after a fresh look at the folder, of those that have one."""
+        self._list_names()
+        found = {place: self._read_status(place) for place in places}
+        return {place: status for place, status in found.items() if status is not None}
 
-    def read_status(self, place: Place) -> JobStatus | None:
-        """Return the status of a job from its file; None if there is none."""
+    def forget(self, places: Iterable[Place]) -> None:
+        """Remove the files of jobs that are reported or cancelled, and of the array after its last job."""
+        for place in places:
+            self.jobs.pop(place, None)
+            for ending in ("json", "result.json"):
+                self._remove(self._file(place, ending))
+        if not self.jobs and not any(self._unreported()):
+            for path in (self.folder / _MANIFEST, self.folder / _ID, self.script):
+                self._remove(path)
+
+    def _read_status(self, place: Place) -> JobStatus | None:
         job = self.jobs[place]
         try:
             status = JobStatus.from_json(json.loads(self._file(place, "result.json").read_text(encoding="utf-8")))
@@ -147,23 +150,11 @@ class JobArray:
             return JobStatus(job.id, "lost", error=f"its status file is damaged: {error}")
         return status if status.id == job.id else None
 
-    def read_exit(self, place: Place) -> str:
-        """Return how the worker of a job ended that left no status; empty if it may yet write one."""
+    def _list_names(self) -> set[str]:
         try:
-            code = int(self._file(place, "lost").read_text(encoding="ascii"))
-        except (OSError, ValueError):
-            return ""
-        ending = f"was killed by signal {code - 128}" if code > 128 else f"exited with status {code}"
-        return f"its worker {ending}"
-
-    def forget(self, place: Place) -> None:
-        """Remove the files of a job that is reported or cancelled, and of the array after its last job."""
-        self.jobs.pop(place, None)
-        for ending in ("json", "result.json", "started", "lost"):
-            self._remove(self._file(place, ending))
-        if not self.jobs and not any(self._unreported()):
-            self._remove(self.folder / _MANIFEST)
-            self._remove(self.script)
+            return {path.name for path in self.folder.iterdir()}
+        except FileNotFoundError:
+            return set()
 
     def _unreported(self) -> Iterator[Place]:
         """Yield the places whose job files are there: two objects may share the folder of an adopted array."""

@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from voxome.engines.job_arrays import Refusal
 from voxome.errors import InvalidInput, StoreError
 
 _TIMEOUT_S = 60.0
@@ -21,33 +22,14 @@ _TEMPORARY = re.compile(
     r"(?i)timed out|unable to contact|connect(ion)? (failure|refused|reset|timed)|zero bytes|temporarily|try again|"
     r"communication|unexpected message|authentication|munge"
 )
-
 _ENDINGS = (
-    (("scontrol", "--oneliner", "show", "job"), r"JobState=(\w+).*?ExitCode=(\S+)"),
+    (("scontrol", "--oneliner", "show", "job"), r"ArrayTaskId=(\d+)\s.*?JobState=(\w+).*?ExitCode=(\S+)"),
     (
-        ("sacct", "--noheader", "--allocations", "--parsable2", "--format=State,ExitCode", "--jobs"),
-        r"(\w+)[^|]*\|(\S+)",
+        ("sacct", "--noheader", "--allocations", "--parsable2", "--format=JobID,State,ExitCode", "--jobs"),
+        r"(?m)^\d+_(\d+)\|(\w+)[^|]*\|(\S+)",
     ),
 )
-"""Commands that know how an element ended: the controller for some minutes, then accounting where there is any."""
-_ADVICE = {"TIMEOUT": "; give more time (time=)", "OUT_OF_MEMORY": "; a retry asks for more memory"}
-
-
-class Refusal(Exception):
-    """A command of Slurm failed.
-
-    Attributes
-    ----------
-    temporary : bool
-        Whether it may succeed later; then Slurm may even have done it.
-    limit : bool
-        Whether fewer elements may be accepted.
-    """
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message)
-        self.limit = _LIMIT.search(message) is not None
-        self.temporary = self.limit or _TEMPORARY.search(message) is not None
+"""Commands that know how elements ended: the controller for some minutes, then accounting where there is any."""
 
 
 @dataclass
@@ -128,7 +110,7 @@ def submit_array(
     answer = _run([*command, f"--chdir={script.parent}", *options, str(script)], environment)
     number = answer.strip().partition(";")[0]
     if not number.isdigit():
-        raise Refusal(f"unexpected message of sbatch: {answer.strip()!r}; expected the id of a job")
+        raise _refusal(f"unexpected message of sbatch: {answer.strip()!r}; expected the id of a job")
     return number
 
 
@@ -174,16 +156,20 @@ def set_throttle(array: str, throttle: int) -> None:
     _run(["scontrol", "update", f"JobId={array}", f"ArrayTaskThrottle={throttle}"])
 
 
-def describe_end(element: str) -> str:
-    """Return how an element ``ARRAY_INDEX`` ended, for messages only; empty if Slurm has forgotten it."""
-    for command, pattern in _ENDINGS:
-        try:
-            found = re.search(pattern, _run([*command, element]))
-        except (Refusal, InvalidInput):
-            continue
-        if found is not None:
-            return f"ended as {found[1]} ({found[2]}){_ADVICE.get(found[1], '')}"
-    return ""
+def find_ends(ids: Collection[str]) -> dict[int, tuple[str, str]]:
+    """Return state and exit status of the elements of arrays by index, of those that Slurm has not forgotten.
+
+    Elements that are queued or running are among them. Later arrays go before earlier ones.
+    """
+    found: dict[int, tuple[str, str]] = {}
+    for command, pattern in reversed(_ENDINGS):
+        for number in sorted(ids, key=int):
+            try:
+                text = _run([*command, number])
+            except (Refusal, InvalidInput):
+                continue
+            found |= {int(index): (state, code) for index, state, code in re.findall(pattern, text)}
+    return found
 
 
 def _run(command: Sequence[str], environment: Mapping[str, str] | None = None) -> str:
@@ -205,8 +191,15 @@ def _run(command: Sequence[str], environment: Mapping[str, str] | None = None) -
             f"{command[0]} is not on the path; the engine slurm needs the commands of Slurm: run this on a login node"
         ) from None
     except subprocess.TimeoutExpired:
-        raise Refusal(f"{command[0]} timed out after {_TIMEOUT_S:g} s") from None
+        raise _refusal(f"{command[0]} timed out after {_TIMEOUT_S:g} s") from None
     if ended.returncode:
         message = " ".join((ended.stderr or ended.stdout).split())
-        raise Refusal(f"{command[0]} ended with status {ended.returncode}: {message}")
+        raise _refusal(f"{command[0]} ended with status {ended.returncode}: {message}")
     return ended.stdout
+
+
+def _refusal(message: str) -> Refusal:
+    """Return what a message of a command means; unless it names a limit, Slurm may have done what was requested."""
+    limit = _LIMIT.search(message) is not None
+    temporary = limit or _TEMPORARY.search(message) is not None
+    return Refusal(message, temporary=temporary, unsure=temporary and not limit, limit=limit)
