@@ -155,6 +155,11 @@ def session_left_s(accounts: Accounts, cookie: str) -> float:
     return max(0.0, found[0].expires - time.time()) if found else 0.0
 
 
+def viewers_of(accounts: Accounts, cookie: str) -> list[str]:
+    """Return the origins of the viewers that read as the user of a session does."""
+    return sorted({one.origin for one in accounts.catalogue.find(ViewerToken, session=digest(cookie))})
+
+
 def sessions_of(catalogue: Catalogue, user: str) -> list[Record]:
     """Return the records of the sessions of a user, and of what they have lent."""
     return [one for session in catalogue.find(BrowserSession, user=user) for one in _records(catalogue, session)]

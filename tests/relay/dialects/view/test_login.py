@@ -100,13 +100,18 @@ def test_after_its_end_a_session_is_refused_and_public_data_stays(url: str, monk
     cookie = {**cookie_of(log_in(url)), **PAGE}
     session = httpx.get(f"{url}/view/session", headers=cookie).json()
     assert 0 < session.pop("left_s") <= LIFETIME_S
-    assert session == {"user": "ann", "expired": False}
+    assert session == {"user": "ann", "expired": False, "viewers": []}
     real = time.time
     with monkeypatch.context() as later:
         later.setattr(time, "time", lambda: real() + LIFETIME_S + 1)
         assert httpx.get(f"{url}/{CHUNK}", headers=cookie).status_code == 401
         assert httpx.get(f"{url}/{CHUNK.replace('secret', 'open')}", headers=cookie).status_code == 200
-        assert httpx.get(f"{url}/view/session", headers=cookie).json() == {"user": "", "expired": True, "left_s": 0}
+        assert httpx.get(f"{url}/view/session", headers=cookie).json() == {
+            "user": "",
+            "expired": True,
+            "left_s": 0,
+            "viewers": [],
+        }
     assert httpx.get(f"{url}/{CHUNK}", headers=cookie).status_code == 200
     assert httpx.post(f"{url}/view/logout", headers=cookie).status_code == 200
     assert httpx.get(f"{url}/{CHUNK}", headers=cookie).status_code == 401

@@ -40,13 +40,18 @@ document.querySelector("#login").onclick = async () => {
 };
 </script>""".replace("CHUNK", CHUNK)
 
+TIMERS = (
+    "const timers = []; setTimeout = (then) => timers.push(then); window.later = () => timers.forEach((one) => one());"
+)
+"""What waits in the page runs when a test says so."""
+
 
 def relay_for(*origins: str) -> Iterator[str]:
     sources = Sources()
     voxels = np.full((64, 64, 64), 200, np.uint8)
     sources.add("secret", stored(voxels, voxel_size_nm=(8, 8, 8)), Rights(frozenset({"lab"}), frozenset({"lab"})))
     dialects = ["precomputed", "raw", "view"]
-    with serving(sources, dialects, members={"ann": "lab", "bob": None}, allow_origins=origins) as url:
+    with serving(sources, dialects, members={"ann": "lab", "bob": None, "root": "admin"}, allow_origins=origins) as url:
         yield url
 
 
@@ -131,7 +136,7 @@ def test_a_layer_is_shown_by_a_viewer_of_another_origin_after_a_login(open_url: 
 
     page = visit.page
     with in_thread(Starlette(routes=[Route("/", page_of_viewer)])) as viewer:
-        page.context.add_init_script("window.setTimeout = (then) => { window.later = then; };")
+        page.context.add_init_script(TIMERS)
         page.goto(f"{viewer}/?app={open_url}")
         with page.expect_popup() as opened:
             page.click("#login")
@@ -149,3 +154,72 @@ def test_a_layer_is_shown_by_a_viewer_of_another_origin_after_a_login(open_url: 
         page.wait_for_function("() => document.querySelector('#shown').textContent", timeout=20_000)
         assert page.inner_text("#shown") == f"true 200 {64**3} 200"
         assert not [one for one in visit.requests if "lent-" in one or "ann-token" in one]
+
+
+def test_a_session_says_which_viewers_read_by_it(url: str) -> None:
+    cookie = session(url)
+    assert httpx.get(f"{url}/view/session", headers=cookie).json()["viewers"] == []
+    lend(url, cookie)
+    assert httpx.get(f"{url}/view/session", headers=cookie).json()["viewers"] == [VIEWER]
+    assert httpx.get(f"{url}/view/session").json()["viewers"] == []
+
+
+@pytest.mark.parametrize("path", ["view/middleauth", "view/middleauth/", "view/middleauth/api/v1/authorize"])
+def test_the_address_of_the_login_has_a_page(url: str, path: str) -> None:
+    page = httpx.get(f"{url}/{path}")
+    assert (page.status_code, page.headers["cache-control"]) == (200, "no-store")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", ["view/middleauth", "view/middleauth/api/v1/authorize"])
+def test_people_log_in_and_out_on_the_page_without_a_viewer(url: str, visit: Visit, path: str) -> None:
+    page = visit.page
+    page.context.add_init_script(TIMERS)
+    page.goto(f"{url}/{path}")
+    page.wait_for_selector("text=Log in with your token, for what is not public here.")
+    for token, shown in {"wrong": "You are not logged in: ", "ann-token": "You are logged in as ann."}.items():
+        page.fill("input", token)
+        page.evaluate("later()")
+        page.click("button >> text=Log in")
+        page.wait_for_selector(f"text={shown}")
+    assert page.inner_text("p >> nth=1") == "No viewer reads as you do."
+    assert page.evaluate("document.querySelector('a').href") == f"{url}/view/"
+    page.evaluate(
+        f"fetch('{url}/view/middleauth/lend', {{method: 'POST', body: JSON.stringify({{origin: '{VIEWER}'}})}})"
+    )
+    page.reload()
+    page.wait_for_selector(f"li >> text={VIEWER}")
+    page.evaluate("later()")
+    page.click("button >> text=Log out")
+    page.wait_for_selector("input")
+    assert httpx.get(f"{url}/{CHUNK}").status_code == 401
+
+
+@pytest.mark.slow
+def test_an_admin_learns_why_nothing_is_lent_and_logs_in_as_another_user(open_url: str, visit: Visit) -> None:
+    async def page_of_viewer(request: object) -> Response:
+        return HTMLResponse(PAGE)
+
+    page = visit.page
+    with in_thread(Starlette(routes=[Route("/", page_of_viewer)])) as viewer:
+        page.context.add_init_script(TIMERS)
+        page.goto(f"{viewer}/?app={open_url}")
+        with page.expect_popup() as opened:
+            page.click("#login")
+        popup = opened.value
+
+        def press(label: str) -> None:
+            popup.wait_for_selector(f"button >> text={label}")
+            popup.evaluate("later()")
+            popup.click(f"button >> text={label}")
+
+        for user in ("root", "ann"):
+            popup.wait_for_selector("input")
+            popup.fill("input", f"{user}-token")
+            press("Log in")
+            press("Allow")
+            if user == "root":
+                popup.wait_for_selector("text=the rights of an admin are lent to no viewer")
+                press("Log out")
+        page.wait_for_function("() => document.querySelector('#shown').textContent", timeout=20_000)
+        assert page.inner_text("#shown").startswith("true 200 ")

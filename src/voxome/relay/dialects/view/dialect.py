@@ -10,6 +10,7 @@
 ``GET /view/session``                  user of the session of this browser, and whether it has expired, as JSON
 ``POST /view/login?base=…``            begin a session with the token in the body: a cookie
 ``POST /view/logout?base=…``           end it
+``GET /view/middleauth``               who is logged in, and which viewers of other origins read as they do
 ``GET /auth_info``                     where viewers of other origins let people log in (``middleauth+https://``)
 ``GET /view/edits?layer=NAME&…``       versions of sources that are proofread, and whether the caller may edit, as JSON
 ``GET /view/edits/events?layer=NAME``  the same versions, as events, whenever one has changed

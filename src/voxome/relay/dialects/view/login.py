@@ -15,7 +15,7 @@ from voxome.relay.accounts import Caller
 from voxome.relay.dialects.view.bodies import base_of, json_object
 from voxome.relay.http import NOT_KEPT, endpoint
 from voxome.relay.relay import Relay
-from voxome.relay.sessions import COOKIE, begin_session, end_session, is_same_origin, session_left_s
+from voxome.relay.sessions import COOKIE, begin_session, end_session, is_same_origin, session_left_s, viewers_of
 
 _LARGEST_BYTES = 4096
 
@@ -43,7 +43,9 @@ class Login:
     def _session(self, request: Request, caller: Caller, body: bytearray) -> Response:
         expired = COOKIE in request.cookies and not caller.name
         left_s = session_left_s(self._accounts, request.cookies.get(COOKIE, ""))
-        return JSONResponse({"user": caller.name, "expired": expired, "left_s": left_s}, headers=NOT_KEPT)
+        viewers = viewers_of(self._accounts, request.cookies.get(COOKIE, "")) if caller.name else []
+        found = {"user": caller.name, "expired": expired, "left_s": left_s, "viewers": viewers}
+        return JSONResponse(found, headers=NOT_KEPT)
 
     def _begin(self, request: Request, caller: Caller, body: bytearray) -> Response:
         _require_same_origin(request)

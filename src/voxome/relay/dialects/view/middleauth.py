@@ -2,12 +2,13 @@
 
 A viewer learns from ``/auth_info`` where people log in, opens that page in a window of its own, and gets a token by a
 message. It is lent to the viewer: it only reads, and ends with the session of the browser. The page names the viewer,
-and sends the token to nobody else.
+and sends the token to nobody else. Opened without a viewer, it shows who is logged in and which viewers read.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from starlette.requests import Request
@@ -43,7 +44,9 @@ class LoginOfViewers:
         """Return the routes ``/auth_info`` and ``/view/middleauth/…``."""
         return [
             Route("/auth_info", _info, methods=["GET"]),
-            Route("/view/middleauth/api/v1/authorize", _page, methods=["GET"]),
+            Route("/view/middleauth", partial(_page, view="./"), methods=["GET"]),
+            Route("/view/middleauth/", partial(_page, view="../"), methods=["GET"]),
+            Route("/view/middleauth/api/v1/authorize", partial(_page, view="../../../"), methods=["GET"]),
             Route("/view/middleauth/lend", endpoint(self._relay, _LARGEST_BYTES, self._lend), methods=["POST"]),
         ]
 
@@ -64,12 +67,13 @@ async def _info(request: Request) -> Response:
     return JSONResponse({"login_url": f"{request.base_url}view/middleauth"}, headers=NOT_KEPT)
 
 
-async def _page(request: Request) -> Response:
-    script = (_FOLDER / "authorize.js").read_text(encoding="utf-8")
+async def _page(request: Request, *, view: str) -> Response:
+    """Return the page; ``/view/`` has the address `view` relative to it, behind any prefix."""
+    script = (_FOLDER / "middleauth.js").read_text(encoding="utf-8")
     page = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Log in</title>'
         '<meta name="viewport" content="width=device-width"><style>body{font:16px/1.5 system-ui,sans-serif;margin:2em}'
         "form{display:grid;gap:.8em}input,button{font:inherit;padding:.4em}</style></head>"
-        f"<body><script>{script}</script></body></html>"
+        f'<body data-view="{view}"><script>{script}</script></body></html>'
     )
     return HTMLResponse(page, headers={"Content-Security-Policy": _POLICY, **NOT_KEPT})
