@@ -87,3 +87,4 @@ GROUPS = Format("table of groups", 1, "Use the voxome that wrote it, or compute 
 IMAGE_LOCK = Format("image lock", 1, "Use the voxome that wrote it, or build the images again.")
 BLOCK_ARRAYS = Format("index of arrays of blocks", 1, "Use the voxome that wrote it, or compute them again.")
 PROOFREADING = Format("proofreading store", 1, "Use the voxome that wrote it; export the segmentation for this one.")
+PIXELS = Format("pixel classifier", 1, "Use the voxome that wrote it, or train it again.")

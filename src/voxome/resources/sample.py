@@ -38,15 +38,19 @@ def sample_blocks(source: VolumeSource, box: Box | None = None) -> Iterator[NDAr
         yield source.read(part)
 
 
-def sample_percentiles(source: VolumeSource, percents: tuple[float, float], name: str) -> tuple[float, float]:
+def sample_percentiles(
+    source: VolumeSource, percents: tuple[float, float], name: str, box: Box | None = None
+) -> tuple[float, float]:
     """Return percentiles of a sample of the values, without constant padding and values that are not finite.
+
+    Only those of `box` count, if there is one.
 
     Raises
     ------
     InvalidInput
         If all values of the sample are equal; `name` is the volume, for the message.
     """
-    parts = [_without_padding(block) for block in sample_blocks(source)]
+    parts = [_without_padding(block) for block in sample_blocks(source, box)]
     values = np.concatenate(parts) if parts else np.empty(0)
     if not len(values):
         raise InvalidInput(f"{name} is constant, so it has no window; give grey values, as ?window=0:255")

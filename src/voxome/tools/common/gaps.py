@@ -59,6 +59,16 @@ def find_bridged(missing: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return bridged
 
 
+def interpolate_bridged(image: NDArray[Any], tissue: NDArray[np.uint8]) -> NDArray[Any]:
+    """Return an image in which bridged gaps are interpolated along z, linearly; `image` itself if there are none."""
+    gap = tissue == BRIDGED
+    if not gap.any():
+        return image
+    result = image.astype(np.float32)
+    _interpolate(result, tissue == TISSUE, gap)
+    return result
+
+
 def fill_missing(image: NDArray[Any], tissue: NDArray[np.uint8], value: float) -> NDArray[Any]:
     """Return an image with all voxels filled, so that what has context sees no edge where the tissue ends.
 

@@ -1,0 +1,85 @@
+"""Configuration of the training of a random forest."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from annotated_types import Ge, Gt, Len
+from pydantic import BaseModel, ConfigDict, FiniteFloat, model_validator
+
+from voxome.models.pixels.card import FeatureChoice
+from voxome.models.pixels.features import NAMES, Feature, FeatureName
+
+LABELS_PER_CLASS = 50_000
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class LabelledImage(_Table):
+    """An image, and where it is labelled.
+
+    Attributes
+    ----------
+    image : URI of grey values (z, y, x).
+    labels : URI of integers (z, y, x); 0 is not labelled. They may be sparse.
+    box : voxels whose labels are used; all that image and labels share if None.
+    tissue : URI of a tissue map, 0 where there are no data, if there are voxels without.
+    """
+
+    image: str
+    labels: str
+    box: str | None = None
+    tissue: str | None = None
+
+
+class PixelTraining(_Table):
+    """What a forest is trained on, and how.
+
+    Attributes
+    ----------
+    name : name of the classifier and of its files.
+    classes : name of each class → its label.
+    data : labelled images.
+    validation : labelled images that are not trained on, for scores; their boxes keep a distance from those of `data`.
+    sigmas_um : scales in micrometres.
+    features : features at each scale.
+    choice : features and their scales, instead of `sigmas_um` and `features`.
+    dimensions : 2 to classify sections independently of each other.
+    trees, least_leaf : number of trees, and least number of voxels of a leaf.
+    labels_per_class : voxels of a class that are used; if there are more, the seed chooses.
+    seed : random seed.
+    version, licence, attribution : entries of the card.
+    """
+
+    name: str = "pixels"
+    classes: Annotated[dict[str, Annotated[int, Ge(1)]], Len(2)]
+    data: Annotated[tuple[LabelledImage, ...], Len(1)]
+    validation: tuple[LabelledImage, ...] = ()
+    sigmas_um: tuple[Annotated[FiniteFloat, Gt(0)], ...] = ()
+    features: Annotated[tuple[FeatureName, ...], Len(1)] = NAMES  # type: ignore[assignment]
+    choice: tuple[FeatureChoice, ...] = ()
+    dimensions: Literal[2, 3] = 3
+    trees: Annotated[int, Ge(1)] = 100
+    least_leaf: Annotated[int, Ge(1)] = 1
+    labels_per_class: Annotated[int, Ge(1)] = LABELS_PER_CLASS
+    seed: Annotated[int, Ge(0)] = 1
+    version: str = "1"
+    licence: str = "unknown"
+    attribution: str = ""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if bool(self.sigmas_um) == bool(self.choice):
+            raise ValueError("expected sigmas_um, for all features at these scales, or choice, but not both")
+        if len(set(self.classes.values())) < len(self.classes):
+            raise ValueError("two classes have the same label; expected different ones")
+        if not self.name or "/" in self.name or self.name.startswith("."):
+            raise ValueError(f"the name {self.name!r} is no name of a file")
+        return self
+
+    def list_features(self) -> list[Feature]:
+        """Return the features, by scale and name, each once."""
+        chosen = [Feature(one.sigma_um, one.name) for one in self.choice]
+        return sorted({*chosen, *(Feature(sigma, name) for sigma in self.sigmas_um for name in self.features)})

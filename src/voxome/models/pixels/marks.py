@@ -1,0 +1,120 @@
+"""Labelled voxels to train on, from volumes of labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voxome.errors import InvalidInput
+from voxome.geometry import BlockGrid, Box
+from voxome.resources.volume import Volume
+
+BLOCK = (64, 128, 128)
+"""Voxels that are read at once."""
+_LISTED = 8
+
+
+@dataclass(frozen=True)
+class Marks:
+    """Labelled voxels: their indices (n, 3) along z, y, x, and their classes (n,) as numbers."""
+
+    voxels: NDArray[np.int64]
+    classes: NDArray[np.int64]
+
+
+class MarkSource(Protocol):
+    """Labelled voxels of an image, in parts that are always the same."""
+
+    @property
+    def box(self) -> Box:
+        """Box that contains all of them."""
+
+    def read(self) -> Iterator[Marks]:
+        """Yield them, those of a few blocks at a time."""
+
+
+@dataclass(frozen=True)
+class LabelMarks:
+    """Labelled voxels of a volume, in which 0 is not labelled.
+
+    Attributes
+    ----------
+    labels : Volume
+        Integers (z, y, x).
+    box : Box
+        Voxels to read.
+    values : mapping of int to int
+        Label → class.
+    """
+
+    labels: Volume
+    box: Box
+    values: Mapping[int, int]
+
+    def read(self) -> Iterator[Marks]:
+        """Yield the labelled voxels block by block."""
+        known = np.array(sorted(self.values), np.int64)
+        classes = np.array([self.values[value] for value in known.tolist()], np.int64)
+        for block in BlockGrid(self.box, BLOCK):
+            values = self.labels.cutout(block.write).astype(np.int64)
+            found = np.flatnonzero(values)
+            if not len(found):
+                continue
+            labels = values.ravel()[found]
+            at = np.minimum(np.searchsorted(known, labels), len(known) - 1)
+            self._require_known(labels, known[at])
+            voxels = np.stack(np.unravel_index(found, values.shape), axis=1) + np.array(block.write.start)
+            yield Marks(voxels, classes[at])
+
+    def _require_known(self, labels: NDArray[np.int64], nearest: NDArray[np.int64]) -> None:
+        others = np.unique(labels[labels != nearest])
+        if len(others):
+            shown = ", ".join(map(str, others[:_LISTED].tolist())) + (", …" if len(others) > _LISTED else "")
+            raise InvalidInput(
+                f"{self.labels.uri or 'The labels'} have the values {shown}, which are no class; expected 0 where "
+                f"nothing is labelled, and {', '.join(map(str, sorted(self.values)))}"
+            )
+
+
+def sample_marks(sources: Sequence[MarkSource], classes: int, most: int, seed: int) -> list[list[Marks]]:
+    """Return labelled voxels of each source, at most `most` of each class, which a seed chooses.
+
+    Parameters
+    ----------
+    sources : sequence of MarkSource
+        Labelled voxels.
+    classes : int
+        Number of classes.
+    most : int
+        Voxels of a class.
+    seed : int
+        Random seed.
+
+    Returns
+    -------
+    list of lists of Marks
+        For every source its parts, without those that are left out.
+    """
+    totals = np.zeros(classes, np.int64)
+    for source in sources:
+        for marks in source.read():
+            totals += np.bincount(marks.classes, minlength=classes)
+    rng = np.random.default_rng(seed)
+    chosen = [np.sort(rng.choice(total, min(most, total), replace=False)) for total in totals.tolist()]
+    passed = np.zeros(classes, np.int64)
+    return [[_choose(marks, chosen, passed) for marks in source.read()] for source in sources]
+
+
+def _choose(marks: Marks, chosen: Sequence[NDArray[np.int64]], passed: NDArray[np.int64]) -> Marks:
+    """Return the chosen ones of some marks, and count them all as passed."""
+    kept = np.zeros(len(marks.classes), bool)
+    for number, indices in enumerate(chosen):
+        own = np.flatnonzero(marks.classes == number)
+        first, last = np.searchsorted(indices, [passed[number], passed[number] + len(own)])
+        kept[own[indices[first:last] - passed[number]]] = True
+        passed[number] += len(own)
+    return Marks(marks.voxels[kept], marks.classes[kept])

@@ -1,0 +1,262 @@
+"""Pixel classification: trained on sparse labels, the same for any blocks, dtype, and border without data."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from tools.common.blockwise import as_file, frame_of, run_blocks
+
+import voxome
+from voxome.contracts.spec import VolumeKind
+from voxome.errors import CorruptData, InvalidInput, PlanError, UnknownName, UnsupportedFormat
+from voxome.models.pixels.config import LabelledImage, PixelTraining
+from voxome.models.pixels.train import train_pixels
+from voxome.tools.common.mixture import mixture
+from voxome.tools.common.pixels import pixels
+from voxome.tools.common.statistics import HISTOGRAM, statistics
+from voxome.workflow.invariance import check_invariance
+
+pytestmark = pytest.mark.slow
+
+VOXEL_NM = (1000.0, 1000.0, 1000.0)
+SHAPE = (40, 44, 48)
+CLASSES = {"cells": 1, "ground": 2}
+
+
+def balls(seed: int = 0, shape: tuple[int, int, int] = SHAPE) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Return a volume with dark balls, and where they are."""
+    rng = np.random.default_rng(seed)
+    inside = np.zeros(shape, bool)
+    grid = np.indices(shape)
+    for _ in range(8):
+        centre = np.array([rng.uniform(0, n) for n in shape])
+        inside |= ((grid - centre[:, None, None, None]) ** 2).sum(axis=0) < 36
+    grey = np.where(inside, 93, 157) + rng.normal(0, 20, shape)
+    return grey.clip(0, 255).astype(np.uint8), inside
+
+
+def sparse_labels(inside: NDArray[np.bool_], count: int = 400, seed: int = 1) -> NDArray[np.uint8]:
+    rng = np.random.default_rng(seed)
+    labels = np.zeros(inside.shape, np.uint8)
+    for value, where in ((1, inside), (2, ~inside)):
+        labels.flat[rng.choice(np.flatnonzero(where), count, replace=False)] = value
+    return labels
+
+
+def save(path: Path, array: NDArray[Any], kind: VolumeKind = "image", voxel_size_nm: Any = VOXEL_NM) -> str:
+    uri = f"zarr://{path}"
+    spec = voxome.VolumeSpec.of(array.shape, array.dtype, kind=kind, voxel_size_nm=voxel_size_nm)
+    volume = voxome.create(uri, spec)
+    volume[...] = array
+    return uri
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("forest")
+    grey, inside = balls()
+    data = LabelledImage(
+        image=save(folder / "raw.zarr", grey), labels=save(folder / "labels.zarr", sparse_labels(inside), "labels")
+    )
+    config = PixelTraining(name="demo", classes=CLASSES, data=(data,), sigmas_um=(1.0, 2.0), trees=20)
+    return train_pixels(config, folder / "out")
+
+
+def classify(image: NDArray[Any], block: tuple[int, int, int], **options: Any) -> NDArray[np.uint8]:
+    volumes = {"image": image, **{name: options.pop(name) for name in ("tissue",) if name in options}}
+    result = run_blocks(pixels, volumes, block, frame_of(image.shape), **options)
+    return np.asarray(result["probability"])
+
+
+def test_a_forest_trained_on_sparse_labels_finds_cells_in_another_volume(trained: Path) -> None:
+    grey, inside = balls(seed=7)
+    found = classify(grey, SHAPE, classifier=str(trained), class_name="cells")
+    assert ((found > 127) == inside).mean() > 0.97
+    ground = classify(grey, SHAPE, classifier=str(trained), class_name="ground")
+    assert np.abs(found.astype(int) + ground - 255).max() <= 1
+
+
+def test_blocks_do_not_show(trained: Path) -> None:
+    grey, _ = balls(seed=7)
+    options = {"classifier": str(trained), "class_name": "cells"}
+    whole = classify(grey, SHAPE, **options)
+    for edge in (16, 33, 64):
+        np.testing.assert_array_equal(classify(grey, (edge,) * 3, **options), whole)
+
+
+def test_runs_by_the_block_runner_do_not_depend_on_blocks(trained: Path, tmp_path: Path) -> None:
+    image = save(tmp_path / "raw.zarr", balls(seed=3)[0])
+    report = check_invariance("common.pixels", {"image": image, "classifier": str(trained), "class_name": "cells"})
+    assert report.is_consistent and not report.differences, report
+
+
+def test_one_and_two_workers_write_the_same(trained: Path, tmp_path: Path) -> None:
+    image = save(tmp_path / "raw.zarr", balls(seed=3)[0])
+    found = []
+    for workers in (1, 2):
+        out = voxome.tool(
+            "common.pixels",
+            inputs={"image": image, "classifier": str(trained), "class_name": "cells"},
+            out=tmp_path / f"out{workers}",
+            block=(20, 22, 24),
+            workers=workers,
+        )
+        found.append(voxome.open(out["probability"].uri, expect=voxome.Volume)[...])
+    np.testing.assert_array_equal(*found)
+
+
+@pytest.mark.parametrize("dtype", ["uint16", "int16", "float32"])
+def test_the_dtype_does_not_matter(trained: Path, dtype: str) -> None:
+    grey, _ = balls(seed=7)
+    options = {"classifier": str(trained), "class_name": "cells"}
+    whole = classify(grey, SHAPE, **options)
+    np.testing.assert_array_equal(classify(grey.astype(dtype), SHAPE, **options), whole)
+
+
+@pytest.mark.parametrize("width", [3, 25])
+def test_a_border_without_data_changes_no_voxel(trained: Path, width: int) -> None:
+    grey, _ = balls(seed=7)
+    options = {"classifier": str(trained), "class_name": "cells"}
+    whole = classify(grey, SHAPE, **options)
+    padded, tissue = np.pad(grey, width), np.pad(np.ones(SHAPE, np.uint8), width)
+    nan = np.pad(grey.astype(np.float32), width, constant_values=np.nan)
+    for image, more in ((padded, {"tissue": tissue}), (nan, {})):
+        found = classify(image, (33, 30, 50), **options, **more)
+        assert not found[tissue == 0].any()
+        np.testing.assert_array_equal(found[tuple(slice(width, -width) for _ in range(3))], whole)
+
+
+def test_a_block_without_data_is_background(trained: Path) -> None:
+    nothing = np.zeros(SHAPE, np.uint8)
+    found = classify(nothing, (20, 22, 24), classifier=str(trained), class_name="cells", tissue=nothing)
+    assert not found.any()
+
+
+def test_training_twice_gives_the_same_files(trained: Path, tmp_path: Path) -> None:
+    card = json.loads(trained.read_text())
+    data = LabelledImage(image=card["data"].split()[0], labels=card["data"].split()[0].replace("raw", "labels"))
+    config = PixelTraining(name="demo", classes=CLASSES, data=(data,), sigmas_um=(2.0, 1.0), trees=20)
+    again = train_pixels(config, tmp_path)
+    assert json.loads(again.read_text()) == card
+
+
+def test_problems_with_an_image_are_found_before_work(trained: Path, tmp_path: Path) -> None:
+    image = save(tmp_path / "raw.zarr", balls()[0].astype(np.uint16), voxel_size_nm=(1000.0, 1000.0, 2000.0))
+    with pytest.raises(PlanError) as error:
+        inputs = {"image": image, "classifier": str(trained), "class_name": "cell"}
+        voxome.tool("common.pixels", inputs=inputs, out=tmp_path / "out")
+    text = str(error.value)
+    assert "did you mean 'cells'" in text and "trained on uint8" in text and "trained on 1000,1000,1000 nm" in text
+
+
+def test_files_that_are_no_classifiers_are_refused(trained: Path, tmp_path: Path) -> None:
+    grey = balls()[0]
+    card = json.loads(trained.read_text())
+    for name, content, error in (
+        ("text", "no", CorruptData),
+        ("list", "[]", CorruptData),
+        ("other", json.dumps({"voxome": "plan", "format_version": 1}), UnsupportedFormat),
+        ("kind", json.dumps({**card, "kind": "magic"}), UnknownName),
+        ("extra", json.dumps({**card, "secret": 1}), CorruptData),
+        ("file", json.dumps({**card, "file": "none.npz"}), FileNotFoundError),
+    ):
+        path = tmp_path / f"{name}.json"
+        path.write_text(content)
+        with pytest.raises(error):
+            classify(grey, SHAPE, classifier=str(path), class_name="cells")
+    with pytest.raises(InvalidInput, match=r"common\.mixture"):
+        classify(grey, SHAPE, class_name="cells")
+
+
+def test_trees_that_lead_nowhere_are_refused(trained: Path, tmp_path: Path) -> None:
+    import hashlib
+
+    card = json.loads(trained.read_text())
+    with np.load(trained.with_suffix(".npz")) as arrays:
+        parts = dict(arrays)
+    parts["left"] = np.where(parts["left"] > 5, 0, parts["left"])
+    np.savez(tmp_path / "demo.npz", **parts)
+    card["sha256"] = hashlib.sha256((tmp_path / "demo.npz").read_bytes()).hexdigest()
+    (tmp_path / "demo.json").write_text(json.dumps(card))
+    with pytest.raises(CorruptData, match="do not fit"):
+        classify(balls()[0], SHAPE, classifier=str(tmp_path / "demo.json"), class_name="cells")
+
+
+def fit(folder: Path, image: NDArray[Any], tissue: NDArray[np.uint8] | None = None, components: int = 2) -> Path:
+    histogram = as_file(folder / "histogram.parquet", statistics(image, tissue), HISTOGRAM.columns)
+    path = folder / "mixture.json"
+    path.write_bytes(mixture(histogram, components=components))
+    return path
+
+
+def test_a_mixture_tells_dark_from_bright(tmp_path: Path) -> None:
+    grey, inside = balls()
+    path = str(fit(tmp_path, grey))
+    dark = classify(grey, (16, 16, 16), classifier=path, class_name="darkest")
+    assert ((dark > 127) == inside).mean() > 0.93
+    np.testing.assert_array_equal(dark, classify(grey, SHAPE, classifier=path, class_name="0"))
+    bright = classify(grey, SHAPE, classifier=path, class_name="brightest")
+    assert np.abs(dark.astype(int) + bright - 255).max() <= 1
+
+
+def test_a_mixture_is_that_of_the_tissue_alone(tmp_path: Path) -> None:
+    grey, _ = balls()
+    padded, tissue = np.pad(grey, 30), np.pad(np.ones(SHAPE, np.uint8), 30)
+    alone = fit(tmp_path, grey).read_bytes()
+    assert fit(tmp_path, padded, tissue).read_bytes() == alone
+    assert fit(tmp_path, grey.astype(np.uint16)).read_bytes() == alone
+
+
+def test_a_section_has_a_mixture_too(tmp_path: Path) -> None:
+    grey, inside = balls()
+    z = int(inside.sum(axis=(1, 2)).argmax())
+    dark = classify(grey[z : z + 1], (1, 20, 20), classifier=str(fit(tmp_path, grey[z : z + 1])), class_name="darkest")
+    assert ((dark > 127) == inside[z]).mean() > 0.9
+
+
+def test_a_constant_volume_has_no_mixture(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="constant"):
+        fit(tmp_path, np.full(SHAPE, 7, np.uint8))
+
+
+def test_labels_of_no_class_and_classes_without_labels_are_refused(tmp_path: Path) -> None:
+    grey, inside = balls()
+    image = save(tmp_path / "raw.zarr", grey)
+    labels = sparse_labels(inside)
+    for change, message in ((9, "values 9"), (0, "labelled ground")):
+        changed = np.where(labels == 2, change, labels).astype(np.uint8)
+        data = LabelledImage(image=image, labels=save(tmp_path / f"labels{change}.zarr", changed, "labels"))
+        with pytest.raises(InvalidInput, match=message):
+            train_pixels(PixelTraining(classes=CLASSES, data=(data,), sigmas_um=(1.0,), trees=2), tmp_path / "out")
+
+
+def test_validation_keeps_its_distance(tmp_path: Path) -> None:
+    grey, inside = balls()
+    image = save(tmp_path / "raw.zarr", grey)
+    labels = save(tmp_path / "labels.zarr", sparse_labels(inside, 2000), "labels")
+
+    def train(first: str, second: str, image: str = image) -> Path:
+        parts = [LabelledImage(image=image, labels=labels, box=box) for box in (first, second)]
+        return train_pixels(
+            PixelTraining(classes=CLASSES, data=parts[:1], validation=parts[1:], sigmas_um=(1.0,), trees=5),
+            tmp_path / "out",
+        )
+
+    with pytest.raises(InvalidInput, match="too close"):
+        train("0:40,0:44,0:16", "0:40,0:44,20:48")
+    before = train("0:40,0:44,0:16", "0:40,0:44,32:48")
+    scores = json.loads(before.read_text())["scores"]["validation"]
+    assert scores["AUC cells"] > 0.9 and scores["voxels"] > 100
+    with np.load(before.with_suffix(".npz")) as arrays:
+        trees = dict(arrays)
+    grey[:, :, 32:] = grey[:, :, :16]  # keeps the range of grey values, but not what is labelled
+    painted = train("0:40,0:44,0:16", "0:40,0:44,32:48", save(tmp_path / "painted.zarr", grey))
+    assert json.loads(painted.read_text())["scores"]["validation"]["AUC cells"] < 0.7
+    with np.load(painted.with_suffix(".npz")) as arrays:
+        for name, array in arrays.items():
+            np.testing.assert_array_equal(array, trees[name])
