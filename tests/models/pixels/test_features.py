@@ -106,11 +106,12 @@ def test_a_smaller_reach_would_show():
     image[:, :, 0] = 0
     changed = compute(image, [Feature(2.0, "structure")]) != values
     assert reach == (12, 12, 12)
-    assert changed[..., 0].any() and not changed[..., 1:].any()
+    assert changed[..., 0].any()
+    assert not changed[..., 1:].any()
 
 
 def test_a_scale_far_below_a_voxel_is_refused():
-    with pytest.raises(InvalidInput, match="0.05 voxels"):
+    with pytest.raises(InvalidInput, match=r"0\.05 voxels"):
         reach_of([Feature(0.01, "gaussian")], CUBIC, 3)
 
 

@@ -147,11 +147,13 @@ def test_training_twice_gives_the_same_files(trained: Path, tmp_path: Path) -> N
 
 def test_problems_with_an_image_are_found_before_work(trained: Path, tmp_path: Path) -> None:
     image = save(tmp_path / "raw.zarr", balls()[0].astype(np.uint16), voxel_size_nm=(1000.0, 1000.0, 2000.0))
+    inputs = {"image": image, "classifier": str(trained), "class_name": "cell"}
     with pytest.raises(PlanError) as error:
-        inputs = {"image": image, "classifier": str(trained), "class_name": "cell"}
         voxome.tool("common.pixels", inputs=inputs, out=tmp_path / "out")
     text = str(error.value)
-    assert "did you mean 'cells'" in text and "trained on uint8" in text and "trained on 1000,1000,1000 nm" in text
+    assert "did you mean 'cells'" in text
+    assert "trained on uint8" in text
+    assert "trained on 1000,1000,1000 nm" in text
 
 
 def test_files_that_are_no_classifiers_are_refused(trained: Path, tmp_path: Path) -> None:
@@ -251,7 +253,8 @@ def test_validation_keeps_its_distance(tmp_path: Path) -> None:
         train("0:40,0:44,0:16", "0:40,0:44,20:48")
     before = train("0:40,0:44,0:16", "0:40,0:44,32:48")
     scores = json.loads(before.read_text())["scores"]["validation"]
-    assert scores["AUC cells"] > 0.9 and scores["voxels"] > 100
+    assert scores["AUC cells"] > 0.9
+    assert scores["voxels"] > 100
     with np.load(before.with_suffix(".npz")) as arrays:
         trees = dict(arrays)
     grey[:, :, 32:] = grey[:, :, :16]  # keeps the range of grey values, but not what is labelled
