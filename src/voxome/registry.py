@@ -164,6 +164,14 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "em.fragments_join": "voxome.tools.em.fragments_join:fragments_join",
         "em.network": "voxome.tools.em.network:network",
     },
+    "voxome.training_tasks": {
+        "affinities": "voxome.models.train.networks.tasks:AFFINITIES",
+        "cells": "voxome.models.train.networks.tasks:CELLS",
+        "mitochondria": "voxome.models.train.networks.tasks:MITOCHONDRIA",
+        "nuclei": "voxome.models.train.networks.tasks:NUCLEI",
+        "synapses": "voxome.models.train.networks.tasks:SYNAPSES",
+        "vessels": "voxome.models.train.networks.tasks:VESSELS",
+    },
 }
 """Group → name → ``module:attribute``."""
 
@@ -180,6 +188,7 @@ _WHAT = {
     "voxome.services": "service",
     "voxome.storage": "storage scheme",
     "voxome.tools": "tool",
+    "voxome.training_tasks": "training task",
 }
 
 _ARGUMENTS = {

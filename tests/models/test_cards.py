@@ -17,6 +17,7 @@ def test_shipped_model_is_small_and_described(name: str) -> None:
     assert model.card.licence
     assert model.card.attribution
     assert model.card.offsets[:3] == ((1, 0, 0), (0, 1, 0), (0, 0, 1))
+    assert len(model.card.channels) == len(model.card.offsets)
     assert all(scores for scores in model.card.scores.values())
 
 

@@ -33,7 +33,7 @@ def blockwise(raw: NDArray[np.uint8], model: Model, block: int, **options: Any) 
     out = np.zeros((len(model.card.offsets), *DOMAIN.shape), np.uint8)
     for start in itertools.product(*(range(a, b, block) for a, b in zip(DOMAIN.start, DOMAIN.stop, strict=True))):
         write = Box.of_shape((block,) * 3, start) & DOMAIN
-        read = write.grow((model.card.halo,) * 3) & DOMAIN
+        read = write.grow(model.card.halo) & DOMAIN
         found = predict(raw[read.within(DOMAIN)], read, write, DOMAIN, model, mean=MEAN, std=STD, **options)
         out[(slice(None), *write.within(DOMAIN))] = found
     return out
@@ -97,7 +97,7 @@ def test_membranes_of_real_tissue(shared: Path) -> None:
     model = load(Path(__file__).parents[2] / "benchmarks" / "fib25-z0-99.json")
     h5py = pytest.importorskip("h5py")
     box = Box((100, 96, 96), (116, 144, 144))
-    read = box.grow((model.card.halo,) * 3)
+    read = box.grow(model.card.halo)
     with h5py.File(shared / "data" / "fib25" / "fib25.h5") as file:
         domain = Box.of_shape(file["volumes/raw"].shape)
         raw = file["volumes/raw"][read.within(domain)]
@@ -115,7 +115,7 @@ def test_tiles_cover_on_the_lattice_and_are_bounded(block: tuple[int, int, int])
     domain = Box.of_shape((150, 340, 280), (-7, 5, 0))
     write = Box.of_shape(block, (6, 21, 15))
     seen = np.zeros(domain.shape, np.uint8)
-    for tile in _tiles(_align(write, domain, 4), TILE, 4):
+    for tile in _tiles(_align(write, domain, (4, 4, 4)), TILE, (4, 4, 4)):
         assert all((a - d) % 4 == 0 for a, d in zip(tile.start, domain.start, strict=True))
         assert all(16 <= n <= 1.25 * most for n, most in zip(tile.shape, TILE, strict=True))
         seen[tile.within(domain)] += 1
@@ -126,4 +126,4 @@ def test_tiles_cover_on_the_lattice_and_are_bounded(block: tuple[int, int, int])
 def test_a_block_and_its_margin_are_one_tile() -> None:
     domain = Box.of_shape((900, 900, 900))
     write = Box.of_shape((64, 128, 128), (64, 128, 128)).grow((1, 1, 1), (0, 0, 0))
-    assert len(list(_tiles(_align(write, domain, 4), TILE, 4))) == 1
+    assert len(list(_tiles(_align(write, domain, (4, 4, 4)), TILE, (4, 4, 4)))) == 1

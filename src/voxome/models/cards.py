@@ -6,12 +6,15 @@ import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from annotated_types import Ge, Gt, MinLen
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from voxome.errors import CorruptData, NotFound, UnknownName
 
 FOLDER = Path(__file__).parent
+Count = Annotated[int, Ge(0)]
 
 
 class Contrast(BaseModel):
@@ -25,18 +28,42 @@ class Contrast(BaseModel):
     percentile_99: float
 
 
+class Normalization(BaseModel):
+    """How grey values become the input of a network.
+
+    Attributes
+    ----------
+    statistics : ``volume`` subtracts the mean and divides by the standard deviation of the volume's tissue; ``fixed``
+        takes those below, whatever the volume; ``patch`` those of each patch.
+    mean, std : the values subtracted and divided by, for ``fixed``.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    statistics: Literal["volume", "fixed", "patch"]
+    mean: float = 0.0
+    std: Annotated[float, Gt(0)] = 1.0
+
+
 class ModelCard(BaseModel):
     """Description of a network.
 
     Attributes
     ----------
+    task : what it predicts: affinities, cells, vessels, …
     file, sha256 : name of the ONNX file in the folder of the card, and its SHA-256.
     voxel_size_nm : voxel size (z, y, x) of the training data.
     dtype : data type of the training data.
-    offsets : (z, y, x) in voxels; output channel k at voxel p is the probability that p and p + offset k belong to the
-        same object.
-    context : voxels of input that the network needs beyond its output, on every side.
-    stride : outputs start at multiples of it, relative to the start of the domain.
+    channels : names of the output channels, which are probabilities.
+    offsets : (z, y, x) in voxels, of networks that predict affinities; output channel k at voxel p is the probability
+        that p and p + offset k belong to the same object.
+    context : voxels (z, y, x) of input that the network needs beyond its output, on every side.
+    stride : outputs start at multiples of it (z, y, x), relative to the start of the domain.
+    normalization : how grey values become its input.
+    norm : layers of normalisation in the network.
+    layout : ``tiles`` of a network with valid convolutions, whose output has the axes of the input; ``patches`` of one
+        that returns the channels of the voxel in the middle of its input (n, 1, y, x).
+    reproducible : whether the same training gives the same weights again.
     scores : scores by data set.
     """
 
@@ -53,16 +80,28 @@ class ModelCard(BaseModel):
     voxel_size_nm: tuple[float, float, float]
     dtype: str
     contrast: Contrast
-    offsets: tuple[tuple[int, int, int], ...]
-    context: int
-    stride: int
+    channels: Annotated[tuple[str, ...], MinLen(1)]
+    offsets: tuple[tuple[int, int, int], ...] = ()
+    context: tuple[Count, Count, Count]
+    stride: tuple[Annotated[int, Ge(1)], Annotated[int, Ge(1)], Annotated[int, Ge(1)]]
+    normalization: Normalization
+    norm: str
+    layout: Literal["tiles", "patches"] = "tiles"
+    reproducible: bool
     scores: dict[str, dict[str, float]]
     training: str
 
+    @model_validator(mode="after")
+    def _check_offsets(self) -> Self:
+        if self.offsets and len(self.offsets) != len(self.channels):
+            raise ValueError(f"{len(self.offsets)} offsets for {len(self.channels)} channels; expected one each")
+        return self
+
     @property
-    def halo(self) -> int:
-        """Voxels to read beyond any block, on every side."""
-        return self.context + self.stride - 1
+    def halo(self) -> tuple[int, int, int]:
+        """Voxels (z, y, x) to read beyond any block, on every side."""
+        z, y, x = (context + stride - 1 for context, stride in zip(self.context, self.stride, strict=True))
+        return z, y, x
 
 
 @dataclass(frozen=True, slots=True)

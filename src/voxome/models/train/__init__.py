@@ -1,5 +1,1 @@
-"""Training of the affinity network; requires torch."""
-
-from voxome.extras import require
-
-require("train", "torch", "onnx")
+"""Training of models: tasks by name, their configuration, and what each makes of a volume's labels."""

@@ -30,8 +30,8 @@ VOXEL_SIZE_TOLERANCE = 0.2
 
 
 def _halo(parameters: Mapping[str, Any], _: object) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
-    halo = find(parameters["model"]).card.halo + HALO
-    return (halo + 1, halo + 1, halo + 1), (halo, halo, halo)
+    z, y, x = (n + HALO for n in find(parameters["model"]).card.halo)
+    return (z + 1, y + 1, x + 1), (z, y, x)
 
 
 def _offsets(parameters: Mapping[str, Any]) -> list[list[int]]:
@@ -45,6 +45,11 @@ def _problems(specs: Mapping[str, VolumeSpec], parameters: Mapping[str, Any]) ->
     if "membranes" in specs:
         return
     card = find(parameters["model"]).card
+    if card.offsets[: len(NEAR)] != NEAR:
+        yield (
+            f"model {card.name!r} predicts {', '.join(card.channels)} (task {card.task!r}), not the affinities "
+            f"{NEAR} of next voxels along z, y and x: choose a model of the task 'affinities', in three dimensions"
+        )
     if spec.dtype != card.dtype:
         yield (
             f"raw is {spec.dtype}, but model {card.name!r} was trained on {card.dtype}: add ?window=0.5%:99.5% to its "

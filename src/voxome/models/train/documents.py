@@ -1,0 +1,83 @@
+"""Configurations of trainings: TOML files, with values that the command line sets."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from voxome.contracts.validation import describe_problem
+from voxome.errors import InvalidInput, NotFound
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+
+class Config(BaseModel):
+    """Base of all configurations: unknown keys are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+AnyConfig = TypeVar("AnyConfig", bound=BaseModel)
+
+
+def read_config(path: Path, kind: type[AnyConfig], values: Iterable[str] = ()) -> AnyConfig:
+    """Return the configuration in a TOML file.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    kind : class
+        The configuration's class.
+    values : iterable of str
+        ``key=value`` in place of values of the file, as ``network.units=2``; the value as in TOML, or else text.
+
+    Raises
+    ------
+    NotFound, InvalidInput
+        If the file does not exist, or is not TOML, or has unknown keys or wrong values.
+    """
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise NotFound(f"The configuration {path} does not exist") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"{path} is not a TOML file: {error}") from error
+    for text in values:
+        _set(document, text)
+    try:
+        return kind.model_validate(document)
+    except ValidationError as error:
+        problems = "; ".join(map(_describe, error.errors()))
+        raise InvalidInput(f"{path}: {problems}") from error
+
+
+def _describe(error: ErrorDetails) -> str:
+    """Return the key and what is wrong with it."""
+    key = ".".join(map(str, error["loc"]))
+    problem = "unknown key" if error["type"] == "extra_forbidden" else describe_problem(error)
+    return f"{key}: {problem}" if key else problem
+
+
+def _set(document: dict[str, Any], text: str) -> None:
+    key, equals, value = text.partition("=")
+    *tables, last = key.split(".")
+    if not equals or not all((*tables, last)):
+        raise InvalidInput(f"--set {text}: expected key=value, such as network.units=2")
+    for name in tables:
+        document = document.setdefault(name, {})
+        if not isinstance(document, dict):
+            raise InvalidInput(f"--set {text}: {name!r} is not a table; write it in the file")
+    document[last] = _parse(value)
+
+
+def _parse(value: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return value

@@ -1,0 +1,120 @@
+"""Checkpoints: all that a training needs to go on as if it had not stopped."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from voxome.errors import InvalidInput
+from voxome.models.train.networks.config import FREE, NetworkConfig
+from voxome.models.train.networks.unet import UNet
+from voxome.storage.atomic import replacing
+
+UNREADABLE = (pickle.UnpicklingError, RuntimeError, LookupError, TypeError, ValueError, EOFError)
+"""What torch raises for a file that is not a checkpoint."""
+
+
+@dataclass
+class Progress:
+    """How far a training is.
+
+    Attributes
+    ----------
+    step : steps that are done.
+    seconds : time that they took.
+    losses : loss of every step.
+    validated : step of the last validation.
+    first_scores : scores of the weights that the training started from, if they are another network's.
+    best_step, best_scores : those of the best one.
+    validations_without_better : validations since then.
+    """
+
+    step: int = 0
+    seconds: float = 0.0
+    losses: list[float] = field(default_factory=list)
+    validated: int = -1
+    first_scores: dict[str, float] | None = None
+    best_step: int = -1
+    best_scores: dict[str, float] | None = None
+    validations_without_better: int = 0
+
+
+@dataclass
+class State:
+    """Network, running average of its weights, optimizer, progress, and the weights that validated best."""
+
+    net: UNet
+    average: UNet
+    optimizer: torch.optim.Optimizer
+    progress: Progress
+    best: dict[str, Tensor] | None = None
+
+
+def save(path: Path, state: State, config: NetworkConfig) -> None:
+    """Replace the checkpoint at `path` by that of the state."""
+    content = {
+        "net": state.net.state_dict(),
+        "average": state.average.state_dict(),
+        "optimizer": state.optimizer.state_dict(),
+        "best": state.best,
+        "progress": json.dumps(asdict(state.progress)),
+        "config": json.dumps(_fixed(config)),
+        "torch": str(torch.__version__),
+    }
+    with replacing(path) as partial:
+        torch.save(content, partial)
+
+
+def load(path: Path, state: State, config: NetworkConfig, device: torch.device) -> None:
+    """Continue from the checkpoint at `path`.
+
+    Raises
+    ------
+    InvalidInput
+        If it is not one, or that of another configuration.
+    """
+    saved = read(path, device)
+    changed = _changed(json.loads(saved["config"]), _fixed(config))
+    if changed:
+        raise InvalidInput(
+            f"{path} is the checkpoint of a training with another {', '.join(changed)}; continue it with the same "
+            "configuration, or choose another folder"
+        )
+    state.net.load_state_dict(saved["net"])
+    state.average.load_state_dict(saved["average"])
+    state.optimizer.load_state_dict(saved["optimizer"])
+    state.best = saved["best"]
+    state.progress = Progress(**json.loads(saved["progress"]))
+
+
+def read(path: Path, device: torch.device) -> dict[str, Any]:
+    """Return the content of a checkpoint.
+
+    Raises
+    ------
+    InvalidInput
+        If it is not one.
+    """
+    try:
+        content: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+        missing = {"net", "average", "optimizer", "best", "progress", "config"} - set(content)
+    except UNREADABLE as error:
+        raise InvalidInput(f"{path} is not a checkpoint; use the checkpoint.pt of a training") from error
+    if missing:
+        raise InvalidInput(f"{path} is not a checkpoint of voxome: it has no {', '.join(sorted(missing))}")
+    return content
+
+
+def _fixed(config: NetworkConfig) -> dict[str, Any]:
+    """Return the settings that decide the weights."""
+    return config.model_dump(mode="json", exclude=FREE)
+
+
+def _changed(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    return sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))

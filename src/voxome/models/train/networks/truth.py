@@ -1,0 +1,157 @@
+"""Volumes with truth: opened, checked, and compared with the part that validates."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from voxome.contracts.uri import Uri
+from voxome.errors import InvalidInput
+from voxome.geometry.box import Box
+from voxome.geometry.notation import comma_text
+from voxome.models.train.networks.config import Truth
+from voxome.resources.addresses import absolute
+from voxome.resources.labels import require_labels
+from voxome.resources.volume import Volume
+from voxome.resources.volume_like import as_volume
+
+VOXEL_SIZE_TOLERANCE = 0.2
+"""Maximum relative difference between voxel sizes that count as equal."""
+
+Shape = tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """Labelled box of an image, which is open."""
+
+    truth: Truth
+    raw: Volume
+    labels: Volume
+    box: Box
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Address of the image, and its level and other options."""
+        path, _, options = str(absolute(Uri.parse(self.raw.uri))).partition("?")
+        return path, options
+
+    def readable(self, margin: Shape) -> Box:
+        """Return the voxels of the image that patches may show."""
+        return self.box.grow(margin) & self.raw.domain
+
+
+def open_region(truth: Truth, *, instances: bool) -> Region:
+    """Open image and labels.
+
+    Parameters
+    ----------
+    truth : Truth
+        Their URIs, and the box.
+    instances : bool
+        Whether labels must be those of objects; a mask of one byte will do otherwise.
+
+    Raises
+    ------
+    InvalidInput
+        If the labels are an image, or the image is labels, or the box is not inside both.
+    """
+    image = as_volume(truth.raw)
+    labels = require_labels(truth.labels) if instances else _require_mask(truth.labels)
+    if image.ndim != 3 or image.spec.kind == "labels":
+        raise InvalidInput(
+            f"{truth.raw} has axes {'/'.join(image.axes)} and is {image.spec.kind} data of {image.dtype}; expected "
+            "an image along z, y and x"
+        )
+    common = image.domain & labels.domain
+    box = Box.of(truth.box, common) if truth.box else common
+    if box.empty or box not in common:
+        raise InvalidInput(f"The box {box} is not inside {common}, which {truth.raw} and {truth.labels} share")
+    return Region(truth, image, labels, box)
+
+
+def _require_mask(uri: str) -> Volume:
+    volume = as_volume(uri)
+    if volume.dtype.kind not in "biu" or volume.ndim != 3 or volume.spec.kind == "probability":
+        raise InvalidInput(
+            f"{uri} is {volume.spec.kind} data of {volume.dtype} with axes {'/'.join(volume.axes)}; expected labels or "
+            "a mask, of integers along z, y and x"
+        )
+    return volume
+
+
+def overlap(training: Iterable[Region], validation: Sequence[Region], margin: Shape) -> int:
+    """Return how many voxels of the validation part training patches may show.
+
+    Parameters
+    ----------
+    training, validation : regions
+        The two parts.
+    margin : (z, y, x)
+        Voxels beyond a labelled box that patches may show: context of the network and reach of the augmentation.
+    """
+    return sum(
+        (one.readable(margin) & other.box).size
+        for one in training
+        for other in validation
+        if one.place[0] == other.place[0]
+    )
+
+
+def problems(
+    training: Sequence[Region],
+    validation: Sequence[Region],
+    margin: Shape,
+    patch: Shape,
+    voxel_size_nm: tuple[float, float, float] | None,
+) -> Iterator[str]:
+    """Yield what is wrong with the regions of a training, one sentence each."""
+    everything = [*training, *validation]
+    first = everything[0].raw
+    for one in everything:
+        if one.raw.dtype != first.dtype:
+            yield f"{one.truth.raw} is {one.raw.dtype}, but {everything[0].truth.raw} is {first.dtype}: convert one"
+        if voxel_size_nm is None and one.raw.voxel_size_nm is None:
+            yield f"{one.truth.raw} has no voxel size, which the card states: set voxel_size_nm to z, y and x in nm"
+        elif voxel_size_nm is None and not _are_alike(first.voxel_size_nm, one.raw.voxel_size_nm):
+            yield (
+                f"{one.truth.raw} has voxels of {comma_text(one.raw.voxel_size_nm or ())} nm, but "
+                f"{everything[0].truth.raw} has {comma_text(first.voxel_size_nm or ())} nm: choose levels that agree"
+            )
+        if one.raw.voxel_size_nm and one.labels.voxel_size_nm and not _are_alike(*_sizes(one)):
+            yield f"{one.truth.labels} has other voxels than {one.truth.raw}: choose the level that agrees (?level=)"
+    for one in training:
+        if any(2 * n < p for n, p in zip(one.box.shape, patch, strict=True)):
+            yield (
+                f"The box {one.box} of {one.truth.raw} is too small for patches of {comma_text(patch)} voxels; it "
+                "needs at least half of that along every axis: set patch to less"
+            )
+        for other in validation:
+            if one.place[0] == other.place[0] and one.place[1] != other.place[1]:
+                yield (
+                    f"{one.truth.raw} and {other.truth.raw} are the same data: validate with the same level and options"
+                )
+    count = overlap(training, validation, margin)
+    if count:
+        yield (
+            f"Training would show {count} voxels of the validation part: leave a gap of at least {comma_text(margin)} "
+            "voxels (z, y, x) along one axis, which are the context of the network and the reach of the augmentation"
+        )
+
+
+def _sizes(region: Region) -> tuple[tuple[float, ...] | None, tuple[float, ...] | None]:
+    return region.raw.voxel_size_nm, region.labels.voxel_size_nm
+
+
+def _are_alike(first: Sequence[float] | None, second: Sequence[float] | None) -> bool:
+    if first is None or second is None:
+        return first is second
+    return all(math.isclose(a, b, rel_tol=VOXEL_SIZE_TOLERANCE) for a, b in zip(first, second, strict=True))
+
+
+def are_equal(lengths: Sequence[float]) -> bool:
+    """Whether lengths count as equal, as the edges of a cubic voxel."""
+    return bool(np.max(lengths) <= (1 + VOXEL_SIZE_TOLERANCE) * np.min(lengths))

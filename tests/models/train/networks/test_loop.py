@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="training needs the extra voxome[train]")
+
+from models.train.networks.examples import balls, config_of, save  # noqa: E402
+
+from voxome.errors import InvalidInput, RunFailed  # noqa: E402
+from voxome.models.train.networks import checkpoint, loop  # noqa: E402
+from voxome.models.train.networks.config import NetworkConfig  # noqa: E402
+from voxome.models.train.networks.loop import Training  # noqa: E402
+from voxome.models.train.networks.loss import balanced_loss  # noqa: E402
+from voxome.models.train.networks.task import _Draft  # noqa: E402
+from voxome.models.train.networks.tasks import CELLS  # noqa: E402
+
+pytestmark = pytest.mark.slow
+
+RAW, LABELS = balls((56, 24, 24))
+TRAINED, VALIDATED = "0:20,0:24,0:24", "36:56,0:24,0:24"
+
+
+def configured(folder: Path, raw: np.ndarray = RAW, **more: Any) -> NetworkConfig:
+    image = save(folder, f"raw{len(list(folder.iterdir()))}", raw)
+    labels = save(folder, f"labels{len(list(folder.iterdir()))}", LABELS, "labels")
+    data = {"raw": image, "labels": labels}
+    reach = {"reach": 4, "warped": 1.0}
+    return config_of([data | {"box": TRAINED}], [data | {"box": VALIDATED}], augmentation=reach, **more)
+
+
+def trained(config: NetworkConfig, folder: Path) -> Training:
+    folder.mkdir(exist_ok=True)
+    training = Training(_Draft(CELLS, config).setup(), config, folder)
+    training.run()
+    return training
+
+
+def content(folder: Path) -> dict[str, Any]:
+    state = checkpoint.read(folder / "checkpoint.pt", torch.device("cpu"))
+    progress = checkpoint.Progress(**json.loads(state.pop("progress")))
+    progress.seconds = 0
+    return {**state, "progress": vars(progress)}
+
+
+def assert_equal(first: Any, second: Any) -> None:
+    torch.testing.assert_close(first, second, rtol=0, atol=0, check_stride=False)
+
+
+def test_a_training_in_pieces_is_bitwise_that_in_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = configured(tmp_path, steps=7)
+    whole = trained(config, tmp_path / "whole")
+    assert whole.finished
+    step = Training._step
+    monkeypatch.setattr(Training, "_step", lambda training: _stop_every_second(training, step))
+    pieces = trained(config, tmp_path / "pieces")
+    assert pieces.state.progress.step == 2
+    while not pieces.finished:
+        pieces = trained(config, tmp_path / "pieces")
+    first, second = content(tmp_path / "whole"), content(tmp_path / "pieces")
+    assert first["progress"] == second["progress"]
+    assert len(first["progress"]["losses"]) == 7
+    for name in ("net", "average", "best", "optimizer"):
+        assert_equal(first[name], second[name])
+
+
+def _stop_every_second(training: Training, step: Any) -> None:
+    """Do a step; after two of them, send SIGTERM to this process."""
+    step(training)
+    if training.state.progress.step % 2 == 0:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_a_killed_training_goes_on_from_its_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = configured(tmp_path, steps=5)
+    trained(config, tmp_path / "whole")
+    monkeypatch.setattr(Training, "_is_late", lambda self, *_: self.state.progress.step == 3)
+    trained(config, tmp_path / "killed")
+    monkeypatch.undo()
+    monkeypatch.setattr(Training, "_validate", lambda self: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        trained(config, tmp_path / "killed")
+    monkeypatch.undo()
+    trained(config, tmp_path / "killed")
+    assert_equal(content(tmp_path / "whole")["net"], content(tmp_path / "killed")["net"])
+
+
+def test_validation_voxels_do_not_reach_the_training(tmp_path: Path) -> None:
+    painted = RAW.copy()
+    painted[36:] = 255
+    painted[36, 0, 0] = 0
+    losses = []
+    for name, raw in (("plain", RAW), ("painted", painted)):
+        folder = tmp_path / name
+        folder.mkdir()
+        losses.append(trained(configured(folder, raw), folder).state.progress.losses)
+    assert losses[0] == losses[1]
+    assert len(set(losses[0])) == len(losses[0])
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_workers_do_not_matter(workers: int, tmp_path: Path) -> None:
+    config = configured(tmp_path, batch=3)
+    setup = _Draft(CELLS, config).setup()
+    alone = Training(setup, config, tmp_path)
+    helped = Training(setup, config.model_copy(update={"workers": workers}), tmp_path)
+    for step in range(5):
+        for one, other in zip(alone.batch(step), helped.batch(step), strict=True):
+            assert torch.equal(one.raw, other.raw)
+            assert torch.equal(one.labels, other.labels)
+
+
+def test_epochs_and_patches_of_a_batch_differ(tmp_path: Path) -> None:
+    config = configured(tmp_path, batch=2, epoch_steps=3)
+    training = Training(_Draft(CELLS, config).setup(), config, tmp_path)
+    patches = [patch.raw.numpy().tobytes() for step in range(9) for patch in training.batch(step)]
+    assert len(set(patches)) == len(patches)
+    assert training.batch(4)[1].raw.numpy().tobytes() == patches[9]
+
+
+def test_a_loss_that_is_not_finite_stops_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = configured(tmp_path, checkpoint_minutes=1e-9)
+    whole, step = balanced_loss, iter(range(9))
+    monkeypatch.setattr(loop, "balanced_loss", lambda *given: whole(*given) * (float("nan") if next(step) == 3 else 1))
+    with pytest.raises(RunFailed, match=r"The loss of step 3 is nan"):
+        trained(config, tmp_path / "out")
+    state = content(tmp_path / "out")
+    assert state["progress"]["step"] == 3
+    assert all(torch.isfinite(one).all() for name in ("net", "average") for one in state[name].values())
+
+
+def test_another_configuration_does_not_continue(tmp_path: Path) -> None:
+    config = configured(tmp_path)
+    trained(config, tmp_path / "out")
+    with pytest.raises(InvalidInput, match="another seed, steps; continue it with the same configuration"):
+        trained(config.model_copy(update={"seed": 2, "steps": 9}), tmp_path / "out")
+    trained(config.model_copy(update={"checkpoint_minutes": 3.0}), tmp_path / "out")
+
+
+def test_training_ends_when_validation_does_not_improve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    losses = iter([0.5, 0.3, 0.4, 0.6, 0.2])
+    monkeypatch.setattr(Training, "_scores", lambda self: {"loss": next(losses)})
+    config = configured(tmp_path, steps=20, patience=2)
+    training = trained(config, tmp_path / "out")
+    progress = training.state.progress
+    assert (progress.step, progress.best_step, progress.best_scores) == (8, 4, {"loss": 0.3})
+    assert_equal(training.best().state_dict(), training.state.best)
+    assert not torch.equal(training.best().stem.weight, training.state.average.stem.weight)
+
+
+def test_learning_rate_rises_then_falls() -> None:
+    rates = [loop.learning_rate(s) for s in np.linspace(0, 1, 101)]
+    assert max(rates) == pytest.approx(1, abs=1e-3)
+    assert rates[0] == pytest.approx(0.005)
+    assert rates[-1] == pytest.approx(0.005)
+    assert np.all(np.diff(rates[3:]) < 0)

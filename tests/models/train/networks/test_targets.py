@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="training needs the extra voxome[train]")
+
+from voxome.models.train.networks.config import Truth  # noqa: E402
+from voxome.models.train.networks.data import UNKNOWN  # noqa: E402
+from voxome.models.train.networks.targets import Affinities, Objects, affinities, edges  # noqa: E402
+
+pytestmark = pytest.mark.slow
+
+DENSE = Truth(raw="r", labels="l")
+SPARSE = Truth(raw="r", labels="l", kind="sparse", background=2)
+
+
+def test_affinities_against_their_definition() -> None:
+    rng = np.random.default_rng(0)
+    labels = np.repeat(rng.integers(-1, 3, (5, 6, 5)), 3, axis=2)[:, :, :8].astype(np.float32)
+    labels = np.pad(labels, ((0, 2), (0, 2), (0, 0)), constant_values=1)
+    offsets, out = ((1, 0, 0), (0, 3, 0), (0, 0, 2)), (4, 5, 6)
+    target, mask = affinities(torch.from_numpy(labels), offsets, out)
+    edge = edges(torch.from_numpy(labels)).numpy()
+    for k, offset in enumerate(offsets):
+        for p in np.ndindex(*out):
+            q = tuple(a + b for a, b in zip(p, offset, strict=True))
+            known = labels[p] >= 0 and labels[q] >= 0
+            same = labels[p] == labels[q] and not (sum(offset) == 1 and (edge[p] or edge[q]))
+            assert bool(mask[k][p]) == known
+            if known:
+                assert bool(target[k][p]) == same
+
+
+def test_label_0_is_no_object_of_affinities() -> None:
+    assert Affinities().encode(np.array([[[0, 70, 7]]]), DENSE).tolist() == [[[UNKNOWN, 2, 1]]]
+
+
+def test_label_0_is_background_of_dense_labels() -> None:
+    assert Objects("cell").encode(np.array([[[0, 70, 7]]]), DENSE).tolist() == [[[0, 2, 1]]]
+    assert Objects("cell").encode(np.array([[[70, 7]]]), DENSE).tolist() == [[[2, 1]]]
+
+
+def test_label_0_is_not_annotated_in_sparse_labels() -> None:
+    assert Objects("cell").encode(np.array([[[0, 70, 2, 1]]]), SPARSE).tolist() == [[[UNKNOWN, 2, 0, 1]]]
+
+
+def test_touching_objects_are_apart() -> None:
+    labels = torch.tensor([[[0.0, 1, 1, 1, 2, 2, 0]]])
+    target, mask = Objects("cell").compute(labels, (1, 1, 7))
+    assert target[0, 0, 0].tolist() == [0, 1, 1, 0, 0, 1, 0]
+    assert mask.all()
+    assert Objects("vessel", apart=False).compute(labels, (1, 1, 7))[0][0, 0, 0].tolist() == [0, 1, 1, 1, 1, 1, 0]
+
+
+def test_boundaries_are_those_of_objects() -> None:
+    labels = torch.tensor([[[0.0, 1, 1, 1, 2, 2, 0, UNKNOWN]]])
+    target, mask = Objects("nucleus", boundary=True).compute(labels, (1, 1, 8))
+    assert target[1, 0, 0].tolist() == [0, 1, 0, 1, 1, 1, 0, 0]
+    assert mask[1, 0, 0].tolist() == [1, 1, 1, 1, 1, 1, 1, 0]

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from voxome.errors import InvalidInput, NotFound
+from voxome.models.train.documents import Config, read_config
+
+
+class Layer(Config):
+    width: int = 3
+
+
+class Example(Config):
+    name: str
+    rate: float = 0.1
+    shape: tuple[int, int, int] = (1, 1, 1)
+    layer: Layer = Layer()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "example.toml"
+    path.write_text('name = "first"\n[layer]\nwidth = 8\n')
+    return path
+
+
+def test_values_are_set_as_in_toml_or_as_text(path: Path) -> None:
+    values = ["rate=0.5", "layer.width=9", "shape=[1, 2, 3]", "name=zarr://a b"]
+    config = read_config(path, Example, values)
+    assert (config.rate, config.layer.width, config.shape, config.name) == (0.5, 9, (1, 2, 3), "zarr://a b")
+    assert read_config(path, Example).layer.width == 8
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (["rat=1"], "rat: unknown key"),
+        (["layer.widht=1"], "layer.widht: unknown key"),
+        (["rate=fast", "layer.width=wide"], "rate: expected a number; layer.width: expected a whole number"),
+        (["name.first=1"], "'name' is not a table"),
+        (["rate"], "expected key=value"),
+    ],
+)
+def test_wrong_values_are_named(values: list[str], message: str, path: Path) -> None:
+    with pytest.raises(InvalidInput, match=message):
+        read_config(path, Example, values)
+
+
+def test_a_file_that_is_no_toml_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match=r"lost\.toml"):
+        read_config(tmp_path / "lost.toml", Example)
+    (tmp_path / "bad.toml").write_bytes(b"\xff name")
+    with pytest.raises(InvalidInput, match="is not a TOML file"):
+        read_config(tmp_path / "bad.toml", Example)
