@@ -154,7 +154,7 @@ def test_commands_without_their_extra_say_what_to_install(tmp_path: Path) -> Non
         ("em", ["plan", workflow, "--set", "raw=raw.npy"]),
         ("em", ["phantom", "truth", "--shape", "32,32,32"]),
         ("em", ["tool", "em.fragments"]),
-        ("train", ["train", "raw.npy", "labels.npy", "--out", "model"]),
+        ("train", ["train", "cells", "cells.toml", "--out", "model"]),
         ("cloudvolume", ["info", "graphene://example.org/one"]),
         ("webknossos", ["info", "wkw://layer"]),
         ("dicom", ["info", "dicom://series"]),

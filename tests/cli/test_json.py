@@ -57,7 +57,8 @@ SLOW = [
     ("phantom", "phantom made --shape 24,32,40"),
     ("bench read", "bench read raw.zarr --sizes 4 --repeats 1"),
     ("regions", "regions labels.zarr --out regions.parquet --contacts contacts.parquet --workers 1"),
-    ("train", "train train.zarr ids.zarr --out trained --minutes 0"),
+    ("train", "train affinities train.toml --out trained --minutes 0"),
+    ("train --plan", "train cells train.toml --plan"),
 ]
 LINES = [*QUICK, *(pytest.param(*one, marks=pytest.mark.slow) for one in SLOW)]
 
@@ -76,6 +77,7 @@ def volumes(command: Command, tmp_path: Path) -> Command:
         voxome.create(f"zarr://{name}.zarr", spec)[...] = 1 + np.arange(shape[0], dtype=dtype)[:, None, None] // 20
     write_table(tmp_path / "lines.parquet", dict.fromkeys("zyx", np.arange(6)), dict.fromkeys("zyx", "int64"))
     (tmp_path / "tool.cwl").write_text(document(load("voxome.tools", "common.threshold").spec))
+    (tmp_path / "train.toml").write_text('[[data]]\nraw = "train.zarr"\nlabels = "ids.zarr"\n')
     (tmp_path / "mark.cwl").write_text(WORKFLOW)
     return command
 

@@ -42,7 +42,9 @@ def train(
     settings = read_config(config, chosen.config, values or ())
     draft = chosen.plan(settings)
     if plan:
-        show_json(dict(draft.facts)) if json else show_facts({name: str(value) for name, value in draft.facts.items()})
+        show_json(dict(draft.facts)) if json else show_facts(
+            {name.replace("_", " "): str(value) for name, value in draft.facts.items()}
+        )
         draft.require()
         return
     draft.require()

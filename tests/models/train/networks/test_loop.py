@@ -77,7 +77,7 @@ def _stop_every_second(training: Training, step: Any) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def test_a_killed_training_goes_on_from_its_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_training_resumes_from_its_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = configured(tmp_path, steps=5)
     trained(config, tmp_path / "whole")
     monkeypatch.setattr(Training, "_is_late", lambda self, *_: self.state.progress.step == 3)

@@ -95,12 +95,12 @@ def test_the_plan_counts_voxels_of_both_parts(tmp_path: Path) -> None:
     train = [data | {"box": "0:24,0:24,0:24"}]
     enough = config_of(train, [data | {"box": "39:60,0:24,0:24"}], augmentation={"reach": 4})
     facts = CELLS.plan(enough).facts
-    assert facts["validation voxels seen in training"] == 0
-    assert facts["gap needed (z, y, x)"] == "15,15,15"
+    assert facts["validation_voxels_in_patches"] == 0
+    assert facts["gap"] == "15,15,15"
     assert not CELLS.plan(enough).problems
     less = config_of(train, [data | {"box": "38:60,0:24,0:24"}], augmentation={"reach": 4})
     plan = CELLS.plan(less)
-    assert plan.facts["validation voxels seen in training"] == 24 * 24
+    assert plan.facts["validation_voxels_in_patches"] == 24 * 24
     assert "Training would show 576 voxels of the validation part" in plan.problems[0]
     with pytest.raises(PlanError):
         CELLS.train(less, Call(tmp_path / "out"))
@@ -112,7 +112,7 @@ def test_the_same_voxels_by_another_path_count_too(tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     other = data | {"raw": data["raw"].replace(str(tmp_path), f"{tmp_path}/sub/..")}
     plan = CELLS.plan(config_of([data], [other]))
-    assert plan.facts["validation voxels seen in training"] == 24**3
+    assert plan.facts["validation_voxels_in_patches"] == 24**3
 
 
 def test_anisotropic_voxels_and_sections_have_flat_levels(tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ def test_anisotropic_voxels_and_sections_have_flat_levels(tmp_path: Path) -> Non
         folder = tmp_path / str(size[0])
         folder.mkdir()
         facts = CELLS.plan(config_of([truth(folder, size=size)])).facts
-        assert facts["context (z, y, x)"] == f"{context},11,11"
+        assert facts["context"] == f"{context},11,11"
     flat = {"dimensions": 2, "widths": (2, 3, 3, 4), "units": 0}
     config = config_of([truth(tmp_path, (3, 40, 40))], network=flat, patch=(1, 16, 16), steps=2)
     model = load(AFFINITIES.train(config, Call(tmp_path / "out")).card)
