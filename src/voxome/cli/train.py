@@ -42,9 +42,10 @@ def train(
     settings = read_config(config, chosen.config, values or ())
     draft = chosen.plan(settings)
     if plan:
-        show_json(dict(draft.facts)) if json else show_facts(
-            {name.replace("_", " "): str(value) for name, value in draft.facts.items()}
-        )
+        if json:
+            show_json(dict(draft.facts))
+        else:
+            show_facts({name.replace("_", " "): str(value) for name, value in draft.facts.items()})
         draft.require()
         return
     draft.require()
