@@ -1,38 +1,55 @@
 """Run inputs ``START`` to ``STOP`` of a target in this process: ``python -m fuzz.child TARGET SEED START STOP FOLDER``.
 
 Before each, its number is written to ``FOLDER/at``, so that the parent knows which one ended the process, or does not
-end. A fault is one line of JSON on standard output.
+end. A fault is one line of JSON on standard output. An input that takes more than 2 s of CPU time is a fault, and so is
+one for which a decoder asks for more memory than `HEADROOM`: none of the valid inputs is decoded to a megabyte.
 """
 
 from __future__ import annotations
 
 import json
 import mmap
+import os
 import resource
 import sys
+import time
 import traceback
 import warnings
 from pathlib import Path
 from random import Random
 
-MEMORY = 3 << 30
+MEMORY = 2 << 30
+HEADROOM = 96 << 20
+LONGEST_S = 2.0
 
 
 def main(name: str, seed: int, start: int, stop: int, folder: Path) -> None:
-    from fuzz.targets import open_target
+    from fuzz.targets import DECODERS, open_target
 
     warnings.simplefilter("ignore")
     attempt = open_target(name, folder)
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    limit = min(MEMORY, _mapped() + HEADROOM) if name in DECODERS else MEMORY
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     with (folder / "at").open("r+b") as file, mmap.mmap(file.fileno(), 8) as at:
         for number in range(start, stop):
             at[:] = number.to_bytes(8, "little")
+            began = time.process_time()
             try:
                 attempt(Random(f"{name}/{seed}/{number}"))
             except Exception as error:
                 where = traceback.extract_tb(error.__traceback__)[-1]
-                text = f"{type(error).__name__}: {error}"
-                print(json.dumps([number, text[:300], f"{where.filename}:{where.lineno}"]), flush=True)
+                _report(number, f"{type(error).__name__}: {error}", f"{where.filename}:{where.lineno}")
+            if (cpu_s := time.process_time() - began) > LONGEST_S:
+                _report(number, f"slow: {cpu_s:.1f} s of CPU time", name)
+
+
+def _mapped() -> int:
+    """Return the bytes of address space that this process has."""
+    return int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def _report(number: int, text: str, where: str) -> None:
+    print(json.dumps([number, text[:300], where]), flush=True)
 
 
 if __name__ == "__main__":

@@ -67,7 +67,7 @@ def test_files_of_every_suffix_that_would_fill_the_memory_are_refused(
 ) -> None:
     monkeypatch.setattr("voxome.remotes.decompression._LEAST", 1 << 16)
     large = COMPRESS[suffix](bytes(1 << 25))
-    assert decompress_file(suffix, large, known=1 << 25) == bytes(1 << 25)
+    assert decompress_file(suffix, large, most=1 << 25) == bytes(1 << 25)
     with pytest.raises(ValueError, match=r"are more than [\d,]+ bytes when decompressed"):
         decompress_file(suffix, large)
 

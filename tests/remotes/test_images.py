@@ -228,7 +228,7 @@ def test_only_touched_sections_are_decoded_and_few_are_cached(tmp_path: Path, mo
     monkeypatch.setattr(image_stacks, "CACHE_BYTES", 2 * 20 * 30)
     decoded: list[str] = []
     whole = image_stacks.decode  # type: ignore[attr-defined]
-    monkeypatch.setattr(image_stacks, "decode", lambda path: (decoded.append(path.name), whole(path))[1])
+    monkeypatch.setattr(image_stacks, "decode", lambda path, form: (decoded.append(path.name), whole(path, form))[1])
     source = ImagesRemote().open(uri_of(tmp_path / "s"))
     assert decoded == []
     for z in (1, 2, 1, 3, 2):
@@ -243,6 +243,58 @@ def test_changes_by_another_writer_are_seen(tmp_path: Path) -> None:
         assert (source.read(WHOLE) == value - 1).all()
         other.write(WHOLE, np.full(WHOLE.shape, value, "uint8"))
     assert sorted(path.name for path in (tmp_path / "s").iterdir())[:2] == ["000000.tif", "000001.tif"]
+
+
+def test_numbers_of_a_sidecar_may_be_written_with_a_point(tmp_path: Path) -> None:
+    spec = VolumeSpec.of((4, 5, 6), "uint8", start=(1, 2, 3), encoding={"format": "png"})
+    voxome.create(f"images://{tmp_path}/a", spec)[...] = 7
+    sidecar = tmp_path / "a/voxome.json"
+    fields = json.loads(sidecar.read_text())
+    for name in ("shape", "start"):
+        fields[name] = [float(n) for n in fields[name]]
+    sidecar.write_text(json.dumps({**fields, "voxel_size_nm": ["40", "8", "8"]}))
+    volume = voxome.open(f"images://{tmp_path}/a")
+    assert volume.shape == (4, 5, 6)
+    assert volume.voxel_size_nm == (40, 8, 8)
+    assert np.all(volume[...] == 7)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif"])
+def test_a_section_of_another_size_is_not_decoded(tmp_path: Path, suffix: str) -> None:
+    for z in range(2):
+        Image.fromarray(np.zeros((20, 30), np.uint8)).save(tmp_path / f"{z}{suffix}")
+    source = ImagesRemote().open(uri_of(tmp_path))
+    Image.fromarray(np.zeros((30, 20), np.uint8)).save(tmp_path / f"1{suffix}")
+    section = source._stack.section
+    with pytest.raises(CorruptData, match=r"is 30x20 \(y, x\), but the other sections are uint8 20x30"):
+        section(1)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+def test_a_header_that_claims_more_pixels_than_the_file_can_have_is_refused(tmp_path: Path, suffix: str) -> None:
+    file = tmp_path / f"a{suffix}"
+    Image.fromarray(np.zeros((32, 48), np.uint8)).save(file)
+    data = bytearray(file.read_bytes())
+    if suffix == ".png":
+        data[16:24] = (60_000).to_bytes(4, "big") * 2
+    else:
+        at = data.index(b"\xff\xc0") + 5
+        data[at : at + 4] = (60_000).to_bytes(2, "big") * 2
+    file.write_bytes(data)
+    with pytest.raises(CorruptData, match="claims 60,000 x 60,000 pixels"):
+        ImagesRemote().open(uri_of(file))
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif"])
+def test_sections_that_would_fill_the_memory_are_refused(tmp_path: Path, suffix: str) -> None:
+    options = {"compression": "tiff_lzw"} if suffix == ".tif" else {}
+    Image.fromarray(np.zeros((200, 300), np.uint8)).save(tmp_path / f"a{suffix}", **options)
+    voxome.configure(largest_chunk_bytes=10_000)
+    try:
+        with pytest.raises(UnsupportedFormat, match="60,000 bytes, more than 10,000"):
+            ImagesRemote().open(uri_of(tmp_path / f"a{suffix}"))
+    finally:
+        voxome.configure(largest_chunk_bytes=None)
 
 
 def test_a_folder_of_another_program_accepts_a_sidecar_and_sections(tmp_path: Path) -> None:

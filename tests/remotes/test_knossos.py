@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import zipfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
 from voxome.errors import CorruptData, UnsupportedFormat
+from voxome.remotes.knossos.cubes import _IMAGES
 from voxome.remotes.knossos.remote import KnossosRemote
 from voxome.testing import VolumeRemoteContract
 from voxome.testing.strategies import noise
@@ -152,6 +154,50 @@ def test_a_short_cube_is_corrupt(folder: Path) -> None:
     np.zeros(1000, np.uint8).tofile(f"{stem(folder, (1, 0, 0))}.raw")
     source = opened(folder)
     with pytest.raises(CorruptData, match="1000 voxels"):
+        source.read(source.spec.domain)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".j2k"])
+def test_images_of_another_size_than_a_cube_are_not_decoded(
+    folder: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encode = {".png": imagecodecs.png_encode, ".jpg": imagecodecs.jpeg8_encode, ".j2k": imagecodecs.jpeg2k_encode}
+    Path(f"{stem(folder, (0, 0, 0))}{suffix}").write_bytes(encode[suffix](np.zeros((2000, 1000), np.uint8)))
+    monkeypatch.setitem(_IMAGES, suffix, lambda data: pytest.fail("it is decoded"))
+    source = opened(folder)
+    with pytest.raises(CorruptData, match="2000000 voxels, expected a cube of 2097152"):
+        source.read(source.spec.domain)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "encode"),
+    [
+        (".jpg", imagecodecs.jpeg8_encode),
+        (".j2k", partial(imagecodecs.jpeg2k_encode, codecformat="j2k")),
+        (".j2k", partial(imagecodecs.jpeg2k_encode, codecformat="jp2")),
+    ],
+)
+def test_jpeg_cubes_are_decoded(folder: Path, suffix: str, encode: Callable[[Any], bytes]) -> None:
+    cube = np.full((128, 128, 128), 77, np.uint8)
+    Path(f"{stem(folder, (0, 0, 0))}{suffix}").write_bytes(encode(cube.reshape(-1, 128)))
+    source = opened(folder)
+    assert np.all(source.read(source.spec.domain)[:128] == 77)
+
+
+@pytest.mark.parametrize("content", [b"", b"\0\0\0\x0cjP  ", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"\xff\x4f\xff\x51"])
+def test_a_damaged_image_is_corrupt(folder: Path, content: bytes) -> None:
+    Path(f"{stem(folder, (0, 0, 0))}.j2k").write_bytes(content)
+    source = opened(folder)
+    with pytest.raises(CorruptData, match=r"\.j2k"):
+        source.read(source.spec.domain)
+
+
+def test_an_overlay_is_only_deflated(tmp_path: Path) -> None:
+    write_conf(tmp_path / "a", (128, 128, 128), None)
+    with zipfile.ZipFile(f"{stem(tmp_path / 'a', (0, 0, 0))}.seg.sz.zip", "w", zipfile.ZIP_LZMA) as packed:
+        packed.writestr("a.seg.sz", imagecodecs.snappy_encode(bytes(8 * 128**3)))
+    source = KnossosRemote().open(Uri("knossos", str(tmp_path / "a"), {"overlay": "true"}))
+    with pytest.raises(CorruptData, match="method 14"):
         source.read(source.spec.domain)
 
 

@@ -229,6 +229,20 @@ def test_encoded_chunks_are_decoded_twice(tmp_path: Path, codec: str, dtype: str
     assert_array_equal(PrecomputedRemote().open(at(tmp_path / "a")).read(spec.domain), array)
 
 
+@pytest.mark.parametrize("suffix", PACK)
+@pytest.mark.parametrize(("codec", "most"), [("raw", 4_096), ("compressed_segmentation", 73_728), ("png", 73_728)])
+def test_a_compressed_chunk_is_decompressed_up_to_what_its_voxels_need(
+    tmp_path: Path, suffix: str, codec: str, most: int
+) -> None:
+    dtype, shape = ("uint8", (16, 16, 16)) if codec != "compressed_segmentation" else ("uint32", (16, 8, 8))
+    spec = make(tmp_path / "a", np.ones(shape, dtype), chunk=shape, encoding={"codec": codec})
+    (file,) = (tmp_path / "a").glob("*_*_*/*_*_*")
+    file.write_bytes(bytes(1 << 20))
+    compress(tmp_path / "a", suffix)
+    with pytest.raises(CorruptData, match=rf"more than (its )?{most:,}|{most:,} bytes"):
+        PrecomputedRemote().open(at(tmp_path / "a")).read(spec.domain)
+
+
 def test_levels_of_compressed_files(tmp_path: Path) -> None:
     make(tmp_path / "a", np.ones((8, 8, 8), np.uint8), chunk=(4, 4, 4))
     pyramid = ability(PrecomputedRemote().open(at(tmp_path / "a"), mode="r+"), SupportsLevels)

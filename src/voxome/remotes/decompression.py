@@ -23,8 +23,8 @@ _LZ4_RATIO = 255
 """A byte of LZ4 stands for at most so many."""
 
 
-def inflate(data: bytes | memoryview, window: int) -> bytes:
-    """Decompress data, in the memory of a multiple of their size.
+def inflate(data: bytes | memoryview, window: int, most: int | None = None) -> bytes:
+    """Decompress data, in the memory of what they may have, or a multiple of their size.
 
     Parameters
     ----------
@@ -32,13 +32,15 @@ def inflate(data: bytes | memoryview, window: int) -> bytes:
         Compressed by zlib or gzip.
     window : int
         ``wbits`` of zlib.
+    most : int, optional
+        Most bytes that they may have when decompressed; by default 64 MiB, or 128 times their size.
 
     Raises
     ------
     zlib.error
-        If they are damaged, or would have more than 64 MiB and 128 times their size.
+        If they are damaged, or would have more.
     """
-    limit = _limit(data)
+    limit = _limit(data) if most is None else most
     inflater = zlib.decompressobj(wbits=window)
     plain = inflater.decompress(data, limit + 1)
     if len(plain) > limit:
@@ -70,7 +72,7 @@ def decompress(codec: str, data: Any, limit: int, options: Mapping[str, Any] | N
     return _CODECS[codec](bytes(data), limit, options or {})
 
 
-def decompress_file(suffix: str, data: bytes, known: int = 0) -> bytes:
+def decompress_file(suffix: str, data: bytes, most: int | None = None) -> bytes:
     """Decompress the content of a file according to its suffix, one of `SUFFIXES`.
 
     Parameters
@@ -79,15 +81,15 @@ def decompress_file(suffix: str, data: bytes, known: int = 0) -> bytes:
         As ``.gz``.
     data : bytes
         The content.
-    known : int
-        Size in bytes that is plausible since metadata say so.
+    most : int, optional
+        Most bytes that it may have when decompressed, as metadata say; by default 64 MiB, or 128 times its size.
 
     Raises
     ------
     ValueError, zlib.error, lzma.LZMAError, OSError
-        If they are damaged, or would have more than `known`, 64 MiB, and 128 times their size.
+        If it is damaged, or would have more.
     """
-    return decompress(_FILES[suffix], data, max(known, _limit(data)))
+    return decompress(_FILES[suffix], data, _limit(data) if most is None else most)
 
 
 def _limit(data: bytes | memoryview) -> int:
@@ -95,7 +97,7 @@ def _limit(data: bytes | memoryview) -> int:
 
 
 def _implausible(data: bytes | memoryview, limit: int) -> str:
-    return f"{len(data):,} bytes are more than {limit:,} bytes when decompressed, which is not plausible"
+    return f"{len(data):,} bytes are more than {limit:,} bytes when decompressed, the most that is plausible"
 
 
 def _decode_streams(data: bytes, limit: int, new: Callable[[], Any]) -> bytes:

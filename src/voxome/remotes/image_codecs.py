@@ -16,11 +16,16 @@ from numpy.typing import NDArray
 from PIL import JpegImagePlugin
 
 from voxome.errors import CorruptData, NotFound, UnsupportedFormat
+from voxome.remotes.image_headers import PNG_SAMPLES, png_size
 from voxome.remotes.tiff_files import decode_page, open_tiff, reading, require_series
+from voxome.storage.tensorstore import require_chunk
 
 _TIFF_SUFFIXES = (".tif", ".tiff", ".btf", ".tf2", ".tf8")
 SUFFIXES = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", **dict.fromkeys(_TIFF_SUFFIXES, "tiff")}
 """Suffixes of the sections of a folder, with their format; a single file may have any other."""
+
+_RATIO = 1100
+"""Bytes that a byte of PNG or JPEG stands for at most: 1032 of deflate, 1024 of Huffman's codes."""
 
 _MAGIC = {
     "png": (b"\x89PNG\r\n\x1a\n",),
@@ -69,43 +74,66 @@ def format_of(path: Path) -> str:
 
 
 def probe(path: Path) -> Form:
-    """Return shape and dtype of the section in a file, from its header where that suffices."""
-    kind = format_of(path)
-    with reading(path):
-        if kind == "png":
-            return _probe_png(path)
-        if kind == "jpeg":
-            with JpegImagePlugin.JpegImageFile(path) as image:
-                bands = len(image.getbands())
-                return Form((*([bands] if bands > 1 else []), image.height, image.width), np.dtype("uint8"))
-        with open_tiff(path) as tiff:
-            page = require_series(path, tiff).pages[0]
-            if len(tiff.pages) > 1:
-                raise UnsupportedFormat(
-                    f"{path} has {len(tiff.pages)} images, but a section is one; open the file separately"
-                )
-            return Form(channels_first(page.shape, page.axes), voxel_dtype(path, page.dtype))
-
-
-def decode(path: Path) -> NDArray[Any]:
-    """Return the section in a file.
+    """Return shape and dtype of the section in a file, from its header where that suffices.
 
     Raises
     ------
     CorruptData
-        If it is truncated or damaged.
+        If it is damaged, or its header claims more pixels than so many bytes can stand for.
+    UnsupportedFormat
+        If it has several images, or one that is larger than ``largest_chunk_bytes``.
     """
     kind = format_of(path)
     with reading(path):
         if kind == "png":
-            data = _decode_png(path.read_bytes())
+            form = _probe_png(path)
         elif kind == "jpeg":
             with JpegImagePlugin.JpegImageFile(path) as image:
-                data = np.asarray(image)
+                bands = len(image.getbands())
+                _require_plausible(path, image.size, bands, path.stat().st_size)
+                form = Form((*([bands] if bands > 1 else []), image.height, image.width), np.dtype("uint8"))
         else:
             with open_tiff(path) as tiff:
-                return decode_page(path, tiff.pages[0])
+                page = require_series(path, tiff).pages[0]
+                if len(tiff.pages) > 1:
+                    raise UnsupportedFormat(
+                        f"{path} has {len(tiff.pages)} images, but a section is one; open the file separately"
+                    )
+                form = Form(channels_first(page.shape, page.axes), voxel_dtype(path, page.dtype))
+    require_chunk(str(path), form.shape, form.dtype)
+    return form
+
+
+def decode(path: Path, expected: Form) -> NDArray[Any]:
+    """Return the section in a file, which should have the form that is expected.
+
+    Raises
+    ------
+    CorruptData
+        If it is truncated or damaged, or has another height or width: these are compared before anything is decoded.
+    """
+    kind = format_of(path)
+    with reading(path):
+        if kind == "tiff":
+            with open_tiff(path) as tiff:
+                page = tiff.pages[0]
+                _require_lengths(path, channels_first(page.shape, page.axes)[-2:], expected)
+                return decode_page(path, page)
+        if kind == "png":
+            raw = path.read_bytes()
+            _require_lengths(path, png_size(raw)[::-1], expected)
+            data = _decode_png(raw)
+        else:
+            with JpegImagePlugin.JpegImageFile(path) as image:
+                _require_lengths(path, (image.height, image.width), expected)
+                data = np.asarray(image)
     return np.moveaxis(data, -1, 0) if data.ndim == 3 else data
+
+
+def _require_lengths(path: Path, lengths: tuple[int, ...], expected: Form) -> None:
+    if lengths != expected.shape[-2:]:
+        found = "x".join(str(n) for n in lengths)
+        raise CorruptData(f"{path} is {found} (y, x), but the other sections are {expected}")
 
 
 def encode(path: Path, section: NDArray[Any], kind: str, compression: str) -> None:
@@ -129,14 +157,24 @@ def encode(path: Path, section: NDArray[Any], kind: str, compression: str) -> No
 def _probe_png(path: Path) -> Form:
     with path.open("rb") as file:
         head = file.read(4096)
-    width, height = (int.from_bytes(head[i : i + 4], "big") for i in (16, 20))
+    width, height = png_size(head)
     depth, colour = head[24], head[25]
+    _require_plausible(path, (width, height), PNG_SAMPLES.get(colour, 1) * depth / 8, path.stat().st_size)
     if colour == 3 or b"tRNS" in head:
         data = np.atleast_3d(_decode_png(path.read_bytes()))
         return Form(channels_first(data.shape, "YXS"), data.dtype)
-    bands = {0: 1, 2: 3, 4: 2, 6: 4}[colour]
+    bands = {0: 1, **PNG_SAMPLES}[colour]
     dtype = np.dtype("bool" if depth == 1 else "uint16" if depth == 16 else "uint8")
     return Form((*([bands] if bands > 1 else []), height, width), dtype)
+
+
+def _require_plausible(path: Path, size: tuple[int, int], bytes_each: float, nbytes: int) -> None:
+    """Refuse an image that claims more pixels than the `nbytes` of its file can stand for, by the bytes of a pixel."""
+    if size[0] * size[1] * bytes_each > _RATIO * nbytes:
+        raise CorruptData(
+            f"{path} claims {size[0]:,} x {size[1]:,} pixels, more than its {nbytes:,} bytes can stand for; "
+            "it is truncated or damaged"
+        )
 
 
 def _decode_png(raw: bytes) -> NDArray[Any]:

@@ -66,7 +66,7 @@ class FileStack:
         file = self.files[index]
         if self._fill is not None and not file.exists():
             return np.full(self.form.shape, self._fill, self.form.dtype)
-        data = decode(file)
+        data = decode(file, self.form)
         form = Form(data.shape, data.dtype.newbyteorder("="))
         if not form.fits(self.form):
             raise CorruptData(f"{file} is {form}, but the other sections are {self.form}")

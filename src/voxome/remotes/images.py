@@ -286,23 +286,28 @@ def _read_sidecar(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        sidecar = dict(require_object("its content", json.loads(path.read_bytes())))
-        _check_sidecar(sidecar)
+        return _checked_sidecar(require_object("its content", json.loads(path.read_bytes())))
     except (KeyError, ValueError, TypeError, SyntaxError, RecursionError) as error:
         raise CorruptData(f"{path} is not a valid sidecar: {problem_of(error)}") from error
-    return sidecar
 
 
-def _check_sidecar(sidecar: Mapping[str, Any]) -> None:
-    """Raise KeyError, ValueError or the errors of a dtype for the first member that is something else than we write."""
+def _checked_sidecar(sidecar: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the members with their numbers as numbers.
+
+    Raises
+    ------
+    KeyError, ValueError, TypeError or SyntaxError
+        For the first member that is something else than we write.
+    """
+    checked = dict(sidecar)
     for name in ("voxel_size_nm", "offset_nm"):
         if sidecar.get(name):
-            require_numbers(name, sidecar[name], 3)
+            checked[name] = require_numbers(name, sidecar[name], 3)
     if "start" in sidecar:
-        require_whole_numbers("start", sidecar["start"], -(1 << 60), len(sidecar["shape"]))
+        checked["start"] = require_whole_numbers("start", sidecar["start"], -(1 << 60), len(sidecar["shape"]))
     if "shape" not in sidecar:
-        return
-    shape = require_whole_numbers("shape", sidecar["shape"], 1)
+        return checked
+    checked["shape"] = shape = require_whole_numbers("shape", sidecar["shape"], 1)
     if len(shape) not in (3, 4) or shape[-3] > _MOST_SECTIONS:
         raise wrong_member("shape", shape, f"three or four numbers, at most {_MOST_SECTIONS:,} sections")
     if np.dtype(require_text("dtype", sidecar["dtype"])).kind not in "biuf":
@@ -311,6 +316,7 @@ def _check_sidecar(sidecar: Mapping[str, Any]) -> None:
         raise wrong_member("fill", sidecar["fill"], "a number")
     if require_text("format", sidecar["format"]) not in _SUFFIX_OF:
         raise wrong_member("format", sidecar["format"], f"one of {', '.join(_SUFFIX_OF)}")
+    return checked
 
 
 def _write_sidecar(folder: Path, sidecar: Mapping[str, Any]) -> None:

@@ -20,6 +20,7 @@ from voxome.errors import CorruptData, UnsupportedFormat
 from voxome.geometry.units import nm_per
 from voxome.remotes.image_codecs import Form, channels_first, voxel_dtype
 from voxome.remotes.tiff_files import decode_page, open_tiff, require_series
+from voxome.storage.tensorstore import require_chunk
 
 _NAMES = {"X": "x", "Y": "y", "Z": "z", "C": "c", "S": "c", "T": "t", "I": "z", "Q": "z"}
 """tifffile's letters; I and Q are pages without a defined meaning, which are taken as sections."""
@@ -58,6 +59,8 @@ class TiffStack:
             self.axes = _axis_names(letters + ("SYX" if self._layers == 3 else "YX"))
             self.voxel_size_nm = voxel_size(tiff, series_number or 0)
             self._mapped = _map(tiff, series)
+        if self._mapped is None:
+            require_chunk(str(path), self.form.shape, self.form.dtype)
         if self._mapped is None and len(self._pages) != math.prod(self.lead):
             raise CorruptData(f"{path} has {len(self._pages)} pages, expected {self.lead}")
 

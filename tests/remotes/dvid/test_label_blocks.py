@@ -120,7 +120,7 @@ def test_blocks_sent_by_a_real_server_are_decoded(recorded: Path) -> None:
     assert sorted(blocks) == [(0, 0, 0), (0, 0, 1), (0, 1, 0), (0, 1, 1)]
     for (z, y, x), packed in blocks.items():
         cut = raw[64 * z : 64 * z + 64, 64 * y : 64 * y + 64, 64 * x : 64 * x + 64]
-        assert_array_equal(decoded(decompress(packed)), cut)
+        assert_array_equal(decoded(decompress(packed, SHAPE)), cut)
 
 
 def test_blocks_accepted_by_a_real_server_are_decoded(recorded: Path) -> None:
@@ -128,7 +128,7 @@ def test_blocks_accepted_by_a_real_server_are_decoded(recorded: Path) -> None:
     ((index, packed),) = split_blocks(body(recorded, post["request"]["body"]))
     raw = np.frombuffer(response_body(recorded, "/segmentation/raw/0_1_2/64_64_64/128_0_0"), "<u8").reshape(SHAPE)
     assert index == (0, 0, 2)
-    assert_array_equal(decoded(decompress(packed)), raw)
+    assert_array_equal(decoded(decompress(packed, SHAPE)), raw)
     assert_array_equal(reference(encode(raw)), raw)
 
 
@@ -148,10 +148,17 @@ def test_a_truncated_body_is_refused(size: int) -> None:
 
 def test_blocks_are_compressed_with_gzip() -> None:
     block = encode(np.arange(512, dtype=np.uint64).reshape(8, 8, 8))
-    assert gzip.decompress(compress(block)) == block == decompress(gzip.compress(block))
+    assert gzip.decompress(compress(block)) == block == decompress(gzip.compress(block), (8, 8, 8))
     for wrong in (b"", b"none", compress(block)[:-9]):
         with pytest.raises(CorruptData, match="cannot decompress"):
-            decompress(wrong)
+            decompress(wrong, (8, 8, 8))
+
+
+def test_a_block_is_decompressed_up_to_the_most_that_its_shape_allows() -> None:
+    distinct = encode(np.arange(16**3, dtype=np.uint64).reshape(16, 16, 16))
+    assert decompress(compress(distinct), (16, 16, 16)) == distinct
+    with pytest.raises(CorruptData, match=r"are more than 53,792 bytes when decompressed"):
+        decompress(compress(bytes(1 << 24)), (16, 16, 16))
 
 
 @pytest.mark.slow

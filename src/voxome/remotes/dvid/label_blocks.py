@@ -9,6 +9,7 @@ with gzip. The format is that of DVID's ``datatype/common/labels``, from its doc
 
 from __future__ import annotations
 
+import math
 import struct
 import zlib
 from collections.abc import Iterable, Iterator
@@ -100,22 +101,28 @@ def encode(labels: NDArray[np.uint64]) -> bytes:
     return _encode(labels).tobytes()
 
 
+def _most_bytes(shape: Triple) -> int:
+    """Return the bytes of a block whose voxels all differ."""
+    voxels = math.prod(shape)
+    return _HEADER.size + 8 * voxels + voxels // _SUB_VOXELS * (2 + 4 * _SUB_VOXELS + _SUB_VOXELS * 9 // 8)
+
+
 def compress(block: bytes) -> bytes:
     """Compress a native block for sending."""
     compressor = zlib.compressobj(GZIP_LEVEL, zlib.DEFLATED, _GZIP)
     return compressor.compress(block) + compressor.flush()
 
 
-def decompress(data: bytes | memoryview) -> bytes:
-    """Decompress a native block.
+def decompress(data: bytes | memoryview, shape: Triple) -> bytes:
+    """Decompress a native block of `shape` (z, y, x).
 
     Raises
     ------
     CorruptData
-        If the data are not gzip, truncated, or implausibly large.
+        If the data are not gzip, truncated, or more than such a block can have.
     """
     try:
-        return inflate(data, _GZIP)
+        return inflate(data, _GZIP, _most_bytes(shape))
     except zlib.error as error:
         raise CorruptData(f"cannot decompress a label block of {len(data)} bytes: {error}") from error
 

@@ -86,7 +86,7 @@ class LabelLevel(RawSource):
                 target[...] = 0
             else:
                 with self._context(index):
-                    decode(decompress(blocks[index]), target, shape=self._block, first=(z, y, x))
+                    decode(decompress(blocks[index], self._block), target, shape=self._block, first=(z, y, x))
         if labels is not out:
             out[...] = labels
 
@@ -140,7 +140,7 @@ class LabelLevel(RawSource):
             old = np.zeros(self._block, np.uint64)
             if index in stored:
                 with self._context(index):
-                    decode(decompress(stored[index]), old, shape=self._block)
+                    decode(decompress(stored[index], self._block), old, shape=self._block)
             if np.array_equal(old[overlap.within(block)], new):
                 continue
             if overlap != block:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from voxome.errors import CorruptData, UnsupportedFormat
 from voxome.remotes.decompression import decode_snappy
+from voxome.remotes.image_headers import claimed_form
 from voxome.storage.atomic import replacing, storing
 
 EDGE = 128
@@ -21,6 +22,7 @@ CUBE = (EDGE, EDGE, EDGE)
 _IMAGES = {".png": imagecodecs.png_decode, ".jpg": imagecodecs.jpeg8_decode, ".j2k": imagecodecs.jpeg2k_decode}
 _OVERLAY = ".seg.sz.zip"
 _OVERLAY_BYTES = 8 * EDGE**3
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 def store(stem: Path, voxels: NDArray[Any]) -> None:
@@ -52,9 +54,12 @@ def _compressed(stem: Path) -> NDArray[np.uint8] | None:
     decode = _IMAGES.get(file.suffix)
     if decode is None:
         raise UnsupportedFormat(f"{file}: cubes in this format are not read; known: {', '.join(['.raw', *_IMAGES])}")
+    data = file.read_bytes()
     try:
-        return _reshape(str(file), np.asarray(decode(file.read_bytes())))
-    except (ValueError, RuntimeError) as error:
+        width, height, samples = claimed_form(data)
+        _require_cube(str(file), width * height * samples)
+        return _reshape(str(file), np.asarray(decode(data)))
+    except (ValueError, RuntimeError, OSError, SyntaxError) as error:
         raise CorruptData(f"{file} cannot be decoded: {error}") from error
 
 
@@ -66,6 +71,8 @@ def overlay(stem: Path) -> NDArray[np.uint64] | None:
     try:
         with zipfile.ZipFile(path) as packed:
             entry = packed.infolist()[0]
+            if entry.compress_type not in _METHODS:
+                raise ValueError(f"its entry is compressed by method {entry.compress_type}, not stored or deflated")
             if entry.file_size > 2 * _OVERLAY_BYTES:
                 raise ValueError(f"its entry has {entry.file_size:,} bytes; a cube has {_OVERLAY_BYTES:,}")
             data = decode_snappy(packed.read(entry), _OVERLAY_BYTES)
@@ -84,6 +91,10 @@ def _pack(name: str, voxels: NDArray[np.uint64]) -> bytes:
 
 
 def _reshape(name: str, data: NDArray[Any]) -> NDArray[Any]:
-    if data.size != EDGE**3:
-        raise CorruptData(f"{name} has {data.size} voxels, expected a cube of {EDGE**3}")
+    _require_cube(name, data.size)
     return data.reshape(CUBE)
+
+
+def _require_cube(name: str, voxels: int) -> None:
+    if voxels != EDGE**3:
+        raise CorruptData(f"{name} has {voxels} voxels, expected a cube of {EDGE**3}")

@@ -7,6 +7,7 @@ names, decompressed, and decoded by tensorstore from memory.
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -42,6 +43,10 @@ def require_plain_shards(folder: StoragePath, key: str, name: str) -> None:
 
 _ENCODED = 2
 """Times the bytes of its voxels that a chunk has at most when it is encoded."""
+_HEADERS = 1 << 16
+"""Most bytes of the headers and tables of an encoded chunk."""
+_PADDING = 1 << 26
+"""Most bytes by which the blocks of compressed_segmentation may go beyond a chunk."""
 
 Orient = Callable[[ts.TensorStore], ts.TensorStore]
 
@@ -66,6 +71,8 @@ class CompressedChunks:
         self._folder, self._info, self._number, self._orient = folder, info, number, orient
         self._key = scale["key"]
         self._bytes = np.dtype(info["data_type"]).itemsize * int(info["num_channels"])
+        self._raw = scale["encoding"] == "raw"
+        self._block = tuple(scale.get("compressed_segmentation_block_size") or (1, 1, 1))[::-1]
         self._chunk = tuple(scale["chunk_sizes"][0][::-1])
         self._domain = Box.of_shape(scale["size"][::-1], (scale.get("voxel_offset") or [0, 0, 0])[::-1])
 
@@ -139,6 +146,14 @@ class CompressedChunks:
         spans = "_".join(f"{a}-{b}" for a, b in zip(chunk.start[::-1], chunk.stop[::-1], strict=True))
         return f"{self._key}/{spans}"
 
+    def _most_bytes(self, chunk: Box) -> int:
+        """Return how many bytes the file of a chunk can have before it is compressed."""
+        plain = chunk.size * self._bytes
+        if self._raw:
+            return plain
+        padded = self._bytes * math.prod(-(-n // b) * b for n, b in zip(chunk.shape, self._block, strict=True))
+        return _ENCODED * min(padded, plain + _PADDING) + _HEADERS
+
     def _staged(self, found: Mapping[Box, str]) -> ts.TensorStore:
         """Return a store in memory of just these chunks, decompressed, with axes in our order."""
         own = ts.Context({"cache_pool": {"total_bytes_limit": 0}})
@@ -147,7 +162,7 @@ class CompressedChunks:
             files["info"] = json.dumps({**self._info, "scales": [self._info["scales"][self._number]]}).encode()
             for chunk, name in found.items():
                 data = self._folder.read(name) or b""
-                files[self._file(chunk)] = decompress(self._folder, name, data, _ENCODED * chunk.size * self._bytes)
+                files[self._file(chunk)] = decompress(self._folder, name, data, self._most_bytes(chunk))
             spec = {"driver": "neuroglancer_precomputed", "kvstore": {"driver": "memory"}}
             store = ts.open(spec, context=own).result()
         return self._orient(store)

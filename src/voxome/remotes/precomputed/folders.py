@@ -55,10 +55,10 @@ def read_files(folder: StoragePath, names: Sequence[str]) -> list[bytes | None]:
     return found
 
 
-def decompress(folder: StoragePath, key: str, data: bytes, known: int = 0) -> bytes:
+def decompress(folder: StoragePath, key: str, data: bytes, most: int | None = None) -> bytes:
     """Decompress a file according to its suffix, unless the server has already done so.
 
-    `known` bytes are plausible, however few they are compressed, since metadata say so.
+    It may have `most` bytes, if metadata say how many.
 
     Raises
     ------
@@ -69,6 +69,6 @@ def decompress(folder: StoragePath, key: str, data: bytes, known: int = 0) -> by
     if suffix == ".gz" and not folder.is_local and data[:2] != b"\x1f\x8b":
         return data
     try:
-        return decompress_file(suffix, data, known)
+        return decompress_file(suffix, data, most)
     except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError) as error:
         raise CorruptData(f"{folder}/{key} cannot be decompressed: {error}") from error
