@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import logging
 import re
 import shlex
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from urllib.parse import quote, quote_plus
 
 HIDDEN = "***"
 _NAME = (
     r"(?:[\w.-]*(?:token|passw(?:or)?d|passphrase|pwd|secret|signature|credentials?|"
-    r"access_?key(?:_?id)?|(?:api|private|secret)_?key)|(?:[\w.-]*[_.-])?(?:pass|auth|sig|jwt))"
+    r"access[_-]?key(?:[_-]?id)?|(?:api|private|secret)[_-]?key)|(?:[\w.-]*[_.-])?(?:pass|auth|sig|jwt))"
 )
-_CREDENTIALS = re.compile(r"(?<=://)[^/?\s]*@")
-_IN_QUERY = re.compile(rf"(?i)(?<=[?&])({_NAME})=[^&\s\"'<>)]+")
+_COLON, _SLASHES, _AT = r"(?::|%(?:25)*3A)", r"(?://|(?:%(?:25)*2F){2})", r"(?:@|%(?:25)*40)"
+"""Separators of addresses, as they are or percent-encoded, once or several times."""
+_CREDENTIALS = re.compile(rf"(?i)({_COLON}{_SLASHES})(?:(?!%(?:25)*[23]F)[^/?#\s])*{_AT}")
+_ODD_PASSWORD = re.compile(rf"(?i)({_COLON}{_SLASHES})[^/?\s:@\[]*:(?!//|\d{{1,5}}(?:[/?#\s]|$))[^\s@'\"]*@")
+"""A user, and a password with a slash, question mark or hash, which should be percent-encoded."""
+_IN_QUERY = re.compile(rf"(?i)(?<=[?&;#])({_NAME})(=|%3D)[^&\s\"'<>)]+")
+_ASSIGNED = re.compile(rf"(?i)(?<![\w.?&;#%-])({_NAME})=(?!=)[^&\s\"'<>),;]+")
+_IN_JSON = re.compile(
+    rf"(?i)((?:\\?[\"'])(?!access[_-]?key(?:[_-]?id)?\\?[\"']){_NAME}\\?[\"']\s*:\s*b?)"
+    r"(\\?[\"'])(?:\\.|(?!\2).)*\2"
+)
 _IN_HEADER = re.compile(
-    r"(?i)(authorization\W{1,6}(?:token|bearer|basic) +|x-amz-security-token(?:\W{1,6}b['\"]|\W{1,6}))[^\s'\",)]+"
+    r"(?i)(authorization\W{1,6}(?:token|bearer|basic) +|x-(?:amz-security|auth|access)-token(?:\W{1,6}b['\"]|\W{1,6})|"
+    r"x-api-key(?:\W{1,6}b['\"]|\W{1,6})|(?<![\w-])(?:set-)?cookie: *)[^\s'\",)]+"
 )
+_BARE_TOKEN = re.compile(r"(b?)(['\"])(Token|Bearer|Basic) (?:\\.|(?!\2).)*\2")
+"""The value of a header of authorization, as libraries quote it."""
 _SECRET_NAME = re.compile(rf"(?i){_NAME}")
 _LIBRARIES = ("httpx", *(f"httpcore.{part}" for part in ("connection", "http11", "http2", "proxy", "socks")))
 
@@ -69,7 +84,7 @@ def is_secret(name: str) -> bool:
 
 def without_credentials(text: str) -> str:
     """Return `text` without the user names and passwords of the addresses in it."""
-    return _CREDENTIALS.sub("", text)
+    return _CREDENTIALS.sub(r"\1", _ODD_PASSWORD.sub(r"\1", text))
 
 
 def redact(text: str, secrets: Collection[str] = ()) -> str:
@@ -80,10 +95,18 @@ def redact(text: str, secrets: Collection[str] = ()) -> str:
     >>> redact("GET http://me:pass@host/x?admintoken=abc&n=1, Authorization: Token abcdef")
     'GET http://host/x?admintoken=***&n=1, Authorization: Token ***'
     """
-    for secret in secrets:
-        text = text.replace(secret, HIDDEN)
-    text = _IN_QUERY.sub(rf"\1={HIDDEN}", without_credentials(text))
-    return _IN_HEADER.sub(rf"\1{HIDDEN}", text)
+    for form in sorted({form for secret in secrets for form in _forms(secret)}, key=len, reverse=True):
+        text = text.replace(form, HIDDEN)
+    text = _IN_JSON.sub(rf"\1\2{HIDDEN}\2", without_credentials(text))
+    text = _IN_QUERY.sub(rf"\1\2{HIDDEN}", _ASSIGNED.sub(rf"\1={HIDDEN}", text))
+    return _BARE_TOKEN.sub(rf"\1\2\3 {HIDDEN}\2", _IN_HEADER.sub(rf"\1{HIDDEN}", text))
+
+
+def _forms(secret: str) -> Iterator[str]:
+    """Yield the forms in which a secret may be in a text: bare, percent-encoded, escaped, and in base64."""
+    for one in {secret, secret.strip()} - {""}:
+        yield from (one, quote(one), quote(one, safe=""), quote_plus(one), repr(one)[1:-1], json.dumps(one)[1:-1])
+        yield base64.b64encode(one.encode()).decode().rstrip("=")
 
 
 def command_line(arguments: Sequence[str]) -> str:

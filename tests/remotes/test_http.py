@@ -8,10 +8,11 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 
+import voxome
 from voxome.errors import AccessDenied, AlreadyExists, CorruptData, InvalidInput, NotFound, StoreError, VoxomeError
 from voxome.remotes import http
 from voxome.remotes.http import Api, fan_out
@@ -41,7 +42,8 @@ class Script:
                 if response is None:
                     time.sleep(0.5)
                 else:
-                    link.sendall(response)
+                    with suppress(ConnectionError):  # of a client that reads no further
+                        link.sendall(response)
 
 
 def reply(status: int, body: bytes = b"", *headers: str, length: int | None = None) -> bytes:
@@ -173,6 +175,51 @@ def test_a_truncated_gzip_body_is_requested_again() -> None:
     short = reply(200, packed[:-9], "content-encoding: gzip")
     with script(short, short) as server, pytest.raises(StoreError, match="ends early"):
         Api(server.base, retries=1).send("GET", "/x")
+
+
+@pytest.fixture
+def limits() -> Iterator[None]:
+    voxome.configure(largest_chunk_bytes=100_000, operation_s=1)
+    yield
+    voxome.configure(largest_chunk_bytes=None, operation_s=None)
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_a_body_that_is_too_large_is_refused_at_once(zipped: bool, limits: None) -> None:
+    headers = ["content-encoding: gzip"] if zipped else []
+    bodies = [gzip.compress(body) if zipped else body for body in (bytes(100_000), bytes(1 << 24))]
+    with script(*[reply(200, body, *headers) for body in bodies]) as server:
+        assert Api(server.base).send("GET", "/x").content == bytes(100_000)
+        with pytest.raises(StoreError, match=r"more than 100,000 bytes.*VOXOME_LARGEST_CHUNK_BYTES"):
+            Api(server.base).send("GET", "/x")
+        assert len(server.requests) == 2
+
+
+@pytest.mark.slow
+def test_a_body_that_never_ends_is_given_up_after_the_time_of_an_operation(limits: None) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def drip() -> None:
+            link, _ = server.accept()
+            with link, suppress(OSError):
+                link.recv(65536)
+                link.sendall(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
+                for _ in range(200):
+                    link.sendall(b"1\r\nx\r\n")
+                    time.sleep(0.1)
+
+        threading.Thread(target=drip, daemon=True).start()
+        began = time.monotonic()
+        with pytest.raises(StoreError, match=r"not ended within 1 s.*VOXOME_OPERATION_S"):
+            Api(f"http://127.0.0.1:{server.getsockname()[1]}").send("GET", "/x")
+        assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize("token", ["hidden\n", "hidden\r\n", "hidden ", "hidd\u00e9n"])
+def test_a_token_that_no_header_can_carry_is_hidden(token: str) -> None:
+    with script(reply(200)) as server, pytest.raises(VoxomeError) as caught:
+        Api(server.base, headers=lambda: {"authorization": f"Token {token}"}, retries=0).send("GET", "/x")
+    assert "hidd" not in str(caught.value)
 
 
 def test_a_token_that_the_server_echoes_is_hidden() -> None:

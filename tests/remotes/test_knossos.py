@@ -184,7 +184,9 @@ def test_jpeg_cubes_are_decoded(folder: Path, suffix: str, encode: Callable[[Any
     assert np.all(source.read(source.spec.domain)[:128] == 77)
 
 
-@pytest.mark.parametrize("content", [b"", b"\0\0\0\x0cjP  ", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"\xff\x4f\xff\x51"])
+@pytest.mark.parametrize(
+    "content", [b"", b"\0\0\0\x0cjP  ", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"\xff\x4f\xff\x51"]
+)
 def test_a_damaged_image_is_corrupt(folder: Path, content: bytes) -> None:
     Path(f"{stem(folder, (0, 0, 0))}.j2k").write_bytes(content)
     source = opened(folder)

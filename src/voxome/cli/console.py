@@ -16,9 +16,10 @@ from voxome.redaction import redact
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
-def show_json(data: Any) -> None:
-    """Print data as JSON on standard output, without secrets."""
-    print(redact(json_text(data, "the output", indent=1)))
+def show_json(data: Any, *, secret: bool = False) -> None:
+    """Print data as JSON on standard output; without secrets, unless one is what the user asked for."""
+    text = json_text(data, "the output", indent=1)
+    print(text if secret else redact(text))
 
 
 def print_stderr(message: str) -> None:

@@ -67,7 +67,7 @@ def create(
     with _opened(catalogue, create=True) as records:
         created = create_token(records, user, lifetime_s=expires, groups=group or ())
     if json:
-        show_json({"token": created, "user": user})
+        show_json({"token": created, "user": user}, secret=True)
     else:
         typer.echo(created)
 
@@ -120,7 +120,7 @@ def create_key(
     with _opened(catalogue, create=True) as records:
         pair = create_key_pair(records, user, lifetime_s=expires, groups=group or ())
     if json:
-        show_json({"access_key": pair.access_key, "secret": pair.secret, "user": user})
+        show_json({"access_key": pair.access_key, "secret": pair.secret, "user": user}, secret=True)
     else:
         typer.echo(f"AWS_ACCESS_KEY_ID={pair.access_key}\nAWS_SECRET_ACCESS_KEY={pair.secret}")
 

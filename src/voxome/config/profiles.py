@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from voxome.config.file import ProfileEntry, read_config
 from voxome.config.settings import config_path, settings
-from voxome.errors import NotFound, suggest
+from voxome.errors import InvalidInput, NotFound, suggest
 from voxome.extras import require
 from voxome.redaction import Secret, without_credentials
 
@@ -64,8 +64,8 @@ def store_profile(kind: str, host: str | None = None, *, default: str | None = N
     address = host or configured
     if address is not None and (configured is None or not same_host(configured, address)):
         return StoreProfile(kind, address, _from_keyring(kind, address))
-    text = os.environ.get(f"VOXOME_{kind.upper()}_TOKEN")
-    token = Secret(text) if text else read_token(entry) or _from_keyring(kind, address)
+    variable = f"VOXOME_{kind.upper()}_TOKEN"
+    token = secret_of(os.environ.get(variable), variable) or read_token(entry) or _from_keyring(kind, address)
     return StoreProfile(kind, address, token, entry.options)
 
 
@@ -90,9 +90,26 @@ def in_use() -> Mapping[str, ProfileEntry]:
 def read_token(entry: ProfileEntry) -> Secret | None:
     """Return the token of a profile's store, from the file or the environment variable that it names."""
     if entry.token is not None:
-        return Secret(entry.token.get_secret_value())
-    text = os.environ.get(entry.token_env or "")
-    return Secret(text) if text else None
+        return secret_of(entry.token.get_secret_value(), f"the token in {config_path()}")
+    return secret_of(os.environ.get(entry.token_env or ""), entry.token_env or "")
+
+
+def secret_of(text: str | None, where: str) -> Secret | None:
+    """Return a token as it was configured `where`, without blanks and line breaks around it; None if nothing is left.
+
+    Raises
+    ------
+    InvalidInput
+        If it has characters that requests cannot carry; the message does not show it.
+    """
+    token = (text or "").strip()
+    wrong = next((at for at, one in enumerate(token, 1) if not " " <= one <= "~"), None)
+    if wrong:
+        raise InvalidInput(
+            f"{where} has a character that a token cannot have, the {wrong}. of {len(token)}: "
+            "tokens are ASCII, on one line; copy it again"
+        )
+    return Secret(token) if token else None
 
 
 def same_host(one: str, other: str) -> bool:
@@ -112,5 +129,4 @@ def _from_keyring(kind: str, host: str | None) -> Secret | None:
     require("keyring", "keyring")
     import keyring
 
-    text = keyring.get_password("voxome", f"{kind}@{host}")
-    return Secret(text) if text else None
+    return secret_of(keyring.get_password("voxome", f"{kind}@{host}"), f"the token of {kind}@{host} in the keyring")

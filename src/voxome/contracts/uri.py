@@ -20,6 +20,8 @@ VIEW_OPTIONS = ("axes", "c", "t", "start", "window", "dtype", "clip")
 LEVEL = "level"
 """Option of a URI with the number of a level, of any store."""
 
+_NETWORKS = frozenset({"http", "https", "s3", "gs"})
+"""Schemes of addresses without a format; an option in what follows may be a secret, where in a path it is a name."""
 _SCHEME = re.compile(r"^([a-z][a-z0-9+.-]*)://(.*)$", re.IGNORECASE | re.DOTALL)
 _FILE = re.compile(r"^file://", re.IGNORECASE)
 _QUERY = re.compile(r"[a-z_]+=(?:https?://[^|&]*|[^/|])*")
@@ -104,7 +106,7 @@ class Uri:
     def __str__(self) -> str:
         """Return the URI without user name, password and tokens, to show or record it."""
         text = self._text({name: HIDDEN if is_secret(name) else value for name, value in self.query.items()})
-        return redact(text) if "://" in self.path else without_credentials(text)
+        return redact(text) if "://" in self.path or self.scheme in _NETWORKS else without_credentials(text)
 
     def _text(self, query: Mapping[str, str]) -> str:
         head = f"{self.scheme}://" if self.scheme else ""

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 
 import httpx
 
+from voxome.config.settings import settings
 from voxome.errors import (
     AccessDenied,
     AlreadyExists,
@@ -45,6 +46,8 @@ LONGEST_WAIT_S = 60.0
 """Upper limit of the delay that a server asks for in Retry-After."""
 CONNECTIONS = 32
 """Maximum number of open connections."""
+_PIECE = 1 << 20
+"""Bytes of a body that are decompressed at a time to count them."""
 
 _UNAVAILABLE = frozenset({429, 503})
 _SERVER_ERRORS = frozenset({500, 502, 504})
@@ -165,9 +168,13 @@ class Api:
                 )
             except httpx.TooManyRedirects as error:
                 raise self._transport_error(method, path, error) from None
+            except UnicodeEncodeError:
+                raise InvalidInput(
+                    f"{method} {self.base}{path}: a header has a character that is not ASCII; check the token"
+                ) from None
             except (httpx.TransportError, httpx.DecodingError) as error:
                 problem = self._transport_error(method, path, error)
-                if _NO_TLS in str(error):
+                if _NO_TLS in str(error) or isinstance(error, _EndlessBody):
                     raise problem from None
                 if not repeatable and not isinstance(
                     error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout
@@ -267,33 +274,63 @@ def fan_out(call: Callable[[T], R], items: Iterable[T], *, workers: int) -> list
     return [results[index] for index in range(count)]
 
 
-class _CheckedGzip(httpx.SyncByteStream):
-    """Gzip-compressed body that raises an error if it ends before the compressed data do."""
+class _EndlessBody(httpx.TransportError):
+    """A body that is longer, or takes longer, than any that is read."""
 
-    def __init__(self, stream: httpx.SyncByteStream) -> None:
-        self._stream = stream
+
+class _BoundedBody(httpx.SyncByteStream):
+    """Body with a limit of bytes, decompressed, and of time.
+
+    If it is gzip-compressed and ends before the compressed data do, that is an error, too: httpx decompresses what
+    there is. A chunk of it is looked at before httpx decompresses it.
+    """
+
+    def __init__(self, stream: httpx.SyncByteStream, *, zipped: bool) -> None:
+        self._stream, self._zipped = stream, zipped
+        self._room = settings().largest_chunk_bytes
+        self._end, self._time_s = time.monotonic() + settings().operation_s, settings().operation_s
 
     def __iter__(self) -> Iterator[bytes]:
         decompressor, seen = zlib.decompressobj(zlib.MAX_WBITS | 16), False
         for chunk in self._stream:
-            try:
-                seen = bool(chunk) or seen
-                decompressor.decompress(chunk)
-            except zlib.error as error:
-                raise httpx.DecodingError(f"the body is not gzip: {error}") from None
+            seen = bool(chunk) or seen
+            self._count(self._inflated(decompressor, chunk) if self._zipped else len(chunk))
             yield chunk
-        if seen and not decompressor.eof:
+        if self._zipped and seen and not decompressor.eof:
             raise httpx.DecodingError("the gzip-compressed body ends early")
+
+    def _inflated(self, decompressor: Any, chunk: bytes) -> int:
+        """Return how many bytes a chunk is decompressed to, in little memory."""
+        count = 0
+        try:
+            while chunk and not decompressor.eof and count <= self._room:
+                count += len(decompressor.decompress(chunk, _PIECE))
+                chunk = decompressor.unconsumed_tail
+        except zlib.error as error:
+            raise httpx.DecodingError(f"the body is not gzip: {error}") from None
+        return count
+
+    def _count(self, count: int) -> None:
+        self._room -= count
+        if self._room < 0:
+            raise _EndlessBody(
+                f"the body has more than {settings().largest_chunk_bytes:,} bytes, the most that are read at once; "
+                "read less at once, or allow more (VOXOME_LARGEST_CHUNK_BYTES)"
+            )
+        if time.monotonic() > self._end:
+            raise _EndlessBody(
+                f"the body has not ended within {self._time_s} s; read less at once, or allow more time "
+                "(VOXOME_OPERATION_S)"
+            )
 
     def close(self) -> None:
         self._stream.close()
 
 
-def _check_gzip_end(response: httpx.Response) -> None:
-    """Detect a truncated gzip body whose content-length matches: httpx silently decompresses what there is."""
-    if response.headers.get("content-encoding", "").lower() in {"gzip", "x-gzip"}:
-        assert isinstance(response.stream, httpx.SyncByteStream)
-        response.stream = _CheckedGzip(response.stream)
+def _bound_body(response: httpx.Response) -> None:
+    zipped = response.headers.get("content-encoding", "").lower() in {"gzip", "x-gzip"}
+    assert isinstance(response.stream, httpx.SyncByteStream)
+    response.stream = _BoundedBody(response.stream, zipped=zipped)
 
 
 def _sent_secrets(request: httpx.Request) -> list[str]:
@@ -316,7 +353,7 @@ def _pool(timeout_s: float) -> httpx.Client:
         timeout=timeout_s,
         limits=limits,
         headers=headers,
-        event_hooks={"request": [_add_hops], "response": [_check_gzip_end]},
+        event_hooks={"request": [_add_hops], "response": [_bound_body]},
     )
     atexit.register(client.close)
     return client

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from voxome.config.profiles import same_host, store_profile
+from voxome.config.profiles import same_host, secret_of, store_profile
 from voxome.errors import InvalidInput
 from voxome.redaction import Secret, without_credentials
 
@@ -55,9 +55,9 @@ def token(host: str) -> Secret:
 
 def _intern_logins() -> Iterator[Login]:
     env = os.environ.get
-    host, text = env("INTERN_HOST"), env("INTERN_TOKEN")
-    if host and text:
-        yield Login(_url(host, env("INTERN_PROTOCOL") or "https"), Secret(text))
+    host, token = env("INTERN_HOST"), secret_of(env("INTERN_TOKEN"), "INTERN_TOKEN")
+    if host and token is not None:
+        yield Login(_url(host, env("INTERN_PROTOCOL") or "https"), token)
     path = Path(INTERN_FILE).expanduser()
     if path.is_file():
         yield from _read(path, path.stat().st_mtime_ns)
@@ -72,9 +72,10 @@ def _read(path: Path, mtime_ns: int) -> tuple[Login, ...]:
     except Error:
         raise InvalidInput(f"{path} is not a configuration that intern can read; fix or remove it") from None
     section = next((parser[name] for name in _SECTIONS if name in parser), None)
-    if section is None or not section.get("host") or not section.get("token"):
+    found = None if section is None else secret_of(section.get("token"), f"the token in {path}")
+    if section is None or not section.get("host") or found is None:
         return ()
-    return (Login(_url(section["host"], section.get("protocol", "https")), Secret(section["token"])),)
+    return (Login(_url(section["host"], section.get("protocol", "https")), found),)
 
 
 def _url(host: str, protocol: str = "https") -> str:

@@ -1,0 +1,82 @@
+"""Secrets are removed from texts, in whatever form they are in it."""
+
+from __future__ import annotations
+
+import base64
+import json
+from urllib.parse import quote
+
+import pytest
+
+from voxome.contracts.uri import Uri
+from voxome.redaction import redact
+
+SECRET = "zq7/never to+be=shown"
+BARE = "zq7-never-to-be-shown"
+ADDRESS = f"http://me:{BARE}@127.0.0.1:9000"
+FORMS = {
+    "user and password": f"zarr://{ADDRESS}/a",
+    "user alone": f"precomputed://https://{BARE}@host/a",
+    "password alone": f"http://:{BARE}@host/a",
+    "password with an at sign": f"http://me:{BARE}@{BARE}@host/a",
+    "password with a slash": f"http://me:a/{BARE}@host/a",
+    "password with a question mark": f"http://me:a?{BARE}@host/a",
+    "password with a hash": f"http://me:a#{BARE}@host/a",
+    "database": f"postgresql+pg8000://me:{BARE}@host/db",
+    "keys of a bucket": f"zarr://s3://AKIA:{BARE}@bucket/a",
+    "encoded option": f"zarr://s3://b/p?endpoint={quote(ADDRESS, safe='')}&region=x",
+    "half encoded option": f"zarr://s3://b/p?endpoint=http:%2F%2Fme:{BARE}%40127.0.0.1:9000&region=x",
+    "option encoded twice": f"http://h/?next={quote(quote(ADDRESS, safe=''), safe='')}",
+    "token": f"guarded://lab/em?token={BARE}&level=1",
+    "token in capitals": f"guarded://lab/em?a=1&ACCESS_TOKEN={BARE}",
+    "signature": f"https://h/o?X-Amz-Credential={BARE}&X-Amz-Signature={BARE}",
+    "short signature": f"https://h/o?sv=1&sig={BARE}",
+    "token of a session": f"s3://b/a?X-Amz-Security-Token={BARE}",
+    "key": f"https://h/o?api-key={BARE}",
+    "fragment": f"https://h/o#access_token={BARE}",
+    "header": f"Authorization: Bearer {BARE}",
+    "signed header": f"Authorization: AWS4-HMAC-SHA256 Credential={BARE}/a, Signature={BARE}",
+    "header of a key": f"X-Api-Key: {BARE}",
+    "cookie": f"Cookie: session={BARE}",
+    "header that cannot be sent": f"Illegal header value b'Token {BARE}\\n'",
+    "header that is not ASCII": f"UnicodeEncodeError('ascii', 'Token {BARE}\u00e9', 28, 29, 'no')",
+    "JSON": json.dumps({"user": "me", "password": BARE}),
+    "JSON in JSON": json.dumps(json.dumps({"password": BARE})),
+    "Python": repr({"secret": BARE}),
+    "assignment": f"AWS_SECRET_ACCESS_KEY={BARE} voxome ls",
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_secret_is_removed(form: str) -> None:
+    assert BARE not in redact(f"cannot read {FORMS[form]}: denied")
+    assert "cannot read" in redact(f"cannot read {FORMS[form]}: denied")
+
+
+@pytest.mark.parametrize("form", [name for name, text in FORMS.items() if "://" in text])
+def test_a_uri_with_a_secret_is_shown_without_it(form: str) -> None:
+    assert BARE not in str(Uri.parse(FORMS[form]))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "http://host:8080/a@b/c?level=1",
+        "zarr://s3://bucket/a@2.zarr",
+        "precomputed://gs://bucket/x/y@z",
+        "dvid://host:8000/abc:master/seg",
+        "http://[::1]:8000/a@b",
+        "set VOXOME_BOSSDB_TOKEN, or token_env of the profile",
+        '{"access_key": "VX82", "token": true, "author": "me"}',
+        "partition=3, key=4, design=5",
+        "author@lab.org",
+    ],
+)
+def test_what_is_no_secret_is_shown(text: str) -> None:
+    assert redact(text) == text
+
+
+@pytest.mark.parametrize("form", [str, quote, lambda text: quote(text, safe=""), lambda text: repr(f"{text}\n")])
+def test_a_known_secret_is_removed_in_every_form(form: object) -> None:
+    assert "never" not in redact(f"the server says {form(SECRET)}", [f"{SECRET}\n"])  # type: ignore[operator]
+    assert redact(base64.b64encode(SECRET.encode()).decode(), [SECRET]).startswith("***")
