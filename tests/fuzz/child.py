@@ -1,7 +1,7 @@
 """Run inputs ``START`` to ``STOP`` of a target in this process: ``python -m fuzz.child TARGET SEED START STOP FOLDER``.
 
 Before each, its number is written to ``FOLDER/at``, so that the parent knows which one ended the process, or does not
-end. A fault is one line of JSON on standard output. An input that takes more than 2 s of CPU time is a fault, and so is
+end. A fault is one line of JSON in ``FOLDER/faults``. An input that takes more than 2 s of CPU time is a fault, and so is
 one for which a decoder asks for more memory than `HEADROOM`: none of the valid inputs is decoded to a megabyte.
 """
 
@@ -17,6 +17,7 @@ import traceback
 import warnings
 from pathlib import Path
 from random import Random
+from typing import TextIO
 
 MEMORY = 2 << 30
 HEADROOM = 96 << 20
@@ -24,13 +25,18 @@ LONGEST_S = 2.0
 
 
 def main(name: str, seed: int, start: int, stop: int, folder: Path) -> None:
-    from fuzz.targets import DECODERS, open_target
+    from fuzz.decoders import DECODERS
+    from fuzz.targets import open_target
 
     warnings.simplefilter("ignore")
     attempt = open_target(name, folder)
     limit = min(MEMORY, _mapped() + HEADROOM) if name in DECODERS else MEMORY
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-    with (folder / "at").open("r+b") as file, mmap.mmap(file.fileno(), 8) as at:
+    with (
+        (folder / "at").open("r+b") as file,
+        mmap.mmap(file.fileno(), 8) as at,
+        (folder / "faults").open("a", buffering=1) as faults,
+    ):
         for number in range(start, stop):
             at[:] = number.to_bytes(8, "little")
             began = time.process_time()
@@ -38,9 +44,9 @@ def main(name: str, seed: int, start: int, stop: int, folder: Path) -> None:
                 attempt(Random(f"{name}/{seed}/{number}"))
             except Exception as error:
                 where = traceback.extract_tb(error.__traceback__)[-1]
-                _report(number, f"{type(error).__name__}: {error}", f"{where.filename}:{where.lineno}")
+                _report(faults, number, f"{type(error).__name__}: {error}", f"{where.filename}:{where.lineno}")
             if (cpu_s := time.process_time() - began) > LONGEST_S:
-                _report(number, f"slow: {cpu_s:.1f} s of CPU time", name)
+                _report(faults, number, f"slow: {cpu_s:.1f} s of CPU time", name)
 
 
 def _mapped() -> int:
@@ -48,8 +54,8 @@ def _mapped() -> int:
     return int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def _report(number: int, text: str, where: str) -> None:
-    print(json.dumps([number, text[:300], where]), flush=True)
+def _report(faults: TextIO, number: int, text: str, where: str) -> None:
+    print(json.dumps([number, text[:300], where]), file=faults)
 
 
 if __name__ == "__main__":

@@ -52,15 +52,15 @@ def _run_child(name: str, seed: int, inputs: range, folder: Path, report: Report
     """Return the first number that is still to be run."""
     at = folder / "at"
     at.write_bytes(bytes(8))
-    with (folder / "faults").open("w+") as faults, (folder / "errors").open("w+") as errors:
+    (folder / "faults").touch()
+    with (folder / "errors").open("w+") as errors:
         numbers = [str(seed), str(inputs.start), str(inputs.stop)]
         command = [sys.executable, "-m", "fuzz.child", name, *numbers, str(folder)]
         here = str(Path(__file__).parents[1])
         environment = {**os.environ, "PYTHONPATH": here, "OMP_NUM_THREADS": "1"}
-        process = subprocess.Popen(command, cwd=here, stdout=faults, stderr=errors, env=environment)
+        process = subprocess.Popen(command, cwd=here, stdout=subprocess.DEVNULL, stderr=errors, env=environment)
         reason = _wait(process, at)
-        faults.seek(0)
-        report.faults += [tuple(json.loads(line)) for line in faults]
+        report.faults += [tuple(json.loads(line)) for line in (folder / "faults").read_text().splitlines()]
         number = int.from_bytes(at.read_bytes(), "little")
         if reason is None and process.returncode == 0:
             return inputs.stop
