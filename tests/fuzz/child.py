@@ -1,8 +1,8 @@
 """Run inputs ``START`` to ``STOP`` of a target in this process: ``python -m fuzz.child TARGET SEED START STOP FOLDER``.
 
 Before each, its number is written to ``FOLDER/at``, so that the parent knows which one ended the process, or does not
-end. A fault is one line of JSON in ``FOLDER/faults``. An input that takes more than 2 s of CPU time is a fault, and so is
-one for which a decoder asks for more memory than `HEADROOM`: none of the valid inputs is decoded to a megabyte.
+end. A fault is one line of JSON in ``FOLDER/faults``. An input that takes more than 2 s of CPU time is a fault, and so
+is one for which a decoder asks for more memory than `HEADROOM`: none of the valid inputs is decoded to a megabyte.
 """
 
 from __future__ import annotations
