@@ -72,7 +72,7 @@ def test_a_uri_with_a_secret_is_shown_without_it(form: str) -> None:
         "author@lab.org",
     ],
 )
-def test_what_is_no_secret_is_shown(text: str) -> None:
+def test_other_texts_are_shown(text: str) -> None:
     assert redact(text) == text
 
 

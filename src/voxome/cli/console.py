@@ -17,7 +17,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
 def show_json(data: Any, *, secret: bool = False) -> None:
-    """Print data as JSON on standard output; without secrets, unless one is what the user asked for."""
+    """Print data as JSON on standard output; without secrets, unless the result is one."""
     text = json_text(data, "the output", indent=1)
     print(text if secret else redact(text))
 
