@@ -52,7 +52,6 @@ inputs:
       prefix: --reach-um
   factors:
     type: string?
-    default: 1,1,1
     doc: Voxels Z,Y,X along a cell of the grid; they follow from grid_um and the voxel size.
     inputBinding:
       prefix: --factors

@@ -26,10 +26,18 @@ inputs:
       prefix: --image
   background:
     type:
+    - 'null'
     - File
     - string
     inputBinding:
       prefix: --background
+  tissue:
+    type:
+    - 'null'
+    - File
+    - string
+    inputBinding:
+      prefix: --tissue
   smoothing_um:
     type: double?
     default: 10.0

@@ -70,6 +70,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "dvids": "voxome.remotes.dvid.remote:DvidRemote",
     },
     "voxome.reports": {
+        "common.cells_vessels": "voxome.reports.cells_vessels:CellsVesselsReport",
         "em.connectome": "voxome.reports.em_connectome:ConnectomeReport",
     },
     "voxome.resolvers": {
@@ -127,6 +128,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "common.instance_sums": "voxome.tools.common.instance_sums:instance_sums",
         "common.instances": "voxome.tools.common.instances:instances",
         "common.level": "voxome.tools.common.levels:level",
+        "common.local_contrast": "voxome.tools.common.local_contrast:local_contrast",
         "common.mesh_pieces": "voxome.tools.common.mesh_pieces:mesh_pieces",
         "common.meshes": "voxome.tools.common.meshes:meshes",
         "common.mixture": "voxome.tools.common.mixture:mixture",
@@ -149,6 +151,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "common.threshold": "voxome.tools.common.threshold:threshold",
         "common.tile_histograms": "voxome.tools.common.tile_histograms:tile_histograms",
         "common.tissue": "voxome.tools.common.tissue:tissue",
+        "common.tile_moments": "voxome.tools.common.tile_moments:tile_moments",
         "common.touching": "voxome.tools.common.touching:touching",
         "common.union": "voxome.tools.common.union:union",
         "common.vessel_clean": "voxome.tools.common.vessel_clean:vessel_clean",

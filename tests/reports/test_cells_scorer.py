@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -57,10 +58,33 @@ def test_the_truth_itself_scores_1(truth: Path) -> None:
     scorer: Scorer = load("voxome.scorers", "common.cells_vessels")()
     assert list(scorer.check(truth, results(truth))) == []
     scores = scorer.score(truth, results(truth))
-    assert list(scores) == ["cells", "vessel_mask", "vessels", "branch_points"]
+    assert list(scores) == ["cells", "vessel_mask", "vessels", "branch_points", "inner_branch_points"]
     assert scores["cells"]["f1"] == scores["vessel_mask"]["dice"] == scores["branch_points"]["f1"] == 1
     assert scores["cells"]["radius_error"] == scores["vessels"]["length_error"] == 0
     assert scores["branch_points"]["true_positives"] == 2
+
+
+def test_branch_points_near_faces_may_be_left_out(truth: Path, tmp_path: Path) -> None:
+    wide = Box((0, 0, 0), (90, 90, 90))
+    found = write(tmp_path / "found")
+    places = np.array([[45.0, 45, 45], [45, 45, 5], [20, 20, 20]]) * 1e3
+    for folder, rows in ((truth, places[:2]), (found, places[[0, 2]])):
+        columns = dict(zip(("z_nm", "y_nm", "x_nm"), rows.T, strict=True))
+        table(folder / "vessel_nodes.parquet", {**columns, "degree": np.array([3, 3])})
+    result = results(found, wide, domain=wide)["vessel_nodes"]
+    scores = CellsScorer().score(truth, {"vessel_nodes": result})
+    assert scores["branch_points"]["recall"] == scores["branch_points"]["precision"] == 0.5
+    assert scores["inner_branch_points"]["recall"] == 1
+    assert scores["inner_branch_points"]["precision"] == 0.5
+    assert scores["inner_branch_points"]["ignored_truths"] == 1
+
+
+def test_a_mask_of_a_phantom_needs_no_threshold(truth: Path) -> None:
+    spec = voxome.VolumeSpec.of(DOMAIN.shape, "uint8", voxel_size_nm=SIZE_NM, kind="probability")
+    voxome.create(f"zarr://{truth}/true.zarr", spec)[:10] = 255
+    shutil.rmtree(truth / "vessel_mask.zarr")
+    (truth / "true.zarr").rename(truth / "vessel_mask.zarr")
+    assert CellsScorer().score(truth, {"vessel_mask": results(truth)["vessel_mask"]})["vessel_mask"]["dice"] == 1
 
 
 def test_what_is_missing_costs_scores(truth: Path, tmp_path: Path) -> None:

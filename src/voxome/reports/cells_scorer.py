@@ -15,6 +15,7 @@ from voxome.contracts.placement import placement_problem
 from voxome.contracts.report import Result, Results
 from voxome.errors import InvalidInput
 from voxome.geometry import Box
+from voxome.metrics.cells import Cells, Faces, score_cells
 from voxome.reports import score
 from voxome.resources.open import open_source
 from voxome.resources.table import TableFile
@@ -33,7 +34,8 @@ class CellsScorer:
 
     The truth has ``cells.parquet``, ``vessel_mask.zarr``, ``vessels.parquet`` and ``vessel_nodes.parquet``; what is
     missing on either side is not scored. A run that covers a part of the volume is compared with the true cells and
-    branch points whose centres lie in the part, and with its voxels.
+    branch points whose centres lie in the part, and with its voxels. Of branch points near a face, one of the branches
+    may be beyond it: the group ``inner_branch_points`` leaves out those at most the tolerance away from a face.
     """
 
     def check(self, truth: Path, results: Results) -> Iterable[str]:
@@ -61,13 +63,11 @@ class CellsScorer:
                 yield f"the run covers {frame.box}, whose place in nm is unknown: set the voxel size (--voxel-size)"
 
     def score(self, truth: Path, results: Results) -> Mapping[str, Mapping[str, float]]:
-        """Return the scores of ``cells``, ``vessel_mask``, ``vessels`` and ``branch_points``."""
-        return {
-            _GROUPS.get(name, name): {key: value for key, value in found.items() if value is not None}
-            for name, found in (
-                (one, _SCORES[one](truth / _FILES[one], results[one])) for one in _scored(truth, results)
-            )
-        }
+        """Return scores of ``cells``, ``vessel_mask``, ``vessels``, ``branch_points`` and ``inner_branch_points``."""
+        groups = ((name, group) for name in _scored(truth, results) for group in _GROUPS.get(name, (name,)))
+        found = {group: _SCORES[group](truth / _FILES[name], results[name]) for name, group in groups}
+        known = {group: {key: value for key, value in one.items() if value is not None} for group, one in found.items()}
+        return {group: one for group, one in known.items() if one}
 
 
 def _score_cells(truth: Path, result: Result) -> dict[str, Any]:
@@ -76,7 +76,7 @@ def _score_cells(truth: Path, result: Result) -> dict[str, Any]:
 
 
 def _score_mask(truth: Path, result: Result) -> dict[str, Any]:
-    return asdict(score.mask(str(truth), result.uri, _part(result.frame)))
+    return asdict(score.mask(str(truth), result.uri, _part(result.frame), truth_threshold=0, threshold=0))
 
 
 def _score_lengths(truth: Path, result: Result) -> dict[str, Any]:
@@ -88,9 +88,32 @@ def _score_lengths(truth: Path, result: Result) -> dict[str, Any]:
 
 
 def _score_branch_points(truth: Path, result: Result) -> dict[str, Any]:
-    points = [_rows_inside(one, result.frame, ("degree",)) for one in (truth, result.uri)]
-    junctions = [{name: rows[name][rows["degree"] >= _JUNCTION] for name in _POSITION} for rows in points]
-    return asdict(score.detections(junctions[0], junctions[1], BRANCH_POINT_TOLERANCE_UM * 1000))
+    return asdict(score.detections(*_junctions(truth, result), BRANCH_POINT_TOLERANCE_UM * 1000))
+
+
+def _score_inner_branch_points(truth: Path, result: Result) -> dict[str, Any]:
+    """Score the branch points farther than the tolerance from the faces, beyond which one of the branches may be."""
+    frame = result.frame
+    if frame is None or frame.voxel_size_nm is None:
+        return {}
+    ends = (
+        np.array(frame.offset_nm) + (np.array(end) - 0.5) * np.array(frame.voxel_size_nm)
+        for end in (frame.box.start, frame.box.stop)
+    )
+    low, high = (tuple(end.tolist()) for end in ends)
+    true, found = (Cells(np.stack([rows[name] for name in _POSITION], axis=1)) for rows in _junctions(truth, result))
+    scores = score_cells(true, found, BRANCH_POINT_TOLERANCE_UM, border="ignore", faces=Faces(low, high))
+    return {name: getattr(scores, name) for name in _DETECTION}
+
+
+def _junctions(truth: Path, result: Result) -> tuple[Rows, Rows]:
+    """Return the true and the detected nodes where vessels meet."""
+    true, found = (_rows_inside(one, result.frame, ("degree",)) for one in (truth, result.uri))
+    return _of_junctions(true), _of_junctions(found)
+
+
+def _of_junctions(rows: Rows) -> Rows:
+    return {name: rows[name][rows["degree"] >= _JUNCTION] for name in _POSITION}
 
 
 _FILES = {
@@ -100,12 +123,14 @@ _FILES = {
     "vessel_nodes": "vessel_nodes.parquet",
 }
 _COLUMNS = {"cells": {*_POSITION}, "vessels": {"length_nm"}, "vessel_nodes": {*_POSITION, "degree"}}
-_GROUPS = {"vessel_nodes": "branch_points"}
+_GROUPS = {"vessel_nodes": ("branch_points", "inner_branch_points")}
+_DETECTION = ("precision", "recall", "f1", "true_positives", "false_positives", "false_negatives", "ignored_truths")
 _SCORES: dict[str, Callable[[Path, Result], dict[str, Any]]] = {
     "cells": _score_cells,
     "vessel_mask": _score_mask,
     "vessels": _score_lengths,
-    "vessel_nodes": _score_branch_points,
+    "branch_points": _score_branch_points,
+    "inner_branch_points": _score_inner_branch_points,
 }
 
 

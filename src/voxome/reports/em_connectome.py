@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 import shlex
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,16 +17,15 @@ from voxome.contracts.run_record import JsonValue, RunRecord
 from voxome.errors import InvalidInput, UnsupportedFormat
 from voxome.geometry import Box
 from voxome.reports.colours import distinct_colours, write_colours
-from voxome.reports.data import ReportData, Slice, StepCost, edges_of
+from voxome.reports.data import ReportData, Slice, edges_of
 from voxome.reports.gaps import gap_facts
-from voxome.reports.marks import NEAR_NM, length_text
+from voxome.reports.marks import NEAR_NM
 from voxome.reports.page import render_report
-from voxome.resources.open import open, open_source
+from voxome.reports.run_facts import dimensions, middle, read_plane, run_facts, step_costs
+from voxome.resources.open import open
 from voxome.resources.table import TableFile
 from voxome.resources.volume import Volume
 
-MAX_SIDE = 4096
-"""Voxels along each side of the planes that the report shows; of larger ones, the middle."""
 _PLANES = 3
 _NEEDED = ("neurons", "connectome", "neurons_table", "synapses", "membranes", "sections")
 
@@ -62,52 +60,22 @@ def _data(run: FinishedRun, totals: Mapping[str, int], gaps: Mapping[str, str]) 
     assert frame is not None
     return ReportData(
         title=f"{record['workflow']}: {run.folder.name}",
-        subtitle="; ".join(f"{name} {text}" for name, text in _dimensions(frame).items()),
+        subtitle="; ".join(f"{name} {text}" for name, text in dimensions(frame).items()),
         view=f"voxome view {shlex.quote(str(run.folder.resolve()))}",
         link=_link(run),
-        run={**_facts(run, frame), **gaps},
+        run={**run_facts(run.record, _raw(run.record), frame), **gaps},
         totals={name: f"{number:,}" for name, number in totals.items()},
         slices=list(_slices(run, frame)),
         edges=edges_of(connectome),
         volumes_um3=_volumes(run, frame),
         scores=record.get("scores"),
-        steps=[
-            StepCost(name=step["name"], **step["blocks"], seconds=step["wall_s"], peak_bytes=step["peak_bytes"])
-            for step in record["steps"]
-        ],
+        steps=step_costs(record),
     )
 
 
 def _raw(record: RunRecord) -> str:
     """Return the URI of the raw volume."""
     return Handle.from_json(cast("Mapping[str, JsonValue]", record["inputs"]["raw"])).uri
-
-
-def _facts(run: FinishedRun, frame: Frame) -> dict[str, str]:
-    record = run.record
-    return {
-        "input": _raw(record),
-        "box": f"{frame.box} (z, y, x)",
-        **_dimensions(frame),
-        "started": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(record["started_s"])),
-        "took": f"{record['wall_s']:.0f} s on {max(engine['workers'] for engine in record['engines'])} workers",
-        "command": record.get("command", "unknown"),
-        "host": record.get("host", "unknown"),
-        "plan": record["plan"],
-        "versions": ", ".join(f"{name} {number}" for name, number in record["versions"].items()),
-        **{f"warning {i + 1}": text for i, text in enumerate(record["warnings"])},
-    }
-
-
-def _dimensions(frame: Frame) -> dict[str, str]:
-    size = frame.voxel_size_nm
-    if size is None:
-        return {"voxel size": "unknown"}
-    extent = [n * one for n, one in zip(frame.box.shape, size, strict=True)]
-    return {
-        "voxel size": f"{' × '.join(f'{one:g}' for one in size)} nm (z, y, x)",
-        "extent": " × ".join(map(length_text, extent)),
-    }
 
 
 def _link(run: FinishedRun) -> str | None:
@@ -129,7 +97,7 @@ def _volumes(run: FinishedRun, frame: Frame) -> Sequence[float]:
 
 def _slices(run: FinishedRun, frame: Frame) -> Iterator[Slice]:
     results, box, size = run.results, frame.box, frame.voxel_size_nm
-    depth, shown = box.shape[0], _middle(box)
+    depth, shown = box.shape[0], middle(box)
     part = (
         ""
         if shown == box
@@ -140,24 +108,12 @@ def _slices(run: FinishedRun, frame: Frame) -> Iterator[Slice]:
         plane = Box((z, *shown.start[1:]), (z + 1, *shown.stop[1:]))
         yield Slice(
             f"z = {z}{part}",
-            raw=_read(_raw(run.record), plane),
-            membranes=_read(results["membranes"].uri, plane),
-            neurons=_read(results["neurons"].uri, plane),
+            raw=read_plane(_raw(run.record), plane),
+            membranes=read_plane(results["membranes"].uri, plane),
+            neurons=read_plane(results["neurons"].uri, plane),
             synapses=None if synapses is None or size is None else _near(synapses, plane, size[0]),
             width_nm=None if size is None else plane.shape[2] * size[2],
         )
-
-
-def _middle(box: Box) -> Box:
-    """Return what the pictures show of the planes of a box."""
-    start = [max(a, (a + b - MAX_SIDE) // 2) for a, b in zip(box.start, box.stop, strict=True)]
-    stop = [min(b, a + MAX_SIDE) for a, b in zip(start, box.stop, strict=True)]
-    return Box((box.start[0], *start[1:]), (box.stop[0], *stop[1:]))
-
-
-def _read(uri: str, plane: Box) -> NDArray[Any]:
-    source = open_source(uri)
-    return np.asarray(source.read(source.spec.lift(plane)))[0]
 
 
 def _synapse_voxels(run: FinishedRun, frame: Frame) -> NDArray[np.float64]:

@@ -31,34 +31,41 @@ def render_report(data: ReportData) -> str:
     str
         HTML document, to be written as UTF-8.
     """
-    style = resources.files("voxome.reports").joinpath("report.css").read_text(encoding="utf-8")
     colours = distinct_colours(one.neurons for one in data.slices if one.neurons is not None)
     parts = [
-        f"<h1>{escape(data.title)}</h1>",
-        f'<p class="note">{escape(data.subtitle)}</p>' if data.subtitle else "",
-        _totals(data.totals),
+        total_tiles(data.totals),
         _viewer(data.view, data.link),
-        _section("Slices", _slices(data.slices, colours)),
-        _section("Connectome", _connectome(data.edges, colours)),
-        _section("Sizes of neurons", _sizes(data.volumes_um3)),
-        _section("Scores against the truth", _scores(data.scores)),
-        _section("Time and memory", _steps(data.steps)),
-        _section("Run", _facts(data.run)),
+        section("Slices", _slices(data.slices, colours)),
+        section("Connectome", _connectome(data.edges, colours)),
+        section("Sizes of neurons", _sizes(data.volumes_um3)),
+        section("Scores against the truth", score_card(data.scores)),
+        section("Time and memory", cost_card(data.steps)),
+        section("Run", fact_card(data.run)),
     ]
+    return html_document(data.title, data.subtitle, parts)
+
+
+def html_document(title: str, subtitle: str, parts: Iterable[str]) -> str:
+    """Return a page with a headline; empty parts are left out."""
+    style = resources.files("voxome.reports").joinpath("report.css").read_text(encoding="utf-8")
+    note = f'<p class="note">{escape(subtitle)}</p>' if subtitle else ""
+    body = [f"<h1>{escape(title)}</h1>", note, *parts]
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(data.title)}</title>\n<style>\n{style}</style></head>\n<body>\n"
-        + "\n".join(part for part in parts if part)
+        f"<title>{escape(title)}</title>\n<style>\n{style}</style></head>\n<body>\n"
+        + "\n".join(part for part in body if part)
         + "\n<footer>Made by voxome.</footer>\n</body></html>\n"
     )
 
 
-def _section(title: str, content: str) -> str:
+def section(title: str, content: str) -> str:
+    """Return a section with a heading; nothing without content."""
     return f"<section><h2>{escape(title)}</h2>\n{content}</section>" if content else ""
 
 
-def _totals(totals: Mapping[str, str]) -> str:
+def total_tiles(totals: Mapping[str, str]) -> str:
+    """Return the main numbers of a run."""
     tiles = "".join(f"<div><dt>{escape(k)}</dt><dd>{escape(v)}</dd></div>" for k, v in totals.items())
     return f'<dl class="totals">{tiles}</dl>' if tiles else ""
 
@@ -71,7 +78,8 @@ def _viewer(command: str, link: str | None) -> str:
     return f'<p class="note">In Neuroglancer, with meshes and synapses: <code>{escape(command)}</code>{web}.</p>'
 
 
-def _facts(facts: Mapping[str, str]) -> str:
+def fact_card(facts: Mapping[str, str]) -> str:
+    """Return facts about a run."""
     rows = "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in facts.items())
     return f'<div class="card"><dl class="facts">{rows}</dl></div>' if rows else ""
 
@@ -108,10 +116,11 @@ def _marks(plane: Slice, picture: str) -> str:
 
 def _sizes(volumes_um3: Sequence[float]) -> str:
     table = _table(("", "volume, µm³"), size_rows(volumes_um3), numeric=(1,))
-    return _pair(size_histogram(volumes_um3), table) if len(volumes_um3) else ""
+    return pair(size_histogram(volumes_um3), table) if len(volumes_um3) else ""
 
 
-def _pair(first: str, second: str) -> str:
+def pair(first: str, second: str) -> str:
+    """Return two cards side by side."""
     return f'<div class="pair"><div class="card">{first}</div><div class="card">{second}</div></div>'
 
 
@@ -134,7 +143,7 @@ def _connectome(edges: Sequence[Edge], colours: Mapping[int, Colour]) -> str:
         f"{shown} connections. An arrow points to the postsynaptic neuron; a line without one is a synapse of unknown "
         "direction. Wider means more synapses; colours are those of the slices."
     )
-    return f'{_pair(graph_drawing(edges, colours), table)}<p class="note">{note}</p>'
+    return f'{pair(graph_drawing(edges, colours), table)}<p class="note">{note}</p>'
 
 
 def _neuron(neuron: int, colours: Mapping[int, Colour]) -> str:
@@ -142,7 +151,8 @@ def _neuron(neuron: int, colours: Mapping[int, Colour]) -> str:
     return f'<i class="swatch" style="background:rgb({red} {green} {blue})"></i>{neuron}'
 
 
-def _scores(scores: Mapping[str, Mapping[str, float]] | None) -> str:
+def score_card(scores: Mapping[str, Mapping[str, float]] | None) -> str:
+    """Return scores by group, with unit and direction."""
     rows = [
         (escape(group), escape(name.replace("_", " ")), score_text(name, value), *SCALES.get(name, ("", "")))
         for group, values in (scores or {}).items()
@@ -152,7 +162,8 @@ def _scores(scores: Mapping[str, Mapping[str, float]] | None) -> str:
     return f'<div class="card">{_table(heads, rows, numeric=(2,))}</div>' if rows else ""
 
 
-def _steps(steps: Sequence[StepCost]) -> str:
+def cost_card(steps: Sequence[StepCost]) -> str:
+    """Return blocks, time and memory of the steps."""
     if not steps:
         return ""
     longest = max(max(s.seconds for s in steps), 1e-9)

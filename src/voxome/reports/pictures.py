@@ -19,11 +19,16 @@ MAX_SIDE = 1024
 
 def grey_picture(image: NDArray[Any]) -> str:
     """Return a (y, x) image as a PNG data URI; dtypes other than uint8 are scaled from their range."""
+    return _data_uri(grey_pixels(image))
+
+
+def grey_pixels(image: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return a (y, x) image as grey values from 0 to 255, subsampled if it is larger than a picture."""
     pixels = _thin(image)
     if pixels.dtype != np.uint8:
         low, high = float(pixels.min()), float(pixels.max())
         pixels = np.rint(255 * (pixels - low) / max(high - low, 1e-9)).astype(np.uint8)
-    return _data_uri(pixels)
+    return pixels
 
 
 def label_picture(
@@ -48,6 +53,18 @@ def label_picture(
         grey = _thin(under).astype(np.float64)[..., None]
         pixels = np.where(pixels.any(axis=-1, keepdims=True), 0.55 * pixels + 0.45 * grey, grey)
     return _data_uri(np.rint(pixels).astype(np.uint8))
+
+
+def tinted_picture(image: NDArray[Any], mask: NDArray[np.bool_], colour: Colour) -> str:
+    """Return a (y, x) image, with a colour over the pixels of a mask, as a PNG data URI."""
+    grey = grey_pixels(image).astype(np.float64)[..., None]
+    over = np.where(_thin(mask)[..., None], 0.55 * np.array(colour, np.float64) + 0.45 * grey, grey)
+    return _data_uri(np.rint(np.broadcast_to(over, (*grey.shape[:2], 3))).astype(np.uint8))
+
+
+def rgb_picture(pixels: NDArray[np.uint8]) -> str:
+    """Return pixels (y, x, 3) as a PNG data URI."""
+    return _data_uri(pixels)
 
 
 def _thin(image: NDArray[Any]) -> NDArray[Any]:

@@ -69,15 +69,15 @@ def _problems(specs: Mapping[str, VolumeSpec], parameters: Mapping[str, Any]) ->
         yield problem
 
 
-def _factors_problem(factors: str, grid_um: float, voxel_size_nm: Sequence[float]) -> str | None:
+def _factors_problem(factors: str | None, grid_um: float, voxel_size_nm: Sequence[float]) -> str | None:
     expected = ",".join(map(str, grid_factors(grid_um, voxel_size_nm)))
-    if factors == expected:
+    if factors in (None, expected):
         return None
     return f"factors are {factors}, but cells of {grid_um} micrometres are {expected} voxels: set grid_um alone"
 
 
 def _scale(parameters: Parameters) -> Scale:
-    return parse_factors(parameters["factors"])
+    return parse_factors(parameters["factors"] or "1,1,1")
 
 
 _MAP = kinds.Image("float32", scale=_scale)
@@ -97,7 +97,7 @@ def density(
     *,
     grid_um: Annotated[float, Gt(0)] = GRID_UM,
     bandwidth_um: Annotated[float, Ge(0)] = 50.0,
-    factors: str = "1,1,1",
+    factors: str | None = None,
     block: BlockContext,
 ) -> dict[str, Any]:
     """Map the density of cells with a kernel, and the fraction and length of vessels, on a grid.
@@ -176,7 +176,7 @@ def neighbour_density_map(
     grid_um: Annotated[float, Gt(0)] = GRID_UM,
     neighbour: Annotated[int, Ge(2)] = 10,
     reach_um: Annotated[float, Gt(0)] = 100.0,
-    factors: str = "1,1,1",
+    factors: str | None = None,
     block: BlockContext,
 ) -> dict[str, Any]:
     """Map the density of cells from the distance to the k-th nearest, on a grid.
@@ -236,10 +236,10 @@ def neighbour_density_map(
     return {"density": found.per_mm3.astype(np.float32), "table": table}
 
 
-def _grid_of(factors: str, grid_um: float, block: BlockContext) -> DensityGrid:
+def _grid_of(factors: str | None, grid_um: float, block: BlockContext) -> DensityGrid:
     if problem := _factors_problem(factors, grid_um, block.frame.scale_nm):
         raise InvalidInput(problem)
-    return DensityGrid(parse_factors(factors), block.frame)
+    return DensityGrid(grid_factors(grid_um, block.frame.scale_nm), block.frame)
 
 
 def _dense(table: TableFile, space: DensityGrid, cells: Box, names: tuple[str, ...]) -> dict[str, NDArray[np.int64]]:

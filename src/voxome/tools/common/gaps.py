@@ -94,15 +94,18 @@ def fill_missing(image: NDArray[Any], tissue: NDArray[np.uint8], value: float) -
     if known.all():
         return image
     result = np.where(known, image, np.float32(value)).astype(np.float32)
-    _interpolate(result, known, tissue == BRIDGED)
+    interpolate_gaps(result, known, tissue == BRIDGED)
     known |= tissue == BRIDGED
     for axis in range(3):
         _mirror(np.moveaxis(result, axis, 0), np.moveaxis(known, axis, 0))
     return result
 
 
-def _interpolate(image: NDArray[np.float32], known: NDArray[np.bool_], gap: NDArray[np.bool_]) -> None:
-    """Set the voxels of gaps to the mean of the nearest known voxels below and above, weighted by their distance."""
+def interpolate_gaps(image: NDArray[np.float32], known: NDArray[np.bool_], gap: NDArray[np.bool_]) -> None:
+    """Set the voxels of gaps to the mean of the nearest known voxels below and above, weighted by their distance.
+
+    Exact where the arrays extend by `LONGEST` voxels along z, or to the border of the domain.
+    """
     total, weight = np.zeros_like(image), np.zeros_like(image)
     for step in (1, -1):
         reached = np.zeros_like(gap)

@@ -15,6 +15,7 @@ from voxome.contracts.context import BlockContext
 from voxome.contracts.python_tool import tool
 from voxome.contracts.tool import memory_of
 from voxome.tools.common.contrast.limits import size_problems
+from voxome.tools.common.gaps import TISSUE
 
 _TRUNCATE = 4.0
 
@@ -36,7 +37,8 @@ def _halo(parameters: Mapping[str, Any], scale_nm: tuple[float, float, float]) -
 )
 def ratio(
     image: Annotated[NDArray[Any], kinds.Image()],
-    background: Annotated[NDArray[Any], kinds.Image()],
+    background: Annotated[NDArray[Any] | None, kinds.Image()] = None,
+    tissue: Annotated[NDArray[np.uint8] | None, kinds.Image("uint8")] = None,
     *,
     smoothing_um: Annotated[float, Gt(0)] = 10.0,
     offset: float = 0.0,
@@ -47,8 +49,12 @@ def ratio(
 
     Parameters
     ----------
-    image, background : (z, y, x) arrays
-        Signal, and a channel of autofluorescence with the same illumination.
+    image : (z, y, x) array
+        Signal.
+    background : (z, y, x) array, optional
+        Channel of autofluorescence with the same illumination. Without it, only `offset` is subtracted.
+    tissue : (z, y, x) array of uint8, optional
+        Tissue map from ``common.tissue``; what has no data does not count.
     smoothing_um : float
         Standard deviation of the Gaussian with which the background is smoothed, in micrometres.
     offset : float
@@ -62,16 +68,19 @@ def ratio(
         Ratio, which does not depend on the illumination; NaN where there are no data. ``common.normalize`` takes it
         with `low` and `high`.
     """
+    inner = block.write.within(block.read)
+    signal = image[inner].astype(np.float32) - np.float32(offset)
+    known = np.ones(image.shape, bool) if tissue is None else tissue == TISSUE
+    if background is None:
+        return np.where(known[inner], signal, np.float32(np.nan))
     sigmas = _sigmas(smoothing_um, block.frame.scale_nm)
     light = background.astype(np.float32) - np.float32(offset)
-    lit = light >= np.float32(smallest)
+    lit = known & (light >= np.float32(smallest))
     share, total = lit.astype(np.float32), np.where(lit, light, np.float32(0))
     for axis, (sigma, radius) in enumerate(zip(sigmas, _radii(sigmas), strict=True)):
         share = ndimage.gaussian_filter1d(share, sigma, axis=axis, mode="constant", radius=radius)
         total = ndimage.gaussian_filter1d(total, sigma, axis=axis, mode="constant", radius=radius)
-    inner = block.write.within(block.read)
     lit, share, total = lit[inner], share[inner], total[inner]
     smooth = total / np.where(share > 0, share, np.float32(1))
-    signal = image[inner].astype(np.float32) - np.float32(offset)
     result: NDArray[np.float32] = np.where(lit, signal / np.where(lit, smooth, np.float32(1)), np.float32(np.nan))
     return result

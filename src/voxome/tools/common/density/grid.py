@@ -93,8 +93,8 @@ class DensityGrid:
         z, y, x = lengths
         return np.asarray(z[:, None, None] * y[:, None] * x, np.int64)
 
-    def sums(self, voxels: NDArray[np.bool_], box: Box) -> NDArray[np.int64]:
-        """Return how many voxels are true in each cell that `box`, the box of the array, touches."""
+    def sums(self, voxels: NDArray[Any], box: Box) -> NDArray[np.int64]:
+        """Return sums of whole numbers, or numbers of true voxels, in the cells that `box`, the array's, touches."""
         total: NDArray[np.int64] = voxels.astype(np.int64)
         for axis in range(3):
             first, stop, factor = box.start[axis], box.stop[axis], self.factors[axis]

@@ -1,0 +1,128 @@
+cwlVersion: v1.2
+class: Workflow
+label: lm.cells
+doc: From a fluorescence volume, or a section, to cells and densities.
+$namespaces: {voxome: "https://voxome.org/cwl#"}
+requirements:
+  SubworkflowFeatureRequirement: {}
+hints:
+  voxome:Run:
+    report: common.cells_vessels
+    scorer: common.cells_vessels
+inputs:
+  raw: {type: [File, string], doc: "Light-microscopy volume (z, y, x) with bright cells, 8- or 16-bit."}
+  background: {type: ["null", File, string], doc: "Background channel (autofluorescence) of the same voxels, which corrects the shading."}
+  cell_probability: {type: ["null", File, string], doc: "Probability of cells from a classifier, uint8, instead of their contrast."}
+  mask: {type: ["null", File, string], doc: "0 where there are no data."}
+  no_data: {type: "double?", doc: "Grey value that means no data."}
+  detect_no_data: {type: "boolean?", doc: "Whether nearly constant areas of a section have no data."}
+  offset: {type: "double?", doc: "Grey value without light, which is subtracted."}
+  shading_um: {type: "double?", doc: "Standard deviation with which the background channel is smoothed, in micrometres."}
+  polarity: {type: "string?", default: bright, doc: "Whether cells are bright or dark."}
+  unit: {type: "string?", default: mean, doc: "Unit of contrast: mean, or deviation, around a voxel."}
+  smoothing_um: {type: "double?", default: 1.0, doc: "Standard deviation with which the image is smoothed, in micrometres."}
+  tile_um: {type: "double?", default: 10, doc: "Edge of the tiles of which the background is computed, in micrometres."}
+  cell_low: {type: "double?", default: 0.2, doc: "Contrast, in the unit, at which the probability of cells is 0."}
+  cell_high: {type: "double?", default: 0.8, doc: "Contrast, in the unit, at which the probability of cells is 1."}
+  cell_background_um: {type: "double?", default: 30, doc: "Width of the window of the contrast of cells, in micrometres."}
+  radii_um: {type: "double[]?", default: [5.2, 6.5, 8.0], doc: "Radii of cells that are searched for, in micrometres."}
+  gap_um: {type: "double?", default: 1.3, doc: "Voxels this near to a cell are not in another one, in micrometres."}
+  cell_threshold: {type: "double?", default: 0.2, doc: "Probability of cells (0 to 1) up to which a voxel counts as 0."}
+  cell_stop: {type: "double?", default: 0.45, doc: "Least mean probability of a sphere that takes its voxels from those after it."}
+  min_score: {type: "double?", default: 0.45, doc: "Least mean probability of a cell."}
+  regions: {type: ["null", File, string], doc: "Labels of regions, such as those of an atlas; 0 is outside of all."}
+  grid_um: {type: "double?", doc: "Edge of a cell of the density grid, in micrometres."}
+  bandwidth_um: {type: "double?", doc: "Standard deviation of the kernel of the density, in micrometres."}
+  reach_um: {type: "double?", doc: "Largest distance of a cell to others and to vessels that is measured, in micrometres."}
+  store: {type: string, doc: "Folder (absolute path) or address for the results of the steps; set by voxome run."}
+  block: {type: "string?", doc: "Block shape in voxels, Z,Y,X; --block of voxome run overrides it."}
+  workers: {type: "int?", doc: "Number of processes; set by voxome run."}
+steps:
+  tissue:
+    run: ../tools/common.tissue.cwl
+    in:
+      image: raw
+      mask: mask
+      no_data: no_data
+      detect: detect_no_data
+      store: store
+      block: block
+      workers: workers
+    out: [tissue, sections]
+  shading:
+    run: ../tools/common.ratio.cwl
+    in:
+      image: raw
+      background: background
+      tissue: tissue/tissue
+      smoothing_um: shading_um
+      offset: offset
+      store: store
+      block: block
+      workers: workers
+    out: [result]
+  background_level:
+    run: ../tools/common.tile_moments.cwl
+    in:
+      image: shading/result
+      tissue: tissue/tissue
+      tile_um: tile_um
+      store: store
+      block: block
+      workers: workers
+    out: [moments]
+  cell_contrast:
+    run: ../tools/common.local_contrast.cwl
+    in:
+      image: shading/result
+      moments: background_level/moments
+      tissue: tissue/tissue
+      probability: cell_probability
+      polarity: polarity
+      unit: unit
+      low: cell_low
+      high: cell_high
+      smoothing_um: smoothing_um
+      background_um: cell_background_um
+      tile_um: tile_um
+      store: store
+      block: block
+      workers: workers
+    out: [probability]
+  cells:
+    run: ../common/cells.cwl
+    in:
+      probability: cell_contrast/probability
+      radii_um: radii_um
+      gap_um: gap_um
+      threshold: cell_threshold
+      stop: cell_stop
+      min_score: min_score
+      store: store
+      block: block
+      workers: workers
+    out: [cells, labels]
+  densities:
+    run: ../common/densities.cwl
+    in:
+      tissue: tissue/tissue
+      cells: cells/cells
+      regions: regions
+      grid_um: grid_um
+      bandwidth_um: bandwidth_um
+      reach_um: reach_um
+      store: store
+      block: block
+      workers: workers
+    out: [density, density_table, region_densities, cell_distances, cell_sizes]
+outputs:
+  cells: {type: File, outputSource: cells/cells}
+  cell_labels: {type: File, outputSource: cells/labels}
+  probability: {type: File, outputSource: cell_contrast/probability}
+  density: {type: File, outputSource: densities/density}
+  density_table: {type: File, outputSource: densities/density_table}
+  region_densities: {type: File, outputSource: densities/region_densities}
+  cell_distances: {type: File, outputSource: densities/cell_distances}
+  cell_sizes: {type: File, outputSource: densities/cell_sizes}
+  tissue: {type: File, outputSource: tissue/tissue}
+  sections: {type: File, outputSource: tissue/sections}

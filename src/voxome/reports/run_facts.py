@@ -1,0 +1,68 @@
+"""What reports show of every run: facts, planes of volumes, costs of the steps."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voxome.contracts.frame import Frame
+from voxome.contracts.run_record import RunRecord
+from voxome.geometry import Box
+from voxome.reports.data import StepCost
+from voxome.reports.marks import length_text
+from voxome.resources.open import open_source
+
+MAX_SIDE = 4096
+"""Voxels along each side of the planes that a report shows; of larger ones, the middle."""
+
+
+def run_facts(record: RunRecord, uri: str, frame: Frame) -> dict[str, str]:
+    """Return facts about a run of the image at `uri`, by their names."""
+    return {
+        "input": uri,
+        "box": f"{frame.box} (z, y, x)",
+        **dimensions(frame),
+        "started": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(record["started_s"])),
+        "took": f"{record['wall_s']:.0f} s on {max(engine['workers'] for engine in record['engines'])} workers",
+        "command": record.get("command", "unknown"),
+        "host": record.get("host", "unknown"),
+        "plan": record["plan"],
+        "versions": ", ".join(f"{name} {number}" for name, number in record["versions"].items()),
+        **{f"warning {i + 1}": text for i, text in enumerate(record["warnings"])},
+    }
+
+
+def dimensions(frame: Frame) -> dict[str, str]:
+    """Return voxel size and extent in words."""
+    size = frame.voxel_size_nm
+    if size is None:
+        return {"voxel size": "unknown"}
+    extent = [n * one for n, one in zip(frame.box.shape, size, strict=True)]
+    return {
+        "voxel size": f"{' × '.join(f'{one:g}' for one in size)} nm (z, y, x)",
+        "extent": " × ".join(map(length_text, extent)),
+    }
+
+
+def middle(box: Box) -> Box:
+    """Return what the pictures show of the planes of a box."""
+    start = [max(a, (a + b - MAX_SIDE) // 2) for a, b in zip(box.start, box.stop, strict=True)]
+    stop = [min(b, a + MAX_SIDE) for a, b in zip(start, box.stop, strict=True)]
+    return Box((box.start[0], *start[1:]), (box.stop[0], *stop[1:]))
+
+
+def read_plane(uri: str, plane: Box) -> NDArray[Any]:
+    """Return the voxels (y, x) of a plane."""
+    source = open_source(uri)
+    return np.asarray(source.read(source.spec.lift(plane)))[0]
+
+
+def step_costs(record: RunRecord) -> list[StepCost]:
+    """Return blocks, time and memory of the steps, in the order they ran."""
+    return [
+        StepCost(name=step["name"], **step["blocks"], seconds=step["wall_s"], peak_bytes=step["peak_bytes"])
+        for step in record["steps"]
+    ]

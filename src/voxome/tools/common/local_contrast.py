@@ -1,0 +1,194 @@
+"""Probability of cells or vessels from their contrast to what is around them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from annotated_types import Ge, Gt
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from voxome import kinds
+from voxome.contracts.context import BlockContext
+from voxome.contracts.python_tool import tool
+from voxome.contracts.spec import VolumeSpec
+from voxome.contracts.tool import memory_of
+from voxome.resources.table import TableFile
+from voxome.tools.common.contrast.limits import size_problems
+from voxome.tools.common.contrast.moments import FRACTIONS, local_moments
+from voxome.tools.common.density.grid import DensityGrid, grid_factors
+from voxome.tools.common.gaps import BRIDGED, LONGEST, TISSUE, interpolate_gaps
+from voxome.tools.common.tile_moments import MOMENTS
+
+Scale = tuple[float, float, float]
+_TRUNCATE = 4.0
+_HALF = 128
+"""Smallest probability of at least one half."""
+_FLAT = 1e-3
+"""Standard deviation, as a share of the mean, up to which there is nothing to see."""
+_NEVER_LESS = 1 + 1e-9
+
+
+def _radii(smoothing_um: float, scale_nm: Scale) -> tuple[int, ...]:
+    return tuple(int(_TRUNCATE * smoothing_um * 1000 / size + 0.5) for size in scale_nm)
+
+
+def _halo(parameters: Mapping[str, Any], scale_nm: Scale) -> tuple[int, int, int]:
+    beside = max(parameters["rim_um"], parameters["exclude_um"])
+    reach = [math.ceil(1000 * beside / size) for size in scale_nm]
+    z, y, x = (a + b for a, b in zip(reach, _radii(parameters["smoothing_um"], scale_nm), strict=True))
+    return z + LONGEST, y, x
+
+
+def _problems(specs: Mapping[str, VolumeSpec], parameters: Mapping[str, Any]) -> Iterable[str]:
+    yield from size_problems({"image": specs["image"]}, parameters)
+    if not parameters["low"] < parameters["high"]:
+        yield f"low is {parameters['low']:g} and high {parameters['high']:g}; expected low < high"
+
+
+@tool(
+    "common.local_contrast",
+    halo=_halo,
+    outputs={"probability": kinds.Probability()},
+    check=_problems,
+    memory=memory_of(230_000_000, 90),
+)
+def local_contrast(
+    image: Annotated[NDArray[Any], kinds.Image()],
+    moments: Annotated[TableFile, MOMENTS],
+    tissue: Annotated[NDArray[np.uint8] | None, kinds.Image("uint8")] = None,
+    probability: Annotated[NDArray[np.uint8] | None, kinds.Probability()] = None,
+    exclude: Annotated[NDArray[np.uint8] | None, kinds.Image("uint8")] = None,
+    *,
+    polarity: Literal["bright", "dark"],
+    unit: Literal["deviation", "mean"] = "deviation",
+    low: float = 0.3,
+    high: float = 2.0,
+    smoothing_um: Annotated[float, Ge(0)] = 0.65,
+    background_um: Annotated[float, Gt(0)] = 13.0,
+    tile_um: Annotated[float, Gt(0)] = 10.0,
+    rim_um: Annotated[float, Ge(0)] = 0.0,
+    exclude_um: Annotated[float, Ge(0)] = 0.0,
+    block: BlockContext,
+) -> dict[str, NDArray[np.uint8]]:
+    """Estimate the probability of cells or vessels from their contrast to what is around them.
+
+    Parameters
+    ----------
+    image : (z, y, x) array
+        Image of any dtype; the result does not depend on it.
+    moments : table
+        From ``common.tile_moments`` of the image, with the same `tile_um`.
+    tissue : (z, y, x) array of uint8, optional
+        Tissue map from ``common.tissue``. Where there are no data, the result is 0; short gaps are interpolated along
+        z.
+    probability : (z, y, x) array of uint8, optional
+        Probability from a classifier, which is used instead of the contrast.
+    exclude : (z, y, x) array of uint8, optional
+        Mask of what has the same contrast, such as vessels; there the result is 0.
+    polarity : {"bright", "dark"}
+        Whether they are brighter or darker than what is around them.
+    unit : {"deviation", "mean"}
+        Unit of contrast: the standard deviation around a voxel, or the mean, which suits few bright cells.
+    low, high : float
+        Contrast that is a probability of 0, and of 1.
+    smoothing_um : float
+        Standard deviation of the Gaussian with which the image is smoothed, in micrometres.
+    background_um : float
+        Standard deviation of the window in which mean and standard deviation are measured, in micrometres.
+    tile_um : float
+        Edge of a tile of `moments` in micrometres.
+    rim_um : float
+        Voxels this near to one with a probability of at least one half are at least half probable, too, if they have
+        half its contrast: the blurred surface of an object that is distinguished from others by its middle.
+    exclude_um : float
+        How far around `exclude` the result is 0, in micrometres.
+
+    Returns
+    -------
+    probability : (z, y, x) array of uint8
+        255 is certain.
+    """
+    write = block.write.within(block.read)
+    size = block.frame.scale_nm
+    known = _known(image, tissue)
+    if not known[write].any():
+        return {"probability": np.zeros(block.write.shape, np.uint8)}
+    if probability is None:
+        grid = DensityGrid(grid_factors(tile_um, size), block.frame)
+        one = 1 / FRACTIONS if image.dtype.kind == "f" else 1.0
+        mean, deviation = local_moments(moments, grid, block.read, background_um, one)
+        smooth = _smooth(image, known, tissue, smoothing_um, size)
+        contrast = _contrast(smooth, mean, deviation, unit) * np.float32(1 if polarity == "bright" else -1)
+        share = (contrast - np.float32(low)) * np.float32(1 / (high - low))
+        result = np.rint(np.clip(share, 0, 1) * np.float32(255)).astype(np.uint8)
+        if rim_um:
+            rim = _near(result >= _HALF, rim_um, size) & (contrast >= np.float32((low + high) / 4))
+            result[rim] = np.maximum(result[rim], _HALF)
+    else:
+        result = probability
+    if exclude is not None:
+        result = np.where(_near(exclude != 0, exclude_um, size), np.uint8(0), result)
+    return {"probability": np.where(known, result, np.uint8(0))[write]}
+
+
+def _known(image: NDArray[Any], tissue: NDArray[np.uint8] | None) -> NDArray[np.bool_]:
+    """Return the voxels with data, and those of gaps that are bridged."""
+    known = np.ones(image.shape, bool) if tissue is None else tissue == TISSUE
+    if image.dtype.kind == "f":
+        known &= ~np.isnan(image)
+    return known if tissue is None else known | (tissue == BRIDGED)
+
+
+def _smooth(
+    image: NDArray[Any], known: NDArray[np.bool_], tissue: NDArray[np.uint8] | None, smoothing_um: float, size: Scale
+) -> NDArray[np.float32]:
+    """Return an image smoothed over the voxels with data; 0 elsewhere."""
+    gap = np.zeros_like(known) if tissue is None else tissue == BRIDGED
+    total: NDArray[np.float32] = np.where(known & ~gap, image, 0).astype(np.float32)
+    if gap.any():
+        interpolate_gaps(total, known & ~gap, gap)
+    if known.all() and not smoothing_um:
+        return total
+    share = known.astype(np.float32)
+    for axis, (one, radius) in enumerate(zip(size, _radii(smoothing_um, size), strict=True)):
+        if radius:
+            sigma = smoothing_um * 1000 / one
+            total = ndimage.gaussian_filter1d(total, sigma, axis=axis, mode="constant", radius=radius)
+            share = ndimage.gaussian_filter1d(share, sigma, axis=axis, mode="constant", radius=radius)
+    result: NDArray[np.float32] = np.where(known, total / np.where(known, share, np.float32(1)), np.float32(0))
+    return result
+
+
+def _contrast(
+    smooth: NDArray[np.float32], mean: NDArray[np.float32], deviation: NDArray[np.float32], unit: str
+) -> NDArray[np.float32]:
+    """Return how much brighter voxels are than around them; 0 where there is no contrast, or no data."""
+    if unit == "deviation":
+        valid, divisor = deviation > np.float32(_FLAT) * np.abs(mean), deviation
+    else:
+        valid, divisor = mean > 0, mean
+    difference = np.where(valid, smooth - mean, np.float32(0))
+    result: NDArray[np.float32] = difference / np.where(valid, divisor, np.float32(1))
+    return result
+
+
+def _near(mask: NDArray[np.bool_], distance_um: float, size: Scale) -> NDArray[np.bool_]:
+    """Return the voxels of a mask, and those whose centres are up to a distance from the centre of one."""
+    if not distance_um or not mask.any():
+        return mask
+    box = _bounds(mask, [math.ceil(1000 * distance_um / one) for one in size])
+    result = mask.copy()
+    away = ndimage.distance_transform_edt(~mask[box], sampling=size)
+    result[box] = away <= 1000 * distance_um * _NEVER_LESS
+    return result
+
+
+def _bounds(mask: NDArray[np.bool_], reach: list[int]) -> tuple[slice, ...]:
+    """Return the slices of the bounding box of a mask, grown by `reach`."""
+    (found,) = ndimage.find_objects(mask.view(np.uint8))
+    ends = zip(found, reach, mask.shape, strict=True)
+    return tuple(slice(max(one.start - n, 0), min(one.stop + n, end)) for one, n, end in ends)

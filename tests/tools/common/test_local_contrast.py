@@ -1,0 +1,142 @@
+"""Local contrast: the same for any dtype, blocks and padding; rims, gaps, and what is left out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy import ndimage
+from tools.common.blockwise import as_file, frame_of, run_blocks
+
+from voxome.contracts.frame import Frame
+from voxome.contracts.spec import VolumeSpec
+from voxome.errors import InvalidInput
+from voxome.tools.common.local_contrast import local_contrast
+from voxome.tools.common.tile_moments import MOMENTS, tile_moments
+
+SHAPE = (22, 34, 37)
+OPTIONS: dict[str, Any] = {
+    "polarity": "dark", "tile_um": 5.0, "background_um": 6.0, "smoothing_um": 1.0, "low": 0.3, "high": 2.0
+}  # fmt: skip
+
+
+def tissue_with_cells(shape: tuple[int, ...] = SHAPE) -> NDArray[np.uint8]:
+    """Grey tissue with noise and dark balls."""
+    rng = np.random.default_rng(4)
+    balls = np.zeros(shape)
+    balls[tuple(rng.integers(2, n - 2, 8) for n in shape)] = 1
+    dark = ndimage.distance_transform_edt(balls == 0) < 4
+    grey = 150 - 60 * dark + rng.normal(0, 8, shape)
+    return grey.clip(0, 255).astype(np.uint8)
+
+
+def run(
+    folder: Path, image: NDArray[Any], block: tuple[int, ...] = SHAPE, *, frame: Frame | None = None,
+    others: dict[str, NDArray[Any]] | None = None, **options: Any,
+) -> NDArray[np.uint8]:  # fmt: skip
+    frame = frame_of(image.shape) if frame is None else frame
+    values, z, y, x = {**OPTIONS, **options}, *block
+    volumes = {"image": image, **({} if others is None else others)}
+    summed = {name: volumes[name] for name in ("image", "tissue") if name in volumes}
+    rows = run_blocks(tile_moments, summed, (z, y, x), frame, tile_um=values["tile_um"])["moments"]
+    table = as_file(folder / "moments.parquet", rows, MOMENTS.columns)
+    return np.asarray(run_blocks(local_contrast, volumes, (z, y, x), frame, moments=table, **values)["probability"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [{}, {"rim_um": 2.0, "low": 1.0}, {"unit": "mean", "low": 0.1, "high": 0.4}])
+def test_blocks_do_not_show(tmp_path: Path, options: dict[str, Any]) -> None:
+    image = tissue_with_cells()
+    exclude = (np.indices(SHAPE).sum(axis=0) % 29 == 0).astype(np.uint8)
+    whole = run(tmp_path, image, others={"exclude": exclude}, exclude_um=1.5, **options)
+    assert 0.02 < (whole > 0).mean() < 0.9
+    for block in ((11, 17, 19), (7, 12, 13), (22, 5, 40)):
+        found = run(tmp_path, image, block, others={"exclude": exclude}, exclude_um=1.5, **options)
+        np.testing.assert_array_equal(found, whole)
+
+
+@pytest.mark.slow
+def test_the_dtype_does_not_matter(tmp_path: Path) -> None:
+    image = tissue_with_cells()
+    whole = run(tmp_path, image)
+    assert whole.max() == 255
+    for dtype in ("uint16", "int16", "float32", "float64"):
+        np.testing.assert_array_equal(run(tmp_path, image.astype(dtype)), whole)
+
+
+@pytest.mark.slow
+def test_padding_changes_no_voxel(tmp_path: Path) -> None:
+    image = tissue_with_cells()
+    whole = run(tmp_path, image)
+    for width in (1, 9):
+        frame = frame_of(tuple(n + 2 * width for n in SHAPE), start=(3 - width, -5 - width, 7 - width))
+        known = np.pad(np.ones(SHAPE, np.uint8), width)
+        padded = np.pad(image, width, constant_values=255)
+        found = run(tmp_path, padded, (13, 40, 20), frame=frame, others={"tissue": known})
+        assert not found[known == 0].any()
+        np.testing.assert_array_equal(found[(slice(width, -width),) * 3], whole)
+
+
+def test_dark_cells_are_found_by_the_dark_polarity_only(tmp_path: Path) -> None:
+    image = np.full(SHAPE, 150, np.uint8)
+    image[8:14, 14:20, 14:20] = 90
+    dark = run(tmp_path, image)
+    assert dark[11, 17, 17] == 255
+    assert run(tmp_path, 255 - image, polarity="bright")[11, 17, 17] == 255
+    assert run(tmp_path, image, polarity="bright")[11, 17, 17] == 0
+
+
+def test_a_constant_volume_has_no_cells(tmp_path: Path) -> None:
+    for unit in ("deviation", "mean"):
+        assert not run(tmp_path, np.full(SHAPE, 150, np.uint8), unit=unit).any()
+    assert not run(tmp_path, tissue_with_cells(), others={"tissue": np.zeros(SHAPE, np.uint8)}).any()
+
+
+def test_missing_sections_are_interpolated_if_they_are_few(tmp_path: Path) -> None:
+    image = np.full(SHAPE, 150, np.uint8)
+    image[6:16, 12:22, 12:22] = 90
+    tissue = np.ones(SHAPE, np.uint8)
+    image[10], tissue[10] = 0, 2
+    image[3], tissue[3] = 0, 0
+    found = run(tmp_path, image, others={"tissue": tissue})
+    assert found[10, 17, 17] == 255
+    assert found[10, 2, 2] == 0
+    assert not found[3].any()
+
+
+def test_a_rim_has_half_the_contrast(tmp_path: Path) -> None:
+    image = np.full(SHAPE, 150, np.uint8)
+    image[8:14, 10:24, 10:24] = 110
+    image[8:14, 12:22, 12:22] = 70
+    options = {"unit": "mean", "low": 0.4, "high": 0.48, "background_um": 30.0, "smoothing_um": 0.0}
+    assert run(tmp_path, image, **options)[11, 17, 11] == 0
+    found = run(tmp_path, image, rim_um=2.0, **options)
+    assert found[11, 17, 11] == 128
+    assert found[11, 17, 9] == 0
+
+
+def test_a_probability_takes_the_place_of_the_contrast(tmp_path: Path) -> None:
+    given = np.full(SHAPE, 77, np.uint8)
+    exclude = np.zeros(SHAPE, np.uint8)
+    exclude[11, 17, 17] = 255
+    found = run(tmp_path, tissue_with_cells(), others={"probability": given, "exclude": exclude}, exclude_um=1.0)
+    assert (found == 0).sum() == 7
+    assert np.unique(found).tolist() == [0, 77]
+
+
+def test_wrong_inputs_are_named() -> None:
+    check, limits = tile_moments.spec.check, local_contrast.spec.check
+    assert check is not None
+    assert limits is not None
+    unknown = {"image": VolumeSpec.of((4, 4, 4), "uint8")}
+    assert any("no voxel size" in problem for problem in check(unknown, {}))
+    wide = {"image": VolumeSpec.of((4, 4, 4), "uint32", voxel_size_nm=(1, 1, 1))}
+    assert any("expected 8- or 16-bit" in problem for problem in check(wide, {}))
+    sized = {"image": VolumeSpec.of((4, 4, 4), "uint8", voxel_size_nm=(1, 1, 1))}
+    assert any("low < high" in problem for problem in limits(sized, {"low": 2.0, "high": 1.0}))
+    frame = frame_of((4, 4, 4))
+    with pytest.raises(InvalidInput, match="floats are expected to be at most"):
+        run_blocks(tile_moments, {"image": np.full((4, 4, 4), 1e9)}, (4, 4, 4), frame)
