@@ -148,12 +148,12 @@ def _smooth(
 ) -> NDArray[np.float32]:
     """Return an image smoothed over the voxels with data; 0 elsewhere."""
     gap = np.zeros_like(known) if tissue is None else tissue == BRIDGED
-    total: NDArray[np.float32] = np.where(known & ~gap, image, 0).astype(np.float32)
+    total: NDArray[Any] = np.where(known & ~gap, image, 0).astype(np.float32)
     if gap.any():
         interpolate_gaps(total, known & ~gap, gap)
     if known.all() and not smoothing_um:
         return total
-    share = known.astype(np.float32)
+    share: NDArray[Any] = known.astype(np.float32)
     for axis, (one, radius) in enumerate(zip(size, _radii(smoothing_um, size), strict=True)):
         if radius:
             sigma = smoothing_um * 1000 / one
