@@ -65,7 +65,7 @@ def interpolate_bridged(image: NDArray[Any], tissue: NDArray[np.uint8]) -> NDArr
     if not gap.any():
         return image
     result = image.astype(np.float32)
-    _interpolate(result, tissue == TISSUE, gap)
+    interpolate_gaps(result, tissue == TISSUE, gap)
     return result
 
 
