@@ -172,7 +172,7 @@ def _contrast(
     else:
         valid, divisor = mean > 0, mean
     difference = np.where(valid, smooth - mean, np.float32(0))
-    result: NDArray[np.float32] = difference / np.where(valid, divisor, np.float32(1))
+    result: NDArray[Any] = difference / np.where(valid, divisor, np.float32(1))
     return result
 
 
