@@ -15,7 +15,7 @@ from voxome.tools.common.block_overlaps import block_overlaps
 
 DOMAIN = Box.of_shape((4, 4, 12))
 FRAME = Frame(DOMAIN, DOMAIN, None, (0.0, 0.0, 0.0))
-GRID = BlockGrid(DOMAIN, (4, 4, 6), halo=((0, 0, 2), (0, 0, 2)))
+GRID = BlockGrid(DOMAIN, (4, 4, 6), halo=((0, 0, 4), (0, 0, 4)))
 
 
 def context(block: Block) -> BlockContext:
@@ -44,15 +44,17 @@ def test_labels_are_one_if_enough_of_the_smaller_one_is_common(
     fraction: float, expected: list[tuple[int, int]]
 ) -> None:
     first, second = (np.zeros(block.read.shape, np.uint32) for block in GRID)
-    first[0, 0, 4:6], first[0, 1, 4:8] = 1, 2  # voxels 4 to 8 along x are seen by both
-    second[0, 0, 1:3], second[0, 1, 3:4] = 1, 1
+    first[0, 0, 4:6], first[0, 1, 4:8] = 1, 2  # voxels 4 to 8 along x are in the inner halves of both halos
+    second[0, 0, 3:5], second[0, 1, 5:6] = 1, 1
     assert pairs_of([first, second], fraction) == expected
 
 
-def test_voxels_outside_the_overlap_do_not_count() -> None:
+def test_voxels_outside_the_inner_halves_of_both_halos_do_not_count() -> None:
     first, second = (np.zeros(block.read.shape, np.uint32) for block in GRID)
-    first[:, :, :4], second[:, :, 4:] = 1, 1
-    first[0, 0, 5], second[0, 0, 1] = 1, 1
+    first[:, :, :4], second[:, :, 6:] = 1, 1
+    first[0, 0, 5], second[0, 0, 3] = 1, 1
+    first[1, :, 8:], second[1, :, :2] = 2, 2
+    first[2, :, 8:], second[2, :, 6:] = 3, 3
     assert pairs_of([first, second], 1.0) == [(1, 11)]
 
 
