@@ -68,8 +68,8 @@ def test_images_and_other_paths_are_refused(work: Path) -> None:
 def test_limits_that_are_not_kept_are_named(work: Path) -> None:
     sentences = list(NativeEnvironment().limits_kept().unkept(command(work, "true", memory_bytes=5, cpus=2.0)))
     assert [one.partition(";")[0] for one in sentences] == [
-        "Not kept: memory of at most 5 bytes",
-        "Not kept: at most 2.0 cores",
+        "Not kept: memory of at most 5 bytes (ramMax)",
+        "Not kept: at most 2 cores (coresMax)",
         "Not kept: no network",
         "Not kept: no files but its own",
     ]

@@ -11,6 +11,7 @@ from stat import S_ISREG
 
 from voxome.contracts.environment import Command, Environment
 from voxome.environments.supervision import Stream, supervising
+from voxome.environments.supervisors import temporary_folder
 from voxome.errors import EnvironmentFailed, InvalidInput, NotFound, TimeLimit
 
 _TAIL_BYTES = 2000
@@ -44,7 +45,7 @@ def call(
     limit_s : float, optional
         Time limit in seconds.
     scratch : path, optional
-        Folder in which its HOME and TMPDIR are created; that for temporary files if None.
+        Folder in which its HOME and TMPDIR are created; one that is removed with this process if None.
 
     Returns
     -------
@@ -74,7 +75,8 @@ def call(
                 f"{mount.source} is not there, which {command.argv[0]} should see; it was removed "
                 "since the plan, or it is on another machine"
             )
-    with tempfile.TemporaryDirectory(prefix="voxome-call-", dir=scratch, ignore_cleanup_errors=True) as name:
+    parent = temporary_folder() if scratch is None else scratch
+    with tempfile.TemporaryDirectory(prefix="call-", dir=parent, ignore_cleanup_errors=True) as name:
         folder = Path(name).resolve()
         for one in FOLDERS:
             (folder / one).mkdir()

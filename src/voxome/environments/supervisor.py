@@ -1,8 +1,8 @@
 """Processes that run one command each, and end all of it when it ends, runs too long, or loses its caller.
 
-``python -I -S supervisor.py FD``, where FD is a socket, forks a supervisor for each message on it, which has four
-files: a socket for the request, and the standard streams of the command. So a command costs no start of Python. It
-imports nothing of voxome, and ends with its socket.
+``python -I -S supervisor.py FD FOLDER``, where FD is a socket, forks a supervisor for each message on it, which has
+four files: a socket for the request, and the standard streams of the command. So a command costs no start of Python.
+It imports nothing of voxome, ends with its socket, and then removes FOLDER, which has temporary files of its caller.
 
 A supervisor reads a request from its socket and writes how the command ended to it, one line of JSON each; then it
 waits for a byte, by which the caller says that it lives, or for the end of the socket.
@@ -49,6 +49,18 @@ def serve(requests: socket.socket) -> None:
             os.close(file)
 
 
+def remove(folder: str) -> None:
+    """Remove a folder, after the last command that writes to it."""
+    import shutil
+
+    shutil.rmtree(folder, ignore_errors=True)
+    if os.path.exists(folder):  # noqa: PTH110
+        with contextlib.suppress(ChildProcessError):
+            while True:
+                os.wait()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def supervise(control: socket.socket) -> None:
     """Run the command of a request.
 
@@ -87,9 +99,7 @@ def supervise(control: socket.socket) -> None:
     if stop and not has_stopped:
         _run(stop, request["variables"])
     if not has_caller:
-        import shutil
-
-        shutil.rmtree(request["scratch"], ignore_errors=True)
+        remove(request["scratch"])
 
 
 def _start(request: dict[str, Any]) -> tuple[int, str]:
@@ -207,3 +217,4 @@ def _is_released(control: socket.socket) -> bool:
 if __name__ == "__main__":
     with socket.socket(fileno=int(sys.argv[1])) as channel:
         serve(channel)
+    remove(sys.argv[2])

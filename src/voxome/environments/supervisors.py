@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import atexit
 import os
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 
 from voxome.environments import supervisor
 from voxome.errors import EnvironmentFailed
@@ -23,6 +26,14 @@ class _Server:
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
+        self._folder: Path | None = None
+
+    def folder(self) -> Path:
+        """Return a folder for temporary files of commands, which is removed with this process, however it ends."""
+        with self._lock:
+            self._opened()
+            assert self._folder is not None
+            return self._folder
 
     def start(self, streams: Sequence[int]) -> socket.socket:
         """Start a supervisor with these standard streams, and return the socket to it."""
@@ -44,6 +55,9 @@ class _Server:
         """End the process; supervisors of running commands stay."""
         with self._lock:
             self._close()
+            if self._folder is not None:
+                shutil.rmtree(self._folder, ignore_errors=True)
+                self._folder = None
 
     def forget(self) -> None:
         """Leave the process to the one that this process was forked from."""
@@ -55,10 +69,12 @@ class _Server:
 
     def _opened(self) -> socket.socket:
         if self._socket is None:
+            if self._folder is None or not self._folder.exists():
+                self._folder = Path(tempfile.mkdtemp(prefix="voxome-")).resolve()
             self._socket, theirs = socket.socketpair()
             with theirs:
                 self._process = subprocess.Popen(
-                    [sys.executable, "-I", "-S", supervisor.__file__, str(theirs.fileno())],
+                    [sys.executable, "-I", "-S", supervisor.__file__, str(theirs.fileno()), str(self._folder)],
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,
@@ -83,4 +99,4 @@ class _Server:
 _SERVER = _Server()
 atexit.register(_SERVER.close)
 os.register_at_fork(after_in_child=_SERVER.forget)
-start_supervisor = _SERVER.start
+start_supervisor, temporary_folder = _SERVER.start, _SERVER.folder

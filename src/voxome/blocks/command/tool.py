@@ -27,6 +27,7 @@ from voxome.contracts.kinds import Parameters
 from voxome.contracts.tool import ToolSpec
 from voxome.environments import open_environment
 from voxome.environments.call import call, describe_status
+from voxome.environments.supervisors import temporary_folder
 from voxome.errors import InvalidInput, NotFound, ProgramFailed
 from voxome.storage.find import storage_at
 
@@ -75,7 +76,7 @@ class CommandTool:
         line = self.definition.line
         assert line is not None
         assert isinstance(context, BlockContext)
-        with tempfile.TemporaryDirectory(prefix="voxome-block-", ignore_cleanup_errors=True) as name:
+        with tempfile.TemporaryDirectory(prefix="block-", dir=temporary_folder(), ignore_cleanup_errors=True) as name:
             folders = BlockFolders(Path(name).resolve())
             given = self._write_inputs(inputs, folders)
             for target, address in line.files.items():
