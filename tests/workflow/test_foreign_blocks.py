@@ -257,6 +257,18 @@ def test_problems_of_the_hint_have_file_and_line(tmp_path: Path) -> None:
         assert part in text
 
 
+def test_expressions_without_nodejs_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "docker").symlink_to("/bin/false")
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    tool = copy_tool(glob="$('out' + '.npy')", more="requirements: {InlineJavascriptRequirement: {}}")
+    workflow = write_workflow(tmp_path, COPY_STEP, tool)
+    with pytest.raises(
+        InvalidInput, match=r"expression \$\('out' \+ '.npy'\) needs JavaScript, and Node.js is missing"
+    ):
+        plan(workflow, {"raw": tmp_path / "raw.npy"})
+
+
 def test_ports_may_be_called_like_options_of_voxome(tmp_path: Path) -> None:
     check = "[sh, -c, 'test $1-$2-$3 = 7-x-2.5 && cp $0 out.npy', $(inputs.image), $(inputs.block), $(inputs.store)"
     ports = "inputs: {image: File, block: {type: int, default: 7}, store: {type: string, default: x}, workers: float?}"

@@ -51,7 +51,12 @@ def load(path: str | Path) -> Graph:
         If it is a folder or not valid CWL, or uses features that voxome does not support; the message has file and
         line.
     """
+    from voxome.workflow.foreign.javascript import javascript_problem
+
     workflow = parse_process(str(path))
+    missing = javascript_problem(workflow)
+    if missing is not None:
+        raise InvalidInput(f"{path}: {missing}")
     name = Path(str(path).partition("#")[0]).stem
     problems: list[str] = []
     scope = {entry["id"]: FromInput(short(entry["id"])) for entry in workflow.tool["inputs"]}
@@ -103,6 +108,7 @@ def parse_process(path: str) -> Any:
     from schema_salad.exceptions import SchemaSaladException
 
     from voxome.workflow.documents import NETWORK, DocumentFetcher
+    from voxome.workflow.foreign.javascript import has_javascript
 
     file = path.partition("#")[0]
     if Path(file).is_dir():
@@ -112,6 +118,7 @@ def parse_process(path: str) -> Any:
     allowed = settings().allow_network or bool(urlsplit(file).scheme)
     context = LoadingContext({"doc_cache": False, "construct_tool_object": default_make_tool})
     context.fetcher_constructor = partial(DocumentFetcher, allow_network=allowed)
+    context.disable_js_validation = not has_javascript()
     with _quiet():
         try:
             return load_tool(path, context)

@@ -94,6 +94,14 @@ def test_an_image_that_was_built_again_runs_again(run, podman: Podman, tmp_path:
     assert read("c") == "two"
 
 
+def test_a_file_of_this_machine_is_no_output(run, tmp_path: Path) -> None:
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "secret" / "text").write_text("secret")
+    ended = run(f"rm -r settings; ln -s {tmp_path}/secret settings")
+    assert ended.status == 1
+    assert "neither in the work folder nor an input" in ended.details("job failed")[0]["error"]
+
+
 def test_the_memory_that_a_tool_may_use_is_a_limit(run) -> None:
     def limit(text: str) -> str:
         return text.replace("  Docker", "  ResourceRequirement: {ramMin: 16, ramMax: 64}\n  Docker")

@@ -84,8 +84,9 @@ def image_of(requirement: Any, is_required: bool, environment: str, document: st
             f"DockerRequirement has {', '.join(sorted({*requirement} - {'class'}))}; expected dockerPull or "
             "dockerImageId: build or load the image, and name it"
         )
+    may_pull = name == requirement.get("dockerPull") and settings().allow_network
     try:
         opened, lock = open_environment(environment), ImageLock.find(document)
-        return prepare_image(opened, name, lock, may_pull=settings().allow_network)
+        return prepare_image(opened, name, lock, may_pull=may_pull)
     except VoxomeError as error:
         raise (UnsupportedRequirement if is_required else WorkflowException)(str(error)) from error

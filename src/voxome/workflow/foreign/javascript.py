@@ -33,8 +33,15 @@ def require_javascript(process: Any) -> None:
     UnsupportedRequirement
         If it has an expression in JavaScript, and Node.js is missing.
     """
+    problem = javascript_problem(process)
+    if problem is not None:
+        raise UnsupportedRequirement(problem)
+
+
+def javascript_problem(process: Any) -> str | None:
+    """Return why the expressions of a process cannot be evaluated; None if they can."""
     if has_javascript():
-        return
+        return None
     documents: list[Mapping[str, Any]] = []
     process.visit(documents.append)
     allowed = any(
@@ -43,11 +50,12 @@ def require_javascript(process: Any) -> None:
         for one in (*document.get("requirements", ()), *document.get("hints", ()))
     )
     found = next((one for document in documents for one in _expressions(document)), None) if allowed else None
-    if found is not None:
-        raise UnsupportedRequirement(
-            f"The expression {found} needs JavaScript, and Node.js is missing: there is no program node or nodejs; "
-            "install it, or use parameter references only"
-        )
+    if found is None:
+        return None
+    return (
+        f"The expression {found} needs JavaScript, and Node.js is missing: there is no program node or nodejs; install "
+        "it, or use parameter references only"
+    )
 
 
 def _expressions(value: Any) -> Iterator[str]:
