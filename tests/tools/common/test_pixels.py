@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -235,6 +236,27 @@ def test_labels_of_no_class_and_classes_without_labels_are_refused(tmp_path: Pat
         data = LabelledImage(image=image, labels=save(tmp_path / f"labels{change}.zarr", changed, "labels"))
         with pytest.raises(InvalidInput, match=message):
             train_pixels(PixelTraining(classes=CLASSES, data=(data,), sigmas_um=(1.0,), trees=2), tmp_path / "out")
+
+
+def test_points_and_an_ilastik_project_train_the_same_forest_as_labels(trained: Path, tmp_path: Path) -> None:
+    card = json.loads(trained.read_text())
+    image, labels = card["data"], voxome.open(card["data"].replace("raw", "labels"), expect=voxome.Volume)[...]
+    found = np.argwhere(labels)
+    rows = [f"{1000 * z},{1000 * y},{1000 * x},{labels[z, y, x]}" for z, y, x in found]
+    (tmp_path / "points.csv").write_text("\n".join(["z_nm,y_nm,x_nm,class", *rows]) + "\n")
+    with h5py.File(tmp_path / "cells.ilp", "w") as file:
+        file["Input Data/infos/lane0000/Raw Data/axisorder"] = b"xyz"
+        file["PixelClassification/LabelNames"] = np.array([b"cells", b"ground"])
+        file["PixelClassification/LabelSets/labels000/block0000"] = labels.T
+        block = file["PixelClassification/LabelSets/labels000/block0000"]
+        block.attrs["blockSlice"] = f"[0:{SHAPE[2]},0:{SHAPE[1]},0:{SHAPE[0]}]".encode()
+    settings: dict[str, Any] = {"name": "demo", "sigmas_um": (1.0, 2.0), "trees": 20}
+    points = LabelledImage(image=image, points=str(tmp_path / "points.csv"))
+    lane = LabelledImage(image=image, lane=0)
+    train_pixels(PixelTraining(data=(points,), classes=CLASSES, **settings), tmp_path / "points")
+    train_pixels(PixelTraining(data=(lane,), project=str(tmp_path / "cells.ilp"), **settings), tmp_path / "project")
+    for other in ("points", "project"):
+        assert (tmp_path / other / "demo.npz").read_bytes() == trained.with_suffix(".npz").read_bytes()
 
 
 def test_validation_keeps_its_distance(tmp_path: Path) -> None:

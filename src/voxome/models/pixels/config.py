@@ -24,14 +24,24 @@ class LabelledImage(_Table):
     ----------
     image : URI of grey values (z, y, x).
     labels : URI of integers (z, y, x); 0 is not labelled. They may be sparse.
-    box : voxels whose labels are used; all that image and labels share if None.
+    lane : number of the image in the ilastik project of the training, from 0, instead of `labels`.
+    points : table of labelled points instead (``z_nm, y_nm, x_nm, class``), CSV or Parquet.
+    box : voxels whose labels are used; all that image and labels share if None, or the image.
     tissue : URI of a tissue map, 0 where there are no data, if there are voxels without.
     """
 
     image: str
-    labels: str
+    labels: str | None = None
+    points: str | None = None
+    lane: Annotated[int, Ge(0)] | None = None
     box: str | None = None
     tissue: str | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if [self.labels, self.points, self.lane].count(None) != 2:
+            raise ValueError("expected one of labels, points and lane")
+        return self
 
 
 class PixelTraining(_Table):
@@ -40,6 +50,7 @@ class PixelTraining(_Table):
     Attributes
     ----------
     name : name of the classifier and of its files.
+    project : ilastik project (.ilp), for its labels (`lane`), names of classes and features, where these are not set.
     classes : name of each class → its label.
     data : labelled images.
     validation : labelled images that are not trained on, for scores; their boxes keep a distance from those of `data`.
@@ -54,7 +65,8 @@ class PixelTraining(_Table):
     """
 
     name: str = "pixels"
-    classes: Annotated[dict[str, Annotated[int, Ge(1)]], Len(2)]
+    project: str | None = None
+    classes: dict[str, Annotated[int, Ge(1)]] = {}
     data: Annotated[tuple[LabelledImage, ...], Len(1)]
     validation: tuple[LabelledImage, ...] = ()
     sigmas_um: tuple[Annotated[FiniteFloat, Gt(0)], ...] = ()
@@ -71,8 +83,12 @@ class PixelTraining(_Table):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if bool(self.sigmas_um) == bool(self.choice):
+        if (self.sigmas_um and self.choice) or not (self.sigmas_um or self.choice or self.project):
             raise ValueError("expected sigmas_um, for all features at these scales, or choice, but not both")
+        if len(self.classes) < 2 and not self.project:
+            raise ValueError(f"expected at least 2 classes, not {len(self.classes)}")
+        if self.project is None and any(one.lane is not None for one in (*self.data, *self.validation)):
+            raise ValueError("lane is a number of an image of an ilastik project, but project is not set")
         if len(set(self.classes.values())) < len(self.classes):
             raise ValueError("two classes have the same label; expected different ones")
         if not self.name or "/" in self.name or self.name.startswith("."):

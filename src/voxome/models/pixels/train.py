@@ -14,9 +14,11 @@ from voxome.extras import require
 from voxome.geometry import Box
 from voxome.models.pixels.card import FeatureChoice, ForestCard, write_card
 from voxome.models.pixels.config import LabelledImage, PixelTraining
-from voxome.models.pixels.features import reach_of
+from voxome.models.pixels.features import UM, reach_of
 from voxome.models.pixels.forest import write_trees
-from voxome.models.pixels.marks import LabelMarks, sample_marks
+from voxome.models.pixels.ilastik import IlastikProject
+from voxome.models.pixels.marks import LabelMarks, MarkSource, sample_marks
+from voxome.models.pixels.points import PointMarks
 from voxome.models.pixels.samples import FeatureReader, Samples
 from voxome.models.pixels.trees import Trees
 from voxome.resources.folders import require_outside_volumes
@@ -25,7 +27,7 @@ from voxome.resources.volume import Volume
 from voxome.resources.volume_like import as_volume
 
 LOW_PERCENT, HIGH_PERCENT = 0.5, 99.5
-_Opened = tuple[Volume, Volume | None, LabelMarks]
+_Opened = tuple[Volume, Volume | None, MarkSource]
 
 
 def train_pixels(config: PixelTraining, out: Path, command: str = "") -> Path:
@@ -51,8 +53,11 @@ def train_pixels(config: PixelTraining, out: Path, command: str = "") -> Path:
         If images and labels do not fit each other, a class has no label, or validation is too close to training.
     """
     require("pixels", "sklearn")
-    opened = [_open(one, config.classes) for one in config.data]
-    checked = [_open(one, config.classes) for one in config.validation]
+    project = None if config.project is None else IlastikProject.read(config.project)
+    if project is not None:
+        config = _with_project(config, project)
+    opened = [_open(one, config.classes, project) for one in config.data]
+    checked = [_open(one, config.classes, project) for one in config.validation]
     first = opened[0][0]
     if any(
         (image.voxel_size_nm, image.dtype) != (first.voxel_size_nm, first.dtype) for image, _, _ in opened + checked
@@ -97,31 +102,57 @@ def train_pixels(config: PixelTraining, out: Path, command: str = "") -> Path:
     return path
 
 
-def _open(one: LabelledImage, classes: dict[str, int]) -> _Opened:
-    """Open an image and its labels, which have to fit each other."""
-    image, labels = as_volume(one.image), as_volume(one.labels)
-    tissue = None if one.tissue is None else as_volume(one.tissue)
+def _with_project(config: PixelTraining, project: IlastikProject) -> PixelTraining:
+    """Return a configuration with what it leaves to the project."""
+    found: dict[str, object] = {}
+    if not config.classes:
+        found["classes"] = {name: label for label, name in enumerate(project.classes, 1)}
+    if not config.sigmas_um and not config.choice:
+        size = _open_image(config.data[0].image).voxel_size_nm or (UM, UM, UM)
+        found["choice"], found["dimensions"] = project.choose_features(size)
+    return PixelTraining.model_validate({**config.model_dump(exclude_unset=True), **found})
+
+
+def _open_image(uri: str) -> Volume:
+    image = as_volume(uri)
     if image.ndim != 3 or image.voxel_size_nm is None:
         raise InvalidInput(
-            f"{one.image} has axes {'/'.join(image.axes)} and a voxel size of {image.voxel_size_nm}; expected an image "
+            f"{uri} has axes {'/'.join(image.axes)} and a voxel size of {image.voxel_size_nm}; expected an image "
             "along z, y and x with a voxel size (?voxel_size=Z,Y,X, in nm)"
         )
-    if labels.ndim != 3 or labels.dtype.kind not in "iub":
-        raise InvalidInput(
-            f"{one.labels} has axes {'/'.join(labels.axes)} and dtype {labels.dtype}; expected integers (z, y, x)"
-        )
-    if labels.voxel_size_nm is not None and not np.allclose(labels.voxel_size_nm, image.voxel_size_nm, rtol=1e-3):
-        raise InvalidInput(
-            f"{one.labels} has voxels of {labels.voxel_size_nm} nm, {one.image} of {image.voxel_size_nm} nm; expected "
-            "the same size, so choose another level"
-        )
-    common = image.domain & labels.domain
-    if tissue is not None and common not in tissue.domain:
-        raise InvalidInput(f"{one.tissue} spans {tissue.domain}; expected all of {common}")
+    return image
+
+
+def _open(one: LabelledImage, classes: dict[str, int], project: IlastikProject | None) -> _Opened:
+    """Open an image and its labels, which have to fit each other."""
+    image = _open_image(one.image)
+    labels = None if one.labels is None else _open_labels(one.labels, image)
+    common = image.domain if labels is None else image.domain & labels.domain
     box = common if one.box is None else Box.of(one.box, common)
     if box.empty or box not in common:
-        raise InvalidInput(f"The box {box} is not inside {common}, which {one.image} and {one.labels} share")
+        raise InvalidInput(f"The box {box} is not inside {common}, where {one.image} can be labelled")
+    tissue = None if one.tissue is None else as_volume(one.tissue)
+    if tissue is not None and image.domain not in tissue.domain:
+        raise InvalidInput(f"{one.tissue} spans {tissue.domain}; expected all of {image.domain}")
+    if project is not None and one.lane is not None:
+        return image, tissue, project.read_marks(one.lane, image.domain, box, classes)
+    if labels is None:
+        return image, tissue, PointMarks.of(str(one.points), image.spec, box, classes)
     return image, tissue, LabelMarks(labels, box, {value: n for n, value in enumerate(classes.values())})
+
+
+def _open_labels(uri: str, image: Volume) -> Volume:
+    labels = as_volume(uri)
+    if labels.ndim != 3 or labels.dtype.kind not in "iub":
+        raise InvalidInput(
+            f"{uri} has axes {'/'.join(labels.axes)} and dtype {labels.dtype}; expected integers (z, y, x)"
+        )
+    if labels.voxel_size_nm is not None and not np.allclose(labels.voxel_size_nm, image.voxel_size_nm or 0, rtol=1e-3):
+        raise InvalidInput(
+            f"{uri} has voxels of {labels.voxel_size_nm} nm, the image {image.uri} of {image.voxel_size_nm} nm; "
+            "expected the same size, so choose another level"
+        )
+    return labels
 
 
 def _require_apart(config: PixelTraining, opened: Sequence[_Opened], checked: Sequence[_Opened]) -> None:
