@@ -15,6 +15,7 @@ from voxome.contracts.context import BlockContext
 from voxome.contracts.python_tool import tool
 from voxome.contracts.tool import memory_of
 from voxome.tools.common.contrast.limits import size_problems
+from voxome.tools.common.contrast.unusual import unusual_image
 from voxome.tools.common.gaps import TISSUE
 
 _TRUNCATE = 4.0
@@ -33,7 +34,12 @@ def _halo(parameters: Mapping[str, Any], scale_nm: tuple[float, float, float]) -
 
 
 @tool(
-    "common.ratio", halo=_halo, outputs=kinds.Image("float32"), check=size_problems, memory=memory_of(229_000_000, 40)
+    "common.ratio",
+    halo=_halo,
+    outputs=kinds.Image("float32"),
+    check=size_problems,
+    examine=unusual_image,
+    memory=memory_of(229_000_000, 40),
 )
 def ratio(
     image: Annotated[NDArray[Any], kinds.Image()],

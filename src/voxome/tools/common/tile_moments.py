@@ -19,6 +19,7 @@ from voxome.errors import InvalidInput
 from voxome.kinds.merge import Fold
 from voxome.tools.common.contrast.limits import size_problems
 from voxome.tools.common.contrast.moments import FRACTIONS, LARGEST
+from voxome.tools.common.contrast.unusual import unusual_image
 from voxome.tools.common.density.grid import DensityGrid, cell_indices, grid_factors
 from voxome.tools.common.gaps import TISSUE
 
@@ -36,7 +37,13 @@ def _problems(specs: Mapping[str, VolumeSpec], parameters: Mapping[str, Any]) ->
         yield f"image is {dtype}; expected 8- or 16-bit integers, or floats: add ?window=0.5%:99.5% to its URI"
 
 
-@tool("common.tile_moments", outputs={"moments": MOMENTS}, check=_problems, memory=memory_of(160_000_000, 60))
+@tool(
+    "common.tile_moments",
+    outputs={"moments": MOMENTS},
+    check=_problems,
+    examine=unusual_image,
+    memory=memory_of(160_000_000, 60),
+)
 def tile_moments(
     image: Annotated[NDArray[Any], kinds.Image()],
     tissue: Annotated[NDArray[np.uint8] | None, kinds.Image("uint8")] = None,

@@ -9,16 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from voxome.tools.common.contrast.unusual import grey_warnings, sample_sections
 from voxome.tools.common.flatness import flat_areas
 
-MAX_CLIPPED = 0.05
-"""Share of the tissue that may have the lowest, or the highest, grey value."""
-MIN_LEVELS = 32
-"""Number of grey values that tissue should have."""
 MIN_RIDGES = 0.9
 """Minimum ratio of dark to bright ridges; 1.27 to 1.72 in FIB-SEM, ssTEM and phantoms, the inverse if inverted."""
-_SECTIONS = 16
-"""Number of sections of a block that are looked at."""
 _SIGMA = 1.5
 _MARGIN = 13
 """Side of the square around areas without data in which ridges do not count."""
@@ -37,41 +32,15 @@ def contrast_warnings(blocks: Iterable[NDArray[Any]]) -> Iterator[str]:
     str
         A sentence that begins with a verb, for the name of the image before it.
     """
-    sections = [block[:: max(1, len(block) // _SECTIONS)] for block in blocks if block.size]
+    sections = sample_sections(blocks)
     flat = [flat_areas(section) for section in sections]
-    total = sum(section.size for section in sections)
-    missing = sum(int(area.sum()) for area in flat)
-    if total and missing == total:
-        low = min(float(section.min()) for section in sections)
-        high = max(float(section.max()) for section in sections)
-        yield f"is constant, or nearly so, in a sample of {total:,} voxels (grey values {low:g} to {high:g})"
+    yield from grey_warnings(sections, flat)
+    if sections and all(area.all() for area in flat):
         return
-    if missing:
-        yield f"has no data in {missing / total:.1%} of a sample of {total:,} voxels: areas of one grey value"
-    tissue = np.concatenate([section[~area] for section, area in zip(sections, flat, strict=True)] or [np.empty(0)])
-    yield from _histogram_warnings(tissue[np.isfinite(tissue)] if tissue.dtype.kind == "f" else tissue)
     if _ridge_ratio(sections, flat) < MIN_RIDGES:
         yield (
             "seems inverted, with bright membranes, but dark ones are expected: add ?window=255:0 to its URI (with its "
             "own highest and lowest value)"
-        )
-
-
-def _histogram_warnings(tissue: NDArray[Any]) -> Iterator[str]:
-    values, counts = np.unique(tissue, return_counts=True)
-    if not len(values):
-        return
-    for name, end in (("lowest", 0), ("highest", -1)):
-        share = counts[end] / len(tissue)
-        if len(values) > 1 and share > MAX_CLIPPED:
-            yield (
-                f"is clipped: {share:.0%} of the tissue in a sample has its {name} grey value, {values[end]:g}; use "
-                "the original image, or a wider window"
-            )
-    if len(values) < MIN_LEVELS:
-        yield (
-            f"has only {len(values)} grey values in a sample of {len(tissue):,} voxels of tissue; expected at least "
-            f"{MIN_LEVELS}: scale it from the original, as with ?window=0.5%:99.5%"
         )
 
 

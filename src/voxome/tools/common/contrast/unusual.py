@@ -1,0 +1,75 @@
+"""Faults in the grey values of an image, seen in a sample of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voxome.tools.common.flatness import flat_areas
+
+MAX_CLIPPED = 0.05
+"""Share of the tissue that may have the lowest, or the highest, grey value."""
+MIN_LEVELS = 32
+"""Number of grey values that tissue should have."""
+_SECTIONS = 16
+"""Number of sections of a block that are looked at."""
+
+
+def sample_sections(blocks: Iterable[NDArray[Any]]) -> list[NDArray[Any]]:
+    """Return some sections of each of the blocks (z, y, x) of a sample."""
+    return [block[:: max(1, len(block) // _SECTIONS)] for block in blocks if block.size]
+
+
+def unusual_image(name: str, blocks: Iterable[NDArray[Any]]) -> Iterable[str]:
+    """Yield what is unusual about the input ``image`` of a tool, as ``examine`` of a tool."""
+    if name != "image":
+        return ()
+    sections = sample_sections(blocks)
+    return grey_warnings(sections, [flat_areas(section) for section in sections])
+
+
+def grey_warnings(sections: Sequence[NDArray[Any]], flat: Sequence[NDArray[np.bool_]]) -> Iterator[str]:
+    """Yield what is unusual about the grey values of an image: without data, clipped, or few.
+
+    Parameters
+    ----------
+    sections, flat : sequence of (z, y, x) arrays
+        A sample of the image, and its areas without texture.
+
+    Yields
+    ------
+    str
+        A sentence that begins with a verb, for the name of the image before it.
+    """
+    total = sum(section.size for section in sections)
+    missing = sum(int(area.sum()) for area in flat)
+    if total and missing == total:
+        low = min(float(section.min()) for section in sections)
+        high = max(float(section.max()) for section in sections)
+        yield f"is constant, or nearly so, in a sample of {total:,} voxels (grey values {low:g} to {high:g})"
+        return
+    if missing:
+        yield f"has no data in {missing / total:.1%} of a sample of {total:,} voxels: areas of one grey value"
+    tissue = np.concatenate([section[~area] for section, area in zip(sections, flat, strict=True)] or [np.empty(0)])
+    yield from _histogram_warnings(tissue[np.isfinite(tissue)] if tissue.dtype.kind == "f" else tissue)
+
+
+def _histogram_warnings(tissue: NDArray[Any]) -> Iterator[str]:
+    values, counts = np.unique(tissue, return_counts=True)
+    if not len(values):
+        return
+    for name, end in (("lowest", 0), ("highest", -1)):
+        share = counts[end] / len(tissue)
+        if len(values) > 1 and share > MAX_CLIPPED:
+            yield (
+                f"is clipped: {share:.0%} of the tissue in a sample has its {name} grey value, {values[end]:g}; use "
+                "the original image, or a wider window"
+            )
+    if len(values) < MIN_LEVELS:
+        yield (
+            f"has only {len(values)} grey values in a sample of {len(tissue):,} voxels of tissue; expected at least "
+            f"{MIN_LEVELS}: scale it from the original, as with ?window=0.5%:99.5%"
+        )

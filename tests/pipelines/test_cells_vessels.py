@@ -1,0 +1,224 @@
+"""The pipelines of cells and vessels: right on phantoms, the same for any blocks, workers and kills; clear words."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from made_once import MakeOnce
+from workflow.pipeline import assert_same_tables, has_jobs
+
+import voxome
+from voxome.contracts.spec import VolumeSpec
+from voxome.data.vascular.spec import TissueSpec
+from voxome.data.vascular.write import write_phantom
+from voxome.errors import PlanError
+from voxome.resources.table import TableFile
+from voxome.resources.volume import Volume
+from voxome.workflow.verbs import plan, run
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[2]
+XRM, LM = ROOT / "pipelines" / "xrm" / "cells_vessels.cwl", ROOT / "pipelines" / "lm" / "cells.cwl"
+SHAPE = (72, 88, 96)
+FAST: dict[str, Any] = {"radii_um": (6.5,), "cell_stop": 0.45, "min_vessel_volume_um3": 400, "grid_um": 20}
+"""Parameters with which a search takes little time."""
+TABLES = ("cells", "vessels", "vessel_nodes", "vessel_points", "density_table", "region_densities", "cell_distances")
+ARRAYS = ("cell_labels", "vessel_mask", "density", "vessel_fraction", "vessel_length")
+UM = 1000.0
+
+
+@pytest.fixture(scope="module")
+def phantom(make_once: MakeOnce) -> Path:
+    return make_once("xrm", lambda folder: write_phantom(folder, TissueSpec(SHAPE, 3, "xrm")))
+
+
+@pytest.fixture(scope="module")
+def reference(phantom: Path, make_once: MakeOnce) -> Path:
+    """A run in one block."""
+
+    def make(out: Path) -> None:
+        run(XRM, {"raw": phantom / "raw.zarr", **FAST}, out=out, engine="sequential", block=SHAPE, truth=phantom)
+
+    return make_once("xrm_reference", make)
+
+
+def pixels(uri: Path) -> np.ndarray[Any, Any]:
+    return np.asarray(voxome.open(f"zarr://{uri}", expect=Volume)[...])
+
+
+def places(out: Path) -> np.ndarray[Any, Any]:
+    rows = TableFile(out / "cells.parquet").read()
+    return np.stack([rows[name] for name in ("z_nm", "y_nm", "x_nm")], axis=1)
+
+
+def assert_same_run(one: Path, other: Path) -> None:
+    for name in TABLES:
+        assert_same_tables(one / f"{name}.parquet", other / f"{name}.parquet")
+    for name in ARRAYS:
+        assert np.array_equal(
+            pixels(one / f"{name}.zarr"), pixels(other / f"{name}.zarr"), equal_nan=name in ARRAYS[2:]
+        )
+    assert (one / "vessel_graph.graphml").read_bytes() == (other / "vessel_graph.graphml").read_bytes()
+
+
+def copy_of(phantom: Path, folder: Path, change: Any, pad: int = 0) -> Path:
+    """Write a changed image of the phantom, with a border whose voxels the phantom does not have."""
+    raw = voxome.open(f"zarr://{phantom}/raw.zarr", expect=Volume)
+    voxels = np.pad(np.asarray(raw[...]), pad)
+    change(voxels)
+    size = raw.spec.voxel_size_nm
+    assert size is not None
+    offset = tuple(-pad * one for one in size)
+    spec = VolumeSpec.of(voxels.shape, "uint8", voxel_size_nm=size, offset_nm=offset)
+    voxome.create(f"zarr://{folder}/raw.zarr", spec)[...] = voxels
+    return folder / "raw.zarr"
+
+
+def test_cells_and_vessels_of_a_phantom_are_found(reference: Path) -> None:
+    record = read_record(reference)
+    scores = record["scores"]
+    assert scores["cells"]["f1"] >= 0.9
+    assert scores["vessel_mask"]["precision"] > 0.9
+    assert {"cells", "cells per mm³", "length of vessels, mm"} <= set(record["summary"])
+    page = (reference / "report.html").read_text(encoding="utf-8")
+    for heading in ("Slices", "Cells and vessels in space", "Density of cells", "Sizes of cells", "Scores"):
+        assert f"<h2>{heading}" in page
+
+
+@pytest.mark.parametrize(("block", "workers"), [((36, 44, 48), 1), ((24, 30, 32), 2)])
+def test_blocks_and_workers_do_not_show(
+    phantom: Path, reference: Path, tmp_path: Path, block: tuple[int, int, int], workers: int
+) -> None:
+    engine = "sequential" if workers == 1 else None
+    run(XRM, {"raw": phantom / "raw.zarr", **FAST}, out=tmp_path, engine=engine, workers=workers, block=block)
+    assert_same_run(reference, tmp_path)
+
+
+def test_a_run_that_was_killed_is_resumed(phantom: Path, reference: Path, tmp_path: Path) -> None:
+    settings = [f"--set={name}={_text(value)}" for name, value in {"raw": phantom / "raw.zarr", **FAST}.items()]
+    command = [sys.executable, "-m", "voxome.cli.main", "run", str(XRM), *settings, "--out", str(tmp_path)]
+    process = subprocess.Popen([*command, "--block", "36,44,48", "--workers", "2"], start_new_session=True)
+    deadline = time.monotonic() + 300
+    while not has_jobs(tmp_path):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "run.json").exists()
+    record = run(XRM, {"raw": phantom / "raw.zarr", **FAST}, out=tmp_path, engine="sequential", block=(36, 44, 48))
+    assert sum(step["blocks"]["reused"] for step in record["steps"]) > 0
+    assert_same_run(reference, tmp_path)
+
+
+def test_a_border_without_data_moves_no_cell(phantom: Path, reference: Path, tmp_path: Path) -> None:
+    pad = 40
+    raw = copy_of(phantom, tmp_path, lambda voxels: None, pad)
+    mask = np.pad(np.ones(SHAPE, np.uint8), pad)
+    inputs = {"raw": raw, "mask": mask, "detect_no_data": False, **FAST}
+    record = run(XRM, inputs, out=tmp_path / "out", engine="sequential", block=tuple(n + 2 * pad for n in SHAPE))
+    assert "no data" in record["summary"]
+    found, expected = places(tmp_path / "out"), places(reference)
+    ends = (np.array(SHAPE) - 0.5) * 650
+    assert ((found > -0.5 * 650) & (found < ends)).all()
+    inner = [set(map(tuple, at[((at > 15 * UM) & (at < ends - 15 * UM)).all(axis=1)])) for at in (found, expected)]
+    assert inner[0] == inner[1]
+    assert len(inner[0]) >= 3
+    tissue = TableFile(tmp_path / "out" / "region_densities.parquet").read()["tissue_mm3"].sum()
+    assert tissue == pytest.approx(np.prod(SHAPE) * 0.65**3 / 1e9)
+
+
+def test_missing_sections_are_named_and_have_no_cells(phantom: Path, reference: Path, tmp_path: Path) -> None:
+    def lose(voxels: np.ndarray[Any, Any]) -> None:
+        voxels[20] = 0
+        voxels[50:] = 0
+
+    raw = copy_of(phantom, tmp_path, lose)
+    record = run(XRM, {"raw": raw, **FAST}, out=tmp_path / "out", engine="sequential", block=(36, 88, 96))
+    summary: Mapping[str, object] = record["summary"]
+    assert (summary["missing sections"], summary["bridged sections"]) == ("50-71", "20")
+    at, expected = places(tmp_path / "out"), places(reference)
+    assert (at[:, 0] < 50 * 650).all()
+    near = [np.linalg.norm(at - one, axis=1).min() for one in expected if one[0] < 35 * 650]
+    assert np.mean(np.array(near) < 2 * UM) > 0.9
+
+
+def test_a_volume_without_tissue_has_no_cells(phantom: Path, tmp_path: Path) -> None:
+    def clear(voxels: np.ndarray[Any, Any]) -> None:
+        voxels[:] = 157
+
+    raw = copy_of(phantom, tmp_path, clear)
+    record = run(XRM, {"raw": raw, **FAST}, out=tmp_path / "out", engine="sequential", block=(36, 88, 96))
+    assert record["summary"]["cells"] == 0
+    assert any("constant" in warning for warning in record["warnings"])
+    assert np.isnan(pixels(tmp_path / "out" / "density.zarr")).all()
+    assert (tmp_path / "out" / "report.html").exists()
+
+
+def test_a_saturated_image_is_named(phantom: Path, tmp_path: Path) -> None:
+    raw = copy_of(phantom, tmp_path, lambda voxels: np.minimum(voxels, 150, out=voxels))
+    assert any("highest grey value, 150" in warning for warning in plan(XRM, {"raw": raw}).warnings)
+
+
+def test_a_wrong_voxel_size_is_named(phantom: Path, tmp_path: Path) -> None:
+    plain = voxome.create(f"zarr://{tmp_path}/plain.zarr", VolumeSpec.of((8, 8, 8), "uint8"))
+    plain[...] = 0
+    with pytest.raises(PlanError, match="voxel size"):
+        plan(XRM, {"raw": tmp_path / "plain.zarr"})
+    for size, words in (((0.65,) * 3, "more than 100 voxels"), ((650e3,) * 3, "less than a voxel")):
+        with pytest.raises(PlanError, match=words):
+            plan(XRM, {"raw": phantom / "raw.zarr"}, voxel_size_nm=size)
+
+
+def test_probabilities_take_the_place_of_contrast(phantom: Path, tmp_path: Path) -> None:
+    vessels = pixels(phantom / "vessel_mask.zarr")
+    cells = np.where(pixels(phantom / "labels.zarr") > 0, 255, 0).astype(np.uint8)
+    inputs = {"raw": phantom / "raw.zarr", "cell_probability": cells, "vessel_probability": vessels, **FAST}
+    record = run(XRM, inputs, out=tmp_path, engine="sequential", block=SHAPE, truth=phantom)
+    assert record["scores"]["vessel_mask"]["dice"] > 0.95
+    assert record["scores"]["cells"]["f1"] > 0.95
+
+
+@pytest.mark.parametrize("with_background", [True, False])
+def test_cells_of_a_light_microscopy_phantom_are_found(
+    make_once: MakeOnce, tmp_path: Path, with_background: bool
+) -> None:
+    spec = TissueSpec((14, 64, 64), 3, "lm")
+    folder = make_once("lm", lambda folder: write_phantom(folder, spec))
+    inputs: dict[str, Any] = {"raw": folder / "raw.zarr", "offset": 100, "radii_um": (6.5,), "grid_um": 40}
+    if with_background:
+        inputs["background"] = folder / "background.zarr"
+    record = run(LM, inputs, out=tmp_path, engine="sequential", block=(14, 64, 64), truth=folder)
+    assert record["scores"]["cells"]["f1"] >= 0.85
+    assert "Sizes of cells" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_section_is_searched_for_discs(make_once: MakeOnce, tmp_path: Path) -> None:
+    folder = make_once("lm", lambda folder: write_phantom(folder, TissueSpec((14, 64, 64), 3, "lm")))
+    plane = pixels(folder / "raw.zarr")[7:8]
+    spec = VolumeSpec.of(plane.shape, "uint16", voxel_size_nm=(5000, 2000, 2000))
+    voxome.create(f"zarr://{tmp_path}/raw.zarr", spec)[...] = plane
+    inputs = {"raw": tmp_path / "raw.zarr", "radii_um": (6.5,), "grid_um": 40}
+    record = run(LM, inputs, out=tmp_path / "out", engine="sequential", block=plane.shape)
+    labels = pixels(folder / "labels.zarr")[7]
+    large = np.bincount(labels.ravel())[1:] * 4 > np.pi * 4**2
+    assert record["summary"]["cells"] == pytest.approx(large.sum(), rel=0.25)
+
+
+def read_record(out: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((out / "run.json").read_text(encoding="utf-8"))
+    return found
+
+
+def _text(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
