@@ -133,13 +133,27 @@ def test_the_dockerfile_of_a_document_is_built(engine: Podman, folder: Path, com
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    "text",
+    [
+        "FROM NONE",
+        "FROM \\\n NONE",
+        f"FROM {IMAGE} AS one\nCOPY --from=one /bin /bin\nFROM one\nCOPY --chown=0 --from=NONE /bin /bin",
+        f"FROM {IMAGE}\nRUN --mount=type=tmpfs,target=/t --mount=type=bind,from=NONE,target=/m true",
+        f"# syntax=NONE\nFROM {IMAGE}",
+    ],
+)
+def test_images_that_a_dockerfile_uses_are_not_pulled_in_silence(text: str, engine: Podman, folder: Path) -> None:
+    (folder / "Dockerfile").write_text(text.replace("NONE", "127.0.0.1:1/none:1"))
+    with pytest.raises(NotFound, match=r"uses the image 127.0.0.1:1/none:1, which is not on this machine"):
+        voxome.build_images(".")
+
+
+@pytest.mark.slow
 def test_nothing_is_pulled_in_silence(engine: Podman, folder: Path) -> None:
     file = folder / "Dockerfile"
-    file.write_text("FROM 127.0.0.1:1/none:1\n")
-    with pytest.raises(NotFound, match=r"begins with the image 127.0.0.1:1/none:1, which is not on this machine"):
-        voxome.build_images(".")
     file.write_text("ARG BASE\nFROM $BASE\n")
-    with pytest.raises(InvalidInput, match=r"begins with \$BASE, which may be any image"):
+    with pytest.raises(InvalidInput, match=r"uses \$BASE, which may be any image"):
         voxome.build_images(".")
     with pytest.raises(NotFound, match=r"The image 127.0.0.1:1/none:1 is not among those of podman"):
         voxome.build_images("127.0.0.1:1/none:1")

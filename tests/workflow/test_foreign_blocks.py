@@ -129,6 +129,12 @@ FAULTS = [
     ("[sh, -c, 'kill -9 $$']", {}, "was killed by signal 9"),
     ("[sh, -c, 'echo text > out.npy']", {}, "out.npy is not a .npy file"),
     ("[ln, -s, /dev/null, out.npy]", {}, "is a link to /dev/null, outside of the work folder"),
+    ("[mkfifo, out.npy]", {}, "has out.npy, which is not a file or folder of the work folder"),
+    (
+        "[sh, -c, 'mkdir out; ln -s /dev/null out/0.0.0']",
+        {"glob": "out", "out": "{format: zarr, dtype: uint8}"},
+        "has out/0.0.0, which is not a file or folder of the work folder",
+    ),
     ("[sh, -c, 'touch a.npy b.npy']", {"glob": "'*.npy'"}, "is 2 files; expected one: a.npy, b.npy"),
     ("[cp, $(inputs.image), out.npy]", {"out": "{format: npy, dtype: int8}"}, "is uint8, but the hint says int8"),
     (
@@ -158,6 +164,14 @@ def test_pickles_are_refused_by_name(tmp_path: Path) -> None:
     ):
         with pytest.raises(RunFailed, match=message):
             copy_image(tmp_path, copy_tool(f"[cp, {tmp_path / file}, out.npy]"), np.ones((8, 8, 9), np.uint8))
+
+
+def test_a_dtype_that_a_format_cannot_store_is_named_before_anything_runs(tmp_path: Path) -> None:
+    np.save(tmp_path / "raw.npy", np.ones((9, 9, 9), bool))
+    tool = copy_tool(image="{format: nifti}", out="{format: nifti, dtype: uint8}")
+    workflow = write_workflow(tmp_path, COPY_STEP, tool)
+    with pytest.raises(PlanError, match="image is bool, which nifti cannot store"):
+        plan(workflow, {"raw": tmp_path / "raw.npy"})
 
 
 def test_a_missing_program_is_named_before_anything_runs(tmp_path: Path) -> None:

@@ -15,6 +15,12 @@ from voxome.errors import EnvironmentFailed, InvalidInput, NotFound
 
 DOCKERFILES = ("Dockerfile", "Containerfile")
 _FROM = re.compile(r"^\s*FROM\s+(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?", re.IGNORECASE | re.MULTILINE)
+_OTHERS = (
+    re.compile(r"^\s*(?:COPY|ADD)\s+(?:--\S+\s+)*--from=(\S+)", re.IGNORECASE | re.MULTILINE),
+    re.compile(r"--mount=\S*?\bfrom=([^\s,]+)", re.IGNORECASE),
+    re.compile(r"\A\s*#\s*syntax\s*=\s*(\S+)", re.IGNORECASE),
+)
+"""Other images that a Dockerfile uses: of files that it copies or mounts, and of the program that reads it."""
 
 
 def find_dockerfile(folder: Path) -> Path | None:
@@ -34,12 +40,12 @@ def build_folder(environment: ContainerEnvironment, folder: Path, tag: str, *, n
     tag : str
         Name of the image.
     network : bool
-        Whether the build may use the network, also to pull the images that it begins with.
+        Whether the build may use the network, also to pull images that it uses.
 
     Raises
     ------
     NotFound
-        If there is no Dockerfile, or if an image that it begins with would have to be pulled.
+        If there is no Dockerfile, or if an image that it uses would have to be pulled.
     EnvironmentFailed
         If the build fails; its messages are on standard error.
     """
@@ -69,24 +75,28 @@ def build_text(environment: ContainerEnvironment, dockerfile: str, tag: str, *, 
 
 
 def _require_bases(environment: ContainerEnvironment, file: Path) -> None:
-    """Check that the images with which a Dockerfile begins are there: engines would pull them without a question."""
+    """Check that the images that a Dockerfile uses are there: engines would pull them without a question."""
     for base in _bases(file.read_text(encoding="utf-8")):
         if "$" in base:
             raise InvalidInput(
-                f"{file} begins with {base}, which may be any image, and it would be pulled; name the image, or allow "
-                "that with --allow-network"
+                f"{file} uses {base}, which may be any image, and it would be pulled; name the image, or allow that "
+                "with --allow-network"
             )
         if ask([environment.program, "image", "inspect", base]).returncode:
             raise NotFound(
-                f"{file} begins with the image {base}, which is not on this machine; build or load it, or let it be "
-                "pulled with --allow-network"
+                f"{file} uses the image {base}, which is not on this machine; build or load it, or let it be pulled "
+                "with --allow-network"
             )
 
 
 def _bases(dockerfile: str) -> Iterator[str]:
+    """Yield the images that a Dockerfile uses, but not its own stages, which have names and numbers."""
+    text = dockerfile.replace("\\\n", " ")
     stages = {"scratch"}
-    for base, stage in _FROM.findall(dockerfile):
+    for base, stage in _FROM.findall(text):
         if base.lower() not in stages:
             yield base
         if stage:
             stages.add(stage.lower())
+    for pattern in _OTHERS:
+        yield from (one for one in pattern.findall(text) if one.lower() not in stages and not one.isdigit())

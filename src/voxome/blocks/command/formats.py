@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,16 +28,19 @@ class ArrayFormat:
         Of the path, the array, and the dataset.
     keeps_ones : bool
         Whether it has axes of length 1.
+    refuses : set of str
+        Dtypes that it cannot store.
     """
 
     suffix: str
     write: Callable[[Path, Array, str | None], None]
     read: Callable[[Path, str | None], Array]
     keeps_ones: bool = True
+    refuses: frozenset[str] = frozenset()
 
 
 def read_array(format: str, path: Path, dataset: str | None = None, expected: tuple[int, ...] = ()) -> Array:
-    """Return the array in a file, with the axes of length 1 that are expected and that its format does not keep.
+    """Return the array in a file, with the axes that are expected and that its format does not keep.
 
     Raises
     ------
@@ -52,9 +56,14 @@ def read_array(format: str, path: Path, dataset: str | None = None, expected: tu
     if array.dtype.kind not in "biuf":
         raise InvalidInput(f"{path.name} has the dtype {array.dtype}; expected numbers")
     array = array.astype(array.dtype.newbyteorder("="), copy=False)
-    if not ARRAY_FORMATS[format].keeps_ones and _without_ones(array.shape) == _without_ones(expected):
+    if not ARRAY_FORMATS[format].keeps_ones and _without_ones(array.shape) in _shapes_of_images(expected):
         return array.reshape(expected)
     return array
+
+
+def _shapes_of_images(shape: tuple[int, ...]) -> list[list[int]]:
+    """Return the shapes that an array may have without axes of length 1: its own, and that of a stack of its pages."""
+    return [_without_ones(shape), _without_ones((math.prod(shape[:-2]), *shape[-2:]))]
 
 
 def _without_ones(shape: tuple[int, ...]) -> list[int]:
@@ -112,7 +121,7 @@ def _read_hdf5(path: Path, dataset: str | None) -> Array:
 def _write_tiff(path: Path, array: Array, _: str | None) -> None:
     import tifffile
 
-    tifffile.imwrite(path, array, photometric="minisblack", metadata=None)
+    tifffile.imwrite(path, array, photometric="minisblack")
 
 
 def _read_tiff(path: Path, _: str | None) -> Array:
@@ -156,7 +165,7 @@ def _read_zarr(path: Path, _: str | None) -> Array:
 
 ARRAY_FORMATS: Mapping[str, ArrayFormat] = {
     "hdf5": ArrayFormat(".h5", _write_hdf5, _read_hdf5),
-    "nifti": ArrayFormat(".nii", _write_nifti, _read_nifti, keeps_ones=False),
+    "nifti": ArrayFormat(".nii", _write_nifti, _read_nifti, keeps_ones=False, refuses=frozenset({"bool", "float16"})),
     "npy": ArrayFormat(".npy", _write_npy, _read_npy),
     "tiff": ArrayFormat(".tif", _write_tiff, _read_tiff, keeps_ones=False),
     "zarr": ArrayFormat(".zarr", _write_zarr, _read_zarr),

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from voxome import kinds
+from voxome.blocks.command.formats import ARRAY_FORMATS
 from voxome.contracts.command_tool import CommandDefinition, CommandParameter, HaloNm, TableOutput, VolumeFile
 from voxome.contracts.kinds import Kind, Parameters
 from voxome.contracts.parameter import REQUIRED, Parameter
@@ -111,7 +112,10 @@ def _halo(halo: int | tuple[int, int, int] | HaloNm) -> HaloLike | HaloOf:
 def _problems(definition: CommandDefinition, volumes: Mapping[str, VolumeSpec], _: Parameters) -> Iterator[str]:
     """Yield what makes volumes unsuitable for their files, and what the tables need of them."""
     for name, spec in volumes.items():
-        dtype, kind = definition.inputs[name].dtype, definition.inputs[name].kind
+        file = definition.inputs[name]
+        dtype, kind, stored = file.dtype, file.kind, np.dtype(file.dtype or spec.dtype).name
+        if stored in ARRAY_FORMATS[file.format].refuses:
+            yield f"{name} is {stored}, which {file.format} cannot store; give another dtype in the hint, such as uint8"
         if kind == "labels" and spec.dtype.kind not in "biu":
             yield f"{name} must have labels, but its dtype is {spec.dtype}"
         if dtype is not None and kind != "labels" and not np.can_cast(spec.dtype, dtype, "safe"):

@@ -176,6 +176,11 @@ class BlockFolders:
         path = found[0].resolve()
         if not path.is_relative_to(work):
             raise InvalidInput(f"output {name!r} ({found[0].name}) is a link to {path}, outside of the work folder")
+        for one in [path, *path.rglob("*")]:
+            if not one.resolve().is_relative_to(work) or not (one.is_file() or one.is_dir()):
+                raise InvalidInput(
+                    f"output {name!r} has {one.relative_to(work)}, which is not a file or folder of the work folder"
+                )
         return path
 
 
