@@ -373,6 +373,7 @@ SCHEMAS: dict[str, Schema] = {
         validation_voxels_in_patches=COUNT,
         patches=COUNT,
     ),
+    "import-model": record(network=TEXT, card=TEXT, norm=TEXT),
     "relay token create": record(token=TEXT, user=TEXT),
     "relay token list": listing(record(id=TEXT, user=TEXT, created=optional(TEXT), expires=optional(TEXT))),
     "relay token revoke": record(id=TEXT, user=TEXT),

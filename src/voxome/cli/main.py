@@ -20,6 +20,7 @@ try:
         downsample,
         explain,
         get,
+        import_model,
         info,
         init,
         interrupt,
@@ -94,6 +95,7 @@ app.command("describe")(describe.describe)
 app.add_typer(score.app, name="score")
 app.command("phantom")(phantom.phantom)
 app.command("train")(train.train)
+app.command("import-model")(import_model.import_model)
 app.add_typer(bench.app, name="bench")
 app.command("clean")(clean.clean)
 app.add_typer(init.app, name="init")
