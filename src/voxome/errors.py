@@ -113,6 +113,10 @@ class InvalidUri(InvalidInput):
     """A URI cannot be parsed."""
 
 
+class TooManyFound(InvalidInput):
+    """A search finds more than was allowed."""
+
+
 class InvalidBox(InvalidInput):
     """A box is malformed or exceeds the domain of its volume."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, Self, runtime_checkable
 
@@ -119,6 +119,29 @@ class SupportsPointsFiles(Protocol):
     @property
     def points_suffixes(self) -> tuple[str, ...]:
         """Ends of their names, in lower case: ``.parquet``."""
+
+
+@runtime_checkable
+class SupportsLimitedSearch(Protocol):
+    """A source of annotations that finds out that there are too many before it has read them all."""
+
+    def within_limit(self, start_nm: Sequence[float], stop_nm: Sequence[float], most: int) -> Annotations:
+        """Return the annotations that meet a box, as `PointsSource.within`.
+
+        Raises
+        ------
+        TooManyFound
+            If there are more than `most`.
+        """
+
+    def related_limit(self, relation: str, label: int, most: int) -> Annotations:
+        """Return the annotations that a relation joins to a label, as `PointsSource.related`.
+
+        Raises
+        ------
+        TooManyFound
+            If there are more than `most`.
+        """
 
 
 @runtime_checkable

@@ -15,11 +15,13 @@ import pytest
 from remotes.precomputed.collections_of_annotations import all_types, annotations_of, assert_equal
 
 import voxome
+from voxome.contracts.points import SupportsLimitedSearch
 from voxome.contracts.shapes import Annotations, AnnotationShape
-from voxome.errors import InvalidInput, NotFound, ReadOnly, StoreError, UnknownName, UnsupportedFormat
+from voxome.errors import InvalidInput, NotFound, ReadOnly, StoreError, TooManyFound, UnknownName, UnsupportedFormat
 from voxome.remotes.precomputed import annotation_source
 from voxome.remotes.precomputed.annotation_edits import Edits, EditsFile
 from voxome.remotes.precomputed.annotation_writer import AnnotationWriter, remove_replaced
+from voxome.remotes.precomputed.annotations import SpatialLevel
 
 EVERYWHERE: Any = ((-1e6, -1e6, -1e6), (1e6, 1e6, 1e6))
 
@@ -340,3 +342,48 @@ def test_a_collection_that_others_wrote_can_be_edited(shared: Path, tmp_path: Pa
     assert len(points.ids()) == count - 1
     points.fold()
     assert len(points.ids()) == len(points.within(*EVERYWHERE)) == count - 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shape", ["point", "line"])
+def test_searches_with_a_limit_find_the_same_or_refuse(tmp_path: Path, shape: AnnotationShape) -> None:
+    before, written, gone, _ = edited(shape)
+    points = create(tmp_path / "a", before)
+    for is_edited in (False, True):
+        if is_edited:
+            points.write(written)
+            points.delete(gone)
+        source = points.source
+        assert isinstance(source, SupportsLimitedSearch)
+        for box in (EVERYWHERE, ((1000, 2000, 2000), (3000, 9000, 9000)), ((-9, -9, -9), (-8, -8, -8))):
+            expected = points.within(*box)
+            for most in (len(expected), 200):
+                assert_equal(source.within_limit(*box, most), expected, relations=False)
+            for most in (len(expected) - 1, len(expected) // 2):
+                if 0 <= most < len(expected):
+                    with pytest.raises(TooManyFound):
+                        source.within_limit(*box, most)
+        found = points.related("post", 2**63 + 5)
+        assert_equal(source.related_limit("post", 2**63 + 5, len(found)), found, relations=False)
+        assert not len(source.related_limit("post", 12345, 0))
+        with pytest.raises(TooManyFound):
+            source.related_limit("post", 2**63 + 5, len(found) - 1)
+
+
+def test_a_box_with_too_many_is_not_read_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    points, read = create(tmp_path / "a", annotations_of("point", 2000, **all_types(2000))), list[int]()
+    real = SpatialLevel._read
+
+    def count(level: SpatialLevel, cells: np.ndarray) -> list[bytes | None]:
+        read.append(len(cells))
+        return real(level, cells)
+
+    monkeypatch.setattr(SpatialLevel, "_read", count)
+    points.within(*EVERYWHERE)
+    everything = sum(read)
+    read.clear()
+    source = points.source
+    assert isinstance(source, SupportsLimitedSearch)
+    with pytest.raises(TooManyFound):
+        source.within_limit(*EVERYWHERE, 30)
+    assert sum(read) < everything / 2

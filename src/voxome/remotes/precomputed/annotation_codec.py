@@ -135,6 +135,14 @@ class AnnotationCodec:
             np.multiply(vectors[:, number], self.nm[number], out=columns[:, axis])
         return columns
 
+    def count(self, data: bytes) -> int:
+        """Return how many annotations a list says that it has."""
+        return int.from_bytes(data[: ID.itemsize], "little")
+
+    def list_bytes(self, count: int) -> int:
+        """Return the bytes of a list of annotations."""
+        return ID.itemsize + count * (self.record.itemsize + ID.itemsize)
+
     def decode_within(self, lists: Iterable[bytes], start_nm: Sequence[float], stop_nm: Sequence[float]) -> Annotations:
         """Return the annotations of several lists that meet a box, each once, sorted by id; as of `decode_lists`."""
         records, ids = self._split_lists(lists)
@@ -173,8 +181,8 @@ class AnnotationCodec:
         ids: list[memoryview] = []
         size = self.record.itemsize
         for data in lists:
-            count = int.from_bytes(data[: ID.itemsize], "little")
-            if len(data) < ID.itemsize or len(data) != ID.itemsize + count * (size + ID.itemsize):
+            count = self.count(data)
+            if len(data) < ID.itemsize or len(data) != self.list_bytes(count):
                 raise ValueError(f"it has {len(data)} bytes, which does not fit its count of {count}")
             view, end = memoryview(data), ID.itemsize + count * size
             records.append(view[ID.itemsize : end])

@@ -18,7 +18,7 @@ from voxome.contracts.points import PointsSpec, PointsSummary
 from voxome.contracts.provenance import Provenance
 from voxome.contracts.ragged import Ragged
 from voxome.contracts.shapes import Annotations, AnnotationShape
-from voxome.errors import NotFound, ReadOnly, StoreError, UnknownName, VoxomeError
+from voxome.errors import NotFound, ReadOnly, StoreError, TooManyFound, UnknownName, VoxomeError
 from voxome.remotes.annotation_rows import type_name
 from voxome.remotes.precomputed.annotation_edits import Edits, EditsFile
 from voxome.remotes.precomputed.annotation_writer import AnnotationWriter, edits_key, generation_of, remove_replaced
@@ -148,6 +148,20 @@ class PrecomputedAnnotations:
                 indices.within(start_nm, stop_nm), edits, lambda live: live.within(start_nm, stop_nm)
             )
         )
+
+    def within_limit(self, start_nm: Sequence[float], stop_nm: Sequence[float], most: int) -> Annotations:
+        def find(indices: AnnotationIndices, edits: Edits) -> Annotations:
+            stored = indices.within_limit(start_nm, stop_nm, most + len(edits))  # which may have replaced as many
+            return _overlay(stored, edits, lambda live: live.within(start_nm, stop_nm))
+
+        return _require_few(self._query(find), most)
+
+    def related_limit(self, relation: str, label: int, most: int) -> Annotations:
+        def find(indices: AnnotationIndices, edits: Edits) -> Annotations:
+            stored = indices.related_limit(relation, label, most + len(edits))
+            return _overlay(stored, edits, lambda live: _related(live, relation, label))
+
+        return _require_few(self._query(find), most)
 
     def related(self, relation: str, label: int) -> Annotations:
         return self._query(
@@ -341,6 +355,12 @@ def _overlay(stored: Annotations, edits: Edits, find: Callable[[Annotations], An
         return stored
     kept = stored.select(np.flatnonzero(~np.isin(stored.ids, edits.ids)))
     return Annotations.join([kept, find(edits.live).replace(relations={})])
+
+
+def _require_few(found: Annotations, most: int) -> Annotations:
+    if len(found) > most:
+        raise TooManyFound(f"{len(found)} annotations are found, more than {most}; look for fewer")
+    return found
 
 
 def _related(live: Annotations, relation: str, label: int) -> Annotations:

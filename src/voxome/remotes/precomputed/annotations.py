@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from voxome.contracts.ragged import Ragged
 from voxome.contracts.shapes import Annotations, AnnotationShape
-from voxome.errors import CorruptData, InvalidInput, NotFound, UnknownName, UnsupportedFormat
+from voxome.errors import CorruptData, InvalidInput, NotFound, TooManyFound, UnknownName, UnsupportedFormat
 from voxome.remotes.precomputed.annotation_cells import CellGrid, morton_cells, morton_codes
 from voxome.remotes.precomputed.annotation_codec import AnnotationCodec
 from voxome.remotes.precomputed.annotation_fields import Fields
@@ -28,6 +28,7 @@ from voxome.remotes.precomputed.info import OWN
 from voxome.remotes.precomputed.keyed import KeyedValues, check_id
 from voxome.remotes.precomputed.shard_reader import ShardReader
 from voxome.remotes.precomputed.sharding import Sharding
+from voxome.remotes.precomputed.shards import locate_value
 from voxome.storage.inside import inside
 
 BATCH = 1 << 16
@@ -156,15 +157,60 @@ class AnnotationIndices:
             raise CorruptData(f"{self.name}: cannot decode annotation {key}: {error}") from error
 
     def within(self, start_nm: Sequence[float], stop_nm: Sequence[float]) -> Annotations:
+        start, stop = self._stored_box(start_nm, stop_nm)
+        return self._decode_within(
+            (data for level in self._levels for data in level.read(start, stop)), start_nm, stop_nm
+        )
+
+    def _stored_box(
+        self, start_nm: Sequence[float], stop_nm: Sequence[float]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         if not self._levels:
             raise UnsupportedFormat(f"{self.name} has no spatial index; get annotations by id, or by related label")
-        start, stop = self.codec.to_stored(start_nm), self.codec.to_stored(stop_nm)
-        cells = [data for level in self._levels for data in level.read(start, stop)]
+        return self.codec.to_stored(start_nm), self.codec.to_stored(stop_nm)
+
+    def _decode_within(
+        self, cells: Iterable[bytes], start_nm: Sequence[float], stop_nm: Sequence[float]
+    ) -> Annotations:
         try:
             found = self.codec.decode_within(cells, start_nm, stop_nm)
         except (ValueError, InvalidInput) as error:
             raise CorruptData(f"{self.name}: cannot decode a cell of the spatial index: {error}") from error
         return self._complete(found)
+
+    def within_limit(self, start_nm: Sequence[float], stop_nm: Sequence[float], most: int) -> Annotations:
+        """Return what `within` does, from few cells at a time.
+
+        Raises
+        ------
+        TooManyFound
+            If there are more than `most`.
+        """
+        start, stop = self._stored_box(start_nm, stop_nm)
+        found, cells, count = self._decode_within((), start_nm, stop_nm), list[bytes](), 0
+        for level in self._levels:
+            for data in level.read(start, stop, 1 + most // max(level.limit, 1)):
+                cells.append(data)
+                count += self.codec.count(data)  # of which some may be outside the box, or in several cells
+                if count > most:
+                    found = Annotations.join([found, self._decode_within(cells, start_nm, stop_nm)])
+                    cells, count = [], len(found)
+                if count > most:
+                    raise TooManyFound(f"more than {most} annotations are in this box; give a smaller one")
+        return Annotations.join([found, self._decode_within(cells, start_nm, stop_nm)])
+
+    def related_limit(self, relation: str, label: int, most: int) -> Annotations:
+        """Return what `related` does.
+
+        Raises
+        ------
+        TooManyFound
+            If there are more than `most`.
+        """
+        index = self._by_relation.get(relation)
+        if index is not None and index.size(label) > self.codec.list_bytes(most):
+            raise TooManyFound(f"more than {most} annotations are joined to {label} by {relation}")
+        return self.related(relation, label)
 
     def related(self, relation: str, label: int) -> Annotations:
         index = self._by_relation.get(relation)
@@ -225,6 +271,14 @@ class IndexFolder:
         """Return the value of an id; None if it does not exist."""
         return self.read_all(np.array([check_id(id)], np.uint64))[0]
 
+    def size(self, id: int) -> int:
+        """Return the bytes that the value of an id has at least; 0 if it does not exist."""
+        key = check_id(id)
+        if self.values.sharding is None:
+            return (self.values.folder / str(key)).size() or 0
+        found = locate_value(self.values.folder, self.values.sharding, key)
+        return 0 if found is None else found.stop - found.start
+
     def read_all(self, ids: NDArray[np.uint64]) -> list[bytes | None]:
         """Return the values of ids; None for each that does not exist."""
         return self.values.read_all(ids.tolist()) if self._reader is None else self._reader.read_all(ids)
@@ -256,17 +310,18 @@ class SpatialLevel:
             raise ValueError(f"a spatial index has cells of {entry['chunk_size']} in a grid of {entry['grid_shape']}")
         return cls(index, CellGrid(np.asarray(lower, np.float64), size, grid), int(entry.get("limit", 0)))
 
-    def read(self, start: NDArray[np.float64], stop: NDArray[np.float64]) -> Iterator[bytes]:
+    def read(self, start: NDArray[np.float64], stop: NDArray[np.float64], at_once: int = BATCH) -> Iterator[bytes]:
         """Yield the stored cells that meet the box from `start` to `stop`; outside the grid, the nearest ones.
 
-        Cells at the border list annotations that extend beyond it.
+        Cells at the border list annotations that extend beyond it. So many are read `at_once`.
         """
         grid = self.cells.shape
         low, high = ((end - self.cells.lower) / self.cells.size for end in (start, stop))
         first = np.clip(np.floor(low - _MARGIN), 0, np.subtract(grid, 1)).astype(np.int64)
         last = np.clip(np.ceil(high + _MARGIN), 1, grid).astype(np.int64)
         for cells in self._cells(first, last):
-            yield from (data for data in self._read(cells) if data is not None)
+            for begin in range(0, len(cells), at_once):
+                yield from (data for data in self._read(cells[begin : begin + at_once]) if data is not None)
 
     def _cells(self, first: NDArray[np.int64], last: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
         """Yield the cells from `first` to `last` in batches; of many, those that are stored, if the store can list."""

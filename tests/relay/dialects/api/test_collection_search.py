@@ -16,6 +16,7 @@ from voxome.relay.collections import Collections
 from voxome.relay.dialects.api import collection_search
 from voxome.relay.rights import Rights
 from voxome.relay.sources import Sources
+from voxome.remotes.precomputed.annotations import AnnotationIndices
 
 IDS, CELLS = (7, 2**53 + 1, 2**64 - 2), (720575940602398473, 2**63 + 1)
 
@@ -98,10 +99,20 @@ def test_what_cannot_be_found_is_explained(client: httpx.Client, query: str, sta
     assert (answer.status_code, part in answer.json()["message"]) == (status, True), answer.text
 
 
-def test_too_many_are_refused(client: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(collection_search, "MOST", 2)
-    answer = client.get("/annotations?collection=lab/synapses&box_nm=0:2000,0:2000,0:2000")
+@pytest.mark.parametrize("query", ["box_nm=0:2000,0:2000,0:2000", f"segment={CELLS[1]}&relation=post", "ids=7,8,9"])
+def test_too_many_are_refused_before_they_are_read(
+    client: httpx.Client, monkeypatch: pytest.MonkeyPatch, query: str
+) -> None:
+    monkeypatch.setattr(collection_search, "MOST", 1)
+
+    def read(*arguments: object) -> None:
+        raise AssertionError("it was read as a whole")
+
+    for name in ("get", "within", "related"):
+        monkeypatch.setattr(AnnotationIndices, name, read)
+    answer = client.get(f"/annotations?collection=lab/synapses&{query}")
     assert answer.status_code == 413
+    assert "annotations" in answer.json()["message"]
 
 
 def test_answers_are_as_the_document_says(client: httpx.Client) -> None:

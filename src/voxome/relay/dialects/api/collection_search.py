@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from voxome.contracts.points import SupportsPointsSummary
+from voxome.contracts.points import SupportsLimitedSearch, SupportsPointsSummary
 from voxome.contracts.shapes import Annotations
 from voxome.contracts.source import PointsSource
-from voxome.errors import InvalidInput
+from voxome.errors import InvalidInput, TooManyFound
 from voxome.relay.dialects.api import models
 
 MOST = 50_000
@@ -37,15 +37,30 @@ def find(query: models.AnnotationsQuery, source: PointsSource) -> Annotations:
         If one of its ids does not exist.
     InvalidInput
         If the box is empty backwards, or the relation is none of the collection, or one of several.
+    TooManyFound
+        If there are more than `MOST`; a source with `SupportsLimitedSearch` finds out before it has read them all.
     """
+    limited = source if isinstance(source, SupportsLimitedSearch) else None
     if query.ids is not None:
-        return source.get(sorted({int(one) for one in query.ids.split(",")}))
+        ids = sorted({int(one) for one in query.ids.split(",")})
+        _require_few(len(ids))
+        return source.get(ids)
     if query.box_nm is not None:
         ranges = [[float(end) for end in one.split(":")] for one in query.box_nm.split(",")]
         if any(start > stop for start, stop in ranges):
             raise InvalidInput(f"box_nm {query.box_nm} has a start above its stop")
-        return source.within([start for start, _ in ranges], [stop for _, stop in ranges])
-    return source.related(_relation(query, source), int(query.segment or 0))
+        start, stop = [start for start, _ in ranges], [stop for _, stop in ranges]
+        found = source.within(start, stop) if limited is None else limited.within_limit(start, stop, MOST)
+    else:
+        relation, label = _relation(query, source), int(query.segment or 0)
+        found = source.related(relation, label) if limited is None else limited.related_limit(relation, label, MOST)
+    _require_few(len(found))
+    return found
+
+
+def _require_few(count: int) -> None:
+    if count > MOST:
+        raise TooManyFound(f"{count} annotations are over {MOST}; give a smaller box, or fewer ids")
 
 
 def _relation(query: models.AnnotationsQuery, source: PointsSource) -> str:

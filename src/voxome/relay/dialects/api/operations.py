@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from voxome.contracts.source import MeshSource, SkeletonSource, VolumeSource
 from voxome.contracts.spec import VolumeSpec
-from voxome.errors import InvalidInput, NotFound
+from voxome.errors import InvalidInput, NotFound, TooManyFound
 from voxome.geometry import Box
 from voxome.relay.accounts import Caller
 from voxome.relay.collections import PermittedCollections
@@ -173,9 +173,10 @@ def describe_collection(call: Call, query: models.CollectionQuery) -> models.Col
 
 def find_annotations(call: Call, query: models.AnnotationsQuery) -> models.Annotations:
     """Find annotations by their ids, in a box, or of a segment."""
-    found = call.collections.use(query.collection, partial(collection_search.find, query))
-    if len(found) > collection_search.MOST:
-        raise TooLarge(f"{len(found)} annotations are over {collection_search.MOST}; give a smaller box, or fewer ids")
+    try:
+        found = call.collections.use(query.collection, partial(collection_search.find, query))
+    except TooManyFound as error:
+        raise TooLarge(str(error)) from error
     return collection_search.to_model(query.collection, found)
 
 
