@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from urllib.parse import urlsplit
 
@@ -18,7 +18,7 @@ from starlette.routing import BaseRoute, Route
 
 from voxome.relay.accounts import Caller
 from voxome.relay.app import create_app
-from voxome.relay.connections import Guard
+from voxome.relay.connections import Guard, _Sender
 from voxome.relay.http import LongResponse, TooLarge, error_response, read_body
 from voxome.relay.limits import Limits
 from voxome.relay.serve import in_thread
@@ -251,3 +251,41 @@ def median_s(url: str) -> float:
             assert client.get("/refused").status_code == 403
             times.append(time.perf_counter() - start)
     return sorted(times)[len(times) // 2]
+
+
+class Calls:
+    """A transport, and what was called of it; the loop and the protocol of a connection, too."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[object, ...]] = []
+        self.later: list[Callable[[], None]] = []
+        self.loop = self
+
+    def call_soon(self, action: Callable[[], None]) -> None:
+        self.later.append(action)
+
+    def write(self, data: bytes) -> None:
+        self.calls.append((data,))
+
+    def writelines(self, parts: Sequence[bytes]) -> None:
+        self.calls.append(tuple(parts))
+
+    def is_closing(self) -> bool:
+        return (b"closed",) in self.calls
+
+
+def test_the_head_of_an_answer_is_sent_with_its_body() -> None:
+    calls, long = Calls(), bytes(10_000)
+    sender = _Sender(calls, calls)  # type: ignore[arg-type]
+    sender.write(b"head")
+    sender.write(memoryview(long))
+    sender.write(long)
+    sender.write(b"another head")
+    assert calls.calls == [(b"head", long), (long,)]
+    for action in calls.later:
+        action()
+    assert calls.calls[2:] == [(b"another head",)]
+    calls.write(b"closed")
+    sender.write(b"late")
+    sender.flush()
+    assert calls.calls[3:] == [(b"closed",)]

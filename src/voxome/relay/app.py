@@ -13,9 +13,10 @@ from starlette.routing import BaseRoute, Match, Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from voxome.relay.access_log import AccessLog, Write
+from voxome.relay.answer_headers import AnswerHeaders
 from voxome.relay.bodies import BoundedRequests
-from voxome.relay.cache.status import CacheStatusHeader
-from voxome.relay.cors import Cors
+from voxome.relay.cache.status import RecordedReads, add_cache_status
+from voxome.relay.cors import Cors, Preflights
 from voxome.relay.dialect import Dialect
 from voxome.relay.frames import Frames
 from voxome.relay.limits import DEFAULT_LIMITS, Limits
@@ -110,13 +111,13 @@ class _Application(Starlette):
         self._rates, self._frame_ancestors = rates, frame_ancestors
 
     def build_middleware_stack(self) -> ASGIApp:
-        inner = CacheStatusHeader(ReadyAnswers(super().build_middleware_stack(), self._dialects))
+        inner = RecordedReads(ReadyAnswers(super().build_middleware_stack(), self._dialects))
         checked: ASGIApp = RawPaths(RefuseLoops(inner, self._instance))
         if self._limits.has_rates:
             checked = LimitedRates(checked, self._limits, self._rates or RateTable(), self._instance)
-        bounded = BoundedRequests(checked, self._limits)
-        framed = Frames(AnswerInterrupted(bounded), self._frame_ancestors)
-        answering: ASGIApp = Cors(framed, self._allow_origins)
+        bounded = AnswerInterrupted(BoundedRequests(checked, self._limits))
+        rules = [add_cache_status, Frames(self._frame_ancestors), Cors(self._allow_origins)]
+        answering: ASGIApp = AnswerHeaders(Preflights(bounded), rules)
         if self._prefix:
             answering = KeptPrefix(answering, self._prefix)
         return answering if self._log is None else AccessLog(answering, self._log)

@@ -26,6 +26,8 @@ DRAINED_BYTES = 2**20
 """Bytes of a refused body that are still taken, so that its sender reads why it was refused."""
 _DRAIN_S = 2.0
 """Time in s for which they are."""
+_SMALL_BYTES = 4096
+"""What is shorter waits for what is sent behind it in the same step."""
 _OTHER_FILES = 2048
 """Open files besides connections: of stores, the cache, databases."""
 _REFUSED_PER_OPEN = 2
@@ -106,6 +108,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self.parser = cast(HttpRequestParser, RequestParser(self))
         self._guard, self._limits, self.url = guard, guard.limits, b""
         self._stream: asyncio.Transport = cast(asyncio.Transport, None)
+        self._sender: _Sender = cast(_Sender, None)
         self._timer: asyncio.TimerHandle | None = None
         self._deadline = math.inf
         self._unparsed = 0  # bytes of headers
@@ -118,7 +121,8 @@ class GuardedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the clock, unless there are too many connections."""
         self._stream = transport
-        super().connection_made(cast(asyncio.Transport, _Closing(transport, self)))
+        self._sender = _Sender(transport, self)
+        super().connection_made(cast(asyncio.Transport, self._sender))
         self._address = self.client[0] if self.client else ""
         self._guard.open[self._address] += 1
         self._allow(self._limits.header_s)
@@ -210,11 +214,13 @@ class GuardedProtocol(HttpToolsProtocol):
         return self.cycle is not None and self.cycle.more_body
 
     def _close(self) -> None:
+        self._sender.flush()
         self._unsent = self._stream.get_write_buffer_size()
         self._stream.close()
         self._allow(self._limits.write_s)  # until all is sent
 
     def _drain(self) -> None:
+        self._sender.flush()
         self._drained = 0
         if self._stream.can_write_eof():  # the client reads the answer before it sees that the rest is not taken
             self._stream.write_eof()
@@ -227,7 +233,7 @@ class GuardedProtocol(HttpToolsProtocol):
             return
         if self._is_waiting:
             path = self.url.decode("latin-1") if self._unparsed else ""
-            self._stream.write(self._guard.refusal(status, message, path))
+            self._sender.write(self._guard.refusal(status, message, path))
         self._drain()
 
     def _allow(self, seconds: float) -> None:
@@ -257,15 +263,35 @@ class GuardedProtocol(HttpToolsProtocol):
             self._refuse(408, f"no request was received in {self._limits.header_s:g} s")
 
 
-class _Closing:
-    """The transport of a connection, as uvicorn uses it: `close` is that of the protocol."""
+class _Sender:
+    """The transport of a connection, as uvicorn uses it: `close` is that of the protocol.
+
+    What is small, as the head of an answer, is sent together with what comes behind it at once, by one call of the
+    system.
+    """
 
     def __init__(self, transport: asyncio.Transport, protocol: GuardedProtocol) -> None:
         self._transport, self._protocol = transport, protocol
-        self.write = transport.write
+        self._small = b""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        small = self._small
+        if small:
+            self._small = b""
+            self._transport.writelines((small, data))
+        elif len(data) < _SMALL_BYTES:
+            self._small = bytes(data)
+            self._protocol.loop.call_soon(self.flush)
+        else:
+            self._transport.write(data)
+
+    def flush(self) -> None:
+        small, self._small = self._small, b""
+        if small and not self._transport.is_closing():
+            self._transport.write(small)
 
     def close(self) -> None:
         self._protocol.close()

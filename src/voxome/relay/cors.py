@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 EVERY = "*"
 """The origin that stands for all."""
@@ -32,47 +32,47 @@ _DAY_S = 86400
 
 
 class Cors:
-    """Layer around an application that lets web pages of other origins read its answers.
+    """Headers that let web pages of other origins read answers.
 
-    It is outside everything else that makes answers; a browser takes an answer without its headers for a failure of
-    the network. ``OPTIONS`` is answered here, without a token and for any path.
+    Every answer has to have them; a browser takes one without them for a failure of the network.
 
     Parameters
     ----------
-    app : ASGI application
-        What it surrounds.
     origins : collection of str
         Origins of the pages (``https://viewer.org``); ``*`` for all. None may read if it is empty.
     """
 
-    def __init__(self, app: ASGIApp, origins: Collection[str]) -> None:
-        self._app, self._origins = app, frozenset(origins)
+    def __init__(self, origins: Collection[str]) -> None:
+        self._origins = frozenset(origins)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        origin = Headers(scope=scope).get("origin", "")
-
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                self._permit(MutableHeaders(scope=message), origin)
-            await send(message)
-
-        if scope["method"] == "OPTIONS":
-            await _preflight(scope)(scope, receive, send_with_headers)
-        else:
-            await self._app(scope, receive, send_with_headers)
-
-    def _permit(self, headers: MutableHeaders, origin: str) -> None:
+    def __call__(self, scope: Scope, headers: MutableHeaders) -> None:
+        """Add them to those of the answer to a request."""
         if EVERY in self._origins:
             headers["Access-Control-Allow-Origin"] = EVERY
         else:
             headers.add_vary_header("Origin")  # also without one: a shared cache may have the answer for others
+            origin = Headers(scope=scope).get("origin", "") if self._origins else ""
             if origin not in self._origins:
                 return
             headers["Access-Control-Allow-Origin"] = origin
         headers["Access-Control-Expose-Headers"] = _EXPOSED
+
+
+class Preflights:
+    """Layer that answers ``OPTIONS``, without a token and for any path.
+
+    Parameters
+    ----------
+    app : ASGI application
+        Gets all other requests.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_preflight = scope["type"] == "http" and scope["method"] == "OPTIONS"
+        await (_preflight(scope) if is_preflight else self._app)(scope, receive, send)
 
 
 def _preflight(scope: Scope) -> Response:

@@ -43,9 +43,10 @@ def is_plain(raw_path: bytes) -> bool:
     >>> is_plain(b"/raw/a%20b/+"), is_plain(b"/raw/a%2Fb"), is_plain(b"/raw/..%2fb"), is_plain(b"/raw/%2e%2e/b")
     (True, False, False, False)
     """
-    parts = raw_path.partition(b"?")[0].split(b"/")
-    if not any(b"%" in part or part in (b".", b"..") for part in parts):
+    path = raw_path.partition(b"?")[0]
+    if b"%" not in path and b"/." not in path and not path.startswith(b"."):
         return True
+    parts = path.split(b"/")
     decoded = [unquote_to_bytes(part) for part in parts]
     return not any(part in (b".", b"..") or b"/" in part or b"\0" in part or not _is_text(part) for part in decoded)
 

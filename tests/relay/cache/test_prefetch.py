@@ -18,6 +18,8 @@ from relay.test_chain import free_port, relay_at
 
 from voxome.errors import StoreError
 from voxome.geometry import Box
+from voxome.relay.cache import prefetch
+from voxome.relay.cache.array import CachedArray
 from voxome.relay.cache.chunk_cache import ChunkCache
 from voxome.relay.cache.status import recording
 from voxome.relay.caching import Caching
@@ -59,6 +61,33 @@ def read(sources: Sources, *cell: int) -> str:
             sources.read("em", chunk(*cell)), DATA[tuple(slice(EDGE * i, EDGE * i + EDGE) for i in cell)]
         )
     return next(iter(results))
+
+
+def test_a_read_beside_which_all_is_there_is_not_looked_at_again_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks, real = list[object](), prefetch._beside
+
+    def look(array: CachedArray, low: prefetch.Cell, high: prefetch.Cell, step: prefetch.Cell | None) -> object:
+        looks.append(low)
+        return real(array, low, high, step)
+
+    monkeypatch.setattr(prefetch, "_beside", look)
+    with served(open_cache(memory=2**26), Store(DATA)) as sources:
+        for cell in ((2, 2, 2), (2, 2, 3)):
+            read(sources, *cell)
+        wait_until(lambda: total(sources, "prefetched") == 6 + 4)
+        for _ in range(3):
+            for cell in ((2, 2, 2), (2, 2, 3)):
+                read(sources, *cell)
+        assert 2 <= len(looks) <= 6
+        before = len(looks)
+        for _ in range(20):
+            for cell in ((2, 2, 2), (2, 2, 3)):
+                read(sources, *cell)
+        assert len(looks) == before
+        monkeypatch.setattr(prefetch, "_SETTLED_S", -1.0)
+        sources._reader._cache._prefetcher._settled.clear()  # type: ignore[union-attr]
+        read(sources, 2, 2, 2)
+        assert len(looks) == before + 1
 
 
 def test_neighbours_of_a_chunk_are_fetched_and_then_hits() -> None:

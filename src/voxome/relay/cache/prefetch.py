@@ -29,6 +29,8 @@ _AHEAD = 2
 _REMEMBERED_S = 60.0
 """Time for which a chunk that was prefetched, or was to be, is not looked at again."""
 _MOST_REMEMBERED = 4096
+_SETTLED_S = 5.0
+"""Time for which a read beside which all was prefetched already is not looked at again."""
 _PATIENCE_S = 1.0
 """Time after which a chunk is left out, because clients wait for the source all the time."""
 _PAUSE_S = 30.0
@@ -68,6 +70,7 @@ class Prefetcher:
         self._queue: deque[_Item] = deque()
         self._tracks: OrderedDict[tuple[str, str, int], deque[Cell]] = OrderedDict()
         self._remembered: OrderedDict[bytes, float] = OrderedDict()
+        self._settled: dict[tuple[object, ...], float] = {}
         self._paused: dict[str, float] = {}
         self._condition = Condition()
         self._threads: list[Thread] = []
@@ -85,10 +88,15 @@ class Prefetcher:
             if track and track[-1] == low:
                 return
             track.append(low)
-            for cell in _beside(array, low, high, _step(track)):
-                self._enter(array, array.grid.index_at(cell))
-            self._start()
-            self._condition.notify_all()
+            step, now = _step(track), monotonic()
+            read = (array.source, array.incarnation, array.level, low, high, step)
+            if now < self._settled.get(read, 0.0):
+                return
+            entered = [self._enter(array, array.grid.index_at(cell)) for cell in _beside(array, low, high, step)]
+            if any(entered):
+                self._start()
+            else:
+                self._settle(read, now)
 
     def add(self, array: CachedArray, chunks: Sequence[int]) -> None:
         """Enter chunks that are not in the cache any more in the queue."""
@@ -97,7 +105,6 @@ class Prefetcher:
                 self._remembered.pop(array.key(chunk), None)
                 self._enter(array, chunk)
             self._start()
-            self._condition.notify_all()
 
     def close(self) -> None:
         """Leave out what is in the queue, and wait for what is under way."""
@@ -115,18 +122,27 @@ class Prefetcher:
             self._tracks[key] = deque(maxlen=_TRAVEL)
         return self._tracks[key]
 
-    def _enter(self, array: CachedArray, chunk: int) -> None:
+    def _settle(self, read: tuple[object, ...], now: float) -> None:
+        if len(self._settled) >= _MOST_REMEMBERED:
+            self._settled.clear()
+        self._settled[read] = now + _SETTLED_S
+
+    def _enter(self, array: CachedArray, chunk: int) -> bool:
+        """Enter a chunk in the queue; return False if it was, or was to be, prefetched a moment ago."""
         key, now = array.key(chunk), monotonic()
         if now - self._remembered.pop(key, -math.inf) < _REMEMBERED_S or now < self._paused.get(array.source, 0.0):
-            return
+            return False
         self._remembered[key] = now
         while len(self._remembered) > _MOST_REMEMBERED:
             self._remembered.popitem(last=False)
         self._queue.append(_Item(array, chunk, now))
         if len(self._queue) > _QUEUE:
             self._leave_out(self._queue.popleft())
+        return True
 
     def _start(self) -> None:
+        """Wake the threads, or start them."""
+        self._condition.notify_all()
         while self._queue and len(self._threads) < _THREADS and not self._is_closed:
             self._threads.append(Thread(target=self._run, name="voxome-relay-prefetch", daemon=True))
             self._threads[-1].start()

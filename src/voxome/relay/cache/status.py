@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 from starlette.datastructures import MutableHeaders
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 _NAME = "voxome"
 _RECORDED: ContextVar[Counter[str] | None] = ContextVar("voxome_relay_cache_status", default=None)
@@ -54,28 +54,25 @@ def cache_status(results: Counter[str]) -> str | None:
     return "; ".join(parts)
 
 
-class CacheStatusHeader:
-    """ASGI middleware that adds Cache-Status to each response for which sources were read.
+class RecordedReads:
+    """Layer that collects how chunks are found for a request.
 
     Parameters
     ----------
     app : ASGI application
-        What it wraps.
+        What it surrounds.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        with recording():
             await self._app(scope, receive, send)
-            return
-        with recording() as results:
 
-            async def send_with_status(message: Message) -> None:
-                status = cache_status(results) if message["type"] == "http.response.start" else None
-                if status is not None:
-                    MutableHeaders(scope=message).append("Cache-Status", status)
-                await send(message)
 
-            await self._app(scope, receive, send_with_status)
+def add_cache_status(scope: Scope, headers: MutableHeaders) -> None:
+    """Add Cache-Status to the headers of an answer for which sources were read."""
+    status = cache_status(_RECORDED.get() or Counter())
+    if status is not None:
+        headers.append("Cache-Status", status)
