@@ -13,7 +13,7 @@ from starlette.routing import BaseRoute, Match, Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from voxome.relay.access_log import AccessLog, Write
-from voxome.relay.answer_headers import AnswerHeaders
+from voxome.relay.answer_headers import AddHeaders, AnswerHeaders
 from voxome.relay.bodies import BoundedRequests
 from voxome.relay.cache.status import RecordedReads, add_cache_status
 from voxome.relay.cors import Cors, Preflights
@@ -116,7 +116,7 @@ class _Application(Starlette):
         if self._limits.has_rates:
             checked = LimitedRates(checked, self._limits, self._rates or RateTable(), self._instance)
         bounded = AnswerInterrupted(BoundedRequests(checked, self._limits))
-        rules = [add_cache_status, Frames(self._frame_ancestors), Cors(self._allow_origins)]
+        rules: list[AddHeaders] = [add_cache_status, Frames(self._frame_ancestors), Cors(self._allow_origins)]
         answering: ASGIApp = AnswerHeaders(Preflights(bounded), rules)
         if self._prefix:
             answering = KeptPrefix(answering, self._prefix)
