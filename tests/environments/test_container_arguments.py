@@ -119,8 +119,8 @@ def test_limits_that_are_not_kept_have_a_reason() -> None:
     command = Command(("tool",), "/work", memory_bytes=1, cpus=1.0)
     reason = "podman cannot limit memory and processor time on this machine; it needs control groups of its own"
     assert list(kept.unkept(command)) == [
-        f"Not kept: memory of at most 1 bytes; {reason}",
-        f"Not kept: at most 1.0 cores; {reason}",
+        f"Not kept: memory of at most 1 bytes (ramMax); {reason}",
+        f"Not kept: at most 1 cores (coresMax); {reason}",
     ]
     environment.facts = lambda: FACTS
     assert list(environment.limits_kept().unkept(command)) == []
