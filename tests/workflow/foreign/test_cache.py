@@ -173,3 +173,24 @@ def test_variables_that_are_passed_are_part_of_the_key(call, tmp_path: Path, mon
         monkeypatch.setenv("MODEL", value)
         ended = call(document, out=value, cache=tmp_path / "cache", environment="native?variables=MODEL")
         assert f"MODEL={value}\n" in (ended.out / "o").read_text()
+
+
+def test_the_result_of_an_input_that_changes_meanwhile_is_not_kept(call, tmp_path: Path) -> None:
+    (tmp_path / "input").write_text("1")
+    document = f"""
+cwlVersion: v1.2
+class: CommandLineTool
+baseCommand: [sh, -c, 'cat $0; test ! -e $1 || echo 2 > $1']
+inputs:
+  f: {{type: File, inputBinding: {{position: 1}}}}
+arguments: [{{position: 2, valueFrom: {tmp_path}/more}}]
+stdout: o
+outputs: {{o: stdout}}
+"""
+    inputs = {"f": {"class": "File", "path": str(tmp_path / "input")}}
+    (tmp_path / "more").symlink_to("input")
+    assert call(document, inputs, out="a", cache=tmp_path / "cache").status == 0
+    assert not list((tmp_path / "cache").rglob("result.json"))
+    (tmp_path / "more").unlink()
+    assert call(document, inputs, out="b", cache=tmp_path / "cache").status == 0
+    assert len(list((tmp_path / "cache").rglob("result.json"))) == 1

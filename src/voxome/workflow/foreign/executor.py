@@ -22,7 +22,6 @@ from voxome.workflow.foreign.cache import ResultCache
 from voxome.workflow.foreign.digests import Digests
 from voxome.workflow.foreign.javascript import require_javascript
 from voxome.workflow.foreign.job import ForeignJob, is_portable
-from voxome.workflow.foreign.key import job_key
 from voxome.workflow.foreign.results import JobFolders
 from voxome.workflow.foreign.secrets import secret_digests, secret_problem
 
@@ -111,7 +110,7 @@ class ForeignExecutor(JobExecutor):
 
     def _start(self, job: ForeignJob, context: Any) -> None:
         """Take the result of an earlier run, or submit a job."""
-        key = job_key(job, job.image, self._digests, secret_digests(context.secret_store))
+        key = job.key(self._digests, secret_digests(context.secret_store))
         if self._reuse(job, key):
             return
         number = f"{key}/{self._keys[key]}/{len(self._running)}-{time.monotonic_ns()}"
@@ -191,7 +190,10 @@ class ForeignExecutor(JobExecutor):
         result = job.result(running.key, outputs, used, self._digests)
         result.write(job.folder.root)
         if self._cache is not None and job.is_reusable() and is_portable(result.outputs):
-            self._cache.store(result, job.folder)
+            if job.key(self._digests, secret_digests(running.context.secret_store)) == running.key:
+                self._cache.store(result, job.folder)
+            else:
+                _log.warning("[job %s] an input has changed while it ran: its result is not cached", job.name)
         self._count(running.key, "run", used.seconds, used.peak_bytes)
         self._record("job ended", job, running.key, seconds=used.seconds, reusable=job.is_reusable())
         _log.info("[job %s] completed success", job.name)

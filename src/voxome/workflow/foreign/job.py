@@ -23,8 +23,9 @@ from voxome.contracts.engine import JobResult, Resources
 from voxome.contracts.environment import Command, Mount
 from voxome.environments.call import describe_status
 from voxome.workflow.cwl_subset import TOOL_HINT
+from voxome.workflow.foreign.digests import Digests
 from voxome.workflow.foreign.files import OutputFiles, require_own
-from voxome.workflow.foreign.key import targets
+from voxome.workflow.foreign.key import job_key, targets
 from voxome.workflow.foreign.results import JobFolder, Result, file_location, local_path, map_locations, paths_of
 from voxome.workflow.foreign.secrets import secret_files
 from voxome.workflow.foreign.task import EXIT_STATUS, TIMED_OUT
@@ -63,6 +64,16 @@ class ForeignJob(CommandLineJob):
     def run(self, runtimeContext: Any, tmpdir_lock: Any = None) -> None:
         """Refuse: the executor of voxome runs a job."""
         raise NotImplementedError("jobs are run by the executor of voxome")
+
+    def key(self, digests: Digests, secrets: Mapping[str, str]) -> str:
+        """Return the key of the job, as its inputs are now; see `job_key`."""
+        staged = self.pathmapper
+        if self._unstaged is not None:
+            self.pathmapper = self._unstaged
+        try:
+            return job_key(self, self.image, digests, secrets)
+        finally:
+            self.pathmapper = staged
 
     def memory_limit(self) -> int | None:
         """Return the memory in bytes that the tool may use, None without a limit."""

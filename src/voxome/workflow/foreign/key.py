@@ -63,7 +63,7 @@ def _content(job: Any, image: str | None, digests: Digests, secrets: Mapping[str
         "format": _FORMAT,
         "version": job.process.metadata.get("http://commonwl.org/cwltool#original_cwlVersion"),
         "argv": [replace(str(word)) for word in job.command_line],
-        "program": None if image else _programs(job, digests),
+        "program": None if image else _programs(job, replace, digests),
         "variables": {name: replace(value) for name, value in job.environment.items()},
         "passed": _passed(job.run_in),
         "stdin": _stdin(job, replace),
@@ -101,14 +101,15 @@ def _replacer(job: Any, secrets: Mapping[str, str]) -> Callable[[str], str]:
     return replace
 
 
-def _programs(job: Any, digests: Digests) -> list[str]:
+def _programs(job: Any, replace: Callable[[str], str], digests: Digests) -> list[str]:
     """Return the digests of a program of this machine, and of the files of this machine among its arguments."""
     words = [str(word) for word in job.command_line]
     if not words:
         return []
     path = str(Path(job.outdir, words[0])) if "/" in words[0] else words[0]
     found = shutil.which(path, path=job.environment.get("PATH"))
-    return [digests.file(one) for one in ([found] if found else []) + [*file_arguments(words[1:])]]
+    others = file_arguments(word for word in words[1:] if replace(word) == word)
+    return [digests.file(one) for one in ([found] if found else []) + [*others]]
 
 
 def _passed(environment: str) -> dict[str, str]:
