@@ -87,6 +87,7 @@ PLANNED_STEP = record(
     memory_bytes=optional(COUNT),
     written_bytes=COUNT,
 )
+PENDING_STEP = record(name=TEXT, tool=TEXT, runs_as=TEXT, after=TEXTS, scatter=TEXTS, is_conditional=FLAG)
 BLOCKS = record(total=COUNT, run=COUNT, reused=COUNT)
 FINISHED_STEP = record(
     **STEP,
@@ -256,6 +257,7 @@ SCHEMAS: dict[str, Schema] = {
         **WORKFLOW,
         key=TEXT,
         steps=listing(PLANNED_STEP),
+        pending=listing(PENDING_STEP),
         outputs=mapping(HANDLE),
         workers=COUNT,
         written_bytes=COUNT,
@@ -274,7 +276,7 @@ SCHEMAS: dict[str, Schema] = {
         ),
     ),
     "run": record(
-        {"scores": mapping(mapping(NUMBER)), "summary": mapping(ANY)},
+        {"scores": mapping(mapping(NUMBER)), "summary": mapping(ANY), "values": mapping(ANY)},
         **FORMAT,
         **WORKFLOW,
         plan=TEXT,

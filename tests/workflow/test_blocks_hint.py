@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -138,3 +139,13 @@ def test_command_lines_have_the_values_of_parameters(tmp_path: Path, argument: s
     line = step.command.bind(values, {"image": None}).definition.line
     assert line is not None
     assert line.argv == ("echo", expected, "0.0000009999")
+
+
+def test_an_inline_tool_has_the_name_of_its_step(tmp_path: Path) -> None:
+
+    for name in ("a.cwl", "b.cwl"):
+        lines = ["cwlVersion: v1.2", "class: Workflow", "inputs: {raw: File}"]
+        lines += ["outputs: {out: {type: File, outputSource: copy/out}}", "steps:", "  copy:", "    in: {image: raw}"]
+        body = textwrap.indent(copy_tool(hint="halo: 2").replace("cwlVersion: v1.2\n", ""), "      ")
+        (tmp_path / name).write_text("\n".join([*lines, "    out: [out]", "    run:", body]))
+        assert load(tmp_path / name).steps[0].tool == "copy"

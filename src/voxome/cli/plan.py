@@ -35,6 +35,7 @@ from voxome.geometry.notation import comma_text
 
 if TYPE_CHECKING:
     from voxome.blocks.step import Step
+    from voxome.workflow.graph import PendingStep
     from voxome.workflow.options import RunOptions
     from voxome.workflow.plan import Plan
     from voxome.workflow.preview import Preview
@@ -48,12 +49,16 @@ def plan_text(plan: Plan) -> str:
     """Return the name and the size of a plan."""
     blocks = sum(step.total for step in plan.steps)
     steps = "1 step" if len(plan.steps) == 1 else f"{len(plan.steps)} steps"
-    return f"{plan.workflow}: {steps}, {'1 block' if blocks == 1 else f'{blocks:,} blocks'}"
+    pending = len(plan.pending.graph.pending) if plan.pending else 0
+    others = f", {pending} planned during the run" if pending else ""
+    return f"{plan.workflow}: {steps}, {'1 block' if blocks == 1 else f'{blocks:,} blocks'}{others}"
 
 
 def step_names(plan: Plan) -> list[str]:
     """Return the names of the steps of a plan, and of the copies into other stores after them."""
-    return [*(step.name for step in plan.steps), *(name for one in plan.destinations for name in one.steps)]
+    pending = plan.pending.graph.pending if plan.pending else ()
+    names = [*(step.name for step in plan.steps), *(one.name for one in pending)]
+    return [*names, *(name for one in plan.destinations for name in one.steps)]
 
 
 def plan_workflow(
@@ -67,12 +72,12 @@ def plan_workflow(
     allow_network: bool,
 ) -> tuple[Plan, RunArguments]:
     """Plan a workflow with the arguments of the command line; those of a job file come with the plan."""
-    from voxome.workflow.cwl import load
+    from voxome.workflow.mixed.outline import read_workflow
     from voxome.workflow.plan import make_plan
 
     if allow_network:
         configure(allow_network=True)
-    graph = load(workflow)
+    graph = read_workflow(workflow)
     arguments = read_arguments(graph, workflow, job, settings, options, store, workers)
     return make_plan(graph, arguments.inputs, arguments.options), arguments
 
@@ -136,7 +141,8 @@ def plan(
         show_json({**plan.to_json(), "warnings": [*plan.warnings, *preview.warnings], **preview.to_json()})
         return
     show_warnings(plan, preview)
-    show_table(_COLUMNS, map(_row, plan.steps), title=plan_text(plan), least=_LEAST)
+    rows = [*map(_row, plan.steps), *map(_pending_row, plan.pending.graph.pending if plan.pending else ())]
+    show_table(_COLUMNS, rows, title=plan_text(plan), least=_LEAST)
     for one in plan.destinations:
         state = "exists" if one.exists else "will be created"
         print_stderr(f"{one.output}: {size_text(one.bytes)} into {one.label}, which {state}")
@@ -145,6 +151,14 @@ def plan(
     disk = preview.disk
     free = "" if disk is None else f"; {size_text(disk.free_bytes)} free on the disk of {disk.folder}"
     print_stderr(f"{size_text(preview.written_bytes)} of voxels written, before compression{free}")
+
+
+def _pending_row(step: PendingStep) -> list[Any]:
+    """Return the row of a step that is known only during a run."""
+    when = [f"after {', '.join(step.after)}"] if step.after else []
+    when += [f"for each of {', '.join(step.scatter)}"] if step.scatter else []
+    when += ["if its condition holds"] if step.is_conditional else []
+    return [step.name, step.tool, "", step.runs_as, ", ".join(when) or "at once", "", "", "", ""]
 
 
 def _row(step: Step) -> list[Any]:

@@ -69,7 +69,8 @@ class RunRecord(TypedDict):
     ``plan`` is the key of its plan, ``unpinned`` are the inputs whose store does not report changes, ``changes`` says
     what ran again and why, ``outputs`` are paths relative to the store, which is None if it is the run folder,
     ``scores`` are there if there was ground truth: group → name → value, and ``summary`` has the main numbers of the
-    report; ``transfers`` are the results that are complete in other stores.
+    report; ``transfers`` are the results that are complete in other stores. A run with commands has ``values``,
+    its outputs that are not one file, array or table each; the blocks of commands are their jobs.
     """
 
     voxome: str
@@ -90,5 +91,6 @@ class RunRecord(TypedDict):
     outputs: dict[str, str]
     store: str | None
     transfers: list[TransferRecord]
+    values: NotRequired[dict[str, JsonValue]]
     scores: NotRequired[Mapping[str, Mapping[str, float]]]
     summary: NotRequired[Mapping[str, int | float | str]]

@@ -36,7 +36,7 @@ def name_problems(graph: Graph, values: Mapping[str, object], options: RunOption
                 yield f"the tool {graph.name} needs {name!r}; give it as inputs={{{name!r}: …}} ({option_of(name)})"
             else:
                 yield f"the workflow needs the input {name!r}; set it with inputs={{{name!r}: …}} (--set {name}=…)"
-    steps = [node.name for node in graph.steps]
+    steps = [*(node.name for node in graph.steps), *(one.name for one in graph.pending)]
     for name in options.blocks:
         if name not in steps:
             yield str(UnknownName.of("step", name, steps))

@@ -86,6 +86,7 @@ def evaluate(
     template: CommandTemplate, parameters: Mapping[str, Any], inputs: Mapping[str, object], content: bytes
 ) -> CommandLine:
     """Return the command line of a block whose files have this content."""
+    from cwltool.command_line_tool import CommandLineTool
     from cwltool.context import RuntimeContext
     from cwltool.errors import WorkflowException
     from schema_salad.exceptions import SchemaSaladException
@@ -124,7 +125,7 @@ def evaluate(
         )
         context.path_mapper = _mapper(targets)
         try:
-            job = next(process.job(order, lambda *_: None, context))
+            job = next(CommandLineTool.job(process, order, lambda *_: None, context))
             return _line(template, job, files)
         except (WorkflowException, SchemaSaladException) as error:
             raise PlanError([f"the command line of {definition.name} cannot be evaluated: {error}"]) from error

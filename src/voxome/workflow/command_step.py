@@ -10,7 +10,7 @@ from voxome.contracts.command_tool import CommandDefinition, CommandParameter
 from voxome.contracts.ports import port_of
 from voxome.workflow.blocks_hint import BLOCKS_HINT, BlocksHint, parse_blocks_hint
 from voxome.workflow.command_line import CommandTemplate
-from voxome.workflow.cwl_subset import SCALARS, SECRETS, at, short
+from voxome.workflow.cwl_subset import SCALARS, SECRETS, at, short, tool_name
 from voxome.workflow.graph import Constant, FromStep, Node, Source
 
 REQUIREMENTS = frozenset(
@@ -146,7 +146,7 @@ def _definition(name: str, process: Any, hint: BlocksHint) -> CommandDefinition:
     image = None if docker is None else docker.get("dockerImageId") or docker.get("dockerPull")
     cuda: Mapping[str, Any] = next((one for one in tool.get("hints") or () if one.get("class") == _CUDA), {})
     return CommandDefinition(
-        name=_tool_name(tool, name),
+        name=tool_name(tool, name),
         version=hint.version,
         summary=_text(tool.get("label") or tool.get("doc")),
         halo=hint.halo,
@@ -174,13 +174,6 @@ def _parameter(port: Any, types: list[Any]) -> CommandParameter:
         symbols = {"symbols": [short(symbol) for symbol in kind["symbols"]]} if kind["type"] == "enum" else {}
         kind = {"type": kind["type"], **symbols, **({"items": kind["items"]} if "items" in kind else {})}
     return CommandParameter(type=kind, optional="null" in types, summary=_text(port.get("doc") or port.get("label")))
-
-
-def _tool_name(tool: Any, step: str) -> str:
-    """Return the name of the document or, in a packed one, that of the tool; that of the step if it is inline."""
-    document, _, fragment = str(tool.get("id", "")).partition("#")
-    stem = document.rpartition("/")[2].removesuffix(".cwl")
-    return short(f"#{fragment}") if fragment else stem or step
 
 
 def _number(mapping: Mapping[str, Any] | None, name: str, default: int) -> int:

@@ -51,32 +51,46 @@ def load(path: str | Path) -> Graph:
         If it is a folder or not valid CWL, or uses features that voxome does not support; the message has file and
         line.
     """
-    from voxome.workflow.foreign.javascript import javascript_problem
+    return read_graph(path, parse_process(str(path)))
 
-    workflow = parse_process(str(path))
-    missing = javascript_problem(workflow)
-    if missing is not None:
-        raise InvalidInput(f"{path}: {missing}")
-    name = Path(str(path).partition("#")[0]).stem
+
+def read_graph(path: str | Path, workflow: Any) -> Graph:
+    """Return the graph of a process that `parse_process` has read; raise as `load` does."""
+    require_evaluation(path, workflow)
+    name = workflow_name(path)
     problems: list[str] = []
     scope = {entry["id"]: FromInput(short(entry["id"])) for entry in workflow.tool["inputs"]}
     if blocks_hint(workflow.tool) is not None:
         ports = {short(id): source for id, source in scope.items()}
-        steps, outputs = command_nodes(name, workflow, _tool_sources(workflow.tool, ports), problems)
+        steps, outputs = command_nodes(name, workflow, tool_sources(workflow.tool, ports), problems)
     elif workflow.tool["class"] == "Workflow":
         steps, outputs = _flatten(workflow, "", scope, problems)
         problems += _lost_outputs(workflow.tool, outputs)
     else:
         found = workflow.tool["class"]
         raise InvalidInput(f"{path} is a {found}; expected a Workflow. Run a single tool with: voxome tool NAME")
-    hint = _run_hint(workflow.tool, outputs, problems)
+    hint = read_run_hint(workflow.tool, outputs, problems)
     if problems:
         lines = "\n".join(f"  - {problem}" for problem in dict.fromkeys(problems))
         raise InvalidInput(
             f"voxome does not support all of {path}; change it, or run it with `voxome cwl-runner`:\n{lines}"
         )
-    inputs = {short(entry["id"]): _input(entry) for entry in workflow.tool["inputs"]}
+    inputs = {short(entry["id"]): workflow_input(entry) for entry in workflow.tool["inputs"]}
     return Graph(name, inputs, tuple(steps), outputs, hint)
+
+
+def require_evaluation(path: str | Path, workflow: Any) -> None:
+    """Refuse a process whose expressions cannot be evaluated on this machine; raise InvalidInput."""
+    from voxome.workflow.foreign.javascript import javascript_problem
+
+    missing = javascript_problem(workflow)
+    if missing is not None:
+        raise InvalidInput(f"{path}: {missing}")
+
+
+def workflow_name(path: str | Path) -> str:
+    """Return the name of the workflow in a file."""
+    return Path(str(path).partition("#")[0]).stem
 
 
 @contextmanager
@@ -142,7 +156,7 @@ def _flatten(
     known: dict[str, Source] = dict(scope)
     nodes: list[Node] = []
     problems += _workflow_problems(workflow.tool)
-    for step in _ordered(workflow):
+    for step in ordered_steps(workflow):
         name = prefix + short(step.id)
         problems += _step_problems(f"step {name}", step.tool)
         bound: dict[str, Source] = {}
@@ -161,12 +175,12 @@ def _flatten(
             inner_nodes, results = _flatten(inner, f"{name}.", _inner_scope(inner, bound), problems)
             nodes += inner_nodes
         elif blocks_hint(inner.tool) is not None:
-            inner_nodes, results = command_nodes(name, inner, _tool_sources(inner.tool, bound), problems)
+            inner_nodes, results = command_nodes(name, inner, tool_sources(inner.tool, bound), problems)
             nodes += inner_nodes
         else:
-            nodes.append(_node(name, step, bound, problems))
+            nodes.append(tool_node(name, step, bound, problems))
             results = {short(entry["id"]): FromStep(name, short(entry["id"])) for entry in inner.tool["outputs"]}
-        known.update({out: results[short(out)] for out in _out(step) if short(out) in results})
+        known.update({out: results[short(out)] for out in output_ids(step) if short(out) in results})
     outputs = {}
     for entry in workflow.tool["outputs"]:
         problems += unknown_fields("workflow output", f"the output {short(entry['id'])!r}", entry)
@@ -206,11 +220,11 @@ def _lost_outputs(workflow: Any, outputs: Mapping[str, Source]) -> Iterator[str]
             yield at(entry, "outputSource" if "outputSource" in entry else "id", message)
 
 
-def _ordered(workflow: Any) -> list[Any]:
+def ordered_steps(workflow: Any) -> list[Any]:
     """Sort the steps so that each follows those that it needs; cwltool has refused cycles."""
     steps = {step.id: step for step in sorted(workflow.steps, key=lambda step: str(step.id))}
-    producers = {out: name for name, step in steps.items() for out in _out(step)}
-    inputs = {name: [_sources(entry, "source") for entry in step.tool["in"]] for name, step in steps.items()}
+    producers = {out: name for name, step in steps.items() for out in output_ids(step)}
+    inputs = {name: [source_ids(entry, "source") for entry in step.tool["in"]] for name, step in steps.items()}
     needs = {
         name: [producers[source] for sources in lists for source in sources if source in producers]
         for name, lists in inputs.items()
@@ -222,7 +236,7 @@ def _inner_scope(workflow: Any, bound: Mapping[str, Source]) -> dict[str, Source
     """Map the inputs of a sub-workflow to their sources: what its step binds, else their defaults."""
     scope: dict[str, Source] = {}
     for entry in workflow.tool["inputs"]:
-        source = _or_default(bound.get(short(entry["id"])), entry.get("default"))
+        source = or_default(bound.get(short(entry["id"])), entry.get("default"))
         if source is not None:
             scope[entry["id"]] = source
     return scope
@@ -230,61 +244,65 @@ def _inner_scope(workflow: Any, bound: Mapping[str, Source]) -> dict[str, Source
 
 def _source(entry: Any, key: str, known: Mapping[str, Source], where: str, problems: list[str]) -> Source | None:
     """Return the source of `entry` (a step input or a workflow output); None if it has none."""
-    sources = _sources(entry, key)
+    sources = source_ids(entry, key)
     if len(sources) > 1:
         problems.append(at(entry, key, f"{where} joins {len(sources)} sources at {short(entry['id'])!r}"))
         return None
-    return _or_default(known.get(sources[0]) if sources else None, entry.get("default"))
+    return or_default(known.get(sources[0]) if sources else None, entry.get("default"))
 
 
-def _sources(entry: Any, key: str) -> list[str]:
+def source_ids(entry: Any, key: str) -> list[str]:
+    """Return the ids of the sources of a step input or a workflow output."""
     sources = entry.get(key)
     return [] if sources is None else [sources] if isinstance(sources, str) else list(sources)
 
 
-def _or_default(source: Source | None, default: Any) -> Source | None:
+def or_default(source: Source | None, default: Any) -> Source | None:
     """Return `source`, with `default` where it can be empty."""
     if default is None:
         return source
     if source is None:
-        return Constant(_plain(default))
+        return Constant(plain_value(default))
     if isinstance(source, FromInput) and source.default is None:
-        return replace(source, default=_plain(default))
+        return replace(source, default=plain_value(default))
     return source
 
 
-def _node(name: str, step: Any, bound: Mapping[str, Source], problems: list[str]) -> Node:
+def tool_node(name: str, step: Any, bound: Mapping[str, Source], problems: list[str]) -> Node:
+    """Return the node of a step that runs a tool of voxome."""
     tool = step.embedded_tool.tool
     hint: Mapping[str, Any] = next((one for one in tool.get("hints", ()) if one.get("class") == TOOL_HINT), {})
     if tool["class"] == "CommandLineTool" and "name" in hint:
         problems += tool_problems(tool, hint)
     else:
         problems.append(at(step.tool, "run", f"step {name} does not run a voxome tool: it has no hint voxome:Tool"))
-    inputs = _tool_sources(tool, bound)
+    inputs = tool_sources(tool, bound)
     return Node(name, short(str(hint.get("name", ""))), str(hint.get("version", "1")), inputs)
 
 
-def _tool_sources(tool: Any, bound: Mapping[str, Source]) -> dict[str, Source]:
+def tool_sources(tool: Any, bound: Mapping[str, Source]) -> dict[str, Source]:
     """Return the sources of the ports of a tool: what its step binds, else their defaults."""
     ports = {short(entry["id"]): entry.get("default") for entry in tool["inputs"]}
-    sources = {port: _or_default(bound.get(port), default) for port, default in ports.items()}
+    sources = {port: or_default(bound.get(port), default) for port, default in ports.items()}
     return {port: source for port, source in sources.items() if source is not None}
 
 
-def _run_hint(workflow: Any, outputs: Mapping[str, Source], problems: list[str]) -> RunHint:
+def read_run_hint(workflow: Any, outputs: Mapping[str, object], problems: list[str]) -> RunHint:
     """Read the hint about reports, scores and file names of results."""
     hint: Mapping[str, Any] = next((one for one in workflow.get("hints", ()) if one.get("class") == RUN_HINT), {})
     wrong = list(hint_problems(hint, outputs))
     problems += [at(hint, name, problem) for name, problem in wrong]
     if wrong:
         return RunHint()
-    return RunHint(hint.get("report"), hint.get("scorer"), _plain(hint.get("results", {})))
+    return RunHint(hint.get("report"), hint.get("scorer"), plain_value(hint.get("results", {})))
 
 
-def _input(entry: Any) -> GraphInput:
+def workflow_input(entry: Any) -> GraphInput:
+    """Return an input of a workflow."""
     types = entry["type"] if isinstance(entry["type"], list) else [entry["type"]]
     names = [short(t["type"] if isinstance(t, Mapping) else t) for t in types]
-    default = _plain(entry.get("default"))
+    arrays = [one["items"] for one in types if isinstance(one, Mapping) and one["type"] == "array"]
+    default = plain_value(entry.get("default"))
     doc = entry.get("doc") or entry.get("label") or ""
     return GraphInput(
         name=short(entry["id"]),
@@ -292,19 +310,20 @@ def _input(entry: Any) -> GraphInput:
         required="null" not in names and default is None,
         default=default,
         doc=doc if isinstance(doc, str) else "\n".join(doc),
+        items=tuple(short(one) for one in arrays if isinstance(one, str)),
     )
 
 
-def _plain(value: Any) -> Any:
+def plain_value(value: Any) -> Any:
     """Convert a CWL value to plain Python; a File or Directory becomes its path or URI."""
     if isinstance(value, Mapping):
         if is_file(value):
             return file_address(value)
-        return {str(name): _plain(one) for name, one in value.items()}
-    return [_plain(one) for one in value] if isinstance(value, list) else value
+        return {str(name): plain_value(one) for name, one in value.items()}
+    return [plain_value(one) for one in value] if isinstance(value, list) else value
 
 
-def _out(step: Any) -> list[str]:
+def output_ids(step: Any) -> list[str]:
     """Return the full ids of the outputs of a step."""
     return [entry if isinstance(entry, str) else str(entry["id"]) for entry in step.tool["out"]]
 

@@ -119,6 +119,22 @@ def short(identifier: str) -> str:
     return identifier.rpartition("#")[2].rpartition("/")[2]
 
 
+def tool_hint(tool: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the hint ``voxome:Tool`` of a process; None if it has none."""
+    return next((one for one in tool.get("hints") or () if one.get("class") == TOOL_HINT and "name" in one), None)
+
+
+def tool_name(tool: Mapping[str, Any], step: str) -> str:
+    """Return the name of a tool of voxome, or of the document of another; that of the step if it is inline."""
+    hint = tool_hint(tool)
+    if hint is not None:
+        return short(str(hint["name"]))
+    document, _, fragment = str(tool.get("id", "")).partition("#")
+    stem = document.rpartition("/")[2].removesuffix(".cwl")
+    inline = not stem or stem.startswith("_:") or fragment.endswith("/run")
+    return step.rpartition(".")[2] if inline else short(f"#{fragment}") if fragment else stem
+
+
 def at(item: Any, key: str, message: str) -> str:
     """Return `message` with the file and line of `key` in `item`."""
     from schema_salad.sourceline import SourceLine

@@ -71,6 +71,8 @@ class GraphInput:
         Its CWL types, without ``null``: ``File``, ``string``, ``double``, ``enum``, ``array``, …
     required : bool
         Whether it must be set: it is not optional and has no default.
+    items : tuple of str
+        Types of the items of an array, if these have names.
     """
 
     name: str
@@ -78,6 +80,7 @@ class GraphInput:
     required: bool
     default: object = None
     doc: str = ""
+    items: tuple[str, ...] = ()
 
     def read(self, text: str) -> object:
         """Parse `text` as one of its types; return `text` itself if none fits, for the plan to report."""
@@ -124,14 +127,65 @@ class Node:
 
 
 @dataclass(frozen=True)
+class PendingStep:
+    """A step that is known only during a run: it is not of voxome, or depends on what others compute.
+
+    Attributes
+    ----------
+    name : str
+        Its name; those of a sub-workflow are called ``outer.inner``.
+    tool : str
+        Name of the tool, or of the document that it runs.
+    runs_as : {"blocks", "command", "expression"}
+        Whether it runs block by block, as a command, or in the process of the run.
+    after : tuple of str
+        Steps whose results it takes.
+    scatter : tuple of str
+        Inputs over which it, or a sub-workflow around it, scatters.
+    is_conditional : bool
+        Whether it may be skipped.
+    """
+
+    name: str
+    tool: str
+    runs_as: str
+    after: tuple[str, ...] = ()
+    scatter: tuple[str, ...] = ()
+    is_conditional: bool = False
+
+
+@dataclass(frozen=True)
 class Graph:
-    """A workflow with its sub-workflows flattened; every step comes after those that it needs."""
+    """A workflow with its sub-workflows flattened; every step comes after those that it needs.
+
+    Attributes
+    ----------
+    name : str
+        Its name.
+    inputs : mapping of str to GraphInput
+        Its inputs.
+    steps : tuple of Node
+        Steps of voxome that can be planned before a run.
+    outputs : mapping of str to Source
+        Outputs of these steps that are outputs of the workflow.
+    hint : RunHint
+        Report, scorer and file names of the results.
+    pending : tuple of PendingStep
+        The other steps.
+    deliveries : mapping of (str, str) to str
+        Step and output of a tool of voxome → output of the workflow that it is, also of pending steps.
+    document : str
+        Where the workflow was read from, if it has pending steps.
+    """
 
     name: str
     inputs: Mapping[str, GraphInput]
     steps: tuple[Node, ...]
     outputs: Mapping[str, Source]
     hint: RunHint = field(default_factory=RunHint)
+    pending: tuple[PendingStep, ...] = ()
+    deliveries: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    document: str = ""
 
     @cached_property
     def _ports_of_inputs(self) -> dict[str, set[str]]:

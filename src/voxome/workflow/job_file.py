@@ -12,6 +12,7 @@ from voxome.errors import InvalidInput, NotFound
 from voxome.geometry.notation import parse_shape
 from voxome.workflow.cwl_files import file_address, is_file
 from voxome.workflow.graph import Graph
+from voxome.workflow.mixed.values import located
 
 _METADATA = frozenset({"$namespaces", "$schemas"})
 """Keys about the document itself, which have no effect on a run."""
@@ -66,11 +67,11 @@ def read_job(path: str | Path, workflow: str | Path, graph: Graph) -> JobFile:
     """
     file = Path(path)
     values = _load(file)
-    problems = list(_problems(file, Path(str(workflow).partition("#")[0]), values))
+    problems = list(_problems(file, Path(str(workflow).partition("#")[0]), values, any_file=bool(graph.document)))
     if problems:
         raise InvalidInput("\n".join(problems))
     given = {
-        str(name): _value(value, file.parent)
+        str(name): located(value, file.parent) if graph.document else _value(value, file.parent)
         for name, value in values.items()
         if not str(name).startswith(("$", "cwl:")) and value is not None
     }
@@ -103,7 +104,7 @@ def _load(file: Path) -> Mapping[Any, Any]:
     return values
 
 
-def _problems(file: Path, workflow: Path, values: Mapping[Any, Any]) -> Iterator[str]:
+def _problems(file: Path, workflow: Path, values: Mapping[Any, Any], *, any_file: bool) -> Iterator[str]:
     """Yield the keys that voxome does not support."""
     for key, value in values.items():
         name = str(key)
@@ -113,7 +114,8 @@ def _problems(file: Path, workflow: Path, values: Mapping[Any, Any]) -> Iterator
                 yield f"{file}: {_WORKFLOW} names {named}, not {workflow}; leave it out, or run that workflow"
         elif name.startswith(("$", "cwl:", "cwltool:")) and name not in _METADATA:
             yield f"{file}: voxome does not support {name}; leave it out, or run the workflow with cwltool"
-        yield from (f"{file}: {name} {problem}" for problem in _file_problems(value))
+        if not any_file:
+            yield from (f"{file}: {name} {problem}" for problem in _file_problems(value))
 
 
 def _file_problems(value: Any) -> Iterator[str]:

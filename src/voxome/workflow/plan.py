@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import PurePath
 from typing import Any, cast
 
@@ -34,11 +34,13 @@ from voxome.workflow.checks import (
     version_warnings,
     voxel_warnings,
 )
+from voxome.workflow.cwl_files import file_address, is_file
 from voxome.workflow.destinations import Destination, DestinationPlanner
 from voxome.workflow.frames import frame_of_tables, frame_of_volumes, overlap_warnings, size_warnings
 from voxome.workflow.graph import FromStep, Graph, Node, Source
 from voxome.workflow.hint import RunHint
 from voxome.workflow.options import DEFAULT_BLOCK, RunOptions
+from voxome.workflow.pending import PendingWork, pending_work
 from voxome.workflow.placement import limit_warnings
 from voxome.workflow.results import file_names, file_problems, report_problems
 from voxome.workflow.sizes import sizes
@@ -66,6 +68,8 @@ class Plan:
         Report, scorer and file names of the results.
     destinations : tuple of Destination
         Volumes in other stores, into which results are copied at the end.
+    pending : PendingWork, optional
+        Steps that are known only during the run.
     """
 
     workflow: str
@@ -76,6 +80,7 @@ class Plan:
     warnings: tuple[str, ...] = ()
     hint: RunHint = field(default_factory=RunHint)
     destinations: tuple[Destination, ...] = ()
+    pending: PendingWork | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan as JSON values, marked with their format."""
@@ -87,13 +92,15 @@ class Plan:
             "steps": [{**step.to_json(), **sizes(step)} for step in self.steps],
             "outputs": {name: handle.to_json() for name, handle in self.outputs.items()},
             "into": [one.to_json() for one in self.destinations],
+            "pending": [asdict(step) for step in self.pending.graph.pending] if self.pending is not None else [],
         }
         return PLAN.stamp(content)
 
     @property
     def key(self) -> str:
         """Digest of what decides the results."""
-        text = json.dumps([[step.name, step.key] for step in self.steps])
+        keys = [[step.name, step.key] for step in self.steps]
+        text = json.dumps(keys if self.pending is None else [*keys, self.pending.key])
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -121,11 +128,16 @@ class _Planner:
     """Plans the steps of a workflow one by one, and collects their problems."""
 
     def __init__(self, graph: Graph, values: dict[str, object], options: RunOptions) -> None:
-        self.graph, self.values, self.options = graph, values, options
-        self.bindings = Bindings(graph, values, options)
+        self.graph, self.options = graph, options
+        self.values: dict[str, object] = {name: _plain(value) for name, value in values.items()}
+        self.pending = pending_work(graph, values, options)
+        self.bindings = Bindings(graph, self.values, options)
         self.file_names = {} if options.home == STORE else file_names(graph)
         self.steps: dict[str, Step] = {}
-        self.problems: list[str] = list(name_problems(graph, values, options))
+        self.problems: list[str] = [
+            *name_problems(graph, values, options),
+            *(self.pending.problems() if self.pending else ()),
+        ]
         self.warnings: list[str] = []
 
     def plan(self) -> Plan:
@@ -144,7 +156,8 @@ class _Planner:
             name: Result(handle.type, handle.uri, self.steps[sources[name].step].frame)
             for name, handle in outputs.items()
         }
-        self.problems += [*file_problems(outputs), *report_problems(self.graph, results)]
+        self.problems += file_problems(outputs)
+        self.problems += report_problems(self.graph, results) if self.pending is None else ()
         destinations = tuple(self._destinations(outputs, sources))
         self._raise_problems()
         inputs: dict[str, JsonValue] = {name: _as_json(value) for name, value in self.values.items()}
@@ -152,7 +165,9 @@ class _Planner:
         steps = (*self.steps.values(), *self._pyramids(outputs))
         self.warnings += _unpinned_warnings(self.bindings.handles)
         warnings = tuple(dict.fromkeys([*self.bindings.notes, *self.warnings]))
-        return Plan(self.graph.name, steps, outputs, inputs, results, warnings, self.graph.hint, destinations)
+        return Plan(
+            self.graph.name, steps, outputs, inputs, results, warnings, self.graph.hint, destinations, self.pending
+        )
 
     def _raise_problems(self) -> None:
         if self.problems:
@@ -271,6 +286,13 @@ class _Planner:
             spec = self.bindings.specs.get(handle.key)
             if spec is not None and self.options.home != STORE:
                 yield from pyramid_steps(name, self.graph.hint.file_name(name), handle, spec, self.options.home)
+
+
+def _plain(value: object) -> object:
+    """Return a value with addresses in place of the files of a job file."""
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
+    return file_address(value) if is_file(value) else value  # type: ignore[arg-type]
 
 
 def _as_json(value: object) -> JsonValue:

@@ -14,7 +14,7 @@ from voxome.errors import StoreError
 from voxome.records.choice import RecordsChoice, records_opener
 from voxome.storage.find import storage_at
 from voxome.workflow.plan import Plan
-from voxome.workflow.run import check_truth
+from voxome.workflow.run import check_truth, require_kind, step_names
 from voxome.workflow.saved_plan import pending_changes
 from voxome.workflow.sizes import sizes
 from voxome.workflow.store import run_folder, store_address
@@ -75,11 +75,13 @@ def preview(
     folder = run_folder(Path.cwd() if out is None else out)
     address = store_address(store, folder)
     count = worker_count(workers)
-    StepEngines(engine, [step.name for step in plan.steps], workers=count, log=folder)
+    StepEngines(engine, step_names(plan), workers=count, log=folder)
     records_opener(records)
     if out is not None:
         _require_writable(folder)
-    changes = [] if out is None else pending_changes(folder, plan, address, fresh=fresh)
+    if out is not None:
+        require_kind(folder, plan)
+    changes = [] if out is None or plan.pending else pending_changes(folder, plan, address, fresh=fresh)
     written = sum(sizes(step)["written_bytes"] for step in plan.steps)
     results = storage_at(address)
     disk = disk_at(Path(results.path)) if results.is_local else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
@@ -19,8 +19,8 @@ from voxome.blocks.step import Step, inputs_from_outside
 from voxome.config.machine import worker_count
 from voxome.contracts.formats import PRIVATE, RUN
 from voxome.contracts.records import Event, Ledger
-from voxome.contracts.report import FinishedRun
-from voxome.contracts.run_record import RunRecord, TransferRecord
+from voxome.contracts.report import FinishedRun, Results
+from voxome.contracts.run_record import EngineRecord, RunRecord, TransferRecord
 from voxome.engines.choice import EngineChoice, StepEngines
 from voxome.errors import PlanError
 from voxome.records.choice import OpenRecords, RecordsChoice, records_opener
@@ -29,7 +29,9 @@ from voxome.records.scoped import ledger_of
 from voxome.redaction import command_line
 from voxome.registry import naming_plugin
 from voxome.storage.find import storage_at
+from voxome.workflow.mixed.run import MixedRun, run_pending
 from voxome.workflow.needed import needed_steps
+from voxome.workflow.pending import PENDING
 from voxome.workflow.plan import Plan
 from voxome.workflow.result_transfers import prepare_destinations, transfer_results
 from voxome.workflow.results import RECORD, load_report, load_scorer, results_within
@@ -62,9 +64,16 @@ def run_plan(
     folder = run_folder(out)
     address = store_address(store, folder)
     log, count = folder / PRIVATE / "logs" / "workers.log", worker_count(workers)
-    engines = StepEngines(engine, [step.name for step in plan.steps], workers=count, log=log, store=address)
+    engines = StepEngines(engine, step_names(plan), workers=count, log=log, store=address)
     open_records = records_opener(records)
     with map_disk_errors(folder), lock_folder(folder), lock_results(address, folder):
+        require_kind(folder, plan)
+        if plan.pending is not None:
+            done = run_pending(
+                plan, plan.pending, folder, address, workers=count, engine=engine, records=records, progress=progress,
+                fresh=fresh,
+            )  # fmt: skip
+            return _finish_pending(plan, done, folder, address, truth)
         pending_changes(folder, plan, address, fresh=fresh)  # refuses what adopt_plan would, before anything is created
         transfers = _valid_transfers(plan, folder)
         prepare_destinations(plan, folder, address, open_records, fresh=fresh)
@@ -79,12 +88,7 @@ def run_plan(
         record["store"] = None if address == home_address(folder) else address
         _write_record(folder, address, record)
         results = results_within(plan.results, address)
-        if truth is not None and plan.hint.scorer is not None:
-            with naming_plugin("voxome.scorers", plan.hint.scorer, "failed"):
-                record["scores"] = _floats(load_scorer(plan.hint.scorer).score(Path(truth), results))
-        if plan.hint.report is not None:
-            with naming_plugin("voxome.reports", plan.hint.report, "failed"):
-                record["summary"] = dict(load_report(plan.hint.report).write(FinishedRun(folder, record, results)))
+        _evaluate(plan, record, folder, results, truth)
         _write_record(folder, address, record)
         if plan.destinations:
             record["transfers"] = [*transfers]
@@ -94,6 +98,45 @@ def run_plan(
                 record["transfers"].append(one)
                 _write_record(folder, address, record)
     return record
+
+
+def step_names(plan: Plan) -> list[str]:
+    """Return the names of all steps, those that are planned during the run among them."""
+    pending = plan.pending.graph.pending if plan.pending else ()
+    return [*(step.name for step in plan.steps), *(one.name for one in pending)]
+
+
+def require_kind(folder: Path, plan: Plan) -> None:
+    """Refuse a folder with the run of a workflow of the other kind: with, or without pending steps.
+
+    Raises
+    ------
+    PlanError
+    """
+    other, what = (PENDING, "steps of other tools, too") if plan.pending is None else ("plan.json", "blocks only")
+    if (folder / PRIVATE / other).exists():
+        raise PlanError([f"{folder} has a run of a workflow with {what}; choose another folder, or remove that one"])
+
+
+def _finish_pending(plan: Plan, done: MixedRun, folder: Path, address: str, truth: str | Path | None) -> RunRecord:
+    """Write the record, scores and report of a run with pending steps."""
+    record = _record(plan, done.rows, done.began, done.engines, done.outputs)
+    record |= {"values": done.values, "changes": [], "transfers": []}
+    record["store"] = None if address == home_address(folder) else address
+    _write_record(folder, address, record)
+    _evaluate(plan, record, folder, done.results_within(address), truth)
+    _write_record(folder, address, record)
+    return record
+
+
+def _evaluate(plan: Plan, record: RunRecord, folder: Path, results: Results, truth: str | Path | None) -> None:
+    """Add scores, and the summary of the report, to a record."""
+    if truth is not None and plan.hint.scorer is not None:
+        with naming_plugin("voxome.scorers", plan.hint.scorer, "failed"):
+            record["scores"] = _floats(load_scorer(plan.hint.scorer).score(Path(truth), results))
+    if plan.hint.report is not None:
+        with naming_plugin("voxome.reports", plan.hint.report, "failed"):
+            record["summary"] = dict(load_report(plan.hint.report).write(FinishedRun(folder, record, results)))
 
 
 def _valid_transfers(plan: Plan, folder: Path) -> list[TransferRecord]:
@@ -208,7 +251,10 @@ def _run_steps(
             reports.append(run_step(step, store, engine, ledger, log=log, progress=progress, run=run, outside=outside))
             records.append([Event(time.time(), "step ended", step.name, asdict(reports[-1]))])
         records.append([Event(time.time(), "run ended", details={"plan": plan.key})])
-        return _record(plan, reports, began, engines)
+        steps = {step.name: step for step in plan.steps}
+        outputs = {name: handle.within(".").uri for name, handle in plan.outputs.items()}
+        rows = [(steps[report.name], report) for report in reports]
+        return _record(plan, rows, began, engines.to_json(), outputs)
 
 
 def _skip(step: Step, ledger: Ledger, progress: Progress | None) -> StepReport:
@@ -238,8 +284,13 @@ def _versions() -> dict[str, str]:
     return versions
 
 
-def _record(plan: Plan, reports: list[StepReport], began: float, engines: StepEngines) -> RunRecord:
-    steps = {step.name: step for step in plan.steps}
+def _record(
+    plan: Plan,
+    rows: Sequence[tuple[Step | None, StepReport]],
+    began: float,
+    engines: list[EngineRecord],
+    outputs: dict[str, str],
+) -> RunRecord:
     content = {
         "workflow": plan.workflow,
         "plan": plan.key,
@@ -247,7 +298,7 @@ def _record(plan: Plan, reports: list[StepReport], began: float, engines: StepEn
         "unpinned": sorted(name for name, h in plan.inputs.items() if isinstance(h, dict) and h.get("unpinned")),
         "warnings": list(plan.warnings),
         "versions": _versions(),
-        "engines": engines.to_json(),
+        "engines": engines,
         "command": command_line(sys.argv),
         "host": platform.node(),
         "started_s": began,
@@ -256,17 +307,17 @@ def _record(plan: Plan, reports: list[StepReport], began: float, engines: StepEn
             {
                 "name": r.name,
                 "tool": r.tool,
-                "version": steps[r.name].version,
+                "version": "" if step is None else step.version,
                 "key": r.key,
-                "parameters": dict(steps[r.name].parameters),
-                "seeds": {k: v for k, v in steps[r.name].parameters.items() if k == "seed"},
+                "parameters": {} if step is None else dict(step.parameters),
+                "seeds": {} if step is None else {k: v for k, v in step.parameters.items() if k == "seed"},
                 "blocks": {"total": r.total, "run": r.run, "reused": r.reused},
                 "wall_s": round(r.wall_s, 3),
                 "worker_s": round(r.worker_s, 3),
                 "peak_bytes": r.peak_bytes,
             }
-            for r in reports
+            for step, r in rows
         ],
-        "outputs": {name: handle.within(".").uri for name, handle in plan.outputs.items()},
+        "outputs": outputs,
     }
     return cast("RunRecord", RUN.stamp(content))

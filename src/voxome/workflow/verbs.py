@@ -17,7 +17,7 @@ from voxome.geometry import Box
 from voxome.records.choice import RecordsChoice
 from voxome.services.transfer.choices import Verify
 from voxome.workflow.array_inputs import inputs_folder, store_arrays
-from voxome.workflow.cwl import load
+from voxome.workflow.mixed.outline import read_workflow
 from voxome.workflow.options import BlockChoice, IntoOptions, RunOptions
 from voxome.workflow.plan import Plan, make_plan
 from voxome.workflow.run import Progress, run_plan
@@ -72,7 +72,7 @@ def plan(
     copies = IntoOptions.of(levels, verify, drop, existing)
     options = RunOptions.of(block, box, level, voxel_size_nm, force, into, copies, environment)
     path, values = require_path("workflow", workflow), _require_inputs(inputs)
-    return make_plan(load(path), store_arrays(values, None), options)
+    return make_plan(read_workflow(path), store_arrays(values, None), options)
 
 
 @explain_calls
@@ -181,7 +181,7 @@ def run(
     values = _require_inputs(inputs)
     if not isinstance(workflow, Plan):
         path, arrays = require_path("workflow", workflow), inputs_folder(store_address(home, folder))
-        workflow = make_plan(load(path), store_arrays(values, arrays), options)
+        workflow = make_plan(read_workflow(path), store_arrays(values, arrays), options)
     elif values or options != RunOptions():
         raise InvalidInput("a plan has its inputs and options already; pass them to voxome.plan")
     return run_plan(

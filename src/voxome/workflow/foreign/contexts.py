@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,6 +23,9 @@ from voxome.workflow.foreign.javascript import has_javascript
 from voxome.workflow.foreign.results import JobFolders
 from voxome.workflow.foreign.tool import ForeignTool
 from voxome.workflow.foreign.workflow import ForeignWorkflow
+
+MakeTool = Callable[[Any, Any], Any]
+"""Makes the object of a process from its document and the loading context."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,15 @@ class CwlCall:
     tmpdir_prefix: str | None
 
 
-def call_cwltool(call: CwlCall, executor: Any, folders: JobFolders, stdout: IO[str]) -> int:
+def call_cwltool(
+    call: CwlCall,
+    executor: Any,
+    folders: JobFolders,
+    stdout: IO[str],
+    *,
+    construct: MakeTool | None = None,
+    block_runner: object = None,
+) -> int:
     """Run a process with cwltool and an executor of ours; return the exit status.
 
     Parameters
@@ -63,15 +75,21 @@ def call_cwltool(call: CwlCall, executor: Any, folders: JobFolders, stdout: IO[s
         Folders of the jobs.
     stdout : text stream
         Where the output object is printed.
+    construct : function, optional
+        Makes the objects of processes; `make_tool` if None.
+    block_runner : object, optional
+        What runs the tools that it takes over.
     """
-    loading = LoadingContext({"relax_path_checks": True, "construct_tool_object": _make_tool, "do_validate": True})
+    loading = LoadingContext(
+        {"relax_path_checks": True, "construct_tool_object": construct or make_tool, "do_validate": True}
+    )
     allowed = settings().allow_network or urlsplit(call.process).scheme in ("http", "https")
     loading.fetcher_constructor = partial(DocumentFetcher, allow_network=allowed)
     runtime = RuntimeContext(
         {"use_container": False, "outdir": str(call.out), "rm_tmpdir": False, "move_outputs": "copy"}
     )
     runtime.job_folders, runtime.environment, runtime.run_id = folders, call.environment, run_id(call.out)
-    runtime.images = {}
+    runtime.images, runtime.block_runner, runtime.step_path = {}, block_runner, ""
     runtime.tmpdir_prefix = call.tmpdir_prefix or runtime.tmpdir_prefix
     runtime.tmp_outdir_prefix = f"{folders.scratch()}/"
     runtime.make_fs_access = LocalFiles
@@ -119,7 +137,7 @@ def _keep_schemas() -> None:
     """Keep the schemas of CWL that this process has loaded, which cwltool would load again for every call."""
 
 
-def _make_tool(document: Any, context: Any) -> Any:
+def make_tool(document: Any, context: Any) -> Any:
     """Make the object of a process: ours of a CommandLineTool or Workflow, else cwltool's."""
     ours = {"CommandLineTool": ForeignTool, "Workflow": ForeignWorkflow}
     make = ours.get(document.get("class", ""), default_make_tool) if isinstance(document, dict) else default_make_tool

@@ -82,6 +82,7 @@ class ForeignExecutor(JobExecutor):
         self._keys: Counter[str] = Counter()
         self._events: list[Event] = []
         self.counts: Counter[str] = Counter()
+        self.failures: list[str] = []
 
     def run_jobs(self, process: Any, job_order_object: Any, logger: logging.Logger, runtime_context: Any) -> None:
         """Run all jobs of a process."""
@@ -91,7 +92,7 @@ class ForeignExecutor(JobExecutor):
                 if isinstance(job, ForeignJob):
                     self._start(job, runtime_context)
                 elif job is not None:
-                    job.run(runtime_context)
+                    self._run_here(job, runtime_context)
                 elif self._running:
                     self._wait()
                 else:
@@ -107,6 +108,10 @@ class ForeignExecutor(JobExecutor):
                 self._engine.cancel(list(self._running))
             for running in self._running.values():
                 running.job.forget_secrets()
+
+    def _run_here(self, job: Any, context: Any) -> None:
+        """Run a job of this process: an expression, or a sub-workflow."""
+        job.run(context)
 
     def _start(self, job: ForeignJob, context: Any) -> None:
         """Take the result of an earlier run, or submit a job."""
@@ -134,7 +139,7 @@ class ForeignExecutor(JobExecutor):
         folder, result = found
         _log.info("[job %s] reused, from the %s", job.name, source)
         self._record("job reused", job, key, source=source)
-        self._count(key, "reused", result.seconds, result.peak_bytes)
+        self._count(job, key, "reused", result.seconds, result.peak_bytes)
         job.output_callback(job.restored(result, folder.work), "success")
         return True
 
@@ -183,6 +188,7 @@ class ForeignExecutor(JobExecutor):
             _log.warning("[job %s] %s: %s%s", job.name, process_status, reason, job.log_tail())
             self._record("job failed", job, running.key, status=process_status, error=reason)
             self.counts["failed"] += 1
+            self.failures.append(f"step {job.step or job.name}: {reason}{job.log_tail()}")
         job.output_callback(outputs, process_status)
 
     def _commit(self, running: _Running, outputs: Mapping[str, Any], used: JobResult) -> None:
@@ -194,11 +200,11 @@ class ForeignExecutor(JobExecutor):
                 self._cache.store(result, job.folder)
             else:
                 _log.warning("[job %s] an input has changed while it ran: its result is not cached", job.name)
-        self._count(running.key, "run", used.seconds, used.peak_bytes)
+        self._count(job, running.key, "run", used.seconds, used.peak_bytes)
         self._record("job ended", job, running.key, seconds=used.seconds, reusable=job.is_reusable())
         _log.info("[job %s] completed success", job.name)
 
-    def _count(self, key: str, what: str, seconds: float, peak_bytes: int) -> None:
+    def _count(self, job: ForeignJob, key: str, what: str, seconds: float, peak_bytes: int) -> None:
         self._records.job_done(key, 0, self._keys[key], seconds, peak_bytes)
         self._keys[key] += 1
         self.counts[what] += 1

@@ -22,7 +22,7 @@ from voxome.config.variables import RUN, STEP
 from voxome.contracts.engine import JobResult, Resources
 from voxome.contracts.environment import Command, Mount
 from voxome.environments.call import describe_status
-from voxome.workflow.cwl_subset import TOOL_HINT
+from voxome.workflow.cwl_subset import TOOL_HINT, tool_name
 from voxome.workflow.foreign.digests import Digests
 from voxome.workflow.foreign.files import OutputFiles, require_own
 from voxome.workflow.foreign.key import job_key, targets
@@ -53,6 +53,7 @@ class ForeignJob(CommandLineJob):
     """
 
     folder: JobFolder
+    step: str
     pathmapper: Any
 
     def __init__(self, process: Any, environment: str, image: str | None, *arguments: Any) -> None:
@@ -74,6 +75,11 @@ class ForeignJob(CommandLineJob):
             return job_key(self, self.image, digests, secrets)
         finally:
             self.pathmapper = staged
+
+    @property
+    def document(self) -> str:
+        """Name of the tool, or of its document; that of the step if it is inline."""
+        return tool_name(self.process.tool, self.step or self.name)
 
     def memory_limit(self) -> int | None:
         """Return the memory in bytes that the tool may use, None without a limit."""

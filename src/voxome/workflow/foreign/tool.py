@@ -11,11 +11,11 @@ from cwltool.command_line_tool import CommandLineTool
 from cwltool.errors import UnsupportedRequirement
 from cwltool.process import shortname
 
+from voxome.blocks.command.tool import NATIVE
+from voxome.environments import container_engine
 from voxome.workflow.foreign.container_job import ContainerJob, image_of
 from voxome.workflow.foreign.job import ForeignJob
 from voxome.workflow.foreign.results import JobFolder
-
-NATIVE = "native"
 
 
 class ForeignTool(CommandLineTool):
@@ -30,7 +30,7 @@ class ForeignTool(CommandLineTool):
             If a container is required, and not there.
         """
         requirement, is_required = self.get_requirement("DockerRequirement")
-        environment = runtimeContext.environment
+        environment = runtimeContext.environment or (NATIVE if requirement is None else container_engine())
         native = environment if environment.partition("?")[0] == NATIVE else NATIVE
         if requirement is None or (environment.partition("?")[0] == NATIVE and not is_required):
             return partial(ForeignJob, self, native, None)
@@ -59,5 +59,5 @@ class ForeignTool(CommandLineTool):
         context.outdir, context.tmpdir = str(folder.work), str(folder.temporary)
         context.stagedir = str(folder.inputs)
         for job in super().job(job_order, output_callbacks, context):
-            job.folder = folder
+            job.folder, job.step = folder, runtimeContext.step_path
             yield job

@@ -31,12 +31,18 @@ class ForeignWorkflow(Workflow):
         yield job
         context = runtimeContext.copy()
         context.part_of, context.toplevel = f"workflow {job.name}", False
+        job.prefix = f"{runtimeContext.step_path}." if runtimeContext.step_path else ""
         yield from job.job(builder.job, output_callbacks, context)
 
 
 class _ForeignWorkflowJob(WorkflowJob):
+    prefix = ""
+    """Beginning of the names of its steps, in the whole workflow."""
+
     def try_make_job(self, step: Any, final_output_callback: Any, runtimeContext: Any) -> Any:
         """Yield the jobs of a step whose inputs are there; one that scatters over no array fails."""
+        runtimeContext = runtimeContext.copy()
+        runtimeContext.step_path = f"{self.prefix}{shortname(step.id)}"
         problem = self._scatter_problem(step) if "scatter" in step.tool else None
         if problem is None:
             yield from super().try_make_job(step, final_output_callback, runtimeContext)

@@ -1,0 +1,149 @@
+"""Runs of workflows of tools of voxome and others."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import voxome
+from voxome.errors import PlanError, RunFailed
+from voxome.workflow.verbs import run
+
+pytestmark = pytest.mark.slow
+LEVELS = [50.0, 200.0]
+
+
+def call(workflow: Path, out: str = "out", **options: Any) -> Any:
+    inputs = {"raw": workflow.parent / "raw.npy", "levels": LEVELS}
+    return run(workflow, inputs, out=workflow.parent / out, workers=2, block=(8, 8, 8), **options)
+
+
+def counts(record: Any) -> dict[str, list[tuple[int, int]]]:
+    """Return the numbers of blocks and jobs that were run and reused, by step."""
+    found: dict[str, list[tuple[int, int]]] = {}
+    for step in record["steps"]:
+        found.setdefault(step["name"], []).append((step["blocks"]["run"], step["blocks"]["reused"]))
+    return found
+
+
+def test_values_flow_between_tools_of_voxome_and_others(workflow: Path, voxels: np.ndarray) -> None:
+    record = call(workflow)
+    out = workflow.parent / "out"
+    np.testing.assert_array_equal(voxome.open(out / "mask.zarr")[...] > 0, voxels > 3)
+    np.testing.assert_array_equal(voxome.open(out / "copy.zarr")[...] > 0, voxels > 3)
+    handles = [path.read_text() for path in (out / ".voxome" / "handles").glob("*/result.handle.json")]
+    assert int((out / "lines.txt").read_text()) == sum(text.count("\n") for text in handles)
+    assert record["outputs"] == {"mask": "zarr://./mask.zarr", "copy": "zarr://./copy.zarr", "lines": "lines.txt"}
+    assert record["values"]["nothing"] is None
+    for uri, level in zip(record["values"]["masks"], LEVELS, strict=True):
+        path = out / uri.removeprefix("zarr://./")
+        np.testing.assert_array_equal(voxome.open(path)[...] > 0, voxels > level)
+    assert {step["name"]: step["tool"] for step in record["steps"]} == {
+        "make": "make", "mark": "common.threshold", "inner.program": "program", "each": "common.threshold",
+        "count": "count",
+    }  # fmt: skip
+    assert record["steps"][0]["name"] == "make"
+
+
+def test_a_finished_run_runs_nothing_again_and_a_changed_one_only_what_changed(workflow: Path) -> None:
+    first = call(workflow)
+    again = call(workflow)
+    assert all(run == 0 and reused > 0 for rows in counts(again).values() for run, reused in rows)
+    assert [step["key"] for step in again["steps"]] == [step["key"] for step in first["steps"]]
+    workflow.write_text(workflow.read_text().replace("wc -l", "wc -c"))
+    changed = counts(call(workflow))
+    assert changed["count"] == [(1, 0)]
+    assert all(run == 0 for name, rows in changed.items() if name != "count" for run, _ in rows)
+
+
+def test_a_result_of_another_plan_is_replaced(workflow: Path, voxels: np.ndarray) -> None:
+    call(workflow)
+    workflow.write_text(workflow.read_text().replace("at: make/at", "at: {default: 90}"))
+    changed = counts(call(workflow))
+    assert changed["make"] == [(0, 1)]
+    assert changed["mark"] == [(8, 0)]
+    np.testing.assert_array_equal(voxome.open(workflow.parent / "out" / "mask.zarr")[...] > 0, voxels > 90)
+
+
+def test_everything_runs_again_if_that_is_wanted(workflow: Path) -> None:
+    call(workflow)
+    assert all(reused == 0 for rows in counts(call(workflow, fresh=True)).values() for _, reused in rows)
+
+
+def test_a_failure_is_named_and_other_branches_end(workflow: Path) -> None:
+    workflow.write_text(workflow.read_text().replace("cat $0 > out.npy", "exit 3"))
+    with pytest.raises(RunFailed, match=r"step inner\.program(.|\n)*status 3"):
+        call(workflow)
+    workflow.write_text(workflow.read_text().replace("exit 3", "cat $0 > out.npy"))
+    ended = counts(call(workflow))
+    assert ended["make"] == [(0, 1)]
+    assert ended["inner.program"] == [(8, 0)]
+
+
+def test_a_command_that_fails_is_named(workflow: Path) -> None:
+    workflow.write_text(workflow.read_text().replace("exit $1", "echo broken >&2; exit 4"))
+    with pytest.raises(RunFailed, match=r"step make: exited with status 4(.|\n)*broken"):
+        call(workflow)
+
+
+def test_a_folder_keeps_to_one_kind_of_workflow(workflow: Path, tmp_path: Path) -> None:
+    call(workflow)
+    tools = Path(voxome.__file__).parents[2] / "pipelines" / "tools"
+    blocks = tmp_path / "blocks.cwl"
+    blocks.write_text(
+        "{cwlVersion: v1.2, class: Workflow, inputs: {raw: File},\n"
+        "outputs: {m: {type: File, outputSource: mark/result}},\nsteps: {mark: "
+        f"{{run: {tools}/common.threshold.cwl, in: {{image: raw, store: {{default: x}}}}, out: [result]}}}}}}"
+    )
+    with pytest.raises(PlanError, match="choose another folder"):
+        run(blocks, {"raw": tmp_path / "raw.npy"}, out=tmp_path / "out")
+
+
+def query(out: Path, what: str) -> list[Any]:
+    with closing(sqlite3.connect(out / ".voxome" / "run.sqlite")) as records:
+        return records.execute(what).fetchall()
+
+
+@pytest.mark.timeout(300)
+def test_no_job_and_no_block_runs_again_however_often_the_run_is_killed(workflow: Path, voxels: np.ndarray) -> None:
+    out = workflow.parent / "out"
+    settings = {"raw": {"class": "File", "path": "raw.npy"}, "levels": LEVELS, "pause": "0.3"}
+    (workflow.parent / "job.json").write_text(json.dumps(settings))
+    command = [sys.executable, "-m", "voxome.cli.main", "run", str(workflow), str(workflow.parent / "job.json")]
+    command += ["--out", str(out), "--workers", "2", "--block", "8,8,8"]
+
+    def done() -> list[Any]:
+        try:
+            return query(out, "SELECT * FROM jobs")
+        except sqlite3.OperationalError:  # the records are not there yet
+            return []
+
+    marks = []
+    for more in (1, 9, 3):
+        before = len(done())
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        until = time.monotonic() + 90
+        while len(done()) < before + more and process.poll() is None and time.monotonic() < until:
+            time.sleep(0.02)
+        assert process.poll() is None, "it ended before it was killed"
+        process.kill()
+        process.wait()
+        marks.append((done(), query(out, "SELECT max(id) FROM events")[0][0]))
+    subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+    ended = query(out, "SELECT * FROM jobs")
+    started = "SELECT json_extract(details, '$.key') FROM events WHERE kind = 'job started' AND id > "
+    for rows, last in marks:
+        commands = {row[0] for row in rows if len(row[0]) == 32}
+        assert {key for (key,) in query(out, f"{started}{last}")} & commands == set()
+        assert {row for row in rows if len(row[0]) == 16} <= set(ended), "a block ran again"
+    assert 0 < len(marks[0][0]) < len(marks[1][0]) < len(marks[2][0]) < len(ended)
+    np.testing.assert_array_equal(voxome.open(out / "copy.zarr")[...] > 0, voxels > 3)
