@@ -11,8 +11,9 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from voxome.blocks.progress import StepReport
 from voxome.blocks.removal import remove_folder, remove_outputs
-from voxome.blocks.runner import StepReport, is_done, run_step
+from voxome.blocks.runner import is_done, run_step
 from voxome.blocks.step import Step, inputs_from_outside
 from voxome.contracts.handle import Handle
 from voxome.contracts.ports import HOST_PORTS

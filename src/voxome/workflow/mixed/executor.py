@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from voxome.blocks.runner import StepReport
+from voxome.blocks.progress import StepReport
 from voxome.contracts.engine import Engine
 from voxome.contracts.records import RecordStore
 from voxome.workflow.cwl_files import is_file

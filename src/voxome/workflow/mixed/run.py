@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from voxome.blocks.runner import StepReport
+from voxome.blocks.progress import StepReport
 from voxome.blocks.step import Step
 from voxome.config.machine import worker_count
 from voxome.config.settings import settings
