@@ -57,7 +57,13 @@ class BlockTool(CommandLineTool):
     """A CommandLineTool with the hint ``voxome:Tool`` or ``voxome:Blocks``, whose command is not called as it is."""
 
     def job(self, job_order: Any, output_callbacks: Any, runtimeContext: Any) -> Iterator[Any]:
-        """Yield the job of an input object."""
+        """Yield the job of an input object.
+
+        Yields
+        ------
+        job : BlockJob
+            To be run by the executor.
+        """
         context = runtimeContext.copy()
         scratch = str(runtimeContext.block_runner.scratch)
         context.outdir = context.tmpdir = context.stagedir = scratch
