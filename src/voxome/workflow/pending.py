@@ -13,7 +13,7 @@ from voxome.workflow.mixed.values import cwl_inputs, missing_files
 from voxome.workflow.options import RunOptions
 
 PENDING = "pending"
-"""Folder, in that for what is no result, of the steps that were planned during a run."""
+"""Private folder of a run with the steps that were planned during a run."""
 
 
 @dataclass(frozen=True)

@@ -273,7 +273,7 @@ class ForeignJob(CommandLineJob):
                 yield os.path.realpath(entry.resolved)
 
     def _replace_links(self, outputs: Mapping[str, Any], roots: list[str]) -> None:
-        """Replace links to inputs among the outputs by copies; refuse links to anything else, and what is no file."""
+        """Replace links to inputs among the outputs by copies; refuse links to anything else, and special files."""
         for path in list(paths_of(outputs, Path(self.outdir))):
             require_own(path, roots)
             if not path.is_file() and not path.is_dir():
