@@ -19,8 +19,9 @@ from starlette.routing import BaseRoute, Route
 from voxome.relay.accounts import Caller
 from voxome.relay.app import create_app
 from voxome.relay.connections import Guard, _Sender
-from voxome.relay.http import LongResponse, TooLarge, error_response, read_body
+from voxome.relay.http import LongResponse, error_response, read_body
 from voxome.relay.limits import Limits
+from voxome.relay.request_errors import TooLarge
 from voxome.relay.serve import in_thread
 
 LIMITS = Limits(header_s=0.3, body_s=0.3, write_s=0.4, idle_s=0.3, least_bytes_per_s=10_000, connections_per_address=9)

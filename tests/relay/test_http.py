@@ -11,15 +11,18 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import Response
 
-from voxome.errors import AccessDenied, InvalidBox, NotFound, ReadOnly, StoreError
+from voxome.errors import AccessDenied, AlreadyExists, InvalidBox, NotFound, ReadOnly, StoreError
 from voxome.relay.accounts import Accounts, Caller
 from voxome.relay.catalogue.memory import MemoryCatalogue
 from voxome.relay.dialects.boss import serve as boss
 from voxome.relay.dialects.s3 import errors as s3
-from voxome.relay.http import LongResponse, TooLarge, endpoint, error_response, read_body
+from voxome.relay.http import LongResponse, endpoint, error_response, read_body
+from voxome.relay.memory import ChunkTooLarge
 from voxome.relay.relay import Relay
-from voxome.relay.source_errors import SourceUnavailable
+from voxome.relay.request_errors import PreconditionFailed, TooLarge
+from voxome.relay.source_errors import SourceLoop, SourceUnavailable
 from voxome.relay.threads import RequestThreads
+from voxome.relay.writes.journal import TooLargeForJournal
 
 
 def request(*parts: bytes, length: str | None = None) -> Request:
@@ -135,3 +138,18 @@ def test_long_responses_are_sent_completely_in_slices(size: int) -> None:
     assert b"".join(bytes(one["body"]) for one in slices) == body
     assert [one["more_body"] for one in slices] == [True] * (len(slices) - 1) + [False]
     assert max(len(one["body"]) for one in slices) <= 2**20
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        InvalidBox("x"), NotFound("x"), ReadOnly("x"), AlreadyExists("x"), PreconditionFailed("x"), ChunkTooLarge("x"),
+        TooLargeForJournal("x"), SourceLoop("x"), SourceUnavailable("x"), StoreError("x"), ZeroDivisionError("x"),
+    ],
+)  # fmt: skip
+def test_an_error_has_one_status_in_all_dialects(error: Exception) -> None:
+    answers = (
+        error_response(error, request(), Caller("bob")), boss.error_response(error, request()),
+        s3.error_response(error, request()),
+    )  # fmt: skip
+    assert len({answer.status_code for answer in answers}) == 1

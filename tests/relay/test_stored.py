@@ -8,8 +8,8 @@ from starlette.responses import Response
 
 from voxome.contracts.stored_files import StoredPart
 from voxome.errors import InvalidBox
-from voxome.relay.http import TooLarge
 from voxome.relay.memory import MemoryBudget
+from voxome.relay.request_errors import TooLarge
 from voxome.relay.source_errors import SourceUnavailable
 from voxome.relay.stored import stored_response
 

@@ -284,7 +284,7 @@ def test_a_stale_chunk_is_served_instead_of_one_that_does_not_come(cache: ChunkC
 
 
 @contextmanager
-def remembered(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Sources, Event]]:
+def recalled(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Sources, Event]]:
     """Yield sources with a store that was open before they were, and now does not open until an event is set."""
     monkeypatch.setattr(Origin, "is_remote", True)
     monkeypatch.setattr(Origin, "identity", "em")
@@ -310,10 +310,10 @@ def remembered(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[
             release.set()
 
 
-def test_an_ability_that_a_remembered_store_has_to_tell_holds_up_no_other_request(
+def test_an_ability_that_a_recalled_store_has_to_tell_holds_up_no_other_request(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with remembered(tmp_path, monkeypatch) as (sources, release):
+    with recalled(tmp_path, monkeypatch) as (sources, release):
         arrived, found = Event(), list[bool | None]()
         open_level = SourceChecks._open_level
 
@@ -343,10 +343,10 @@ def test_an_ability_that_a_remembered_store_has_to_tell_holds_up_no_other_reques
         assert found == [None]
 
 
-def test_an_ability_that_a_remembered_store_does_not_tell_in_time_is_given_up(
+def test_an_ability_that_a_recalled_store_does_not_tell_in_time_is_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with remembered(tmp_path, monkeypatch) as (sources, _):
+    with recalled(tmp_path, monkeypatch) as (sources, _):
         sources._upstreams["em"]._checks.caching = Caching(True, timeout_s=0.01)
         with pytest.raises(SourceUnavailable) as raised:
             sources.use("em", MeshSource, lambda meshes: True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 
 from voxome.errors import InvalidInput
-from voxome.relay.http import TooLarge
+from voxome.relay.request_errors import TooLarge
 
 _GZIP = 31
 """Window of zlib that stands for a header of gzip."""

@@ -17,8 +17,9 @@ from starlette.responses import JSONResponse, Response
 from voxome.errors import NotFound
 from voxome.relay.answer import Answer, cache_headers, whole_response
 from voxome.relay.digests import digest_of
-from voxome.relay.http import NOT_KEPT, LongResponse, PreconditionFailed
+from voxome.relay.http import LongResponse
 from voxome.relay.lazy import lazy
+from voxome.relay.request_errors import NOT_KEPT, PreconditionFailed
 
 RANGE = re.compile(r"\s*bytes\s*=\s*(\d*)\s*-\s*(\d*)\s*", re.IGNORECASE | re.ASCII)
 _ETAG = re.compile(r'\s*(W/)?("[^"]*"|[^",\s]+)\s*')

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Awaitable, Callable
 
@@ -10,45 +9,17 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from voxome.errors import AccessDenied, AlreadyExists, InvalidInput, NotFound, ReadOnly, VoxomeError
-from voxome.relay.access_log import logged_path, note
+from voxome.errors import AccessDenied
+from voxome.relay.access_log import note
 from voxome.relay.accounts import Accounts, Caller
-from voxome.relay.failures import FailureLog
-from voxome.relay.memory import ChunkTooLarge
 from voxome.relay.relay import Relay
+from voxome.relay.request_errors import NOT_KEPT, RETRY, RequestError, TooLarge, UnfinishedBody, log_failure
 from voxome.relay.sessions import header_caller, session_caller, session_cookie
-from voxome.relay.source_errors import SourceLoop, SourceUnavailable, hold_memory, to_clients
+from voxome.relay.source_errors import hold_memory
 from voxome.relay.threads import RequestThreads
-from voxome.relay.writes.journal import TooLargeForJournal
 
 _SLICE_BYTES = 2**20
 _LENGTH = re.compile("[0-9]{1,18}")
-_FAILURES = FailureLog(logging.getLogger(__name__))
-
-
-class TooLarge(InvalidInput):
-    """A request, or the response to it, is over its limit."""
-
-
-class UnfinishedBody(InvalidInput):
-    """The client has left, or is too slow, before its body was read."""
-
-
-class PreconditionFailed(VoxomeError):
-    """A file that is to be written is another version than the client expects."""
-
-
-_STATUS: dict[type[Exception], int] = {
-    ChunkTooLarge: 413, TooLarge: 413, TooLargeForJournal: 413, InvalidInput: 400, NotFound: 404, ReadOnly: 403,
-    AccessDenied: 403,
-    AlreadyExists: 409, PreconditionFailed: 412, SourceLoop: 508, SourceUnavailable: 503,
-}  # fmt: skip
-"""The first type that fits decides; any other error is the server's."""
-
-NOT_KEPT = {"Cache-Control": "no-store"}
-"""Header of errors: what is missing or fails now may be there a moment later."""
-RETRY = {"Retry-After": "1"}
-"""Header with status 503."""
 
 Handler = Callable[[Request, Caller, bytearray], Response]
 """Answers a request of a caller, with its body, in a thread."""
@@ -113,15 +84,11 @@ def error_response(error: Exception, request: Request, caller: Caller) -> Respon
 
     No cache keeps it, and where the store of a source fails, clients are to repeat the request.
     """
-    cause, error = error, to_clients(error)
-    status = next((status for raised, status in _STATUS.items() if isinstance(error, raised)), 500)
-    if status >= 500:
-        _FAILURES.add(f"{request.method} {logged_path(request.scope)}", cause, is_known=status == 503)
-    if status == 500:
-        return JSONResponse({"message": "internal error; see the log of the server"}, status, NOT_KEPT)
+    shown = RequestError.of(error)
+    log_failure(request, error, shown.status)
     if isinstance(error, AccessDenied) and not caller.name:
-        return JSONResponse({"message": str(error)}, 401, {"WWW-Authenticate": "Token", **NOT_KEPT})
-    return JSONResponse({"message": str(error)}, status, NOT_KEPT | (RETRY if status == 503 else {}))
+        return JSONResponse({"message": shown.message}, 401, {"WWW-Authenticate": "Token", **NOT_KEPT})
+    return JSONResponse({"message": shown.message}, shown.status, NOT_KEPT | (RETRY if shown.status == 503 else {}))
 
 
 async def read_body(request: Request, limit: int) -> bytearray:

@@ -10,7 +10,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from voxome import __version__
-from voxome.relay.http import NOT_KEPT
+from voxome.relay.request_errors import NOT_KEPT
 from voxome.relay.status_page import POLICY
 
 _PAGES = {

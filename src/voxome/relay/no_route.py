@@ -9,8 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Route
 
-from voxome.relay.http import NOT_KEPT
 from voxome.relay.refusals import refusal_body
+from voxome.relay.request_errors import NOT_KEPT
 
 
 async def refuse_route(request: Request, error: Exception) -> Response:

@@ -21,10 +21,11 @@ from starlette.routing import BaseRoute, Route
 from voxome.errors import StoreError
 from voxome.relay.accounts import Caller, User
 from voxome.relay.cache.chunk_cache import ChunkCache
-from voxome.relay.http import NOT_KEPT, endpoint
+from voxome.relay.http import endpoint
 from voxome.relay.permitted import PermittedSources
 from voxome.relay.processes import ProcessTable
 from voxome.relay.relay import Relay
+from voxome.relay.request_errors import NOT_KEPT
 from voxome.relay.status import build_status
 from voxome.relay.status_page import POLICY, render
 from voxome.relay.writes.report import gauges, warnings_of

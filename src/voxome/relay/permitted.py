@@ -110,10 +110,10 @@ class PermittedSources:
         self._require_read(name)
         return self._sources.use(name, protocol, action)
 
-    def learned(self, name: str, key: str) -> Any:
-        """Return what there is to know of a source by `key`, which is no voxels."""
+    def fact(self, name: str, key: str) -> Any:
+        """Return a fact about a source, which is no voxels."""
         self.rights(name)
-        return self._sources.learned(name, key)
+        return self._sources.facts.get(name, key)
 
     def current_version(self, name: str) -> str | None:
         """Return the name of the version now of a source that is edited; None if it is no such source."""

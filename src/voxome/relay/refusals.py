@@ -6,11 +6,13 @@ import json
 from xml.sax.saxutils import escape
 
 _S3 = "/s3"
-_CODES = {
-    400: "InvalidRequest", 404: "NoSuchKey", 405: "MethodNotAllowed", 408: "RequestTimeout", 414: "InvalidURI",
-    429: "SlowDown", 431: "RequestHeaderSectionTooLarge", 503: "ServiceUnavailable", 508: "ServiceUnavailable",
+S3_CODES = {
+    400: "InvalidRequest", 401: "AccessDenied", 403: "AccessDenied", 404: "NoSuchKey", 405: "MethodNotAllowed",
+    408: "RequestTimeout", 409: "OperationAborted", 412: "PreconditionFailed", 413: "EntityTooLarge",
+    414: "InvalidURI", 429: "SlowDown", 431: "RequestHeaderSectionTooLarge", 500: "InternalError",
+    503: "ServiceUnavailable", 507: "InsufficientStorage", 508: "ServiceUnavailable",
 }  # fmt: skip
-"""Codes of S3, whose clients look for them in XML."""
+"""Codes of S3 by status; its clients look for them in XML."""
 
 
 def refusal_body(path: str, status: int, message: str) -> tuple[bytes, str]:
@@ -25,5 +27,5 @@ def refusal_body(path: str, status: int, message: str) -> tuple[bytes, str]:
     """
     if path != _S3 and not path.startswith((f"{_S3}/", f"{_S3}?")):
         return json.dumps({"message": message}).encode(), "application/json"
-    inside = f"<Code>{_CODES.get(status, 'InvalidRequest')}</Code><Message>{escape(message)}</Message>"
+    inside = f"<Code>{S3_CODES.get(status, 'InvalidRequest')}</Code><Message>{escape(message)}</Message>"
     return f'<?xml version="1.0" encoding="UTF-8"?>\n<Error>{inside}</Error>'.encode(), "application/xml"

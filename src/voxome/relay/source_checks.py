@@ -187,7 +187,7 @@ class SourceChecks:
         return True
 
     def _open_level(self, incarnation: str, number: int) -> VolumeSource:
-        """Return a level of a source that was only remembered, once its store can be opened.
+        """Return a level of a source that was only recalled, once its store can be opened.
 
         Raises
         ------
@@ -201,7 +201,7 @@ class SourceChecks:
             for _ in range(2):  # a check that is under way may be that of requests which come through other relays
                 self._background_check()[1].result(most_s)
                 opened = self._handles.current
-                if opened is not None and not opened.is_remembered:
+                if opened is not None and not opened.is_recalled:
                     level = opened.level(number) if opened.incarnation == incarnation else None
                     if not isinstance(level, VolumeSource):
                         raise StoreError("the source was replaced while its store was away; repeat the request")
@@ -209,9 +209,9 @@ class SourceChecks:
         raise StoreError("the source could not be opened since this relay has started")
 
     def _needs_check(self, state: SourceState) -> bool:
-        """Return whether the source is to be checked, or opened if it is only remembered."""
+        """Return whether the source is to be checked, or opened if it is only recalled."""
         opened = self._handles.current
-        is_open = opened is None or not opened.is_remembered
+        is_open = opened is None or not opened.is_recalled
         return self._is_due(state) or (not is_open and time.monotonic() >= self._next_check)
 
     def _is_due(self, state: SourceState) -> bool:
@@ -251,7 +251,7 @@ class SourceChecks:
             self._put(state.expired())
         opened = OpenedSource(state.incarnation, source, hops=way)  # with the levels that the store has now
         self._handles.replace(opened)
-        self._memory.learn(opened)
+        self._memory.keep_opened(opened)
 
     def _put(self, state: SourceState) -> None:
         self._states.put(self._origin.identity, state)

@@ -35,7 +35,7 @@ class OpenedSource:
         Levels as they are cached.
     hops : tuple of str
         Relays that the handles name to the store.
-    is_remembered : bool
+    is_recalled : bool
         Whether the store could not be opened yet, and is known from the index of the cache.
     """
 
@@ -44,7 +44,7 @@ class OpenedSource:
     levels: dict[int, ReadableSource] = field(default_factory=dict)
     arrays: dict[int, CachedArray] = field(default_factory=dict)
     hops: tuple[str, ...] = ()
-    is_remembered: bool = False
+    is_recalled: bool = False
     _opening: dict[int, Future[ReadableSource]] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 

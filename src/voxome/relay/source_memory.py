@@ -11,11 +11,11 @@ from voxome.contracts.source import VolumeSource
 from voxome.errors import VoxomeError
 from voxome.relay.cache.metadata import SourceMetadata
 from voxome.relay.origin import Origin
-from voxome.relay.remembered import (
+from voxome.relay.recalled import (
     OpenStore,
-    RememberedLevel,
-    RememberedPyramid,
-    RememberedSource,
+    RecalledLevel,
+    RecalledPyramid,
+    RecalledSource,
     levels_from_json,
     levels_to_json,
 )
@@ -39,20 +39,20 @@ class SourceMemory:
     def __init__(self, origin: Origin, metadata: SourceMetadata) -> None:
         self._origin, self._metadata = origin, metadata
 
-    def learn(self, opened: OpenedSource) -> None:
+    def keep_opened(self, opened: OpenedSource) -> None:
         """Keep the metadata of a source that was opened, those of its other levels as soon as they are open too."""
         if self._is_kept(opened):
             self.keep_level(opened, 0, opened.source)
-            Thread(target=copy_context().run, args=(self._learn, opened), daemon=True).start()
+            Thread(target=copy_context().run, args=(self._keep_levels, opened), daemon=True).start()
 
     def keep_level(self, opened: OpenedSource, number: int, source: ReadableSource | None) -> None:
         """Keep the metadata of a level."""
         if isinstance(source, VolumeSource) and self._is_kept(opened):
             with suppress(TypeError, ValueError):  # attributes that are no JSON
-                self.keep(opened, f"{_LEVEL}/{number}", RememberedLevel.of(source).to_json())
+                self.keep(opened, f"{_LEVEL}/{number}", RecalledLevel.of(source).to_json())
 
     def keep(self, opened: OpenedSource, key: str, value: str) -> None:
-        """Keep a text about a source, unless it is one that is only remembered."""
+        """Keep a text about a source, unless it is only recalled."""
         if self._is_kept(opened):
             self._metadata.put(self._origin.identity, opened.incarnation, key, value)
 
@@ -61,7 +61,7 @@ class SourceMemory:
         return self._metadata.get(self._origin.identity, incarnation, key)
 
     def recall(self, incarnation: str, open_store: OpenStore) -> OpenedSource | None:
-        """Return the source as it is remembered; None if nothing is known of it.
+        """Return the source as it is recalled; None if nothing is known of it.
 
         Parameters
         ----------
@@ -77,19 +77,19 @@ class SourceMemory:
         levels = None if text is None else levels_from_json(text)
         pyramid = None
         if levels is not None:
-            pyramid = RememberedPyramid(levels, lambda number: self._level(incarnation, number), open_store)
-        source = RememberedSource(0, first, open_store, pyramid, is_pyramid_known=text is not None)
-        return OpenedSource(incarnation, source, is_remembered=True)
+            pyramid = RecalledPyramid(levels, lambda number: self._level(incarnation, number), open_store)
+        source = RecalledSource(0, first, open_store, pyramid, is_pyramid_known=text is not None)
+        return OpenedSource(incarnation, source, is_recalled=True)
 
-    def _level(self, incarnation: str, number: int) -> RememberedLevel | None:
+    def _level(self, incarnation: str, number: int) -> RecalledLevel | None:
         text = self.get(incarnation, f"{_LEVEL}/{number}")
-        return None if text is None else RememberedLevel.from_json(text)
+        return None if text is None else RecalledLevel.from_json(text)
 
     def _is_kept(self, opened: OpenedSource) -> bool:
-        may_be_away = self._metadata.is_kept and self._origin.is_remote and not opened.is_remembered
+        may_be_away = self._metadata.is_kept and self._origin.is_remote and not opened.is_recalled
         return may_be_away and ability(opened.source, SupportsPinnedVersions) is None
 
-    def _learn(self, opened: OpenedSource) -> None:
+    def _keep_levels(self, opened: OpenedSource) -> None:
         identity = self._origin.identity
         with suppress(VoxomeError, OSError):
             levels = None if opened.pyramid is None else opened.pyramid.levels

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -27,7 +25,8 @@ from voxome.relay.cache.status import record
 from voxome.relay.kept_files import KeptFiles
 from voxome.relay.memory import chunk_bytes, written_bytes
 from voxome.relay.source_entry import ReadableSource
-from voxome.relay.source_errors import SourceUnavailable, hold_memory, open_errors, store_errors
+from voxome.relay.source_errors import hold_memory, open_errors, store_errors
+from voxome.relay.source_facts import SourceFacts
 from voxome.relay.source_reads import SourceReader, use_ability
 from voxome.relay.source_table import SourceTable
 from voxome.relay.source_writes import SourceWriter
@@ -63,6 +62,8 @@ class Sources(SourceTable):
 
     Attributes
     ----------
+    facts : SourceFacts
+        What only stores can tell of their sources.
     kept_files : KeptFiles
         Files of chunks of the sources that are in memory.
 
@@ -91,7 +92,7 @@ class Sources(SourceTable):
         self._locks: SupportsHold = BoxLocks() if locks is None else locks
         self._writer = SourceWriter(generations, self._locks, writes, self._reader)
         self._listeners: list[Callable[[str, int], None]] = []
-        self._learned: dict[str, Callable[[str], Any]] = {}
+        self.facts = SourceFacts(self.find, self.names_of, states.metadata)
         self.kept_files = KeptFiles(cache, self._upstreams, self._layers, writes)
 
     def on_write(self, listener: Callable[[str, int], None]) -> None:
@@ -289,44 +290,6 @@ class Sources(SourceTable):
         note(source=name)
         return use_ability(name, self.find(name), protocol, action)
 
-    def learn(self, key: str, find: Callable[[str], Any]) -> None:
-        """Find out something about each source behind a network when it is opened, for `learned`.
-
-        Parameters
-        ----------
-        key : str
-            What is found out.
-        find : function
-            Name of a source → values of JSON, which its store may have to tell.
-        """
-        self._learned[key] = find
-        self._states.metadata.on_opened(partial(self._learn, key))
-
-    def learned(self, name: str, key: str) -> Any:
-        """Return what there is to know of a source by `key`; while its store is away, what was known before.
-
-        Raises
-        ------
-        SourceUnavailable
-            If the store fails, and it was not known before.
-        """
-        entry, find = self.find(name), self._learned[key]
-        if not isinstance(entry, Upstream):
-            return find(name)
-        with open_errors(name):
-            known, is_away = entry.recall(key)
-        if known is not None and is_away:
-            return json.loads(known)
-        try:
-            found = find(name)
-        except SourceUnavailable:
-            if known is None:
-                raise
-            return json.loads(known)
-        with open_errors(name):
-            entry.remember(key, json.dumps(found))
-        return found
-
     def current_version(self, name: str) -> str | None:
         """Return the name of the version now of a source whose voxels change by edits; None if it is no such source.
 
@@ -356,10 +319,6 @@ class Sources(SourceTable):
     def writes(self) -> WriteBack | None:
         """Writes that are confirmed before the stores have them; None without a journal."""
         return self._writes
-
-    def _learn(self, key: str, identity: str) -> None:
-        for name in self.names_of(identity)[:1]:
-            self.learned(name, key)
 
     def _tell(self, identity: str, level: int) -> None:
         for name in self.names_of(identity):

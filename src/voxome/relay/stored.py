@@ -11,7 +11,8 @@ from voxome.contracts.stored_files import StoredPart
 from voxome.errors import InvalidBox
 from voxome.relay.answer import cache_headers
 from voxome.relay.files import RANGE, matches_etag
-from voxome.relay.http import NOT_KEPT, LongResponse, TooLarge
+from voxome.relay.http import LongResponse
+from voxome.relay.request_errors import NOT_KEPT, TooLarge
 from voxome.relay.source_errors import SourceUnavailable, hold_memory
 
 _FIRST_BOUND = 2**20

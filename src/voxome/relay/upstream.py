@@ -259,7 +259,7 @@ class Upstream:
         """Find out whether the source was replaced, once a second at most; return whether it was."""
         return self._checks.check_now()
 
-    def remember(self, key: str, value: str) -> None:
+    def keep(self, key: str, value: str) -> None:
         """Keep a text about the source for as long as it is not replaced."""
         opened, _ = self._current()
         self._memory.keep(opened, key, value)
@@ -267,7 +267,7 @@ class Upstream:
     def recall(self, key: str) -> tuple[str | None, bool]:
         """Return a text about the source as it is, None if none is kept, and whether it could not be opened yet."""
         opened, _ = self._current()
-        return self._memory.get(opened.incarnation, key), opened.is_remembered
+        return self._memory.get(opened.incarnation, key), opened.is_recalled
 
     def settings(self) -> tuple[Setting, ...]:
         """Return no parameters: clients change those of virtual layers only."""

@@ -27,10 +27,11 @@ from voxome.contracts.spec import VolumeSpec
 from voxome.errors import InvalidInput
 from voxome.geometry import Box
 from voxome.relay.accounts import Caller
-from voxome.relay.http import LongResponse, TooLarge, endpoint
+from voxome.relay.http import LongResponse, endpoint
 from voxome.relay.npy import HEADER_BYTES, read_npy
 from voxome.relay.permitted import PermittedSources
 from voxome.relay.relay import Relay
+from voxome.relay.request_errors import TooLarge
 
 _LEVEL = re.compile("[0-9]{1,9}")
 

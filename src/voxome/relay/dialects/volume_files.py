@@ -22,9 +22,10 @@ from voxome.relay.dialects.chunk_answer import ChunkAnswer
 from voxome.relay.dialects.chunks import MOST_BYTES, served_chunk
 from voxome.relay.dialects.file_writes import WritableFile
 from voxome.relay.files import FileAnswer, file_response
-from voxome.relay.http import NOT_KEPT, endpoint, identify
+from voxome.relay.http import endpoint, identify
 from voxome.relay.permitted import PermittedSources
 from voxome.relay.relay import Relay
+from voxome.relay.request_errors import NOT_KEPT
 from voxome.relay.source_names import split_version
 
 JSON = "application/json"

@@ -50,15 +50,15 @@ class WriteBack:
     def watch(self, origin: Origin) -> None:
         """Expect writes of a source, which has a share of the journal as soon as its identity is known."""
         self._expected.append(origin)
-        self._learn()
+        self._watch_known()
 
     def watches(self, source: str) -> bool:
         """Return whether there may be writes of a source that its store does not have."""
         if self._expected:
-            self._learn()
+            self._watch_known()
         return source in self._watched or bool(self._expected)
 
-    def _learn(self) -> None:
+    def _watch_known(self) -> None:
         """Watch the expected sources whose identity is known by now; a store may have been away."""
         for origin in [one for one in self._expected if one.is_known]:
             self._watched.add(origin.identity)
@@ -125,7 +125,7 @@ class WriteBack:
             0, source, name, level, box, layout_of(spec), spec.dtype.str, voxels.where is not None, 0, 0, time.time(),
             hops(),
         )  # fmt: skip
-        self._learn()
+        self._watch_known()
         written = self._generations.writing(source, [ENTERED] if chunks is None else map(entered, chunks))
         with self._locks.hold((source, level), box), around, written:
             self.journal.append(entry, voxels)

@@ -20,9 +20,9 @@ from voxome.relay.accounts import Caller
 from voxome.relay.collections import PermittedCollections
 from voxome.relay.dialects.api import collection_search, models
 from voxome.relay.dialects.api.region import measure
-from voxome.relay.http import TooLarge
 from voxome.relay.look_ups import SearchedLevel
 from voxome.relay.permitted import PermittedSources
+from voxome.relay.request_errors import TooLarge
 from voxome.resources.local_ids import find_bounding_box, find_ids
 
 MOST_VERTICES = 200_000

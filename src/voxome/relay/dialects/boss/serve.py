@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
@@ -14,28 +13,23 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from voxome.errors import AccessDenied, InvalidInput, NotFound, ReadOnly
-from voxome.relay.access_log import logged_path
+from voxome.errors import AccessDenied
 from voxome.relay.dialects.boss.call import Call
 from voxome.relay.dialects.boss.downsampler import Downsampler
 from voxome.relay.dialects.boss.errors import Code, Refused
 from voxome.relay.dialects.boss.handlers import Handler, LookUp, Upload
 from voxome.relay.dialects.boss.routes import ROUTES
 from voxome.relay.dialects.boss.state import BossState
-from voxome.relay.failures import FailureLog
-from voxome.relay.http import NOT_KEPT, RETRY, TooLarge, identify, read_body
+from voxome.relay.http import identify, read_body
 from voxome.relay.look_ups import Abandoned, LookUps
-from voxome.relay.memory import ChunkTooLarge
 from voxome.relay.no_route import allowed
-from voxome.relay.source_errors import SourceLoop, SourceUnavailable, to_clients
+from voxome.relay.request_errors import NOT_KEPT, RETRY, RequestError, log_failure
 from voxome.relay.threads import RequestThreads
-from voxome.relay.writes.journal import TooLargeForJournal
 
 _LARGEST_DOCUMENT_BYTES = 2**20
 _PRIVATE = {"Cache-Control": "private, no-cache", "Vary": "Authorization"}
 """Headers of answers, which may be another caller's refusal."""
 _SLASHES = re.compile("/+")
-_FAILURES = FailureLog(logging.getLogger(__name__))
 
 
 def boss_app(boss: BossState, downsampler: Downsampler, threads: RequestThreads, look_ups: LookUps) -> Starlette:
@@ -106,32 +100,20 @@ def error_response(error: Exception, request: Request) -> Response:
     return JSONResponse(refused.to_json(), refused.status, headers)
 
 
-_REFUSALS: tuple[tuple[type[Exception], Code, int | None], ...] = (
-    (ChunkTooLarge, Code.REQUEST_TOO_LARGE, None),
-    (TooLarge, Code.REQUEST_TOO_LARGE, None),
-    (TooLargeForJournal, Code.REQUEST_TOO_LARGE, None),
-    (InvalidInput, Code.INVALID_CUTOUT_ARGS, None),
-    (ReadOnly, Code.MISSING_PERMISSION, None),
-    (AccessDenied, Code.MISSING_PERMISSION, 401),
-    (NotFound, Code.RESOURCE_NOT_FOUND, None),
-    (SourceLoop, Code.UNHANDLED_EXCEPTION, 508),
-    (SourceUnavailable, Code.UNHANDLED_EXCEPTION, 503),
-)
-"""The first type that fits decides; any other error is the server's."""
+_CODES = {
+    400: Code.INVALID_CUTOUT_ARGS, 401: Code.MISSING_PERMISSION, 403: Code.MISSING_PERMISSION,
+    404: Code.RESOURCE_NOT_FOUND, 409: Code.INVALID_STATE, 412: Code.INVALID_STATE, 413: Code.REQUEST_TOO_LARGE,
+}  # fmt: skip
+"""BossDB's codes of the errors that all dialects have in common, by status."""
 
 
 def _refusal(error: Exception, request: Request) -> Refused:
     if isinstance(error, Refused):
         return error
-    cause, error = error, to_clients(error)
-    code, status = next(
-        ((code, status) for kind, code, status in _REFUSALS if isinstance(error, kind)),
-        (Code.UNHANDLED_EXCEPTION, 500),
-    )
-    refused = Refused(code, str(error) if status != 500 else "internal error; see the log of the server", status)
-    if refused.status >= 500:
-        _FAILURES.add(f"{request.method} {logged_path(request.scope)}", cause, is_known=refused.status == 503)
-    return refused
+    shown = RequestError.of(error)
+    log_failure(request, error, shown.status)
+    status = 401 if isinstance(error, AccessDenied) else shown.status
+    return Refused(_CODES.get(status, Code.UNHANDLED_EXCEPTION), shown.message, status)
 
 
 class _NormalizePath:

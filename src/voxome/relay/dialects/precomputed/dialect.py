@@ -72,7 +72,7 @@ class PrecomputedDialect(VolumeFilesDialect):
             raise UnsupportedFormat(f"the remote {_SCHEME} has no files of meshes and skeletons that could be served")
         self._meshes: EncodedShapes[Mesh] = shapes.mesh_files()
         self._skeletons: EncodedShapes[Skeleton] = shapes.skeleton_files()
-        relay.sources.learn(_FOLDERS, self._folders)
+        relay.sources.facts.define(_FOLDERS, self._folders)
 
     async def ready(self, request: Request) -> Response | None:
         """Return the answer to a request of a chunk that is in memory; None if a collection has such a name."""
@@ -111,7 +111,7 @@ class PrecomputedDialect(VolumeFilesDialect):
 
     def attributes(self, sources: PermittedSources, name: str) -> Mapping[str, Any]:
         """Return the folders that a source has beside its voxels."""
-        folders: Mapping[str, Any] = sources.learned(name, _FOLDERS)
+        folders: Mapping[str, Any] = sources.fact(name, _FOLDERS)
         return folders
 
     def _folders(self, name: str) -> Mapping[str, Any]:

@@ -15,7 +15,7 @@ from voxome.relay.dialects.s3.checksums import Checksums
 from voxome.relay.dialects.s3.errors import S3Error, not_offered
 from voxome.relay.dialects.s3.framing import Frames, FrameSignatures
 from voxome.relay.dialects.s3.signature import Signature
-from voxome.relay.http import TooLarge, UnfinishedBody
+from voxome.relay.request_errors import TooLarge, UnfinishedBody
 from voxome.relay.threads import RequestThreads
 
 _BATCH_BYTES = 2**20

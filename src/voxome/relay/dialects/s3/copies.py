@@ -21,7 +21,7 @@ from voxome.relay.dialects.s3.multipart import part_number, upload_of
 from voxome.relay.dialects.s3.objects import LARGEST_BYTES, PutObject, check_of, properties_of, put
 from voxome.relay.dialects.s3.operation import WithoutBody
 from voxome.relay.files import FileAnswer, matches_etag
-from voxome.relay.http import PreconditionFailed, TooLarge
+from voxome.relay.request_errors import PreconditionFailed, TooLarge
 from voxome.relay.stores.answer import StoredFile, read_slice
 from voxome.relay.stores.properties import Properties
 from voxome.relay.stores.uploads import Uploads

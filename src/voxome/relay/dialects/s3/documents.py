@@ -12,7 +12,7 @@ from xml.sax.saxutils import escape
 from starlette.responses import Response
 
 from voxome.errors import InvalidInput
-from voxome.relay.http import NOT_KEPT
+from voxome.relay.request_errors import NOT_KEPT
 
 MODIFIED_HTTP, MODIFIED = "Thu, 01 Jan 1970 00:00:00 GMT", "1970-01-01T00:00:00.000Z"
 """When chunks of sources were last modified, which the API requires and no store knows: ETags show what has changed."""

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import errno
-import logging
 from collections.abc import Mapping
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from voxome.errors import AccessDenied, AlreadyExists, InvalidInput, NotFound, ReadOnly, VoxomeError
-from voxome.relay.access_log import logged_path
+from voxome.errors import AccessDenied, InvalidInput, VoxomeError
 from voxome.relay.dialects.s3.documents import error_document
 from voxome.relay.dialects.s3.keys import InvalidKeyPair
-from voxome.relay.failures import FailureLog
-from voxome.relay.http import RETRY, PreconditionFailed, TooLarge, UnfinishedBody
 from voxome.relay.memory import ChunkTooLarge
-from voxome.relay.source_errors import SourceLoop, SourceUnavailable, StorageFull
+from voxome.relay.refusals import S3_CODES
+from voxome.relay.request_errors import RETRY, RequestError, TooLarge, UnfinishedBody, log_failure
+from voxome.relay.source_errors import StorageFull
 from voxome.relay.stores.keys import KeyTooLong
 from voxome.relay.stores.uploads import InvalidPart, InvalidPartOrder, NoSuchUpload, PartTooSmall
 from voxome.relay.writes.journal import TooLargeForJournal
@@ -49,11 +47,9 @@ def not_offered(what: str) -> S3Error:
     return S3Error("NotImplemented", f"{what} is not offered by this store", 501)
 
 
-_ERRORS: Mapping[type[Exception], tuple[str, int]] = {
+_OWN: Mapping[type[Exception], tuple[str, int]] = {
     Anonymous: ("AccessDenied", 401),
     InvalidKeyPair: ("AccessDenied", 401),
-    ReadOnly: ("AccessDenied", 403),
-    AccessDenied: ("AccessDenied", 403),
     TooLarge: ("EntityTooLarge", 400),
     ChunkTooLarge: ("EntityTooLarge", 413),
     TooLargeForJournal: ("EntityTooLarge", 413),
@@ -64,16 +60,10 @@ _ERRORS: Mapping[type[Exception], tuple[str, int]] = {
     PartTooSmall: ("EntityTooSmall", 400),
     InvalidInput: ("InvalidArgument", 400),
     NoSuchUpload: ("NoSuchUpload", 404),
-    NotFound: ("NoSuchKey", 404),
-    AlreadyExists: ("OperationAborted", 409),
-    PreconditionFailed: ("PreconditionFailed", 412),
     StorageFull: ("InsufficientStorage", 507),
-    SourceLoop: ("ServiceUnavailable", 508),
-    SourceUnavailable: ("ServiceUnavailable", 503),
 }
-"""The first type that fits decides; any other error is the server's."""
+"""Codes and statuses that only S3 has, the first type that fits; of other errors the status has a code."""
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
-_FAILURES = FailureLog(logging.getLogger(__name__))
 
 
 def error_of(error: Exception) -> tuple[str, int, str]:
@@ -82,16 +72,19 @@ def error_of(error: Exception) -> tuple[str, int, str]:
         return error.code, error.http_status, str(error)
     if isinstance(error, OSError) and error.errno in _FULL:
         return "InsufficientStorage", 507, "the disk of the store is full"
-    code, status = next((one for kind, one in _ERRORS.items() if isinstance(error, kind)), ("InternalError", 500))
-    if isinstance(error, OSError) and status == 500:
+    own = next((one for kind, one in _OWN.items() if isinstance(error, kind)), None)
+    if own is not None:
+        return *own, str(error)
+    shown = RequestError.of(error)
+    if isinstance(error, OSError) and shown.status == 500:
         return "ServiceUnavailable", 503, "the disk of the store fails; see the log of the server"
-    return code, status, "internal error; see the log of the server" if status == 500 else str(error)
+    return S3_CODES[shown.status], shown.status, shown.message
 
 
 def error_response(error: Exception, request: Request) -> Response:
     """Return the answer with an error; the log has those of the server."""
     code, status, message = error_of(error)
-    if status >= 500 and status != 501:
-        _FAILURES.add(f"{request.method} {logged_path(request.scope)}", error, is_known=status == 503)
+    if status != 501:
+        log_failure(request, error, status)
     headers = RETRY if status in (503, 507) else {"WWW-Authenticate": "AWS4-HMAC-SHA256"} if status == 401 else {}
     return error_document(code, message, status, headers)

@@ -28,9 +28,10 @@ from voxome.contracts.spec import VolumeSpec
 from voxome.errors import AccessDenied, EditConflict, InvalidInput, NotFound, UnknownName, VoxomeError
 from voxome.relay.accounts import Caller
 from voxome.relay.dialects.view.bodies import json_object
-from voxome.relay.http import NOT_KEPT, endpoint, identify
+from voxome.relay.http import endpoint, identify
 from voxome.relay.permitted import PermittedSources
 from voxome.relay.relay import Relay
+from voxome.relay.request_errors import NOT_KEPT
 from voxome.relay.sessions import is_same_origin
 from voxome.relay.stopping import EventStream
 from voxome.services.proofreading.operations import Operation

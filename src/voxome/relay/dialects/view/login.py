@@ -13,8 +13,9 @@ from starlette.routing import BaseRoute, Route
 from voxome.errors import AccessDenied, InvalidInput
 from voxome.relay.accounts import Caller
 from voxome.relay.dialects.view.bodies import base_of, json_object
-from voxome.relay.http import NOT_KEPT, endpoint
+from voxome.relay.http import endpoint
 from voxome.relay.relay import Relay
+from voxome.relay.request_errors import NOT_KEPT
 from voxome.relay.sessions import COOKIE, begin_session, end_session, is_same_origin, session_left_s, viewers_of
 
 _LARGEST_BYTES = 4096

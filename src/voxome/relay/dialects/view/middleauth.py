@@ -19,8 +19,9 @@ from voxome.errors import AccessDenied, InvalidInput
 from voxome.relay.accounts import Caller
 from voxome.relay.cors import EVERY
 from voxome.relay.dialects.view.bodies import json_object
-from voxome.relay.http import NOT_KEPT, endpoint
+from voxome.relay.http import endpoint
 from voxome.relay.relay import Relay
+from voxome.relay.request_errors import NOT_KEPT
 from voxome.relay.sessions import is_same_origin, lend_session, session_cookie
 
 _LARGEST_BYTES = 4096

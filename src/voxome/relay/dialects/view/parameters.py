@@ -10,9 +10,10 @@ from starlette.routing import BaseRoute, Route
 
 from voxome.errors import AccessDenied, NotFound
 from voxome.relay.accounts import Caller
-from voxome.relay.http import NOT_KEPT, endpoint
+from voxome.relay.http import endpoint
 from voxome.relay.permitted import PermittedSources
 from voxome.relay.relay import Relay
+from voxome.relay.request_errors import NOT_KEPT
 
 
 class ParameterRoutes:

@@ -1,4 +1,4 @@
-"""Sources as the relay remembers them: what is known of them without their stores."""
+"""Sources as the relay recalls them: what is known of them without their stores."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OpenStore = Callable[[int], VolumeSource]
 
 
 @dataclass(frozen=True)
-class RememberedLevel:
+class RecalledLevel:
     """What is known of a level without its store.
 
     Attributes
@@ -37,7 +37,7 @@ class RememberedLevel:
     chunk_origin: tuple[int, ...] | None
 
     @classmethod
-    def of(cls, source: VolumeSource) -> RememberedLevel:
+    def of(cls, source: VolumeSource) -> RecalledLevel:
         """Return what has to be known of a level."""
         served = ability(source, SupportsRequests)
         return cls(source.spec, None if served is None else served.chunk_origin)
@@ -58,7 +58,7 @@ class RememberedLevel:
         return json.dumps({"spec": spec, "chunk_origin": self.chunk_origin})
 
     @classmethod
-    def from_json(cls, text: str) -> RememberedLevel:
+    def from_json(cls, text: str) -> RecalledLevel:
         """Return the level that `to_json` has written."""
         fields = json.loads(text)
         spec, origin = fields["spec"], fields["chunk_origin"]
@@ -84,14 +84,14 @@ def _tuple(value: Any) -> Any:
     return None if value is None else tuple(value)
 
 
-class RememberedSource:
+class RecalledSource:
     """A level of a source that could not be opened; all but what is known of it waits for the store.
 
     Parameters
     ----------
     number : int
         Number of the level.
-    level : RememberedLevel
+    level : RecalledLevel
         What is known of it.
     open_store : function
         Opens levels, or raises why that is not possible.
@@ -106,7 +106,7 @@ class RememberedSource:
     def __init__(
         self,
         number: int,
-        level: RememberedLevel,
+        level: RecalledLevel,
         open_store: OpenStore,
         pyramid: SupportsLevels | None = None,
         *,
@@ -152,7 +152,7 @@ class RememberedSource:
         return self._open_store(self._number)
 
 
-class RememberedPyramid:
+class RecalledPyramid:
     """The levels of a source that could not be opened.
 
     Parameters
@@ -166,14 +166,14 @@ class RememberedPyramid:
     """
 
     def __init__(
-        self, levels: Sequence[Level], known: Callable[[int], RememberedLevel | None], open_store: OpenStore
+        self, levels: Sequence[Level], known: Callable[[int], RecalledLevel | None], open_store: OpenStore
     ) -> None:
         self.levels, self._known, self._open_store = levels, known, open_store
 
     def level(self, number: int) -> VolumeSource:
-        """Return a level, remembered or opened now."""
+        """Return a level, recalled or opened now."""
         known = self._known(number)
-        return self._open_store(number) if known is None else RememberedSource(number, known, self._open_store)
+        return self._open_store(number) if known is None else RecalledSource(number, known, self._open_store)
 
     def create_level(self, scale: Scale) -> VolumeSource:
         """Refuse to add a level."""
