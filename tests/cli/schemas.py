@@ -374,6 +374,7 @@ SCHEMAS: dict[str, Schema] = {
         gap=TEXT,
         validation_voxels_in_patches=COUNT,
         patches=COUNT,
+        memory_bytes=COUNT,
     ),
     "import-model": record(network=TEXT, card=TEXT, norm=TEXT),
     "relay token create": record(token=TEXT, user=TEXT),

@@ -17,7 +17,7 @@ from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.tool import memory_of
 from voxome.errors import InvalidInput
 from voxome.geometry.notation import comma_text
-from voxome.models.cards import find
+from voxome.models.cards import ModelCard, find
 from voxome.models.infer import predict
 from voxome.resources.table import TableFile
 from voxome.tools.common.gaps import HALO, NO_DATA, fill_missing, known_tissue
@@ -46,10 +46,7 @@ def _problems(specs: Mapping[str, VolumeSpec], parameters: Mapping[str, Any]) ->
         return
     card = find(parameters["model"]).card
     if card.offsets[: len(NEAR)] != NEAR:
-        yield (
-            f"model {card.name!r} predicts {', '.join(card.channels)} (task {card.task!r}), not the affinities "
-            f"{NEAR} of next voxels along z, y and x: choose a model of the task 'affinities', in three dimensions"
-        )
+        yield _describe_other(card)
     if spec.dtype != card.dtype:
         yield (
             f"raw is {spec.dtype}, but model {card.name!r} was trained on {card.dtype}: add ?window=0.5%:99.5% to its "
@@ -64,6 +61,14 @@ def _problems(specs: Mapping[str, VolumeSpec], parameters: Mapping[str, Any]) ->
             f"{comma_text(card.voxel_size_nm)} nm: choose a level with such voxels (--level), a network trained on "
             "yours (voxome train, then --set model=CARD), or give membranes of your own (--set membranes=URI)"
         )
+
+
+def _describe_other(card: ModelCard) -> str:
+    """Return why a network of another task will not do."""
+    return (
+        f"model {card.name!r} predicts {', '.join(card.channels)} (task {card.task!r}), not the affinities "
+        f"{NEAR} of next voxels along z, y and x: choose a model of the task 'affinities', in three dimensions"
+    )
 
 
 def _unusual(name: str, blocks: Iterable[NDArray[Any]]) -> Iterable[str]:
@@ -144,13 +149,16 @@ def _predict(
     block: BlockContext,
 ) -> dict[str, NDArray[np.uint8]]:
     mean, std = mean_std
+    chosen = find(model)
+    if chosen.card.offsets[: len(NEAR)] != NEAR:
+        raise InvalidInput(_describe_other(chosen.card))
     box = block.write.grow((1, 1, 1), (0, 0, 0)) & block.frame.domain
     affinities = predict(
         raw if tissue is None else fill_missing(raw, tissue, mean),
         block.read,
         box,
         block.frame.domain,
-        find(model),
+        chosen,
         mean=mean,
         std=std,
         threads=settings().threads,

@@ -178,6 +178,13 @@ def test_what_cannot_be_trained_is_named_at_once(tmp_path: Path) -> None:
     assert not AFFINITIES.plan(sized).problems
 
 
+def test_a_device_that_torch_does_not_have_is_named(tmp_path: Path) -> None:
+    data = truth(tmp_path)
+    for device in ("cudda", "cuda:99"):
+        (problem,) = CELLS.plan(config_of([data], device=device)).problems
+        assert f"torch cannot use the device '{device}'" in problem
+
+
 def test_labels_without_annotations_are_refused(tmp_path: Path) -> None:
     raw, labels = balls((24, 24, 24))
     data = {"raw": save(tmp_path, "raw", raw), "labels": save(tmp_path, "labels", 0 * labels, "labels")}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -125,6 +125,11 @@ class _Draft:
         z, y, x = (c + (reach if c else 0) for c in self.form.context)
         return z, y, x
 
+    @property
+    def regions(self) -> list[Region]:
+        """Regions to train on and to validate with."""
+        return [*self.training, *self.validation]
+
     @cached_property
     def plan(self) -> TrainingPlan:
         """Facts and problems."""
@@ -140,6 +145,7 @@ class _Draft:
                 f"offsets reach {comma_text(self.shape.reach)} voxels, but the context of the network is only "
                 f"{comma_text(self.shape.context)}: set network.units to more, or offsets to shorter ones"
             )
+        wrong += _device_problems(config.device)
         facts: dict[str, str | int | float] = {
             "task": self.task.name,
             "channels": ", ".join(self.targets.channels),
@@ -152,6 +158,7 @@ class _Draft:
             "gap": comma_text(self.margin),
             "validation_voxels_in_patches": overlap(self.training, self.validation, self.margin),
             "patches": config.steps * config.batch,
+            "memory_bytes": sum(4 * one.readable(self.margin).size + 8 * one.box.size for one in self.regions),
         }
         return TrainingPlan(facts, tuple(wrong))
 
@@ -200,6 +207,14 @@ class _Draft:
             ),
             "reproducible": torch.device(config.device).type == "cpu",
         }
+
+
+def _device_problems(device: str) -> Iterator[str]:
+    """Yield why torch cannot use a device."""
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        yield f"torch cannot use the device {device!r}: {str(error).splitlines()[0]}; set device to cpu, or cuda:0"
 
 
 def _describe(region: Region) -> str:
