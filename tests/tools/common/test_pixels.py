@@ -238,6 +238,20 @@ def test_labels_of_no_class_and_classes_without_labels_are_refused(tmp_path: Pat
             train_pixels(PixelTraining(classes=CLASSES, data=(data,), sigmas_um=(1.0,), trees=2), tmp_path / "out")
 
 
+def test_a_workflow_takes_a_mixture_or_any_classifier(trained: Path, tmp_path: Path) -> None:
+    grey, inside = balls(seed=5)
+    image = save(tmp_path / "raw.zarr", grey)
+    pipeline = Path(__file__).parents[3] / "pipelines" / "common" / "pixels.cwl"
+    chosen = {"classifier": str(trained), "class_name": "cells"}
+    right = []
+    for name, more in (("mixture", {}), ("forest", chosen)):
+        voxome.run(pipeline, inputs={"raw": image, **more}, out=tmp_path / name)
+        found = voxome.open(tmp_path / name / "probability.zarr", expect=voxome.Volume)[...]
+        right.append(((found > 127) == inside).mean())
+    assert right[1] > 0.97
+    assert right[1] > right[0] > 0.9
+
+
 def test_points_and_an_ilastik_project_train_the_same_forest_as_labels(trained: Path, tmp_path: Path) -> None:
     card = json.loads(trained.read_text())
     image, labels = card["data"], voxome.open(card["data"].replace("raw", "labels"), expect=voxome.Volume)[...]

@@ -1,0 +1,53 @@
+cwlVersion: v1.2
+class: Workflow
+label: common.pixels
+doc: >
+  Probability of a class of voxels, by a pixel classifier, or by a mixture of the grey values of the volume, which needs no labels.
+inputs:
+  raw: {type: [File, string], doc: "Grey values (z, y, x), 8- or 16-bit."}
+  mask: {type: ["null", File, string], doc: "0 where there are no data."}
+  no_data: {type: "double?", doc: "Grey value that means no data."}
+  detect_no_data: {type: "boolean?", doc: "Whether nearly constant areas of a section have no data."}
+  classifier: {type: "string?", doc: "Path of the card of a pixel classifier; a mixture is fitted otherwise."}
+  class_name: {type: "string?", default: darkest, doc: "Class of the classifier; of a mixture darkest, brightest, or a number from 0."}
+  components: {type: "int?", default: 2, doc: "Number of classes of a mixture."}
+  store: string
+  block: string?
+  workers: int?
+steps:
+  tissue:
+    run: ../tools/common.tissue.cwl
+    in:
+      image: raw
+      mask: mask
+      no_data: no_data
+      detect: detect_no_data
+      store: store
+      block: block
+      workers: workers
+    out: [tissue, sections]
+  statistics:
+    run: ../tools/common.statistics.cwl
+    in: {image: raw, tissue: tissue/tissue, store: store, block: block, workers: workers}
+    out: [result]
+  mixture:
+    run: ../tools/common.mixture.cwl
+    in: {histogram: statistics/result, components: components, store: store, block: block, workers: workers}
+    out: [result]
+  pixels:
+    run: ../tools/common.pixels.cwl
+    in:
+      image: raw
+      tissue: tissue/tissue
+      mixture: mixture/result
+      classifier: classifier
+      class_name: class_name
+      store: store
+      block: block
+      workers: workers
+    out: [probability]
+outputs:
+  probability: {type: File, outputSource: pixels/probability}
+  mixture: {type: File, outputSource: mixture/result}
+  tissue: {type: File, outputSource: tissue/tissue}
+  sections: {type: File, outputSource: tissue/sections}
