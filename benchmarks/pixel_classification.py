@@ -28,6 +28,7 @@ from voxome.models.pixels.card import FeatureChoice, ForestCard
 from voxome.models.pixels.extension import extend
 from voxome.models.pixels.features import NAMES
 from voxome.models.pixels.forest import Forest
+from voxome.models.pixels.place import Place
 from voxome.models.pixels.trees import Trees
 
 SIGMAS = (0.7, 1.0, 1.6, 3.5, 5.0)
@@ -88,7 +89,7 @@ def classify(image: NDArray[np.uint8], forest: Forest) -> NDArray[np.uint8]:
     """Return the probability of the first class, as `common.pixels` computes it for one block."""
     box, reach = Box.of_shape(image.shape), forest.reach(VOXEL_NM)
     grey = extend(image, np.ones(image.shape, bool), box, box.grow(reach), reach)
-    return forest.predict(grey, box, box, VOXEL_NM, 0)
+    return forest.predict(grey, Place(box, box, VOXEL_NM), 0)
 
 
 def best_of(repeats: int, function: Callable[[], Any]) -> tuple[float, Any]:

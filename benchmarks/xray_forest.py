@@ -1,8 +1,9 @@
 """Cells in X-ray volume V2 (``VOXOME_SHARED``) by a random forest, then spheres; compare with ``xray_cells.py``.
 
 ``python benchmarks/xray_forest.py``. The forest is trained on the masks of cells with x < 120 (the first stored axis)
-of sections 0 to 49. The settings of the spheres are those with the best F1 there, on probabilities of two forests of which
-each has seen the other half only. Cells with x ≥ 120 are scored, with the metric and tolerance of ``xray_cells.py``.
+of sections 0 to 49. The settings of the spheres are those with the best F1 there, on probabilities of two
+forests of which each has seen the other half only. Cells with x ≥ 120 are scored, with the metric and tolerance of
+``xray_cells.py``.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from voxome.metrics.cells import Cells, score_cells
 from voxome.models.pixels.classifier import load_classifier
 from voxome.models.pixels.config import LabelledImage, PixelTraining
 from voxome.models.pixels.extension import extend
+from voxome.models.pixels.place import Place
 from voxome.models.pixels.train import train_pixels
 from voxome.tools.common.spherical.search import SphereParams, search
 
@@ -48,7 +50,7 @@ def classify(card: Path, raw: NDArray[np.uint8]) -> NDArray[np.uint8]:
     forest, box = load_classifier(str(card)), Box.of_shape(raw.shape)
     reach = forest.reach(SIZE_NM)
     grey = extend(raw, np.ones(raw.shape, bool), box, box.grow(reach), reach)
-    return forest.predict(grey, box, box, SIZE_NM, forest.find_class("cells"))
+    return forest.predict(grey, Place(box, box, SIZE_NM), forest.find_class("cells"))
 
 
 def find_spheres(probability: NDArray[np.uint8], radii: tuple[float, ...], threshold: float, stop: float) -> Any:
@@ -97,11 +99,9 @@ def main() -> None:
     places, scores = find_spheres(probability, radii, threshold, stop)
     found = places[scores >= least]
     show_scores(f"scored, x >= {SPLIT}", truth[truth[:, 0] >= SPLIT], found[found[:, 0] >= SPLIT])
-    shares = probability[SPLIT:] / 255
-    inside = mask[SPLIT:]
-    print(
-        f"voxels with x >= {SPLIT}: mean probability {shares[inside].mean():.2f} in cells, {shares[~inside].mean():.2f} beside"
-    )
+    shares, inside = probability[SPLIT:] / 255, mask[SPLIT:]
+    means = f"{shares[inside].mean():.2f} in cells, {shares[~inside].mean():.2f} beside"
+    print(f"voxels with x >= {SPLIT}: mean probability {means}")
 
 
 if __name__ == "__main__":

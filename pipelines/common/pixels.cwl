@@ -40,6 +40,7 @@ steps:
       image: raw
       tissue: tissue/tissue
       mixture: mixture/result
+      histogram: statistics/result
       classifier: classifier
       class_name: class_name
       store: store

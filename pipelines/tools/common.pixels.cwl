@@ -3,7 +3,8 @@ cwlVersion: v1.2
 class: CommandLineTool
 $namespaces:
   voxome: https://voxome.org/cwl#
-doc: Estimate the probability that voxels are of a class, with a mixture of grey values or a random forest.
+doc: Estimate the probability that voxels are of a class, with a mixture of grey values, a forest or a 
+  network.
 hints:
   voxome:Tool:
     name: common.pixels
@@ -33,14 +34,22 @@ inputs:
     - string
     inputBinding:
       prefix: --mixture
+  histogram:
+    type:
+    - 'null'
+    - File
+    - string
+    inputBinding:
+      prefix: --histogram
   class_name:
     type: string
-    doc: Class of the classifier; of a mixture darkest, brightest, or a number from 0, the darkest.
+    doc: Class of the classifier, or channel of the network; of a mixture darkest, brightest, or a number from
+      0, the darkest.
     inputBinding:
       prefix: --class-name
   classifier:
     type: string?
-    doc: Path of the card of a pixel classifier, which is used on any volume.
+    doc: Path of the card of a pixel classifier or network.
     inputBinding:
       prefix: --classifier
   store:

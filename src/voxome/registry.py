@@ -172,6 +172,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "cells": "voxome.models.train.networks.tasks:CELLS",
         "mitochondria": "voxome.models.train.networks.tasks:MITOCHONDRIA",
         "nuclei": "voxome.models.train.networks.tasks:NUCLEI",
+        "pixels": "voxome.models.pixels.task:PIXELS",
         "synapses": "voxome.models.train.networks.tasks:SYNAPSES",
         "vessels": "voxome.models.train.networks.tasks:VESSELS",
     },

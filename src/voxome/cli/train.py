@@ -13,7 +13,7 @@ from voxome.cli.console import Json, print_stderr, show_json
 from voxome.cli.table import show_facts
 from voxome.cli.values import parse_not_negative
 
-TASKS = "affinities, cells, mitochondria, nuclei, synapses, vessels, or that of a plug-in"
+TASKS = "affinities, cells, mitochondria, nuclei, pixels, synapses, vessels, or that of a plug-in"
 
 
 def train(
@@ -56,6 +56,6 @@ def train(
         show_json({"card": str(result.card), "finished": result.finished, **result.facts})
         return
     if result.finished:
-        print_stderr(f"Wrote the model and its card {result.card}; use it with --set model={result.card}")
+        print_stderr(f"Wrote the model and its card {result.card}; use it with --set {result.parameter}={result.card}")
     else:
         print_stderr(f"Not finished: repeat the command to go on. {result.card} is the model so far")

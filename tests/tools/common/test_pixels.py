@@ -13,13 +13,17 @@ from numpy.typing import NDArray
 from tools.common.blockwise import as_file, frame_of, run_blocks
 
 import voxome
+from voxome.cli.main import main
 from voxome.contracts.spec import VolumeKind
 from voxome.errors import CorruptData, InvalidInput, PlanError, UnknownName, UnsupportedFormat
+from voxome.models.cards import FOLDER
+from voxome.models.cards import load as load_model
+from voxome.models.infer import predict
 from voxome.models.pixels.config import LabelledImage, PixelTraining
 from voxome.models.pixels.train import train_pixels
 from voxome.tools.common.mixture import mixture
 from voxome.tools.common.pixels import pixels
-from voxome.tools.common.statistics import HISTOGRAM, statistics
+from voxome.tools.common.statistics import HISTOGRAM, moments, statistics
 from voxome.workflow.invariance import check_invariance
 
 pytestmark = pytest.mark.slow
@@ -250,6 +254,50 @@ def test_a_workflow_takes_a_mixture_or_any_classifier(trained: Path, tmp_path: P
         right.append(((found > 127) == inside).mean())
     assert right[1] > 0.97
     assert right[1] > right[0] > 0.9
+
+
+def test_a_network_gives_the_channel_that_is_named(tmp_path: Path) -> None:
+    grey, _ = balls()
+    model = load_model(FOLDER / "membranes.json")
+    histogram = as_file(tmp_path / "histogram.parquet", statistics(grey), HISTOGRAM.columns)
+    options = {"classifier": str(FOLDER / "membranes.json"), "class_name": model.card.channels[1]}
+    found = classify(grey, SHAPE, histogram=histogram, **options)
+    mean, std = moments(histogram.read())
+    domain = frame_of(SHAPE).domain
+    expected = predict(grey, domain, domain, domain, model, mean=mean, std=std)[1]
+    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(classify(grey, (20, 30, 30), histogram=histogram, **options), expected)
+    with pytest.raises(InvalidInput, match=r"common\.statistics"):
+        classify(grey, SHAPE, **options)
+
+
+def test_the_command_trains_and_tells_what_it_would_train(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run_command(*arguments: str) -> tuple[str, str]:
+        with pytest.raises(SystemExit):
+            main(list(arguments))
+        out, err = capsys.readouterr()
+        return out, err
+
+    image = json.loads(trained.read_text())["data"]
+    config = tmp_path / "cells.toml"
+    config.write_text(
+        f"""
+        name = "demo"
+        classes = {{cells = 1, ground = 2}}
+        data = [{{image = "{image}", labels = "{image.replace("raw", "labels")}"}}]
+        trees = 20
+        """
+    )
+    command = ["train", "pixels", str(config), "--set", "sigmas_um=[1.0, 2.0]", "--json"]
+    planned = json.loads(run_command(*command, "--plan")[0])
+    assert planned["labelled_voxels"] == "400 cells, 400 ground"
+    assert planned["reach_voxels"] == "12, 12, 12"
+    written = json.loads(run_command(*command, "--out", str(tmp_path / "out"))[0])
+    assert written["finished"]
+    assert Path(written["card"]).with_suffix(".npz").read_bytes() == trained.with_suffix(".npz").read_bytes()
+    assert "sigmas_um" in run_command("train", "pixels", str(config), "--plan")[1]
 
 
 def test_points_and_an_ilastik_project_train_the_same_forest_as_labels(trained: Path, tmp_path: Path) -> None:

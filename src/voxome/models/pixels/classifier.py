@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from voxome.contracts.formats import PIXELS
 from voxome.contracts.spec import VolumeSpec
 from voxome.errors import CorruptData, NotFound, UnknownName
-from voxome.geometry import Box
 from voxome.models.pixels.forest import Forest
 from voxome.models.pixels.mixture import Mixture
+from voxome.models.pixels.network import Network
+from voxome.models.pixels.place import Place
 
 Scale = tuple[float, float, float]
 
@@ -31,6 +32,10 @@ class PixelClassifier(Protocol):
     @property
     def digest(self) -> str:
         """Digest of all that decides its results."""
+
+    @property
+    def memory_bytes(self) -> int:
+        """Memory of a process that predicts, but for that of the voxels that it reads."""
 
     def find_class(self, name: str) -> int:
         """Return the index of a class.
@@ -47,19 +52,15 @@ class PixelClassifier(Protocol):
     def reach(self, scale_nm: Scale) -> tuple[int, int, int]:
         """Return the voxels (z, y, x) that it needs on every side."""
 
-    def predict(
-        self, image: NDArray[np.float32], box: Box, domain: Box, scale_nm: Scale, index: int
-    ) -> NDArray[np.uint8]:
-        """Return the probability of a class in `box`, 255 for certainty.
+    def predict(self, image: NDArray[np.float32], where: Place, index: int) -> NDArray[np.uint8]:
+        """Return the probability of a class, 255 for certainty.
 
         Parameters
         ----------
         image : (z, y, x) float32
-            Grey values of `box` with `reach` voxels more on every side.
-        box, domain : Box
-            Voxels to classify, and all voxels of the volume.
-        scale_nm : (z, y, x)
-            Voxel size.
+            Grey values of the voxels to classify, with `reach` voxels more on every side.
+        where : Place
+            The voxels.
         index : int
             Class, from `find_class`.
         """
@@ -87,13 +88,15 @@ def _load(file: Path, _time: int, _size: int) -> PixelClassifier:
 
 
 def read_classifier(text: bytes, file: Path) -> PixelClassifier:
-    """Return the classifier that a card describes; other files are beside `file`."""
+    """Return the classifier that a card describes; other files are beside `file`. Cards of networks have a task."""
     try:
         content = json.loads(text)
     except ValueError as error:
         raise CorruptData(f"{file} is not the card of a pixel classifier: {error}; expected JSON") from error
     if not isinstance(content, dict):
         raise CorruptData(f"{file} is not the card of a pixel classifier; expected a JSON object")
+    if "task" in content:
+        return Network.read(content, file)
     fields = PIXELS.content(content, file)
     kind = str(fields.get("kind"))
     if kind not in _KINDS:

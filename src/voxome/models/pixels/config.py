@@ -5,19 +5,16 @@ from __future__ import annotations
 from typing import Annotated, Literal, Self
 
 from annotated_types import Ge, Gt, Len
-from pydantic import BaseModel, ConfigDict, FiniteFloat, model_validator
+from pydantic import Field, FiniteFloat, model_validator
 
 from voxome.models.pixels.card import FeatureChoice
 from voxome.models.pixels.features import NAMES, Feature, FeatureName
+from voxome.models.train.documents import Config
 
 LABELS_PER_CLASS = 50_000
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class LabelledImage(_Table):
+class LabelledImage(Config):
     """An image, and where it is labelled.
 
     Attributes
@@ -44,7 +41,7 @@ class LabelledImage(_Table):
         return self
 
 
-class PixelTraining(_Table):
+class PixelTraining(Config):
     """What a forest is trained on, and how.
 
     Attributes
@@ -66,7 +63,7 @@ class PixelTraining(_Table):
 
     name: str = "pixels"
     project: str | None = None
-    classes: dict[str, Annotated[int, Ge(1)]] = {}
+    classes: dict[str, Annotated[int, Ge(1)]] = Field(default_factory=dict)
     data: Annotated[tuple[LabelledImage, ...], Len(1)]
     validation: tuple[LabelledImage, ...] = ()
     sigmas_um: tuple[Annotated[FiniteFloat, Gt(0)], ...] = ()

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import io
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from zipfile import BadZipFile
 
 import numpy as np
@@ -17,14 +16,13 @@ from pydantic import ValidationError
 
 from voxome.contracts.spec import VolumeSpec
 from voxome.errors import CorruptData, NotFound, UnknownName, VoxomeError
-from voxome.geometry import BlockGrid, Box
-from voxome.geometry.notation import comma_text
+from voxome.geometry import BlockGrid
 from voxome.models.pixels.card import ForestCard
 from voxome.models.pixels.features import Feature, Scale, Shape, compute_features, reach_of, sigmas_of
+from voxome.models.pixels.place import Place
+from voxome.models.pixels.suitability import differences
 from voxome.models.pixels.trees import NODE, Trees
 
-VOXEL_SIZE_TOLERANCE = 0.2
-"""Maximum relative difference from the voxel size of the training data."""
 TILE = (48, 96, 96)
 """Voxels whose features are in memory at the same time."""
 
@@ -35,6 +33,7 @@ class Forest:
 
     card: ForestCard
     trees: Trees
+    memory_bytes: ClassVar[int] = 550_000_000
 
     @classmethod
     def read(cls, fields: dict[str, Any], file: Path) -> Forest:
@@ -76,35 +75,21 @@ class Forest:
 
     def problems(self, spec: VolumeSpec) -> Iterator[str]:
         """Yield why a volume is unlike the training data."""
-        card = self.card
-        if spec.dtype != card.dtype:
-            yield (
-                f"is {spec.dtype}, but the forest {card.name!r} was trained on {card.dtype}: add ?window=LO:HI to its "
-                "URI, or use voxome convert"
-            )
-        size = spec.voxel_size_nm
-        if size is None:
-            yield "has no voxel size, but features are lengths: give one with --voxel-size Z,Y,X"
+        yield from differences(spec, self.card, self.card.dimensions)
+        if spec.voxel_size_nm is None:
             return
-        pairs = list(zip(size, card.voxel_size_nm, strict=True))[3 - card.dimensions :]
-        if not all(math.isclose(a, b, rel_tol=VOXEL_SIZE_TOLERANCE) for a, b in pairs):
-            yield (
-                f"has a voxel size of {comma_text(size)} nm (z, y, x), but the forest {card.name!r} was trained on "
-                f"{comma_text(card.voxel_size_nm)} nm: choose a level with such voxels (--level), or train one on yours"
-            )
         try:
-            sigmas_of(min(one.sigma_um for one in card.features), size)
+            sigmas_of(min(one.sigma_um for one in self.card.features), spec.voxel_size_nm)
         except VoxomeError as error:
-            yield f"does not suit the forest {card.name!r}: {error}"
+            yield f"does not suit the forest {self.card.name!r}: {error}"
 
     def reach(self, scale_nm: Scale) -> Shape:
         """Return the voxels (z, y, x) that it needs on every side."""
         return reach_of(self.features, scale_nm, self.card.dimensions)
 
-    def predict(
-        self, image: NDArray[np.float32], box: Box, domain: Box, scale_nm: Scale, index: int
-    ) -> NDArray[np.uint8]:
+    def predict(self, image: NDArray[np.float32], where: Place, index: int) -> NDArray[np.uint8]:
         """Return the probability of a class in `box`, computed tile by tile."""
+        box, scale_nm = where.box, where.scale_nm
         reach = self.reach(scale_nm)
         result = np.empty(box.shape, np.uint8)
         outer = box.grow(reach)

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numba
 import numpy as np
@@ -16,8 +16,8 @@ from pydantic import ValidationError
 
 from voxome.contracts.spec import VolumeSpec
 from voxome.errors import CorruptData, InvalidInput, UnknownName
-from voxome.geometry import Box
 from voxome.models.pixels.card import Component, MixtureCard
+from voxome.models.pixels.place import Place
 
 _MOST_STEPS = 2000
 _TOLERANCE = 1e-10
@@ -31,6 +31,7 @@ class Mixture:
     """A mixture and its card."""
 
     card: MixtureCard
+    memory_bytes: ClassVar[int] = 250_000_000
 
     @classmethod
     def read(cls, fields: dict[str, Any], file: Path) -> Mixture:
@@ -71,9 +72,7 @@ class Mixture:
         """Return (0, 0, 0): voxels are classified by their own grey value."""
         return 0, 0, 0
 
-    def predict(
-        self, image: NDArray[np.float32], box: Box, domain: Box, scale_nm: tuple[float, float, float], index: int
-    ) -> NDArray[np.uint8]:
+    def predict(self, image: NDArray[np.float32], where: Place, index: int) -> NDArray[np.uint8]:
         """Return the posterior probability of a component.
 
         Voxels beyond the mean of the darkest or brightest component count as if they had it: where Gaussians differ in

@@ -46,11 +46,12 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class TrainingResult:
-    """Model that a training wrote: its card, and what is known of it."""
+    """Model that a training wrote: its card, what is known of it, and the parameter of tools that takes the card."""
 
     card: Path
     finished: bool
     facts: Mapping[str, Any] = field(default_factory=dict)
+    parameter: str = "model"
 
 
 class TrainingTask(Protocol[Config_contra]):

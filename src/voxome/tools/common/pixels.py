@@ -13,12 +13,15 @@ from voxome import kinds
 from voxome.contracts.context import BlockContext
 from voxome.contracts.python_tool import tool
 from voxome.contracts.spec import VolumeSpec
-from voxome.contracts.tool import memory_of
 from voxome.errors import InvalidInput, UnknownName
 from voxome.models.pixels.classifier import PixelClassifier, load_classifier, read_classifier
 from voxome.models.pixels.extension import extend
+from voxome.models.pixels.mixture import Mixture
+from voxome.models.pixels.place import Place
+from voxome.resources.table import TableFile
 from voxome.storage.path import StoragePath
 from voxome.tools.common.gaps import LONGEST, NO_DATA, interpolate_bridged, known_tissue
+from voxome.tools.common.statistics import HISTOGRAM, moments
 
 Scale = tuple[float, float, float]
 
@@ -45,24 +48,30 @@ def _digest(parameters: Mapping[str, Any]) -> str:
     return "none" if parameters["classifier"] is None else load_classifier(parameters["classifier"]).digest
 
 
+def _memory(voxels: int, parameters: Mapping[str, Any]) -> int:
+    path = parameters["classifier"]
+    return 16 * voxels + (Mixture if path is None else load_classifier(path)).memory_bytes
+
+
 @tool(
     "common.pixels",
     halo=_halo,
     outputs={"probability": kinds.Probability()},
     check=_problems,
-    memory=memory_of(550_000_000, 16),
+    memory=_memory,
     content=_digest,
 )
 def pixels(
     image: Annotated[NDArray[Any], kinds.Image()],
     tissue: Annotated[NDArray[np.uint8] | None, kinds.Image("uint8")] = None,
     mixture: Annotated[StoragePath | None, kinds.File("json")] = None,
+    histogram: Annotated[TableFile | None, HISTOGRAM] = None,
     *,
     class_name: str,
     classifier: str | None = None,
     block: BlockContext,
 ) -> dict[str, NDArray[np.uint8]]:
-    """Estimate the probability that voxels are of a class, with a mixture of grey values or a random forest.
+    """Estimate the probability that voxels are of a class, with a mixture of grey values, a forest or a network.
 
     Parameters
     ----------
@@ -73,10 +82,13 @@ def pixels(
         without data is mirrored into them, where the result is 0. So are those that are NaN.
     mixture : file, optional
         Classifier that ``common.mixture`` has fitted to this volume, which is used if `classifier` is not set.
+    histogram : table, optional
+        Histogram of the volume, from ``common.statistics``, for networks that take its mean and standard deviation.
     class_name : str
-        Class of the classifier; of a mixture ``darkest``, ``brightest``, or a number from 0, the darkest.
+        Class of the classifier, or channel of the network; of a mixture ``darkest``, ``brightest``, or a number from
+        0, the darkest.
     classifier : str
-        Path of the card of a pixel classifier, which is used on any volume.
+        Path of the card of a pixel classifier or network.
 
     Returns
     -------
@@ -97,8 +109,13 @@ def pixels(
     scale_nm = block.frame.scale_nm
     reach = chosen.reach(scale_nm)
     grey = extend(image, known, block.read, block.write.grow(reach), reach)
-    found = chosen.predict(grey, block.write, block.frame.domain, scale_nm, index)
+    found = chosen.predict(grey, Place(block.write, block.frame.domain, scale_nm, _moments(histogram)), index)
     return {"probability": np.where(known[inner], found, np.uint8(0))}
+
+
+def _moments(histogram: TableFile | None) -> tuple[float, float] | None:
+    rows = None if histogram is None else histogram.read()
+    return None if rows is None or not len(rows["value"]) else moments(rows)
 
 
 def _find(classifier: str | None, mixture: StoragePath | None) -> PixelClassifier:

@@ -1,0 +1,125 @@
+"""Labelled images of a training, opened and compared with each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from voxome.errors import InvalidInput
+from voxome.geometry import Box
+from voxome.models.pixels.config import LabelledImage, PixelTraining
+from voxome.models.pixels.features import UM, reach_of
+from voxome.models.pixels.ilastik import IlastikProject
+from voxome.models.pixels.marks import LabelMarks, MarkSource
+from voxome.models.pixels.points import PointMarks
+from voxome.resources.volume import Volume
+from voxome.resources.volume_like import as_volume
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """An image, the map of its tissue, if there is one, and its labelled voxels."""
+
+    image: Volume
+    tissue: Volume | None
+    marks: MarkSource
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A configuration with what it leaves to an ilastik project, and its images."""
+
+    config: PixelTraining
+    data: tuple[Labelled, ...]
+    validation: tuple[Labelled, ...]
+
+
+def prepare(config: PixelTraining) -> Draft:
+    """Open the images and labels of a training.
+
+    Raises
+    ------
+    InvalidInput
+        If images and labels do not fit each other, or validation is too close to training.
+    """
+    project = None if config.project is None else IlastikProject.read(config.project)
+    if project is not None:
+        config = _with_project(config, project)
+    data = tuple(_open(one, config.classes, project) for one in config.data)
+    validation = tuple(_open(one, config.classes, project) for one in config.validation)
+    kinds = {(one.image.voxel_size_nm, str(one.image.dtype)) for one in data + validation}
+    if len(kinds) > 1:
+        shown = ", ".join(f"{dtype} in voxels of {size} nm" for size, dtype in sorted(kinds, key=str))
+        raise InvalidInput(f"The images are {shown}; expected one dtype and voxel size for training and validation")
+    _require_apart(config, data, validation)
+    return Draft(config, data, validation)
+
+
+def _with_project(config: PixelTraining, project: IlastikProject) -> PixelTraining:
+    """Return a configuration with what it leaves to the project."""
+    found: dict[str, object] = {}
+    if not config.classes:
+        found["classes"] = {name: label for label, name in enumerate(project.classes, 1)}
+    if not config.sigmas_um and not config.choice:
+        size = _open_image(config.data[0].image).voxel_size_nm or (UM, UM, UM)
+        found["choice"], found["dimensions"] = project.choose_features(size)
+    return PixelTraining.model_validate({**config.model_dump(exclude_unset=True), **found})
+
+
+def _open_image(uri: str) -> Volume:
+    image = as_volume(uri)
+    if image.ndim != 3 or image.voxel_size_nm is None:
+        raise InvalidInput(
+            f"{uri} has axes {'/'.join(image.axes)} and a voxel size of {image.voxel_size_nm}; expected an image "
+            "along z, y and x with a voxel size (?voxel_size=Z,Y,X, in nm)"
+        )
+    return image
+
+
+def _open(one: LabelledImage, classes: dict[str, int], project: IlastikProject | None) -> Labelled:
+    """Open an image and its labels, which have to fit each other."""
+    image = _open_image(one.image)
+    labels = None if one.labels is None else _open_labels(one.labels, image)
+    common = image.domain if labels is None else image.domain & labels.domain
+    box = common if one.box is None else Box.of(one.box, common)
+    if box.empty or box not in common:
+        raise InvalidInput(f"The box {box} is not inside {common}, where {one.image} can be labelled")
+    tissue = None if one.tissue is None else as_volume(one.tissue)
+    if tissue is not None and image.domain not in tissue.domain:
+        raise InvalidInput(f"{one.tissue} spans {tissue.domain}; expected all of {image.domain}")
+    if project is not None and one.lane is not None:
+        return Labelled(image, tissue, project.read_marks(one.lane, image.domain, box, classes))
+    if labels is None:
+        return Labelled(image, tissue, PointMarks.of(str(one.points), image.spec, box, classes))
+    return Labelled(image, tissue, LabelMarks(labels, box, {value: n for n, value in enumerate(classes.values())}))
+
+
+def _open_labels(uri: str, image: Volume) -> Volume:
+    labels = as_volume(uri)
+    if labels.ndim != 3 or labels.dtype.kind not in "iub":
+        raise InvalidInput(
+            f"{uri} has axes {'/'.join(labels.axes)} and dtype {labels.dtype}; expected integers (z, y, x)"
+        )
+    if labels.voxel_size_nm is not None and not np.allclose(labels.voxel_size_nm, image.voxel_size_nm or 0, rtol=1e-3):
+        raise InvalidInput(
+            f"{uri} has voxels of {labels.voxel_size_nm} nm, the image {image.uri} of {image.voxel_size_nm} nm; "
+            "expected the same size, so choose another level"
+        )
+    return labels
+
+
+def _require_apart(config: PixelTraining, opened: Sequence[Labelled], checked: Sequence[Labelled]) -> None:
+    """Check that no labelled voxel of the validation is within the reach of the features of a training voxel."""
+    for image, marks in ((one.image, one.marks) for one in checked):
+        for other, trained in ((one.image, one.marks) for one in opened):
+            if image.uri != other.uri or image.voxel_size_nm is None:
+                continue
+            reach = reach_of(config.list_features(), image.voxel_size_nm, config.dimensions)
+            shared = trained.box.grow([2 * size for size in reach]) & marks.box
+            if not shared.empty:
+                raise InvalidInput(
+                    f"{shared.size:,} voxels of the validation box {marks.box} are too close to the training box "
+                    f"{trained.box}: features reach {reach} voxels (z, y, x); leave twice that between the boxes"
+                )
