@@ -108,6 +108,7 @@ def test_the_same_options_give_the_same_template_which_is_printed_or_written(
     ("options", "message"),
     [
         ({"name": "Lab"}, "The name 'Lab' is invalid; use up to 40 lower-case letters"),
+        ({"max_cpus": 0}, "A queue with 0 processor cores runs nothing"),
         ({"users": ["a b"]}, "The user name 'a b' is invalid"),
         ({"users": ['a"\nType: x']}, "The user name .* is invalid"),
         ({"instance_types": ["m6i large"]}, "The instance type 'm6i large' is invalid; give types as m6i.4xlarge"),
@@ -116,6 +117,14 @@ def test_the_same_options_give_the_same_template_which_is_printed_or_written(
 def test_names_that_aws_does_not_take_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidInput, match=message):
         render_template(AwsOptions(**options))
+
+
+@pytest.mark.parametrize("options", [("--deploy", "--out=x"), ("--remove", "--out=x"), ("--remove", "--add-user=ann")])
+def test_options_that_would_have_no_effect_are_refused(
+    options: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _run("lab", *options) == 1
+    assert options[1].partition("=")[0] in capsys.readouterr().err
 
 
 @pytest.mark.slow

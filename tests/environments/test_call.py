@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 from dataclasses import replace
@@ -16,6 +17,7 @@ from voxome.contracts.environment import Command, Mount
 from voxome.environments import supervisors
 from voxome.environments.call import call, describe_status
 from voxome.environments.native import NativeEnvironment
+from voxome.environments.supervision import End
 from voxome.errors import EnvironmentFailed, InvalidInput
 from voxome.testing.environment import wait_until
 
@@ -132,3 +134,10 @@ def test_scratch_folders_are_removed(command: Command, tmp_path: Path) -> None:
     script = f'test "$(dirname "$(dirname "$HOME")")" = {scratch} && mkdir "$HOME/locked" && chmod 0 "$HOME/locked"'
     assert call(NativeEnvironment(), replace(command, argv=("sh", "-c", script)), scratch=scratch) == 0
     assert list(scratch.iterdir()) == []
+
+
+def test_the_peak_of_its_memory_is_known(command: Command) -> None:
+    ends: list[End] = []
+    argv = (sys.executable, "-S", "-c", "x = b'1' * 100_000_000")
+    assert call(NativeEnvironment(), replace(command, argv=argv), on_end=ends.append) == 0
+    assert [100_000_000 < end.peak_bytes < 200_000_000 for end in ends] == [True]

@@ -12,6 +12,7 @@ from pathlib import Path
 
 _STATUS = Path("/proc/self/status")
 _CLEAR = Path("/proc/self/clear_refs")
+_peak_of_programs = 0
 
 
 def release_free_memory() -> None:
@@ -34,15 +35,26 @@ def _c_library() -> ctypes.CDLL:
 
 def reset_peak() -> None:
     """Restart the measurement of the peak, on systems that can."""
+    global _peak_of_programs
+    _peak_of_programs = 0
     with contextlib.suppress(OSError):
         _CLEAR.write_text("5", encoding="ascii")
 
 
+def add_program(peak_bytes: int) -> None:
+    """Take the peak memory of a program that this process has called into account."""
+    global _peak_of_programs
+    _peak_of_programs = max(_peak_of_programs, peak_bytes)
+
+
 def peak_bytes() -> int:
-    """Return the peak resident memory since `reset_peak` (since the start, where the system cannot reset it)."""
+    """Return the peak resident memory since `reset_peak` (since the start, where the system cannot reset it).
+
+    That of the largest program that this process has called is added.
+    """
     with contextlib.suppress(OSError):
         for line in _STATUS.read_text(encoding="ascii").splitlines():
             if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
+                return int(line.split()[1]) * 1024 + _peak_of_programs
     unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit + _peak_of_programs

@@ -44,7 +44,7 @@ class AwsOptions:
     users: Sequence[str] = ()
 
     def check(self) -> None:
-        """Check the names.
+        """Check names and numbers.
 
         Raises
         ------
@@ -54,6 +54,8 @@ class AwsOptions:
             raise InvalidInput(
                 f"The name {self.name!r} is invalid; use up to 40 lower-case letters, digits and hyphens"
             )
+        if self.max_cpus < 1:
+            raise InvalidInput(f"A queue with {self.max_cpus} processor cores runs nothing; use at least 1")
         for user in self.users:
             if not _USER.fullmatch(user) or "," in user:
                 raise InvalidInput(f"The user name {user!r} is invalid; use up to 64 letters, digits and any of +=.@_-")

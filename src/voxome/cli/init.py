@@ -52,8 +52,15 @@ def aws(
     if deploy and remove:
         raise InvalidInput("--deploy and --remove exclude each other; give one")
     users = tuple(add_user or ())
+    if out is not None and (deploy or remove):
+        raise InvalidInput("--out writes the template to a file; leave out --deploy and --remove")
+    if remove and add_user:
+        raise InvalidInput("--add-user needs --deploy; --remove removes all users of the stack")
     options = AwsOptions(
-        name=name, max_cpus=max_cpus or 256, instance_types=tuple(instance_type or ("optimal",)), users=users
+        name=name,
+        max_cpus=256 if max_cpus is None else max_cpus,
+        instance_types=tuple(instance_type or ("optimal",)),
+        users=users,
     )
     options.check()
     if deploy:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from stat import S_ISREG
 
 from voxome.contracts.environment import Command, Environment
-from voxome.environments.supervision import Stream, supervising
+from voxome.environments.supervision import End, Stream, supervising
 from voxome.environments.supervisors import temporary_folder
 from voxome.errors import EnvironmentFailed, InvalidInput, NotFound, TimeLimit
 
@@ -28,6 +28,7 @@ def call(
     stderr: Stream = None,
     limit_s: float | None = None,
     scratch: Path | None = None,
+    on_end: Callable[[End], None] | None = None,
 ) -> int:
     """Run a command to its end, and return its exit status.
 
@@ -46,6 +47,8 @@ def call(
         Time limit in seconds.
     scratch : path, optional
         Folder in which its HOME and TMPDIR are created; one that is removed with this process if None.
+    on_end : function, optional
+        Is called with how the command ended, and its peak of memory.
 
     Returns
     -------
@@ -86,6 +89,8 @@ def call(
             environment.observe(command, launch) as check_end,
             supervising(launch, folder, stdin=stdin, stdout=stdout, stderr=stderr, limit_s=limit_s) as end,
         ):
+            if on_end is not None:
+                on_end(end)
             if end.is_late:
                 raise TimeLimit(
                     f"{command.argv[0]} did not end within its time limit of {limit_s:g} s, and was ended with all its "

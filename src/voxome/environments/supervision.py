@@ -33,11 +33,15 @@ class End:
         Whether a signal ended the process that was started here.
     is_late : bool
         Whether it was ended for its time limit.
+    peak_bytes : int
+        Peak memory of the command and of those of its processes for which it has waited; 0 if it is not known, as in
+        containers.
     """
 
     status: int
     is_signal: bool = False
     is_late: bool = False
+    peak_bytes: int = 0
 
 
 @contextmanager

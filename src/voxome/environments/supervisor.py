@@ -85,7 +85,7 @@ def supervise(control: socket.socket) -> None:
     if error:
         _answer(control, {"error": error})
         return
-    status, is_late = _wait(child, control, woken, request["limit_s"])
+    status, is_late, peak = _wait(child, control, woken, request["limit_s"])
     if status is None or not stop:
         _end(child, all_of_them=not stop)
     is_signal = status is not None and status < 0
@@ -93,9 +93,9 @@ def supervise(control: socket.socket) -> None:
     if has_stopped:
         _run(stop, request["variables"])
     code = 128 + signal.SIGKILL if status is None else status if status >= 0 else 128 - status
-    has_caller = _answer(control, {"status": code, "is_signal": is_signal, "is_late": is_late}) and _is_released(
-        control
-    )
+    has_caller = _answer(
+        control, {"status": code, "is_signal": is_signal, "is_late": is_late, "peak_bytes": 0 if stop else peak}
+    ) and _is_released(control)
     if stop and not has_stopped:
         _run(stop, request["variables"])
     if not has_caller:
@@ -131,23 +131,23 @@ def _start(request: dict[str, Any]) -> tuple[int, str]:
     return child, reason
 
 
-def _wait(child: int, control: socket.socket, woken: int, limit_s: float | None) -> tuple[int | None, bool]:
-    """Return the status of the command, None if it has not ended by itself; and whether it ran too long."""
+def _wait(child: int, control: socket.socket, woken: int, limit_s: float | None) -> tuple[int | None, bool, int]:
+    """Return the status of the command (None if it has not ended by itself), whether it ran too long, and its peak."""
     deadline = None if limit_s is None else time.monotonic() + limit_s
     poll = select.poll()
     poll.register(control, select.POLLIN)
     poll.register(woken, select.POLLIN)
     while True:
-        ended, status = os.waitpid(child, os.WNOHANG)
+        ended, status, usage = os.wait4(child, os.WNOHANG)
         if ended:
-            return os.waitstatus_to_exitcode(status), False
+            return os.waitstatus_to_exitcode(status), False, usage.ru_maxrss * (1024 if _IS_LINUX else 1)
         left_s = None if deadline is None else deadline - time.monotonic()
         if left_s is not None and left_s <= 0:
-            return None, True
+            return None, True, 0
         ready = {number for number, _ in poll.poll(None if left_s is None else left_s * 1000)}
         signals = os.read(woken, 4096) if woken in ready else b""
         if control.fileno() in ready or set(signals) - {signal.SIGCHLD}:
-            return None, False
+            return None, False, 0
 
 
 def _end(child: int, *, all_of_them: bool) -> None:

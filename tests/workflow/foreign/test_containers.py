@@ -62,6 +62,19 @@ def test_inputs_and_the_work_folder_are_there_and_outputs_come_back(run) -> None
     assert (ended.out / "settings" / "text").read_text() == "n=3"
 
 
+def test_links_of_a_folder_lead_to_the_same_files_in_a_container(run, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere" / "sub").mkdir(parents=True)
+    (tmp_path / "elsewhere" / "sub" / "file").write_text("1")
+    (tmp_path / "in").mkdir(exist_ok=True)
+    (tmp_path / "in" / "absolute").symlink_to(tmp_path / "elsewhere" / "sub" / "file")
+    (tmp_path / "in" / "relative").symlink_to("../elsewhere/sub")
+    (tmp_path / "in" / "nowhere").symlink_to("/nowhere")
+    ended = run("cat $(inputs.d.path)/absolute $(inputs.d.path)/relative/file > out.txt")
+    assert ended.status == 0
+    assert Path(ended.outputs["out"]["path"]).read_text() == "11"
+    assert run("echo 2 > $(inputs.d.path)/absolute", "b").status == 1
+
+
 def test_inputs_cannot_be_changed_and_copies_can(run, tmp_path: Path) -> None:
     ended = run("echo more >> copy; cat copy > out.txt; echo more >> $(inputs.d.path)/f")
     assert ended.status == 1

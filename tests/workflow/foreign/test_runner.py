@@ -207,6 +207,13 @@ outputs: {result: {type: File, outputBinding: {glob: "out*"}}}
         assert (ended.out / "out ü #2 %41.txt").read_text() == "content"
 
 
+def test_a_folder_with_a_link_to_nowhere_is_an_input(call, tmp_path: Path) -> None:
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "link").symlink_to("nowhere")
+    inputs = {"d": {"class": "Directory", "path": str(tmp_path / "d")}}
+    assert call(script("true", {"d": "Directory"}), inputs).status == 0
+
+
 def test_a_number_that_json_cannot_store_is_named(call) -> None:
     command = """echo '{"score": {"mean": NaN}}' > cwl.output.json"""
     ended = call(script(command, {}, {"score": "Any"}))

@@ -20,6 +20,7 @@ from voxome.blocks.command.program import program_digest
 from voxome.blocks.command.spec import spec_of
 from voxome.blocks.command.tables import read_rows
 from voxome.blocks.command.volumes import read_volume, write_volume
+from voxome.blocks.memory import add_program
 from voxome.contracts.command_tool import FILES, FOLDER, INPUTS, SCRATCH, WORK, CommandDefinition, CommandLine
 from voxome.contracts.context import BlockContext, Context
 from voxome.contracts.environment import Command, Mount
@@ -208,7 +209,15 @@ def run_program(definition: CommandDefinition, line: CommandLine, folders: Block
                 same = streams["stdout"] if name == "stderr" and path == line.stdout else None
                 streams[name] = same or stack.enter_context(folders.text_path(path).open("wb"))
         stdin = None if line.stdin is None else stack.enter_context(folders.host(_absolute(line.stdin)).open("rb"))
-        status = call(environment, command, stdin=stdin, **streams, limit_s=line.limit_s, scratch=folders.root)
+        status = call(
+            environment,
+            command,
+            stdin=stdin,
+            **streams,
+            limit_s=line.limit_s,
+            scratch=folders.root,
+            on_end=lambda end: add_program(end.peak_bytes),
+        )
     text = log.read_text(encoding="utf-8", errors="replace")
     if status not in line.success_codes:
         shown = text[-_LOG_SHOWN:].strip() or "it printed nothing"

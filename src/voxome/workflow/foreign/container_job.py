@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from voxome.contracts.environment import Mount
 from voxome.environments import open_environment
 from voxome.environments.lock import ImageLock, prepare_image
 from voxome.errors import VoxomeError
+from voxome.workflow.foreign.digests import walk
 from voxome.workflow.foreign.job import ForeignJob
 
 _NAMES = ("dockerImageId", "dockerPull")
@@ -65,7 +68,20 @@ class ContainerJob(ForeignJob):
             if not path.is_absolute() or any(path.is_relative_to(mount.target) for mount in mounts.values()):
                 continue
             mounts[str(path)] = Mount(str(path), str(path), self.inplace_update and entry.type.startswith("Writable"))
+            for link in _links_out_of(path):
+                mounts.setdefault(link.target, link)
         return tuple(mounts.values())
+
+
+def _links_out_of(folder: Path) -> Iterator[Mount]:
+    """Yield mounts of that to which links in a folder lead, elsewhere: the command would see them lead nowhere."""
+    if not folder.is_dir():
+        return
+    root = os.path.realpath(folder)
+    for _, path in walk(folder):
+        if path.is_symlink() and path.exists() and not Path(os.path.realpath(path)).is_relative_to(root):
+            target = os.path.normpath(Path(os.path.realpath(path.parent), path.readlink()))
+            yield Mount(os.path.realpath(path), target)
 
 
 def image_of(requirement: Any, is_required: bool, environment: str, document: str) -> str:

@@ -27,12 +27,14 @@ class Digests:
         return digest
 
     def tree(self, path: str | Path) -> list[list[str]]:
-        """Return name, type and digest of everything in a file or folder, sorted; links are followed."""
+        """Return name, type and digest of all in a file or folder, sorted; links that lead somewhere are followed."""
         return [[name, *self._entry(place)] for name, place in walk(Path(path))]
 
     def _entry(self, path: Path) -> list[str]:
         if path.is_dir():
             return ["folder"]
+        if path.is_symlink() and not path.exists():
+            return ["link", str(path.readlink())]
         mode = path.stat().st_mode
         if not stat.S_ISREG(mode):
             return ["special"]

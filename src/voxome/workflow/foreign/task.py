@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -12,6 +11,7 @@ from typing import IO, Any
 from voxome.contracts.engine import JobResult
 from voxome.contracts.environment import Command
 from voxome.environments.call import call
+from voxome.environments.supervision import End
 from voxome.errors import TimeLimit
 from voxome.registry import factory
 
@@ -39,6 +39,7 @@ def run_command(payload: Mapping[str, Any]) -> JobResult:
     environment = factory("voxome.environments", payload["environment"])()
     command = Command.from_json(payload["command"])
     counts = {EXIT_STATUS: 0, TIMED_OUT: 0}
+    ends: list[End] = []
     with ExitStack() as files:
         log = files.enter_context(Path(payload["log"]).open("ab"))
         stdin = None if payload["stdin"] is None else files.enter_context(Path(payload["stdin"]).open("rb"))
@@ -46,12 +47,17 @@ def run_command(payload: Mapping[str, Any]) -> JobResult:
         stderr = stdout if payload["stderr"] == payload["stdout"] else _open(files, payload["stderr"], log)
         try:
             counts[EXIT_STATUS] = call(
-                environment, command, stdin=stdin, stdout=stdout, stderr=stderr, limit_s=payload["limit_s"]
+                environment,
+                command,
+                stdin=stdin,
+                stdout=stdout,
+                stderr=stderr,
+                limit_s=payload["limit_s"],
+                on_end=ends.append,
             )
         except TimeLimit:
             counts = {EXIT_STATUS: 128 + 15, TIMED_OUT: 1}
-    peak_bytes = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
-    return JobResult(time.monotonic() - began, peak_bytes, counts)
+    return JobResult(time.monotonic() - began, sum(end.peak_bytes for end in ends), counts)
 
 
 def _open(files: ExitStack, path: str | None, log: IO[bytes]) -> IO[bytes]:
