@@ -13,13 +13,23 @@ import typer
 
 import voxome
 from voxome.cli.values import parse_view_lengths_nm
-from voxome.cli.view import _split
+from voxome.cli.view import _folders, _split
+from voxome.errors import InvalidInput
 from voxome.viewer.layers import Layers
 
 
 def test_a_target_may_have_a_name() -> None:
     texts = ["em=zarr:///a=b.zarr", "/data/a=b.zarr", "zarr:///a.zarr?window=1:2", "run"]
     assert [_split(text)[0] for text in texts] == ["em", "", "", ""]
+
+
+def test_folders_of_annotations_may_have_names() -> None:
+    assert _folders([]) is None
+    assert _folders(["drawn"]) == "drawn"
+    assert _folders(["cells=drawn"]) == {"cells": "drawn"}
+    assert _folders(["cells=a", "/data/other"]) == {"cells": "a", "other": "/data/other"}
+    with pytest.raises(InvalidInput, match="one name"):
+        _folders(["a/drawn", "b/drawn"])
 
 
 def test_voxel_sizes_are_two_or_three_lengths() -> None:

@@ -15,6 +15,7 @@ from peers.chromium import Visit
 import voxome
 from voxome.contracts.formats import RUN
 from voxome.errors import InvalidInput, NotFound
+from voxome.models.pixels.points import PointMarks
 from voxome.viewer.layers import Layers
 
 SIZE_NM = (8.0, 8.0, 8.0)
@@ -242,6 +243,28 @@ def test_annotations_are_kept_by_version(image: NDArray[np.uint8], tmp_path: Pat
         assert shape.positions_nm.tolist() == [[[3, 2, 1]]]
     with voxome.view(image) as shown:
         assert httpx.get(f"{shown.url}/annotations/annotations").status_code == 404
+
+
+@pytest.mark.slow
+def test_classes_are_drawn_in_layers_of_their_own_and_trained_on(image: NDArray[np.uint8], tmp_path: Path) -> None:
+    folders = {"cells": tmp_path / "cells", "other": tmp_path / "other"}
+    with voxome.view(write(tmp_path / "em.zarr", image), annotate=folders) as shown:
+        layers = httpx.get(f"{shown.url}/state").json()["layers"][-2:]
+        assert [one["name"] for one in layers] == ["cells", "other"]
+        assert len({one["annotationColor"] for one in layers}) == 2
+        for number, name in enumerate(folders, 1):
+            address = f"{shown.url}/annotations/{name}"
+            point = {"type": "point", "id": "1", "point": [8 * number, 16, 24]}
+            body = {"annotations": [point], "version": httpx.get(address).json()["version"]}
+            assert httpx.put(address, json=body).status_code == 200
+    volume = voxome.open(str(tmp_path / "em.zarr"), expect=voxome.Volume)
+    drawn = {name: f"precomputed://{folder}/point" for name, folder in folders.items()}
+    (marks,) = PointMarks.drawn(drawn, volume.spec, volume.domain, {"cells": 1, "other": 2}).read()
+    assert (marks.voxels.tolist(), marks.classes.tolist()) == ([[3, 2, 1], [3, 2, 2]], [0, 1])
+    with pytest.raises(InvalidInput, match="one folder"):
+        voxome.view(image, annotate=dict.fromkeys(folders, tmp_path / "cells"))
+    with pytest.raises(InvalidInput, match="name"):
+        voxome.view(image, annotate={"a b": tmp_path / "cells"})
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ import typer
 from voxome.cli.complete import uris
 from voxome.cli.console import Json, show_json
 from voxome.cli.values import parse_view_lengths_nm, parse_whole
+from voxome.errors import InvalidInput
 
 
 def view(
@@ -22,8 +23,11 @@ def view(
         ),
     ],
     annotate: Annotated[
-        str | None,
-        typer.Option(metavar="FOLDER", help="Keep annotations that are drawn in the viewer in this folder."),
+        list[str] | None,
+        typer.Option(
+            metavar="[NAME=]FOLDER",
+            help="Keep annotations that are drawn in the viewer, in the layer of this name, in this folder.",
+        ),
     ] = None,
     proofread: Annotated[
         bool, typer.Option("--proofread", help="Edit the segments of proofread://STORE in the viewer.")
@@ -49,7 +53,8 @@ def view(
 
     named = [_split(text) for text in targets]
     names = [name or layer_name(uri) for name, uri in named]
-    options = {"annotate": annotate, "proofread": proofread, "voxel_size_nm": voxel_size, "port": port}
+    drawn = _folders(annotate or [])
+    options = {"annotate": drawn, "proofread": proofread, "voxel_size_nm": voxel_size, "port": port}
     with show(*(uri for _, uri in named), names=names, **options) as shown:
         if json:
             show_json({"url": shown.url})
@@ -59,6 +64,19 @@ def view(
         if browser:
             webbrowser.open(shown.url)
         Event().wait()
+
+
+def _folders(texts: list[str]) -> str | dict[str, str] | None:
+    """Return the folder of annotations, or those of several layers by name."""
+    from voxome.viewer.contents import layer_name
+
+    named = [_split(text) for text in texts]
+    if len(named) < 2 and not any(name for name, _ in named):
+        return named[0][1] if named else None
+    names = [name or layer_name(folder) for name, folder in named]
+    if len(set(names)) < len(names):
+        raise InvalidInput(f"two layers of annotations would have one name of {', '.join(names)}; give NAME=FOLDER")
+    return dict(zip(names, (folder for _, folder in named), strict=True))
 
 
 def _split(text: str) -> tuple[str, str]:

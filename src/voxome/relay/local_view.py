@@ -97,7 +97,7 @@ class LocalView:
 def view(
     *targets: VolumeLike | Points | Annotations,
     names: Sequence[str] = (),
-    annotate: Location | None = None,
+    annotate: Location | Mapping[str, Location] | None = None,
     proofread: bool = False,
     voxel_size_nm: Sequence[float] | None = None,
     viewer: str = "neuroglancer",
@@ -115,9 +115,10 @@ def view(
         What is shown: a folder of a run is shown with all results.
     names : sequence of str, optional
         Names of the layers, one for each target; by default the last part of the address. A run has its own names.
-    annotate : str or path, optional
+    annotate : str or path, or mapping of str to these, optional
         Folder in which annotations that are drawn in the viewer are kept, by anybody who reaches the page on this
-        machine: as precomputed collections ``point``, ``line``, ``box`` and ``ellipsoid``.
+        machine: as precomputed collections ``point``, ``line``, ``box`` and ``ellipsoid``. Or several folders by the
+        name of their layer, such as that of a class.
     proofread : bool
         Whether segments of ``proofread://STORE`` are edited on the page, by anybody who reaches it on this machine.
     voxel_size_nm : (z, y, x) or (y, x), optional
@@ -161,7 +162,8 @@ def view(
         raise UnknownName.of("viewer", viewer, _VIEWERS)
     if viewer == "neuroglancer":
         require("view", "neuroglancer", "starlette", "uvicorn")
-    contents = _with_sizes(_contents(targets, names, annotate=annotate is not None), voxel_size_nm)
+    drawn = {} if annotate is None else annotate if isinstance(annotate, Mapping) else {_DRAWN: annotate}
+    contents = _with_sizes(_contents(targets, names, drawn), voxel_size_nm)
     if proofread and not any(_is_edited(one) for one in contents):
         raise InvalidInput(
             f"no segments can be edited here: {', '.join(one.name for one in contents)} "
@@ -183,9 +185,8 @@ def view(
         relay = Relay(catalogue, Accounts(catalogue), "memory://view")
         for one in contents:
             _serve(one, relay, scratch, proofread=proofread)
-        edited = (
-            {} if annotate is None else {_DRAWN: KeptAnnotations.at(location_text(annotate), _voxel_size(contents))}
-        )
+        size = _voxel_size(contents)
+        edited = {name: KeptAnnotations.at(location_text(folder), size) for name, folder in drawn.items()}
         first = _FirstState(contents, edited)
         dialects = [
             Index(),
@@ -210,12 +211,14 @@ def _for_hosts(app: ASGIApp, hosts: Sequence[str]) -> ASGIApp:
 
 
 def _contents(
-    targets: Sequence[VolumeLike | Points | Annotations], names: Sequence[str], *, annotate: bool
+    targets: Sequence[VolumeLike | Points | Annotations], names: Sequence[str], drawn: Mapping[str, Location]
 ) -> list[Content]:
     if names and len(names) != len(targets):
         raise InvalidInput(f"there are {len(names)} names of {len(targets)} targets; give one for each")
-    for name in names:
+    for name in (*names, *drawn):
         check_source_name(name)
+    if len({location_text(folder) for folder in drawn.values()}) < len(drawn):
+        raise InvalidInput("two layers would keep their annotations in one folder; name another (annotate=)")
     contents: list[Content] = []
     for number, target in enumerate(targets, 1):
         layers = list(contents_of(target, number))
@@ -224,7 +227,7 @@ def _contents(
         contents += layers
     if not contents:
         raise InvalidInput("there is nothing to show; give at least one volume or run")
-    seen = {_DRAWN} if annotate else set()
+    seen = set(drawn)
     for one in contents:
         if one.name in seen:
             raise InvalidInput(f"two layers would be called {one.name}; name one, as in other=em.zarr (names=)")
@@ -313,9 +316,9 @@ class _FirstState:
             for one in sorted(self.contents, key=lambda one: order[one.type])
         ]  # fmt: skip
         labels = next((one.name for one in layers if one.type == "segmentation"), None)
-        for name, kept in self.edited.items():
-            linked = {} if labels is None else {"segments": labels}
-            layers.append(Layer(name, "annotation", "", linked=linked, annotations=kept.read()))
+        linked = {} if labels is None else {"segments": labels}
+        for number, (name, kept) in enumerate(self.edited.items()):
+            layers.append(Layer(name, "annotation", "", linked=linked, annotations=kept.read(), number=number))
         volumes = (one.resource for one in self.contents if isinstance(one.resource, Volume))
         extent = next((found for volume in volumes if (found := Extent.of(volume.spec)) is not None), None)
         return FirstView(build_state(layers, _voxel_size(self.contents), extent))

@@ -17,7 +17,8 @@ _PANEL_PIXELS = 300
 """Pixels of a panel of a small window."""
 _AROUND = 1.8
 """Height of the 3D view, in longest edges of what is shown."""
-_DRAWN = "#ff5a5f"
+_DRAWN = ("#ff5a5f", "#3fb8af", "#ffd23f", "#a56eff", "#5ad15a", "#ff9f40")
+"""Colours of layers that are drawn in, one after the other."""
 """Colour of annotations that are drawn, unlike that of stored ones."""
 _FROM_ASIDE = (0.21, -0.25, 0.06, 0.94)
 """Orientation of the 3D view, as a quaternion: along no axis, so that depth is seen."""
@@ -56,6 +57,8 @@ class Layer:
         Annotations inside the state, with positions in nm; then there is no source.
     columns : tuple of str
         Properties that the list of segments has, the largest of the first on top.
+    number : int
+        Number among the layers that are drawn in, which have different colours.
     """
 
     name: str
@@ -67,13 +70,15 @@ class Layer:
     linked: Mapping[str, str] = field(default_factory=dict)
     annotations: Sequence[Mapping[str, Any]] | None = None
     columns: tuple[str, ...] = ()
+    number: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Return the layer as it is in a state: ids as text, which keeps all of their bits."""
         layer: dict[str, Any] = {"type": self.type, "name": self.name, "source": self.source}
         if self.annotations is not None:
             layer |= {"source": _IN_STATE, "annotations": list(self.annotations)}
-            layer |= {"tool": "annotatePoint", "tab": "annotations", "annotationColor": _DRAWN}
+            colour = _DRAWN[self.number % len(_DRAWN)]
+            layer |= {"tool": "annotatePoint", "tab": "annotations", "annotationColor": colour}
         if self.segments:
             layer["segments"] = [str(one) for one in self.segments]
         if self.columns:

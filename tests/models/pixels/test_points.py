@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import voxome
+from voxome.contracts.shapes import Annotations
 from voxome.contracts.spec import VolumeSpec
 from voxome.errors import InvalidInput, NotFound, UnsupportedFormat
 from voxome.geometry import Box
@@ -54,3 +56,25 @@ def test_tables_that_cannot_be_read_are_named(tmp_path):
         read(write(tmp_path / "points.txt", "100,0,0,1"))
     with pytest.raises(InvalidInput, match="no column class"):
         read(write(tmp_path / "points.csv", "1,2,3", header="z_nm,y_nm,x_nm"))
+
+
+def test_points_of_annotations_have_the_class_of_their_collection(tmp_path):
+    drawn = {}
+    for name, nm in {"cells": [[100, 0, 0], [119, 1, 1]], "other": [[181, 9, 796]]}.items():
+        found = Annotations("point", np.arange(1, len(nm) + 1, dtype="uint64"), np.array(nm, float)[:, None])
+        voxome.create_annotations(f"precomputed://{tmp_path}/{name}", found, voxel_size_nm=(1, 1, 1))
+        drawn[name] = f"precomputed://{tmp_path}/{name}"
+    marks = list(PointMarks.drawn(drawn, SPEC, SPEC.domain, CLASSES).read())
+    assert np.concatenate([one.voxels for one in marks]).tolist() == [[0, 0, 0], [2, 2, 199]]
+    assert np.concatenate([one.classes for one in marks]).tolist() == [0, 1]
+    with pytest.raises(InvalidInput, match="nuclei"):
+        PointMarks.drawn({"nuclei": drawn["cells"]}, SPEC, SPEC.domain, CLASSES)
+    with pytest.raises(NotFound):
+        PointMarks.drawn({"cells": f"precomputed://{tmp_path}/none"}, SPEC, SPEC.domain, CLASSES)
+
+
+def test_annotations_that_are_no_points_are_refused(tmp_path):
+    lines = Annotations("line", np.array([1], "uint64"), np.zeros((1, 2, 3)))
+    voxome.create_annotations(f"precomputed://{tmp_path}/lines", lines, voxel_size_nm=(1, 1, 1))
+    with pytest.raises(InvalidInput, match="line"):
+        PointMarks.drawn({"cells": f"precomputed://{tmp_path}/lines"}, SPEC, SPEC.domain, CLASSES)

@@ -22,14 +22,15 @@ class LabelledImage(Config):
     image : URI of grey values (z, y, x).
     labels : URI of integers (z, y, x); 0 is not labelled. They may be sparse.
     lane : number of the image in the ilastik project of the training, from 0, instead of `labels`.
-    points : table of labelled points instead (``z_nm, y_nm, x_nm, class``), CSV or Parquet.
+    points : labelled points instead: a table (``z_nm, y_nm, x_nm, class``), CSV or Parquet, or the URI of a collection
+        of annotations for each class, as they are drawn in the viewer.
     box : voxels whose labels are used; all that image and labels share if None, or the image.
     tissue : URI of a tissue map, 0 where there are no data, if there are voxels without.
     """
 
     image: str
     labels: str | None = None
-    points: str | None = None
+    points: str | dict[str, str] | None = None
     lane: Annotated[int, Ge(0)] | None = None
     box: str | None = None
     tissue: str | None = None

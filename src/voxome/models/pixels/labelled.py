@@ -91,6 +91,8 @@ def _open(one: LabelledImage, classes: dict[str, int], project: IlastikProject |
         raise InvalidInput(f"{one.tissue} spans {tissue.domain}; expected all of {image.domain}")
     if project is not None and one.lane is not None:
         return Labelled(image, tissue, project.read_marks(one.lane, image.domain, box, classes))
+    if isinstance(one.points, dict):
+        return Labelled(image, tissue, PointMarks.drawn(one.points, image.spec, box, classes))
     if labels is None:
         return Labelled(image, tissue, PointMarks.of(str(one.points), image.spec, box, classes))
     return Labelled(image, tissue, LabelMarks(labels, box, {value: n for n, value in enumerate(classes.values())}))

@@ -1,4 +1,4 @@
-"""Labelled points to train on, from tables."""
+"""Labelled points to train on, from tables, and from annotations that are drawn in the viewer."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ from voxome.contracts.spec import VolumeSpec
 from voxome.errors import InvalidInput, NotFound, UnsupportedFormat
 from voxome.geometry import BlockGrid, Box
 from voxome.models.pixels.marks import BLOCK, Marks
+from voxome.resources.open import open
+from voxome.resources.shapes import Points
 
 COLUMNS = ("z_nm", "y_nm", "x_nm", "class")
 
 
 @dataclass(frozen=True)
 class PointMarks:
-    """Labelled voxels of a table of points.
+    """Labelled voxels at points.
 
     Attributes
     ----------
@@ -55,8 +57,39 @@ class PointMarks:
             two classes.
         """
         rows = _read_columns(path)
-        size, offset = np.array(spec.voxel_size_nm), np.array(spec.offset_nm)
         nm = np.stack([rows[name].astype(np.float64) for name in COLUMNS[:3]], axis=1)
+        return cls._at(nm, _class_numbers(rows["class"], classes, path), path, spec, box)
+
+    @classmethod
+    def drawn(
+        cls, collections: Mapping[str, str], spec: VolumeSpec, box: Box, classes: Mapping[str, int]
+    ) -> PointMarks:
+        """Read annotations of points that are in a box.
+
+        Parameters
+        ----------
+        collections : mapping of str to str
+            Name of a class → URI of its annotations.
+        spec, box, classes
+            As of `of`.
+
+        Raises
+        ------
+        NotFound, UnsupportedFormat, InvalidInput
+            If there are no such annotations, they are no points, a class is not known, a point is outside of the image,
+            or a voxel has two classes.
+        """
+        where = ", ".join(collections.values())
+        found = [_read_points(uri) for uri in collections.values()]
+        names = np.repeat(np.array(list(collections), object), [len(one) for one in found])
+        nm = np.concatenate([np.empty((0, 3)), *found])
+        return cls._at(nm, _class_numbers(names, classes, where), where, spec, box)
+
+    @classmethod
+    def _at(
+        cls, nm: NDArray[np.float64], numbers: NDArray[np.int64], path: str, spec: VolumeSpec, box: Box
+    ) -> PointMarks:
+        size, offset = np.array(spec.voxel_size_nm), np.array(spec.offset_nm)
         voxels = np.floor((nm - offset) / size + 0.5).astype(np.int64)
         inside = ((voxels >= spec.domain.start) & (voxels < spec.domain.stop)).all(axis=1)
         if not inside.all():
@@ -65,7 +98,6 @@ class PointMarks:
                 f"{(~inside).sum()} points of {path} are outside of the image, the first at {first} nm (z, y, x); "
                 "expected positions in nm in the coordinates of the image"
             )
-        numbers = _class_numbers(rows["class"], classes, path)
         own = ((voxels >= box.start) & (voxels < box.stop)).all(axis=1)
         return cls(unique_marks(Marks(voxels[own], numbers[own]), path), box)
 
@@ -78,6 +110,14 @@ class PointMarks:
         for number in np.unique(block):
             own = block == number
             yield Marks(self.marks.voxels[own], self.marks.classes[own])
+
+
+def _read_points(uri: str) -> NDArray[np.float64]:
+    """Return the positions of annotations, (n, 3): z, y, x in nm."""
+    points = open(uri, expect=Points)
+    if points.shape != "point":
+        raise InvalidInput(f"{uri} has annotations of shape {points.shape}; expected points")
+    return np.concatenate([np.empty((0, 3)), *(one.positions_nm.reshape(-1, 3) for one in points.batches())])
 
 
 def _read_columns(path: str) -> dict[str, NDArray[np.generic]]:
