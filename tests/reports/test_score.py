@@ -251,3 +251,16 @@ def test_vessels_need_whole_lines_and_both_lengths() -> None:
         score.vessels(mask, mask, LINE, {name: values + 0.5 for name, values in LINE.items()})
     with pytest.raises(InvalidInput, match="length_nm of a branch"):
         score.vessels(mask, mask, LINE, LINE, truth_branches=lengths(-1), result_branches=lengths(1))
+
+
+def test_annotations_that_are_drawn_are_points_and_cells(tmp_path: Path) -> None:
+    rows = [(0.0, 0.0, 0.0), (500.0, 0.0, 0.0), (900.0, 8.0, 8.0)]
+    found = voxome.Annotations("point", np.arange(1, 4, dtype="uint64"), np.array(rows)[:, None])
+    voxome.create_annotations(f"precomputed://{tmp_path}/point", found, voxel_size_nm=(1, 1, 1))
+    drawn, table = f"precomputed://{tmp_path}/point", _points(tmp_path / "a.parquet", [*rows[:2], (5000.0, 0.0, 0.0)])
+    assert score.detections(drawn, table, 50) == score.detections(_points(tmp_path / "b.parquet", rows), table, 50)
+    assert score.cells(drawn, drawn).f1 == 1
+    lines = voxome.Annotations("line", np.array([1], "uint64"), np.zeros((1, 2, 3)))
+    voxome.create_annotations(f"precomputed://{tmp_path}/line", lines, voxel_size_nm=(1, 1, 1))
+    with pytest.raises(InvalidInput, match="expected points"):
+        score.detections(f"precomputed://{tmp_path}/line", table, 50)

@@ -30,6 +30,7 @@ BranchesPath = Annotated[
     str | None, typer.Option(metavar="PARQUET", help="Table of branches with length_nm; of both or neither.")
 ]
 TablePath = Annotated[str, typer.Option(metavar="PARQUET", help="Path or address of a Parquet table.")]
+PointsPath = Annotated[str, typer.Option(metavar="PARQUET|URI", help="Parquet table, or annotations of points.")]
 BoxText = Annotated[
     str | None,
     typer.Option("--box", parser=parse_box, metavar=BOX, help="Box to compare, in store coordinates."),
@@ -55,8 +56,8 @@ def segmentation(
 
 @app.command("detections")
 def detections(
-    truth: TablePath,
-    result: TablePath,
+    truth: PointsPath,
+    result: PointsPath,
     tolerance_nm: Annotated[
         float,
         typer.Option(parser=parse_not_negative, metavar="NM", help="Largest distance at which two points can match."),
@@ -71,8 +72,8 @@ def detections(
 
 @app.command("cells")
 def cells(
-    truth: TablePath,
-    result: TablePath,
+    truth: PointsPath,
+    result: PointsPath,
     tolerance_um: Annotated[
         float,
         typer.Option(parser=parse_not_negative, metavar="UM", help="Largest distance at which two cells can match."),

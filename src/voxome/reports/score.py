@@ -250,6 +250,8 @@ def cells(
 def detections(truth: TableLike, result: TableLike, tolerance_nm: float = 150.0) -> DetectionScore:
     """Return precision, recall and F1 of the points of two tables with the columns ``z_nm, y_nm, x_nm``.
 
+    Either may be the URI of annotations of points instead, as they are drawn in the viewer.
+
     Raises
     ------
     InvalidInput

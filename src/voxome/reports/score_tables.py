@@ -13,10 +13,11 @@ from voxome.contracts.uri import Location
 from voxome.errors import InvalidInput
 from voxome.metrics.cells import Cells
 from voxome.metrics.graph import Edges
+from voxome.resources.point_positions import is_annotations, read_positions
 from voxome.resources.table import TableFile
 
 TableLike = Location | Mapping[str, NDArray[Any]]
-"""A Parquet file, or columns by name."""
+"""A Parquet file, or columns by name; of points also the URI of annotations."""
 
 POSITION = ("z_nm", "y_nm", "x_nm")
 
@@ -45,7 +46,9 @@ def read_columns(
 
 
 def read_points(argument: str, table: TableLike) -> NDArray[np.float64]:
-    """Return positions (n, 3), z, y, x in nm."""
+    """Return positions (n, 3), z, y, x in nm, of a table or of annotations."""
+    if isinstance(table, str) and is_annotations(table):
+        return read_positions(table)
     rows = read_columns(argument, table, POSITION)
     points = np.stack([rows[name].astype(np.float64) for name in POSITION], axis=1)
     if not np.isfinite(points).all():
@@ -55,6 +58,8 @@ def read_points(argument: str, table: TableLike) -> NDArray[np.float64]:
 
 def read_cells(argument: str, table: TableLike) -> Cells:
     """Return cells, with their radii if the table has them."""
+    if is_annotations(table):
+        return Cells(read_points(argument, table), None)
     columns = list(table) if isinstance(table, Mapping) else TableFile(require_path(argument, table)).columns
     radius = read_columns(argument, table, ("radius_nm",))["radius_nm"] if "radius_nm" in columns else None
     return Cells(read_points(argument, table), radius)

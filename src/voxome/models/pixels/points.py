@@ -13,8 +13,7 @@ from voxome.contracts.spec import VolumeSpec
 from voxome.errors import InvalidInput, NotFound, UnsupportedFormat
 from voxome.geometry import BlockGrid, Box
 from voxome.models.pixels.marks import BLOCK, Marks
-from voxome.resources.open import open
-from voxome.resources.shapes import Points
+from voxome.resources.point_positions import read_positions
 
 COLUMNS = ("z_nm", "y_nm", "x_nm", "class")
 
@@ -80,7 +79,7 @@ class PointMarks:
             or a voxel has two classes.
         """
         where = ", ".join(collections.values())
-        found = [_read_points(uri) for uri in collections.values()]
+        found = [read_positions(uri) for uri in collections.values()]
         names = np.repeat(np.array(list(collections), object), [len(one) for one in found])
         nm = np.concatenate([np.empty((0, 3)), *found])
         return cls._at(nm, _class_numbers(names, classes, where), where, spec, box)
@@ -110,14 +109,6 @@ class PointMarks:
         for number in np.unique(block):
             own = block == number
             yield Marks(self.marks.voxels[own], self.marks.classes[own])
-
-
-def _read_points(uri: str) -> NDArray[np.float64]:
-    """Return the positions of annotations, (n, 3): z, y, x in nm."""
-    points = open(uri, expect=Points)
-    if points.shape != "point":
-        raise InvalidInput(f"{uri} has annotations of shape {points.shape}; expected points")
-    return np.concatenate([np.empty((0, 3)), *(one.positions_nm.reshape(-1, 3) for one in points.batches())])
 
 
 def _read_columns(path: str) -> dict[str, NDArray[np.generic]]:
