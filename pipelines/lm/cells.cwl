@@ -22,14 +22,14 @@ inputs:
   unit: {type: "string?", default: mean, doc: "Unit of contrast: mean, or deviation, around a voxel."}
   smoothing_um: {type: "double?", default: 1.0, doc: "Standard deviation with which the image is smoothed, in micrometres."}
   tile_um: {type: "double?", default: 10, doc: "Edge of the tiles of which the background is computed, in micrometres."}
-  cell_low: {type: "double?", default: 0.2, doc: "Contrast, in the unit, at which the probability of cells is 0."}
-  cell_high: {type: "double?", default: 0.8, doc: "Contrast, in the unit, at which the probability of cells is 1."}
+  cell_low: {type: "double?", default: 0.3, doc: "Contrast, in the unit, at which the probability of cells is 0."}
+  cell_high: {type: "double?", default: 0.6, doc: "Contrast, in the unit, at which the probability of cells is 1."}
   cell_background_um: {type: "double?", default: 30, doc: "Width of the window of the contrast of cells, in micrometres."}
   radii_um: {type: "double[]?", default: [5.2, 6.5, 8.0], doc: "Radii of cells that are searched for, in micrometres."}
   gap_um: {type: "double?", default: 1.3, doc: "Voxels this near to a cell are not in another one, in micrometres."}
   cell_threshold: {type: "double?", default: 0.2, doc: "Probability of cells (0 to 1) up to which a voxel counts as 0."}
-  cell_stop: {type: "double?", default: 0.45, doc: "Least mean probability of a sphere that takes its voxels from those after it."}
-  min_score: {type: "double?", default: 0.45, doc: "Least mean probability of a cell."}
+  cell_stop: {type: "double?", default: 0.5, doc: "Least mean probability of a sphere that takes its voxels from those after it."}
+  min_score: {type: "double?", default: 0.5, doc: "Least mean probability of a cell."}
   regions: {type: ["null", File, string], doc: "Labels of regions, such as those of an atlas; 0 is outside of all."}
   grid_um: {type: "double?", doc: "Edge of a cell of the density grid, in micrometres."}
   bandwidth_um: {type: "double?", doc: "Standard deviation of the kernel of the density, in micrometres."}

@@ -21,7 +21,7 @@ inputs:
   cell_low: {type: "double?", default: 0.3, doc: "Contrast, in standard deviations, at which the probability of cells is 0."}
   cell_high: {type: "double?", default: 2.0, doc: "Contrast, in standard deviations, at which the probability of cells is 1."}
   cell_background_um: {type: "double?", default: 13, doc: "Width of the window of the contrast of cells, in micrometres."}
-  radii_um: {type: "double[]?", default: [5.2, 6.5, 8.0], doc: "Radii of cells that are searched for, in micrometres."}
+  radii_um: {type: "double[]?", default: [5.2, 6.5], doc: "Radii of cells that are searched for, in micrometres."}
   gap_um: {type: "double?", default: 1.3, doc: "Voxels this near to a cell are not in another one, in micrometres."}
   cell_threshold: {type: "double?", default: 0.2, doc: "Probability of cells (0 to 1) up to which a voxel counts as 0."}
   cell_stop: {type: "double?", default: 0.3, doc: "Least mean probability of a sphere that takes its voxels from those after it."}

@@ -122,7 +122,7 @@ def test_a_run_that_was_killed_is_resumed(phantom: Path, reference: Path, tmp_pa
 
 
 def test_a_border_without_data_moves_no_cell(phantom: Path, reference: Path, tmp_path: Path) -> None:
-    pad = 40
+    pad = 30  # whole tiles of 15 voxels, which start at voxel index 0
     raw = copy_of(phantom, tmp_path, lambda voxels: None, pad)
     mask = np.pad(np.ones(SHAPE, np.uint8), pad)
     inputs = {"raw": raw, "mask": mask, "detect_no_data": False, **FAST}
@@ -131,9 +131,9 @@ def test_a_border_without_data_moves_no_cell(phantom: Path, reference: Path, tmp
     found, expected = places(tmp_path / "out"), places(reference)
     ends = (np.array(SHAPE) - 0.5) * 650
     assert ((found > -0.5 * 650) & (found < ends)).all()
-    inner = [set(map(tuple, at[((at > 15 * UM) & (at < ends - 15 * UM)).all(axis=1)])) for at in (found, expected)]
-    assert inner[0] == inner[1]
-    assert len(inner[0]) >= 3
+    inner = [at[((at > 15 * UM) & (at < ends - 15 * UM)).all(axis=1)] for at in (found, expected)]
+    assert len(inner[1]) >= 3
+    np.testing.assert_allclose(inner[0], inner[1], atol=1e-3)
     tissue = TableFile(tmp_path / "out" / "region_densities.parquet").read()["tissue_mm3"].sum()
     assert tissue == pytest.approx(np.prod(SHAPE) * 0.65**3 / 1e9)
 
@@ -208,11 +208,14 @@ def test_a_section_is_searched_for_discs(make_once: MakeOnce, tmp_path: Path) ->
     plane = pixels(folder / "raw.zarr")[7:8]
     spec = VolumeSpec.of(plane.shape, "uint16", voxel_size_nm=(5000, 2000, 2000))
     voxome.create(f"zarr://{tmp_path}/raw.zarr", spec)[...] = plane
-    inputs = {"raw": tmp_path / "raw.zarr", "radii_um": (6.5,), "grid_um": 40}
-    record = run(LM, inputs, out=tmp_path / "out", engine="sequential", block=plane.shape)
+    inputs = {"raw": tmp_path / "raw.zarr", "offset": 100, "radii_um": (4.5, 6.5), "grid_um": 40}
+    run(LM, inputs, out=tmp_path / "out", engine="sequential", block=plane.shape)
+    at = np.rint(places(tmp_path / "out") / (5000, 2000, 2000)).astype(int)
     labels = pixels(folder / "labels.zarr")[7]
-    large = np.bincount(labels.ravel())[1:] * 4 > np.pi * 4**2
-    assert record["summary"]["cells"] == pytest.approx(large.sum(), rel=0.25)
+    inside = labels[tuple(at[:, 1:].T)]
+    assert (inside > 0).mean() > 0.9
+    large = np.flatnonzero(np.bincount(labels.ravel())[1:] * 4 > np.pi * 5**2) + 1
+    assert len(np.intersect1d(inside, large)) > 0.7 * len(large)
 
 
 def read_record(out: Path) -> dict[str, Any]:
