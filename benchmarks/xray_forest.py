@@ -40,7 +40,7 @@ def train(folder: Path, raw: str, labels: str, first: int, last: int, shape: tup
     box = str(Box((first, 0, 0), (last, *shape[1:])))
     config = PixelTraining(
         name=f"cells-{first}-{last}", classes={"cells": 1, "other": 2}, sigmas_um=SIGMAS_UM, least_leaf=10,
-        data=(LabelledImage(image=raw, labels=labels, box=box),), labels_per_class=20_000,
+        data=(LabelledImage(raw=raw, labels=labels, box=box),), labels_per_class=20_000,
     )  # fmt: skip
     return train_pixels(config, folder)
 

@@ -66,7 +66,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("forest")
     grey, inside = balls()
     data = LabelledImage(
-        image=save(folder / "raw.zarr", grey), labels=save(folder / "labels.zarr", sparse_labels(inside), "labels")
+        raw=save(folder / "raw.zarr", grey), labels=save(folder / "labels.zarr", sparse_labels(inside), "labels")
     )
     config = PixelTraining(name="demo", classes=CLASSES, data=(data,), sigmas_um=(1.0, 2.0), trees=20)
     return train_pixels(config, folder / "out")
@@ -144,7 +144,7 @@ def test_a_block_without_data_is_background(trained: Path) -> None:
 
 def test_training_twice_gives_the_same_files(trained: Path, tmp_path: Path) -> None:
     card = json.loads(trained.read_text())
-    data = LabelledImage(image=card["data"].split()[0], labels=card["data"].split()[0].replace("raw", "labels"))
+    data = LabelledImage(raw=card["data"].split()[0], labels=card["data"].split()[0].replace("raw", "labels"))
     config = PixelTraining(name="demo", classes=CLASSES, data=(data,), sigmas_um=(2.0, 1.0), trees=20)
     again = train_pixels(config, tmp_path)
     assert json.loads(again.read_text()) == card
@@ -237,7 +237,7 @@ def test_labels_of_no_class_and_classes_without_labels_are_refused(tmp_path: Pat
     labels = sparse_labels(inside)
     for change, message in ((9, "values 9"), (0, "labelled ground")):
         changed = np.where(labels == 2, change, labels).astype(np.uint8)
-        data = LabelledImage(image=image, labels=save(tmp_path / f"labels{change}.zarr", changed, "labels"))
+        data = LabelledImage(raw=image, labels=save(tmp_path / f"labels{change}.zarr", changed, "labels"))
         with pytest.raises(InvalidInput, match=message):
             train_pixels(PixelTraining(classes=CLASSES, data=(data,), sigmas_um=(1.0,), trees=2), tmp_path / "out")
 
@@ -286,7 +286,7 @@ def test_the_command_trains_and_tells_what_it_would_train(
         f"""
         name = "demo"
         classes = {{cells = 1, ground = 2}}
-        data = [{{image = "{image}", labels = "{image.replace("raw", "labels")}"}}]
+        data = [{{raw = "{image}", labels = "{image.replace("raw", "labels")}"}}]
         trees = 20
         """
     )
@@ -313,12 +313,27 @@ def test_points_and_an_ilastik_project_train_the_same_forest_as_labels(trained: 
         block = file["PixelClassification/LabelSets/labels000/block0000"]
         block.attrs["blockSlice"] = f"[0:{SHAPE[2]},0:{SHAPE[1]},0:{SHAPE[0]}]".encode()
     settings: dict[str, Any] = {"name": "demo", "sigmas_um": (1.0, 2.0), "trees": 20}
-    points = LabelledImage(image=image, points=str(tmp_path / "points.csv"))
-    lane = LabelledImage(image=image, lane=0)
+    points = LabelledImage(raw=image, points=str(tmp_path / "points.csv"))
+    lane = LabelledImage(raw=image, lane=0)
     train_pixels(PixelTraining(data=(points,), classes=CLASSES, **settings), tmp_path / "points")
     train_pixels(PixelTraining(data=(lane,), project=str(tmp_path / "cells.ilp"), **settings), tmp_path / "project")
     for other in ("points", "project"):
         assert (tmp_path / other / "demo.npz").read_bytes() == trained.with_suffix(".npz").read_bytes()
+
+
+def test_dense_labels_have_a_class_at_zero(tmp_path: Path) -> None:
+    grey, inside = balls()
+    image = save(tmp_path / "raw.zarr", grey)
+    labels = save(tmp_path / "mask.zarr", inside.astype(np.uint8), "labels")
+    sparse = LabelledImage(raw=image, labels=labels)
+    settings: dict[str, Any] = {"classes": {"cells": 1, "ground": 0}, "sigmas_um": (1.0,), "trees": 5}
+    with pytest.raises(ValueError, match="dense"):
+        PixelTraining(data=(sparse,), **settings)
+    dense = sparse.model_copy(update={"kind": "dense"})
+    card = train_pixels(PixelTraining(data=(dense,), labels_per_class=500, **settings), tmp_path / "out")
+    found = classify(grey, SHAPE, classifier=str(card), class_name="cells")
+    assert ((found > 127) == inside).mean() > 0.95
+    assert json.loads(card.read_text())["scores"]["training voxels"] == {"cells": 500, "ground": 500}
 
 
 def test_validation_keeps_its_distance(tmp_path: Path) -> None:
@@ -327,7 +342,7 @@ def test_validation_keeps_its_distance(tmp_path: Path) -> None:
     labels = save(tmp_path / "labels.zarr", sparse_labels(inside, 2000), "labels")
 
     def train(first: str, second: str, image: str = image) -> Path:
-        parts = [LabelledImage(image=image, labels=labels, box=box) for box in (first, second)]
+        parts = [LabelledImage(raw=image, labels=labels, box=box) for box in (first, second)]
         return train_pixels(
             PixelTraining(classes=CLASSES, data=parts[:1], validation=parts[1:], sigmas_um=(1.0,), trees=5),
             tmp_path / "out",

@@ -19,8 +19,9 @@ class LabelledImage(Config):
 
     Attributes
     ----------
-    image : URI of grey values (z, y, x).
-    labels : URI of integers (z, y, x); 0 is not labelled. They may be sparse.
+    raw : URI of grey values (z, y, x).
+    labels : URI of integers (z, y, x).
+    kind : ``sparse`` labels are 0 where nothing is labelled; of ``dense`` ones, 0 is a label like others.
     lane : number of the image in the ilastik project of the training, from 0, instead of `labels`.
     points : labelled points instead: a table (``z_nm, y_nm, x_nm, class``), CSV or Parquet, or the URI of a collection
         of annotations for each class, as they are drawn in the viewer.
@@ -28,8 +29,9 @@ class LabelledImage(Config):
     tissue : URI of a tissue map, 0 where there are no data, if there are voxels without.
     """
 
-    image: str
+    raw: str
     labels: str | None = None
+    kind: Literal["dense", "sparse"] = "sparse"
     points: str | dict[str, str] | None = None
     lane: Annotated[int, Ge(0)] | None = None
     box: str | None = None
@@ -64,7 +66,7 @@ class PixelTraining(Config):
 
     name: str = "pixels"
     project: str | None = None
-    classes: dict[str, Annotated[int, Ge(1)]] = Field(default_factory=dict)
+    classes: dict[str, Annotated[int, Ge(0)]] = Field(default_factory=dict)
     data: Annotated[tuple[LabelledImage, ...], Len(1)]
     validation: tuple[LabelledImage, ...] = ()
     sigmas_um: tuple[Annotated[FiniteFloat, Gt(0)], ...] = ()
@@ -89,6 +91,11 @@ class PixelTraining(Config):
             raise ValueError("lane is a number of an image of an ilastik project, but project is not set")
         if len(set(self.classes.values())) < len(self.classes):
             raise ValueError("two classes have the same label; expected different ones")
+        sparse = any(one.kind == "sparse" for one in (*self.data, *self.validation))
+        if 0 in self.classes.values() and sparse:
+            raise ValueError(
+                'the label 0 is a class only of dense labels: set kind = "dense", or give it another label'
+            )
         if not self.name or "/" in self.name or self.name.startswith("."):
             raise ValueError(f"the name {self.name!r} is no name of a file")
         return self

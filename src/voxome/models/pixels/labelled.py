@@ -63,7 +63,7 @@ def _with_project(config: PixelTraining, project: IlastikProject) -> PixelTraini
     if not config.classes:
         found["classes"] = {name: label for label, name in enumerate(project.classes, 1)}
     if not config.sigmas_um and not config.choice:
-        size = _open_image(config.data[0].image).voxel_size_nm or (UM, UM, UM)
+        size = _open_image(config.data[0].raw).voxel_size_nm or (UM, UM, UM)
         found["choice"], found["dimensions"] = project.choose_features(size)
     return PixelTraining.model_validate({**config.model_dump(exclude_unset=True), **found})
 
@@ -80,12 +80,12 @@ def _open_image(uri: str) -> Volume:
 
 def _open(one: LabelledImage, classes: dict[str, int], project: IlastikProject | None) -> Labelled:
     """Open an image and its labels, which have to fit each other."""
-    image = _open_image(one.image)
+    image = _open_image(one.raw)
     labels = None if one.labels is None else _open_labels(one.labels, image)
     common = image.domain if labels is None else image.domain & labels.domain
     box = common if one.box is None else Box.of(one.box, common)
     if box.empty or box not in common:
-        raise InvalidInput(f"The box {box} is not inside {common}, where {one.image} can be labelled")
+        raise InvalidInput(f"The box {box} is not inside {common}, where {one.raw} can be labelled")
     tissue = None if one.tissue is None else as_volume(one.tissue)
     if tissue is not None and image.domain not in tissue.domain:
         raise InvalidInput(f"{one.tissue} spans {tissue.domain}; expected all of {image.domain}")
@@ -95,7 +95,11 @@ def _open(one: LabelledImage, classes: dict[str, int], project: IlastikProject |
         return Labelled(image, tissue, PointMarks.drawn(one.points, image.spec, box, classes))
     if labels is None:
         return Labelled(image, tissue, PointMarks.of(str(one.points), image.spec, box, classes))
-    return Labelled(image, tissue, LabelMarks(labels, box, {value: n for n, value in enumerate(classes.values())}))
+    return Labelled(
+        image,
+        tissue,
+        LabelMarks(labels, box, {value: n for n, value in enumerate(classes.values())}, one.kind == "dense"),
+    )
 
 
 def _open_labels(uri: str, image: Volume) -> Volume:

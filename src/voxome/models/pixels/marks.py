@@ -39,7 +39,7 @@ class MarkSource(Protocol):
 
 @dataclass(frozen=True)
 class LabelMarks:
-    """Labelled voxels of a volume, in which 0 is not labelled.
+    """Labelled voxels of a volume.
 
     Attributes
     ----------
@@ -49,11 +49,14 @@ class LabelMarks:
         Voxels to read.
     values : mapping of int to int
         Label → class.
+    dense : bool
+        Whether 0 is a label; otherwise such voxels are not labelled.
     """
 
     labels: Volume
     box: Box
     values: Mapping[int, int]
+    dense: bool = False
 
     def read(self) -> Iterator[Marks]:
         """Yield the labelled voxels block by block."""
@@ -61,7 +64,7 @@ class LabelMarks:
         classes = np.array([self.values[value] for value in known.tolist()], np.int64)
         for block in BlockGrid(self.box, BLOCK):
             values = self.labels.cutout(block.write).astype(np.int64)
-            found = np.flatnonzero(values)
+            found = np.arange(values.size) if self.dense else np.flatnonzero(values)
             if not len(found):
                 continue
             labels = values.ravel()[found]
@@ -75,8 +78,8 @@ class LabelMarks:
         if len(others):
             shown = ", ".join(map(str, others[:_LISTED].tolist())) + (", …" if len(others) > _LISTED else "")
             raise InvalidInput(
-                f"{self.labels.uri or 'The labels'} have the values {shown}, which are no class; expected 0 where "
-                f"nothing is labelled, and {', '.join(map(str, sorted(self.values)))}"
+                f"{self.labels.uri or 'The labels'} have the values {shown}, which are no class; expected "
+                f"{', '.join(map(str, sorted(self.values)))}{'' if self.dense else ', and 0 where nothing is labelled'}"
             )
 
 

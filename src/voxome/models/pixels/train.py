@@ -74,7 +74,7 @@ def train_pixels(config: PixelTraining, out: Path, command: str = "") -> Path:
         intensity_range=limits,
         licence=config.licence,
         attribution=config.attribution,
-        data="; ".join(f"{one.image} {one.box or ''}".strip() for one in config.data),
+        data="; ".join(f"{one.raw} {one.box or ''}".strip() for one in config.data),
         training=command,
         scores=scores,
     )
