@@ -148,7 +148,7 @@ class _Draft:
         wrong += _device_problems(config.device)
         facts: dict[str, str | int | float] = {
             "task": self.task.name,
-            "channels": ", ".join(self.targets.channels),
+            "channels": "; ".join(self.targets.channels),
             "weights": count_weights(self.form, len(self.targets.channels)),
             "context": comma_text(self.form.context),
             "stride": comma_text(self.form.stride),
