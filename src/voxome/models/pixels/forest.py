@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import io
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -25,6 +26,7 @@ from voxome.models.pixels.trees import NODE, Trees
 
 TILE = (48, 96, 96)
 """Voxels whose features are in memory at the same time."""
+_PROCESS_BYTES = 300_000_000
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,6 @@ class Forest:
 
     card: ForestCard
     trees: Trees
-    memory_bytes: ClassVar[int] = 550_000_000
 
     @classmethod
     def read(cls, fields: dict[str, Any], file: Path) -> Forest:
@@ -66,6 +67,14 @@ class Forest:
     def digest(self) -> str:
         """Digest of the card, which has that of the trees."""
         return hashlib.sha256(self.card.model_dump_json().encode()).hexdigest()
+
+    @property
+    def memory_bytes(self) -> int:
+        """Memory of a process that predicts: twice the features of a tile, and its derivatives, at the card's scale."""
+        reach = self.reach(self.card.voxel_size_nm)
+        values = sum(one.count(self.card.dimensions) for one in self.features)
+        wide = math.prod(size + 2 * more for size, more in zip(TILE, reach, strict=True))
+        return _PROCESS_BYTES + 4 * (2 * values * math.prod(TILE) + 10 * wide)
 
     def find_class(self, name: str) -> int:
         """Return the index of a class."""
