@@ -17,6 +17,7 @@ inputs:
   no_data: {type: "double?", doc: "Grey value that means no data."}
   detect_no_data: {type: "boolean?", doc: "Whether nearly constant areas of a section have no data."}
   offset: {type: "double?", doc: "Grey value without light, which is subtracted."}
+  min_light: {type: "double?", doc: "Least smoothed light, above the offset, of the background channel in tissue, or of the image; where there is less, there are no cells."}
   shading_um: {type: "double?", doc: "Standard deviation with which the background channel is smoothed, in micrometres."}
   polarity: {type: "string?", default: bright, doc: "Whether cells are bright or dark."}
   unit: {type: "string?", default: mean, doc: "Unit of contrast: mean, or deviation, around a voxel."}
@@ -57,6 +58,7 @@ steps:
       tissue: tissue/tissue
       smoothing_um: shading_um
       offset: offset
+      min_light: min_light
       store: store
       block: block
       workers: workers

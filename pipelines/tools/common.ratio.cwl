@@ -13,6 +13,8 @@ hints:
         exclusiveMinimum: 0
       smallest:
         exclusiveMinimum: 0
+      min_light:
+        minimum: 0
 baseCommand:
 - voxome
 - tool
@@ -54,10 +56,17 @@ inputs:
   smallest:
     type: double?
     default: 1.0
-    doc: 'Smallest background, above offset, that counts; where there is less light, there are no data. Allowed:
-      more than 0.'
+    doc: 'Smallest background, above offset, of a voxel that counts; where there is less light, there are no data.
+      Allowed: more than 0.'
     inputBinding:
       prefix: --smallest
+  min_light:
+    type: double?
+    default: 0.0
+    doc: 'Smallest background, above offset, when it is smoothed, or of the smoothed image without a background.
+      Where there is less, as around the tissue, there are no data. Allowed: at least 0.'
+    inputBinding:
+      prefix: --min-light
   store:
     type: string
     doc: Folder (absolute path) or address for results.

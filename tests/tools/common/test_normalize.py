@@ -196,3 +196,20 @@ def test_the_block_runner_agrees() -> None:
         "common.tile_histograms", {"image": texture(), "tile_um": 8.0, **RANGE}, voxel_size_nm=(1000, 1000, 1000)
     )
     assert report.is_consistent, report.differences
+
+
+@pytest.mark.parametrize("with_background", [True, False])
+def test_dark_surroundings_of_tissue_have_no_data(with_background: bool) -> None:
+    light = np.full(SHAPE, 10.0)
+    light[:, :20] = 200
+    image = light + np.random.default_rng(2).normal(0, 5, SHAPE)
+    volumes = {"image": image, **({"background": light} if with_background else {})}
+    options = {"smoothing_um": 1.0, "min_light": 50.0}
+    found = run_blocks(ratio, volumes, SHAPE, frame_of(SHAPE), **options)["result"]
+    assert np.isnan(found[:, 24:]).all()
+    assert np.isfinite(found[:, :17]).all()
+    for block in ((13, 20, 19), (9, 14, 13)):
+        again = run_blocks(ratio, volumes, block, frame_of(SHAPE), **options)["result"]
+        np.testing.assert_array_equal(again, found)
+    everything = run_blocks(ratio, volumes, SHAPE, frame_of(SHAPE), smoothing_um=1.0)["result"]
+    assert np.isfinite(everything).all()

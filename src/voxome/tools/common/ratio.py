@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 import numpy as np
-from annotated_types import Gt
+from annotated_types import Ge, Gt
 from numpy.typing import NDArray
 from scipy import ndimage
 
@@ -49,6 +49,7 @@ def ratio(
     smoothing_um: Annotated[float, Gt(0)] = 10.0,
     offset: float = 0.0,
     smallest: Annotated[float, Gt(0)] = 1.0,
+    min_light: Annotated[float, Ge(0)] = 0.0,
     block: BlockContext,
 ) -> NDArray[np.float32]:
     """Divide an image by its background channel, smoothed, which removes the shading that both have.
@@ -66,7 +67,10 @@ def ratio(
     offset : float
         Grey value without light, which is subtracted from both.
     smallest : float
-        Smallest background, above `offset`, that counts; where there is less light, there are no data.
+        Smallest background, above `offset`, of a voxel that counts; where there is less light, there are no data.
+    min_light : float
+        Smallest background, above `offset`, when it is smoothed, or of the smoothed image without a background. Where
+        there is less, as around the tissue, there are no data.
 
     Returns
     -------
@@ -77,16 +81,19 @@ def ratio(
     inner = block.write.within(block.read)
     signal = image[inner].astype(np.float32) - np.float32(offset)
     known = np.ones(image.shape, bool) if tissue is None else tissue == TISSUE
-    if background is None:
+    if background is None and not min_light:
         return np.where(known[inner], signal, np.float32(np.nan))
     sigmas = _sigmas(smoothing_um, block.frame.scale_nm)
-    light = background.astype(np.float32) - np.float32(offset)
-    lit = known & (light >= np.float32(smallest))
+    light = (image if background is None else background).astype(np.float32) - np.float32(offset)
+    lit = known if background is None else known & (light >= np.float32(smallest))
     share, total = lit.astype(np.float32), np.where(lit, light, np.float32(0))
     for axis, (sigma, radius) in enumerate(zip(sigmas, _radii(sigmas), strict=True)):
         share = ndimage.gaussian_filter1d(share, sigma, axis=axis, mode="constant", radius=radius)
         total = ndimage.gaussian_filter1d(total, sigma, axis=axis, mode="constant", radius=radius)
     lit, share, total = lit[inner], share[inner], total[inner]
     smooth = total / np.where(share > 0, share, np.float32(1))
-    result: NDArray[np.float32] = np.where(lit, signal / np.where(lit, smooth, np.float32(1)), np.float32(np.nan))
+    if min_light:
+        lit = lit & (smooth >= np.float32(min_light))
+    divisor = np.float32(1) if background is None else np.where(lit, smooth, np.float32(1))
+    result: NDArray[np.float32] = np.where(lit, signal / divisor, np.float32(np.nan))
     return result
