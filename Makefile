@@ -4,7 +4,7 @@
 # make fuzz-relay   100,000 hostile requests on a relay, and those of Schemathesis
 # make fuzz         100,000 damaged inputs for every decoder and kind of metadata
 # make test-image   build and run the container image of the relay
-# make conformance  the conformance tests of CWL v1.1 and v1.2
+# make conformance  the conformance tests of CWL v1.1 and v1.2; with CACHE=--cache each twice, cold and warm
 # make oldest, make newest   the fast tests with the lowest versions that pyproject.toml allows, and with the newest releases
 PYTHON ?= python3
 BIN := .venv/bin
@@ -66,7 +66,7 @@ fuzz-relay: .venv/dev .venv/fuzz/ready
 CONFORMANCE := $(or $(VOXOME_SHARED),../shared)/conformance
 conformance: .venv/em
 	for version in v1.1 v1.2; do \
-	  PYTHONPATH=tests $(BIN)/python -m workflow.conformance $(CONFORMANCE)/cwl-$$version.tar.xz || exit; done
+	  PYTHONPATH=tests $(BIN)/python -m workflow.conformance $(CONFORMANCE)/cwl-$$version.tar.xz $(CACHE) || exit; done
 
 oldest: .venv/oldest/ready
 	HYPOTHESIS_PROFILE=fast .venv/oldest/bin/python -m pytest --quiet --numprocesses 2 --dist loadscope -m "not slow"

@@ -9,6 +9,8 @@ from voxome.errors import InvalidInput
 from voxome.registry import factory
 
 GROUP = "voxome.environments"
+NATIVE = "native"
+"""The environment of programs of this machine."""
 _CONTAINERS = ("podman", "docker", "apptainer")
 """Environments of containers, in the order in which they are tried."""
 

@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from voxome.blocks.command.program import program_digest
-from voxome.blocks.command.tool import NATIVE
 from voxome.config.settings import settings
 from voxome.contracts.command_tool import CommandDefinition
-from voxome.environments import container_engine, open_environment
+from voxome.environments import NATIVE, container_engine, open_environment
 from voxome.environments.lock import ImageLock, prepare_image
 
 

@@ -32,8 +32,6 @@ from voxome.environments.supervisors import temporary_folder
 from voxome.errors import InvalidInput, NotFound, ProgramFailed
 from voxome.storage.find import storage_at
 
-NATIVE = "native"
-"""The environment of programs of this machine."""
 _LOG_SHOWN = 2000
 """Characters of the program's own output that a message has."""
 

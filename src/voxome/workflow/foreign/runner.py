@@ -9,11 +9,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import IO
 
-from voxome.blocks.command.tool import NATIVE
 from voxome.config.machine import available_cpus
 from voxome.config.settings import settings
 from voxome.contracts.formats import PRIVATE
 from voxome.contracts.records import Event
+from voxome.environments import NATIVE
 from voxome.extras import require
 from voxome.records.choice import RecordsChoice, records_opener
 from voxome.records.folder import lock_folder, map_disk_errors

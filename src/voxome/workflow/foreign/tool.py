@@ -11,8 +11,7 @@ from cwltool.command_line_tool import CommandLineTool
 from cwltool.errors import UnsupportedRequirement
 from cwltool.process import shortname
 
-from voxome.blocks.command.tool import NATIVE
-from voxome.environments import container_engine
+from voxome.environments import NATIVE, container_engine
 from voxome.workflow.foreign.container_job import ContainerJob, image_of
 from voxome.workflow.foreign.job import ForeignJob
 from voxome.workflow.foreign.results import JobFolder
