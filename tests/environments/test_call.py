@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -134,6 +135,27 @@ def test_scratch_folders_are_removed(command: Command, tmp_path: Path) -> None:
     script = f'test "$(dirname "$(dirname "$HOME")")" = {scratch} && mkdir "$HOME/locked" && chmod 0 "$HOME/locked"'
     assert call(NativeEnvironment(), replace(command, argv=("sh", "-c", script)), scratch=scratch) == 0
     assert list(scratch.iterdir()) == []
+
+
+def test_temporary_files_stay_when_the_process_that_starts_commands_is_replaced(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = supervisors._Server()
+    (server.folder() / "file").touch()
+    send, failures = socket.send_fds, [OSError("too many references")]
+
+    def fail_once(*arguments: object) -> int:
+        if failures:
+            raise failures.pop()
+        return send(*arguments)
+
+    monkeypatch.setattr(socket, "send_fds", fail_once)
+    folder = server.folder()
+    with server.start([0, 1, 2]):
+        time.sleep(0.2)
+        assert (server.folder() / "file").exists()
+    server.close()
+    assert not folder.exists()
 
 
 def test_the_peak_of_its_memory_is_known(command: Command) -> None:

@@ -45,6 +45,8 @@ class _Server:
                     return ours
                 except OSError as error:
                     reason = error
+                    if self._process is not None:
+                        self._process.kill()  # else it would remove the folder, which others use
                     self._close()
         ours.close()
         raise EnvironmentFailed(
