@@ -104,7 +104,7 @@ def test_the_array_is_marked_complete_last(bench: Bench) -> None:
 
 
 @pytest.mark.slow
-def test_an_unreadable_chunk_fails_only_the_jobs_that_read_it(bench: Bench) -> None:
+def test_an_unreadable_chunk_fails_only_the_jobs_that_read_it(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     chunks = sorted(path for path in Path(bench.folder / "raw.zarr").rglob("*") if path.parent.parent.name == "1")
     assert chunks
     for chunk in chunks[:1]:
@@ -114,6 +114,7 @@ def test_an_unreadable_chunk_fails_only_the_jobs_that_read_it(bench: Bench) -> N
         bench.run(step)
     done = bench.records.jobs_done(step.key, 0)
     assert len(done) == step.jobs(0) - 1
+    assert "failed; the run will end when others have ended" in caplog.text
     assert not bench.result(step).spec.attributes["voxome_run"]["complete"]
 
 

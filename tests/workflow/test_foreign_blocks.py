@@ -155,6 +155,15 @@ def test_what_a_program_does_wrong_is_named(tmp_path: Path, argv: str, changes: 
 
 
 @pytest.mark.slow
+def test_a_program_that_takes_too_long_is_not_tried_again(tmp_path: Path) -> None:
+    more = "requirements: {ToolTimeLimit: {timelimit: 1}}"
+    tool = copy_tool(f"[sh, -c, 'echo x >> {tmp_path}/starts; sleep 60']", hint="block: [16, 16, 16]", more=more)
+    with pytest.raises(RunFailed, match="time limit of 1 s"):
+        copy_image(tmp_path, tool, np.ones((8, 8, 9), np.uint8))
+    assert (tmp_path / "starts").read_text() == "x\n"
+
+
+@pytest.mark.slow
 def test_pickles_are_refused_by_name(tmp_path: Path) -> None:
     np.save(tmp_path / "objects.npy", np.array([{}], object), allow_pickle=True)
     (tmp_path / "cells.pkl").write_bytes(b"\x80\x04N.")

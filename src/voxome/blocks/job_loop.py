@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -23,6 +24,7 @@ _IF_KILLED = "if memory ran out, use a smaller block or fewer workers"
 _WINDOW = 4
 """Jobs submitted at a time, for each slot of the engine."""
 _POLL_S = 1.0
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,6 +184,9 @@ class _Loop:
             self._engine.submit([self._batch.job(number, self.retries.losses[number])])
         else:
             self.running.discard(number)
+            if len(self.retries.failed) == 1:
+                where = self._batch.where(number)
+                _LOG.warning("%s failed; the run will end when others have ended: %s", where, status.error)
         return None
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from voxome.config.settings import adopt
 from voxome.contracts.engine import Job, JobResult, JobStatus
-from voxome.errors import CorruptData, InvalidInput, UnsupportedFormat, VoxomeError
+from voxome.errors import CorruptData, InvalidInput, TimeLimit, UnsupportedFormat, VoxomeError
 from voxome.redaction import redact
 from voxome.registry import load
 
@@ -36,7 +36,8 @@ def perform(job: Job, task: Task | None = None, *, log: Path | None = None, quie
     Returns
     -------
     JobStatus
-        ``done`` or ``failed``. Wrong input, unsupported formats and corrupt data would fail again: not retryable.
+        ``done`` or ``failed``. Wrong input, unsupported formats, corrupt data and what takes too long would fail
+        again: not retryable.
         Messages and tracebacks are without secrets.
     """
     try:
@@ -46,7 +47,7 @@ def perform(job: Job, task: Task | None = None, *, log: Path | None = None, quie
         if not quiet:
             _write_traceback(log)
         known = isinstance(error, VoxomeError | MemoryError)
-        retryable = not isinstance(error, InvalidInput | UnsupportedFormat | CorruptData)
+        retryable = not isinstance(error, InvalidInput | UnsupportedFormat | CorruptData | TimeLimit)
         message = str(error) if known else f"{type(error).__name__}: {error}"
         return JobStatus(job.id, "failed", error=redact(message), error_type=type(error).__name__, retryable=retryable)
 
