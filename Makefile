@@ -4,6 +4,7 @@
 # make fuzz-relay   100,000 hostile requests on a relay, and those of Schemathesis
 # make fuzz         100,000 damaged inputs for every decoder and kind of metadata
 # make test-image   build and run the container image of the relay
+# make airflow      a run in a real Airflow 3, in an environment of its own
 # make conformance  the conformance tests of CWL v1.1 and v1.2; with CACHE=--cache each twice, cold and warm
 # make oldest, make newest   the fast tests with the lowest versions that pyproject.toml allows, and with the newest releases
 PYTHON ?= python3
@@ -16,7 +17,7 @@ NEWEST_PYTHON ?= $(or $(lastword $(shell ls -v $$(pyenv root 2>/dev/null)/versio
 # Without compiled modules, every process of the tests would compile all that it imports, for twice the time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo check lint fast test fuzz fuzz-relay test-image conformance oldest newest lock-oldest peers cwl clean
+.PHONY: demo check lint fast test fuzz fuzz-relay test-image airflow conformance oldest newest lock-oldest peers cwl clean
 
 TRUTH := demo-output/phantom
 # Servers and programs that tests start, as packages of Debian; tests of what is missing skip, or fail under CI.
@@ -57,6 +58,10 @@ fuzz: .venv/em
 # the image of deploy/relay: the build takes minutes, and packages from an index, which its container must reach
 test-image: .venv/dev
 	VOXOME_TEST_IMAGE=1 $(BIN)/pytest --numprocesses 0 tests/deploy
+
+# minutes: Airflow starts a process for every task
+airflow: .venv/dev .venv/airflow/ready
+	VOXOME_TEST_AIRFLOW=1 $(BIN)/pytest --numprocesses 0 tests/workflow/airflow/test_real.py
 
 # hostile requests on every dialect of a relay
 fuzz-relay: .venv/dev .venv/fuzz/ready
@@ -117,6 +122,11 @@ cwl: .venv/dev
 .venv/intern/ready: constraints-intern.txt | .venv/bin/python
 	$(PYTHON) -m venv .venv/intern
 	.venv/intern/bin/python -m pip install --quiet --disable-pip-version-check --requirement constraints-intern.txt
+	touch $@
+
+.venv/airflow/ready: constraints-airflow.txt | .venv/bin/python
+	$(PYTHON) -m venv .venv/airflow
+	.venv/airflow/bin/python -m pip install --quiet --disable-pip-version-check --requirement constraints-airflow.txt
 	touch $@
 
 .venv/fuzz/ready: constraints-fuzz.txt | .venv/bin/python

@@ -292,6 +292,7 @@ SCHEMAS: dict[str, Schema] = {
         store=optional(TEXT),
         transfers=listing(COPIED),
     ),
+    "schedule": record(dag=TEXT, file=TEXT, run=optional(TEXT)),
     "tool": mapping(HANDLE),
     "tool --check-invariance": record(
         tool=TEXT,

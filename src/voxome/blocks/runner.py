@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from voxome.blocks.job_loop import JobBatch, run_jobs
 from voxome.blocks.progress import Progress, StepReport
 from voxome.blocks.sizes import block_memory_bytes
 from voxome.blocks.step import Step
+from voxome.config.settings import exported
 from voxome.contracts.engine import Engine, Resources
 from voxome.contracts.handle import Handle
 from voxome.contracts.json_text import json_text
@@ -71,7 +73,7 @@ def run_step(
 def _cancel_earlier(step: Step, store: str, engine: Engine) -> None:
     """Cancel jobs that a killed run has left on a cluster: their results, or some of them, are gone."""
     for phase in (*range(len(step.phases)), *((FOLD,) if _has_fold(step) else ())):
-        batch = _batch(step, phase, store)
+        batch = job_batch(step, phase, store)
         engine.cancel([batch.id(number) for number in range(batch.jobs)])
 
 
@@ -91,11 +93,12 @@ def _run_phase(
     def on_done(number: int, _: object) -> None:
         report.run += _blocks(step, phase, number)
 
-    batch = _batch(step, phase, store)
+    batch = job_batch(step, phase, store)
     run_jobs(batch, engine, ledger, on_done=on_done, on_progress=lambda: notify(report), log=log)
 
 
-def _batch(step: Step, phase: int, store: str) -> JobBatch:
+def job_batch(step: Step, phase: int, store: str, settings: Mapping[str, Any] | None = None) -> JobBatch:
+    """Return the jobs of a phase of a step, with the settings of this process by default."""
     path = step.file(store).address
     return JobBatch(
         name=f"step {step.name}",
@@ -106,6 +109,7 @@ def _batch(step: Step, phase: int, store: str) -> JobBatch:
         payload=lambda number: {"step": path, "store": store, "phase": phase, "job": number},
         where=lambda number: _where(step, phase, number),
         resources=_resources(step, phase),
+        settings=exported() if settings is None else settings,
     )
 
 

@@ -37,6 +37,7 @@ try:
         relay,
         rm,
         run,
+        schedule,
         score,
         serve,
         skeletonize,
@@ -87,6 +88,7 @@ app.command("profiles")(profiles.profiles)
 app.command("doctor")(doctor.doctor)
 app.command("plan")(plan.plan)
 app.command("run")(run.run)
+app.command("schedule")(schedule.schedule)
 app.command("build")(build.build)
 app.add_typer(tool.app, name="tool")
 app.command("cwl-runner", context_settings={"ignore_unknown_options": True})(cwl_runner.cwl_runner)

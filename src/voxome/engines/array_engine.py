@@ -154,7 +154,7 @@ class ArrayEngine(ABC, Generic[A]):
 
     @abstractmethod
     def _ended_elements(self, arrays: Sequence[A]) -> dict[str, set[int]]:
-        """Return the elements with unreported jobs that run no more, by name of array; raises Refusal."""
+        """Return the elements with unreported jobs that have ended, by name of array; raises Refusal."""
 
     @abstractmethod
     def _endings(self, elements: Mapping[str, tuple[A, set[int]]]) -> dict[tuple[str, int], Ending]:

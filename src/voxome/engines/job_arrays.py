@@ -80,7 +80,7 @@ class JobArray(ABC):
     jobs : mapping of Place to Job
         Jobs that are not reported.
     unsure : bool
-        Whether the cluster may have it, although no answer said so.
+        Whether the cluster may have it, although no answer has confirmed that.
     adopted : bool
         Whether an earlier run has submitted it, or was about to.
     """

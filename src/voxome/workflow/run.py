@@ -15,6 +15,7 @@ from typing import cast
 
 from voxome.blocks.progress import StepReport
 from voxome.blocks.runner import is_done, run_step
+from voxome.blocks.scheduled import collect_statuses
 from voxome.blocks.step import Step, inputs_from_outside
 from voxome.config.machine import worker_count
 from voxome.contracts.formats import PRIVATE, RUN
@@ -241,6 +242,8 @@ def _run_steps(
         ledger = ledger_of(records, run)
         details = {"run": run, "plan": plan.key, "engines": engines.to_json(), "changes": changes}
         records.append([Event(began, "run started", details=details)])
+        for step in plan.steps:
+            collect_statuses(step, store, ledger)
         needed = needed_steps(plan.steps, store, partial(is_done, ledger=ledger))
         for step in plan.steps:
             if step.name not in needed:

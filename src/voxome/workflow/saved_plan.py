@@ -82,7 +82,7 @@ def adopt_plan(folder: Path, plan: Plan, store: str, *, fresh: bool = False) -> 
     path = folder / PRIVATE / _FILE
     elsewhere = _elsewhere(store, folder)
     now = _content(plan, elsewhere)
-    saved = _read(path, folder)
+    saved = read_plan(folder)
     if saved is None:
         claim_store(store, folder, plan.key, ())
         write_json(path, now)
@@ -113,7 +113,7 @@ def pending_changes(folder: Path, plan: Plan, store: str, *, fresh: bool = False
     PlanError, AlreadyExists, CorruptData, UnsupportedFormat
         As `adopt_plan`.
     """
-    saved, elsewhere = _read(folder / PRIVATE / _FILE, folder), _elsewhere(store, folder)
+    saved, elsewhere = read_plan(folder), _elsewhere(store, folder)
     if saved is not None:
         _require_store(saved, elsewhere, folder, store)
     require_claimable(store, folder, plan.key, () if saved is None else (*saved.earlier, saved.key))
@@ -162,7 +162,15 @@ def _stands(before: JsonObject, now: JsonObject | None) -> bool:
     return now is not None and same_results(before, now)
 
 
-def _read(path: Path, folder: Path) -> SavedPlan | None:
+def read_plan(folder: Path) -> SavedPlan | None:
+    """Return the plan in a run folder, or None.
+
+    Raises
+    ------
+    CorruptData, UnsupportedFormat
+        If it is damaged, or of another version.
+    """
+    path = folder / PRIVATE / _FILE
     if not path.exists():
         return None
     advice = f"Choose another folder, or remove {folder}."
