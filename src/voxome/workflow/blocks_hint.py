@@ -59,8 +59,8 @@ def parse_blocks_hint(hint: Mapping[str, Any], tool: Mapping[str, Any], problems
         Problems are added to it.
     """
     before = len(problems)
-    content = {name: _plain(value) for name, value in hint.items() if name not in ("class", "outputs")}
-    outputs = _plain(hint.get("outputs", []))
+    content = {name: plain_hint(value) for name, value in hint.items() if name not in ("class", "outputs")}
+    outputs = plain_hint(hint.get("outputs", []))
     if not isinstance(outputs, Mapping) or not isinstance(content.get("inputs"), Mapping) or not content["inputs"]:
         problems.append(at(hint, "class", "voxome:Blocks needs inputs and outputs: names of ports and their files"))
         return None
@@ -229,17 +229,17 @@ def _names(value: object) -> object:
     return () if value is None else (value,) if isinstance(value, str) else value
 
 
-def _plain(value: Any) -> Any:
+def plain_hint(value: Any) -> Any:
     """Return a part of the hint as plain Python: mappings of ports, which cwltool turns into lists, among them."""
     if isinstance(value, Mapping):
-        plain = {str(name): _plain(one) for name, one in value.items() if name != "id"}
+        plain = {str(name): plain_hint(one) for name, one in value.items() if name != "id"}
         if isinstance(plain.get("format"), str):
             plain["format"] = short(plain["format"])
         return plain
     if isinstance(value, Sequence) and not isinstance(value, str):
         if value and all(isinstance(one, Mapping) and "id" in one for one in value):
-            return {short(one["id"]): _plain(one) for one in value}
-        return [_plain(one) for one in value]
+            return {short(one["id"]): plain_hint(one) for one in value}
+        return [plain_hint(one) for one in value]
     return value
 
 

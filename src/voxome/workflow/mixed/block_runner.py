@@ -62,6 +62,11 @@ class RunPlaces:
         return self.private / "handles"
 
     @property
+    def files(self) -> Path:
+        """Folder of arrays and tables that commands get as files."""
+        return self.private / "files"
+
+    @property
     def steps(self) -> Path:
         """Folder with the steps that were planned so far, one in a file."""
         return self.private / PENDING

@@ -27,6 +27,7 @@ from voxome.workflow.cwl import (
 )
 from voxome.workflow.cwl_subset import short, tool_hint, tool_name, tool_problems
 from voxome.workflow.graph import FromInput, FromStep, Graph, Node, PendingStep, Source
+from voxome.workflow.mixed.files import read_files_hint
 
 _IN_ENTRIES = ("valueFrom", "linkMerge", "pickValue", "loadContents", "loadListing")
 """Fields of an input of a step, or of an output, whose value is known only during a run."""
@@ -134,6 +135,8 @@ class _Outline:
             return self._plannable(name, step, bound)
         if is_ours:
             self.problems += _problems(inner.tool)
+        else:
+            read_files_hint(inner.tool, self.problems)
         runs_as = "blocks" if is_ours else _RUNS_AS.get(inner.tool["class"], "command")
         self.pending.append(
             PendingStep(name, tool_name(inner.tool, name), runs_as, after, here.scatter, here.is_conditional)
@@ -161,7 +164,7 @@ def _mixed_graph(path: str | Path, workflow: Any) -> Graph:
     hint = read_run_hint(workflow.tool, outputs, outline.problems)
     if outline.problems:
         lines = "\n".join(f"  - {problem}" for problem in dict.fromkeys(outline.problems))
-        raise InvalidInput(f"{path} has tools of voxome that cannot run:\n{lines}")
+        raise InvalidInput(f"{path} has tools that cannot run:\n{lines}")
     inputs = {short(entry["id"]): workflow_input(entry) for entry in workflow.tool["inputs"]}
     return Graph(
         workflow_name(path),
