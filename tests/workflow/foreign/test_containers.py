@@ -75,6 +75,27 @@ def test_links_of_a_folder_lead_to_the_same_files_in_a_container(run, tmp_path: 
     assert run("echo 2 > $(inputs.d.path)/absolute", "b").status == 1
 
 
+def test_a_secret_outside_of_the_work_folder_reaches_the_command_alone(call, tmp_path: Path) -> None:
+    (tmp_path / "victim").write_text("of this machine")
+    document = f"""
+cwlVersion: v1.2
+class: CommandLineTool
+$namespaces: {{cwltool: "http://commonwl.org/cwltool#"}}
+requirements:
+  DockerRequirement: {{dockerPull: {IMAGE}}}
+  InitialWorkDirRequirement: {{listing: [{{entryname: {tmp_path}/victim, entry: "t=$(inputs.token)"}}]}}
+hints: {{"cwltool:Secrets": {{secrets: [token]}}}}
+baseCommand: [sh, -c, 'cat {tmp_path}/victim | wc -c > out.txt']
+inputs: {{token: string}}
+outputs: {{out: {{type: File, outputBinding: {{glob: out.txt}}}}}}
+"""
+    ended = call(document, {"token": "canary"}, environment="podman")
+    assert ended.status == 0
+    assert Path(ended.outputs["out"]["path"]).read_text().strip() == "8"
+    assert (tmp_path / "victim").read_text() == "of this machine"
+    assert not [one for one in ended.out.rglob("*") if one.is_file() and b"canary" in one.read_bytes()]
+
+
 def test_inputs_cannot_be_changed_and_copies_can(run, tmp_path: Path) -> None:
     ended = run("echo more >> copy; cat copy > out.txt; echo more >> $(inputs.d.path)/f")
     assert ended.status == 1

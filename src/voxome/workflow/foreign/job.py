@@ -120,7 +120,7 @@ class ForeignJob(CommandLineJob):
         self.folder.clear()
         self.pathmapper = self.builder.pathmapper = copy.deepcopy(self._unstaged)
         self._setup(context)
-        self._secret_files = list(secret_files(self.generatemapper, context.secret_store))
+        self._secret_files = list(secret_files(self.generatemapper, context.secret_store, Path(self.outdir)))
         stage_files(self.pathmapper, ignore_writable=True, symlink=True, secret_store=context.secret_store)
         if self.generatemapper is not None:
             self.stage_generated(context)
@@ -261,8 +261,11 @@ class ForeignJob(CommandLineJob):
 
     def forget_secrets(self) -> None:
         """Remove files with secrets that were made for the command, which no output can be."""
+        root = os.path.realpath(self.folder.root)
         while self._secret_files:
-            self._secret_files.pop().unlink(missing_ok=True)
+            path = self._secret_files.pop()
+            if Path(os.path.realpath(path.parent)).is_relative_to(root):  # else the command has put a link there
+                path.unlink(missing_ok=True)
 
     def _own_roots(self) -> Iterator[str]:
         """Yield the files and folders to which outputs may lead: the work folder, and inputs."""

@@ -32,13 +32,17 @@ def secret_digests(store: Any) -> dict[str, str]:
     return {name: f"secret:{hmac.digest(key, value.encode(), 'sha256').hex()}" for name, value in store.secrets.items()}
 
 
-def secret_files(mapper: Any, store: Any) -> Iterator[Path]:
-    """Yield the files that are created for a command and have secrets, before they are staged."""
+def secret_files(mapper: Any, store: Any, work: Path) -> Iterator[Path]:
+    """Yield the files that are created in a work folder and have secrets, before they are staged.
+
+    Others have paths of a container, at which this machine may have files of its own.
+    """
     if mapper is None or store is None:
         return
     for _, entry in mapper.items():
-        if entry.type.startswith("Create") and store.has_secret(entry.resolved):
-            yield Path(entry.target)
+        path = Path(entry.target)
+        if entry.type.startswith("Create") and store.has_secret(entry.resolved) and path.is_relative_to(work):
+            yield path
 
 
 def secret_problem(payload: Mapping[str, Any], store: Any, engine: Engine) -> str | None:
