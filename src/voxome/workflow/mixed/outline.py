@@ -174,7 +174,7 @@ def _mixed_graph(path: str | Path, workflow: Any) -> Graph:
         hint,
         tuple(outline.pending),
         dict(_deliveries(workflow, outline.delivered)),
-        str(path),
+        str(path) if "://" in str(path) else str(Path(path).absolute()),
     )
 
 

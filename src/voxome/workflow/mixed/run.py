@@ -155,7 +155,7 @@ def run_pending(
             open_environment(environment).clear(run)
         inputs = private / "inputs.json"
         write_json(inputs, pending.inputs)
-        call = CwlCall(str(Path(pending.graph.document).absolute()), (str(inputs),), folder, environment, True, None)
+        call = CwlCall(pending.graph.document, (str(inputs),), folder, environment, True, None)
         printed = io.StringIO()
         status = call_cwltool(call, executor, folders, printed, construct=make_tool, block_runner=blocks)
         opened.append([Event(time.time(), "run ended", details={"status": status, "seconds": time.time() - began})])
