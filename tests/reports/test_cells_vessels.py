@@ -1,0 +1,79 @@
+"""Figures of the report on cells and vessels."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+import voxome
+from voxome.contracts.frame import Frame
+from voxome.contracts.spec import VolumeSpec
+from voxome.geometry import Box
+from voxome.reports.cell_pictures import CellSlice, cell_slices
+from voxome.reports.cells_vessels import CellsVesselsReport
+from voxome.reports.heat import density_section
+from voxome.reports.radii import radius_histogram
+from voxome.reports.space import MOST_CELLS, space_section
+
+BOX = Box((0, 0, 0), (10, 20, 30))
+FRAME = Frame(BOX, BOX, (1000.0, 1000.0, 1000.0), (0.0, 0.0, 0.0))
+
+
+def cells(count: int) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(1)
+    places = {f"{axis}_nm": rng.uniform(0, 9000, count) for axis in "zyx"}
+    return {"id": np.arange(1, count + 1, dtype=np.uint64), **places, "radius_nm": np.full(count, 800.0)}
+
+
+def test_all_cells_and_vessels_are_drawn() -> None:
+    line = {"branch_id": np.array([1, 1, 1, 2, 2], np.uint64)}
+    points = {**line, **{f"{axis}_nm": np.arange(5) * 1000.0 for axis in "zyx"}}
+    page = space_section(cells(7), points, FRAME)
+    assert page.count("<circle") == 7
+    assert page.count('class="vessel"') == 2
+    assert page.count('class="edge"') == 12
+    assert "10 µm × 20 µm × 30 µm" in page
+    assert "vessels" not in space_section(cells(0), None, FRAME).split("</svg>")[1]
+
+
+def test_of_too_many_cells_some_are_drawn_and_the_page_says_so() -> None:
+    page = space_section(cells(MOST_CELLS + 5), None, FRAME)
+    assert page.count("<circle") == MOST_CELLS
+    assert f"{MOST_CELLS:,} of {MOST_CELLS + 5:,} cells are drawn" in page
+
+
+def test_rings_have_the_radius_of_the_cut() -> None:
+    grey = np.zeros((20, 30), np.uint8)
+    rings = np.array([[5.0, 6.0, 2.0, 3.0]])
+    page = cell_slices([CellSlice("z = 1", grey, grey, grey > 0, rings, 30e3)])
+    assert '<ellipse cx="6.0" cy="5.0" rx="3.0" ry="2.0"/>' in page
+    assert "vessels are red" in page
+    assert page.count("<img") == 3
+
+
+def test_radii_are_counted() -> None:
+    page = radius_histogram(np.array([5.2, 5.2, 6.5]))
+    assert [int(one) for one in re.findall(r">(\d+)</text>", page)] == [2, 1]
+    assert radius_histogram(np.empty(0)) == ""
+    assert radius_histogram(np.linspace(3, 9, 500)).count("<rect") == 24
+
+
+def test_a_density_map_without_tissue_has_no_picture(tmp_path: Path) -> None:
+    spec = VolumeSpec.of((2, 3, 4), "float32", voxel_size_nm=(1, 1, 1))
+    values = np.full((2, 3, 4), np.nan, np.float32)
+    volume = voxome.create(f"zarr://{tmp_path}/density.zarr", spec)
+    volume[...] = values
+    assert density_section(f"zarr://{tmp_path}/density.zarr") == ""
+    values[0, 1, 1:3] = 100, 2500
+    volume[...] = values
+    page = density_section(f"zarr://{tmp_path}/density.zarr")
+    assert "From 100 to 2,500 cells" in page
+    assert page.count("mean along") == 6
+
+
+def test_missing_outputs_are_named_before_the_run() -> None:
+    problems = list(CellsVesselsReport().check(["image"], {}))
+    assert "workflow input 'raw'" in problems[0]
+    assert any("'density'" in problem for problem in problems)
