@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gzip
+import io
 import lzma
 import struct
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import imagecodecs
@@ -21,11 +23,12 @@ _SIZE = 4096
 
 
 class Decoder(NamedTuple):
-    """A decoder, valid inputs, and the errors that it documents."""
+    """A decoder, valid inputs, the errors that it documents, and the bytes of the header of its inputs."""
 
     seeds: Sequence[bytes]
     decode: Callable[[bytes], object]
     errors: tuple[type[Exception], ...]
+    header: int = 16
 
 
 def _plain() -> list[bytes]:
@@ -39,6 +42,11 @@ def _of_codec(name: str, **options: Any) -> Decoder:
     return Decoder(
         [bytes(encode(plain)) for plain in _plain()], lambda data: decompression.decompress(name, data, _SIZE), errors
     )
+
+
+def _of_brotli() -> Decoder:
+    seeds = [bytes(imagecodecs.brotli_encode(plain)) for plain in _plain()]
+    return Decoder(seeds, lambda data: decompression.decompress("br", data, _SIZE), (ValueError,))
 
 
 def _of_files() -> Decoder:
@@ -113,26 +121,233 @@ def _of_swc() -> Decoder:
     return Decoder([seed], lambda data: decode_swc(data.decode("latin1"), "a.swc", "nm"), (VoxomeError,))
 
 
+def _of_cutouts() -> Decoder:
+    from voxome.remotes.bossdb import cutouts
+
+    out = np.empty((16, 16, 16), np.uint16)
+    seeds = [cutouts.encode(np.frombuffer(2 * plain, np.uint16).reshape(out.shape)) for plain in _plain()]
+    return Decoder(seeds, lambda data: cutouts.decode(data, out, out.dtype, "a cutout"), (VoxomeError,))
+
+
+def _of_bodies(content_type: str) -> Decoder:
+    from voxome.relay.dialects.boss import formats
+    from voxome.relay.dialects.boss.errors import Refused
+
+    shape, dtype = (16, 16, 16), np.dtype(np.uint16)
+    seeds = [formats.encode(np.frombuffer(2 * plain, dtype).reshape(shape), content_type) for plain in _plain()]
+    return Decoder(seeds, lambda data: formats.decode(bytearray(data), content_type, dtype, shape), (Refused,))
+
+
+def _of_codings() -> Decoder:
+    from voxome.relay.codings import decode_content
+    from voxome.relay.http import TooLarge
+
+    seeds = [gzip.compress(plain) for plain in _plain()]
+    return Decoder(seeds, lambda data: decode_content(data, "gzip", _SIZE), (VoxomeError, TooLarge))
+
+
+def _of_npy_bodies() -> Decoder:
+    from voxome.relay.npy import read_npy
+
+    shape, dtype = (16, 16, 16), np.dtype(np.uint8)
+    stream = io.BytesIO()
+    np.save(stream, np.ones(shape, dtype))
+    return Decoder([stream.getvalue()], lambda data: read_npy(data, shape, dtype), (VoxomeError,), 128)
+
+
+def _of_xml() -> Decoder:
+    from voxome.relay.dialects.s3.documents import parse_document
+
+    parts = "".join(f"<Part><PartNumber>{n}</PartNumber><ETag>&quot;ab&quot;</ETag></Part>" for n in range(1, 9))
+    seed = f"<CompleteMultipartUpload xmlns='http://s3'>{parts}</CompleteMultipartUpload>".encode()
+    return Decoder([seed], lambda data: parse_document(data, "CompleteMultipartUpload"), (VoxomeError,))
+
+
+def _of_requests() -> Decoder:
+    import httptools
+
+    from voxome.relay.request_parser import RequestParser
+
+    class Protocol:
+        def __getattr__(self, name: str) -> Any:
+            return lambda *_: None
+
+    head = b"HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n"
+    seeds = [
+        b"GET /a?b=1 " + head + b"\r\n",
+        b"POST /a " + head + b"Content-Length: 5\r\n\r\nhello",
+        b"PUT /a " + head + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\nGET / HTTP/1.1\r\n\r\n",
+    ]
+    return Decoder(seeds, lambda data: RequestParser(Protocol()).feed_data(data), (httptools.HttpParserError,))
+
+
+def _of_journal() -> Decoder:
+    from voxome.geometry import Box
+    from voxome.relay.writes import frame
+    from voxome.relay.writes.entry import WriteEntry
+
+    box = Box.of_shape((4, 5, 6))
+    voxels = frame.Voxels(np.ones(box.shape, np.uint16), np.ones(box.shape, np.bool_))
+    payload = frame.encode_payload(voxels)
+    entry = WriteEntry(
+        7, "zarr:///a", "em", 0, box, "zyx uint16", "<u2", True, len(payload), zlib.crc32(payload), 1.0, ()
+    )
+    head, start = frame.encode_head(entry), frame._START
+
+    def decode(data: bytes) -> None:
+        _, payload = frame.parse_file(data)
+        frame.decode_payload(frame.parse_file(data)[0], payload)
+
+    def decode_with_checksums(data: bytes) -> None:
+        """Decode a file whose header has the checksum that it should have: damage is not all that can be wrong."""
+        if len(data) > start.size:
+            length = start.unpack_from(data)[1]
+            header = data[start.size : start.size + length]
+            data = start.pack(b"VXWRITE1", length, zlib.crc32(header)) + data[start.size :]
+        decode(data)
+
+    return Decoder([head + payload], decode_with_checksums, (VoxomeError,))
+
+
+def _of_manifests() -> Decoder:
+    from voxome.remotes.precomputed.mesh_manifest import Level, Manifest
+
+    levels = [Level(np.zeros(3), np.zeros((n, 3), np.uint32), np.ones(n, np.int64), 1.0) for n in (4, 1)]
+    seed = Manifest(np.ones(3), np.zeros(3), levels).encode()
+    return Decoder([seed], Manifest.decode, (ValueError, struct.error))
+
+
+def _of_rows() -> Decoder:
+    from voxome.resources import row_bytes
+
+    columns = {"id": "uint64", "size": "float32"}
+    rows = {"id": np.arange(50, dtype=np.uint64), "size": np.ones(50, np.float32)}
+    seed = row_bytes.encode_batch(row_bytes.to_batch(rows, columns))
+    return Decoder([seed, seed * 2], lambda data: list(row_bytes.decode_batches(data, columns)), (ValueError,))
+
+
+def _of_cubes(suffix: str) -> Decoder:
+    from tempfile import mkdtemp
+
+    from voxome.remotes.knossos import cubes
+
+    folder = Path(mkdtemp())
+    voxels = np.zeros((128 * 128, 128), np.uint8)
+    voxels[:50] = np.arange(128)
+    if suffix == ".seg.sz.zip":
+        cubes.store(folder / "a", np.zeros(cubes.CUBE, np.uint64))
+        seed, read = (folder / f"a{suffix}").read_bytes(), cubes.overlay
+    else:
+        encode = {".png": imagecodecs.png_encode, ".jpg": imagecodecs.jpeg8_encode, ".j2k": imagecodecs.jpeg2k_encode}
+        seed, read = bytes(encode[suffix](voxels)), cubes.image
+
+    def decode(data: bytes) -> None:
+        (folder / f"a{suffix}").write_bytes(data)
+        read(folder / "a")
+
+    return Decoder([seed], decode, (VoxomeError,))
+
+
+def _of_sections(suffix: str) -> Decoder:
+    from tempfile import mkdtemp
+
+    from PIL import Image
+
+    from voxome.remotes import image_codecs
+
+    folder = Path(mkdtemp())
+    seeds = []
+    for pixels in (np.zeros((40, 50), np.uint8), np.zeros((40, 50, 3), np.uint8)):
+        Image.fromarray(pixels).save(folder / f"a{suffix}")
+        seeds.append((folder / f"a{suffix}").read_bytes())
+
+    def decode(data: bytes) -> None:
+        (folder / f"a{suffix}").write_bytes(data)
+        image_codecs.decode(folder / f"a{suffix}", image_codecs.probe(folder / f"a{suffix}"))
+
+    return Decoder(seeds, decode, (VoxomeError,), 33)
+
+
+def _of_tables(suffix: str) -> Decoder:
+    from tempfile import mkdtemp
+
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from voxome.resources.table import TableFile
+
+    file = Path(mkdtemp()) / f"a{suffix}"
+    pq.write_table(pa.table({"id": np.arange(99), "density": np.ones(99), "name": ["a"] * 99}), file)
+
+    def decode(data: bytes) -> None:
+        file.write_bytes(data)
+        TableFile(file).read()
+
+    return Decoder([file.read_bytes()], decode, (VoxomeError,))
+
+
+def _of_uris() -> Decoder:
+    from voxome.contracts.uri import Uri
+
+    seeds = [
+        b"zarr://s3://bucket/a.zarr?endpoint=http://me:x@host:9000&level=1", b"/data/run?a=1??level=2",
+        b"s3://bucket/a.zip|zip:|zarr3:", b"precomputed://https://host/a?token=b", b"file:///a/../b",
+    ]  # fmt: skip
+
+    def decode(data: bytes) -> None:
+        uri = Uri.parse(data.decode("utf-8", "surrogateescape"))
+        repr(uri)
+        repr(Uri.parse(uri.reveal()))
+
+    return Decoder(seeds, decode, (VoxomeError,))
+
+
+def _of_boxes() -> Decoder:
+    from voxome.geometry import Box
+
+    return Decoder([b"0:4,0:5,-3:6", b"-12:0,7:9,10:20"], lambda data: Box.parse(data.decode("latin1")), (VoxomeError,))
+
+
 DECODERS: Mapping[str, Callable[[], Decoder]] = {
+    "addresses": _of_uris,
+    "bodies: blosc": lambda: _of_bodies("application/blosc"),
+    "bodies: gzip": _of_codings,
+    "bodies: npy": _of_npy_bodies,
+    "bodies: npygz": lambda: _of_bodies("application/npygz"),
+    "bodies: XML": _of_xml,
+    "blosc of BossDB": _of_cutouts,
     "blosc of lz4": lambda: _of_codec("blosc", cname="lz4"),
     "blosc of zstd": lambda: _of_codec("blosc", cname="zstd"),
+    "boxes": _of_boxes,
+    "br": _of_brotli,
     "bz2": lambda: _of_codec("bz2"),
+    "cubes: j2k": lambda: _of_cubes(".j2k"),
+    "cubes: jpg": lambda: _of_cubes(".jpg"),
+    "cubes: overlay": lambda: _of_cubes(".seg.sz.zip"),
+    "cubes: png": lambda: _of_cubes(".png"),
     "gzip": lambda: _of_codec("gzip"),
     "gzip of files": _of_files,
     "indices of DVID": _of_indices,
+    "journal": _of_journal,
     "label blocks of DVID": _of_label_blocks,
     "lz4": lambda: _of_codec("lz4"),
     "lz4 of N5": _of_n5,
     "lzma": lambda: _of_codec("lzma"),
+    "manifests of meshes": _of_manifests,
     "meshes: draco": lambda: _of_meshes(".drc"),
     "meshes: glb": lambda: _of_meshes(".glb"),
     "meshes: ngmesh": lambda: _of_meshes(".ngmesh"),
     "meshes: obj": lambda: _of_meshes(".obj"),
     "meshes: ply": lambda: _of_meshes(".ply"),
     "meshes: stl": lambda: _of_meshes(".stl"),
+    "requests": _of_requests,
+    "rows": _of_rows,
     "runs of DVID": _of_runs,
+    "sections: jpg": lambda: _of_sections(".jpg"),
+    "sections: png": lambda: _of_sections(".png"),
     "snappy": _of_snappy,
     "swc": _of_swc,
+    "tables": lambda: _of_tables(".parquet"),
     "zlib": lambda: _of_codec("zlib"),
     "zstd": lambda: _of_codec("zstd"),
 }

@@ -15,10 +15,10 @@ _VALUES: tuple[Any, ...] = (
 )  # fmt: skip
 
 
-def mutate(random: Random, seeds: Sequence[bytes]) -> bytes:
-    """Return one of the seeds, damaged in one to four places; half of the time behind its first 16 bytes."""
+def mutate(random: Random, seeds: Sequence[bytes], header: int = 16) -> bytes:
+    """Return one of the seeds, damaged in one to four places; more than half of the time behind its header."""
     data = bytearray(random.choice(seeds))
-    first = 16 if len(data) > 32 and random.random() < 0.5 else 0
+    first = header if len(data) > 1.5 * header and random.random() < 0.6 else 0
     for _ in range(random.choice((1, 1, 2, 4))):
         if len(data) <= first:
             data += random.randbytes(random.randrange(1, 20))

@@ -57,7 +57,11 @@ def _run_child(name: str, seed: int, inputs: range, folder: Path, report: Report
         numbers = [str(seed), str(inputs.start), str(inputs.stop)]
         command = [sys.executable, "-m", "fuzz.child", name, *numbers, str(folder)]
         here = str(Path(__file__).parents[1])
-        environment = {**os.environ, "PYTHONPATH": here, "OMP_NUM_THREADS": "1"}
+        environment = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join([here, os.environ.get("PYTHONPATH", "")]),
+            "OMP_NUM_THREADS": "1",
+        }
         process = subprocess.Popen(command, cwd=here, stdout=subprocess.DEVNULL, stderr=errors, env=environment)
         reason = _wait(process, at)
         report.faults += [tuple(json.loads(line)) for line in (folder / "faults").read_text().splitlines()]

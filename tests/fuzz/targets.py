@@ -7,10 +7,11 @@ from pathlib import Path
 from random import Random
 
 from fuzz.decoders import DECODERS
+from fuzz.documents import DOCUMENTS, document_attempts
 from fuzz.mutation import mutate
 from fuzz.stores import STORES, attempts
 
-TARGETS = (*DECODERS, *STORES)
+TARGETS = (*DECODERS, *DOCUMENTS, *STORES)
 
 
 def open_target(name: str, folder: Path) -> Callable[[Random], None]:
@@ -25,12 +26,14 @@ def open_target(name: str, folder: Path) -> Callable[[Random], None]:
     """
     if name in STORES:
         return attempts(STORES[name], folder)
+    if name in DOCUMENTS:
+        return document_attempts(DOCUMENTS[name](), folder)
     decoder = DECODERS[name]()
     for seed in decoder.seeds:
         decoder.decode(seed)  # all of them are valid
 
     def attempt(random: Random) -> None:
-        data = mutate(random, decoder.seeds)
+        data = mutate(random, decoder.seeds, decoder.header)
         try:
             decoder.decode(data)
         except decoder.errors:

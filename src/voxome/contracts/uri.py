@@ -79,11 +79,11 @@ class Uri:
         if mark and _QUERY.fullmatch(tail):
             if _has_query(path) and not path.endswith("?"):
                 raise InvalidUri(f"{redact(text)}: options are joined by &; write {redact(_joined(text))}")
-            path, query = path.removesuffix("?"), dict(parse_qsl(tail, strict_parsing=True))
+            path, query = path.removesuffix("?"), _options(tail, text)
         elif not mark or tail:
             path = rest
         if matched_inside := _INNER_QUERY.fullmatch(path):
-            path, query = matched_inside[1] + matched_inside[3], {**dict(parse_qsl(matched_inside[2])), **query}
+            path, query = matched_inside[1] + matched_inside[3], {**_options(matched_inside[2], text), **query}
         if not path:
             raise InvalidUri(f"{text!r} has no path; write scheme://path, or a path")
         return cls(*_split_pipeline(scheme, path), query)
@@ -110,11 +110,19 @@ class Uri:
 
     def _text(self, query: Mapping[str, str]) -> str:
         head = f"{self.scheme}://" if self.scheme else ""
-        tail = f"?{urlencode(query, safe=':,*')}" if query else ""
+        tail = f"?{urlencode(query, safe=':,*', errors='surrogateescape')}" if query else ""
         return f"{head}{self.path}{'?' * _has_query(self.path)}{tail}"
 
     def __repr__(self) -> str:
         return f"Uri({str(self)!r})"
+
+
+def _options(tail: str, text: str) -> dict[str, str]:
+    """Return the options of a URI."""
+    try:
+        return dict(parse_qsl(tail, strict_parsing=True, errors="surrogateescape"))
+    except ValueError as error:
+        raise InvalidUri(f"{redact(text)}: {redact(str(error))}; options are NAME=VALUE, joined by &") from None
 
 
 def _split_pipeline(scheme: str, path: str) -> tuple[str, str]:

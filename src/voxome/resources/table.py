@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -107,16 +108,33 @@ class TableFile:
     def _table(self, columns: Sequence[str] | None) -> pa.Table:
         """Return columns of all rows; pyarrow 18 cannot read files without row groups."""
         if self._file.metadata.num_row_groups:
-            return self._file.read(columns=None if columns is None else list(columns))
+            with self._reading():
+                return self._file.read(columns=None if columns is None else list(columns))
         empty = self._file.schema_arrow.empty_table()
         return empty if columns is None else empty.select(list(columns))
 
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Turn the errors of a damaged file into CorruptData."""
+        try:
+            yield
+        except VoxomeError:
+            raise
+        except (pa.ArrowException, OSError) as error:
+            raise CorruptData(f"{self.path} is damaged, or cannot be read: {error}") from error
+
     def _record_batches(self, rows: int, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
-        """Return columns of all rows in batches; pyarrow 18 cannot read files without row groups."""
+        """Yield columns of all rows in batches; pyarrow 18 cannot read files without row groups."""
         if not self._file.metadata.num_row_groups:
-            return iter(())
+            return
         names = None if columns is None else list(columns)
-        return self._file.iter_batches(rows, columns=names, use_threads=False)
+        batches = self._file.iter_batches(rows, columns=names, use_threads=False)
+        while True:
+            with self._reading():
+                batch = next(batches, None)
+            if batch is None:
+                return
+            yield batch
 
     def lookup(self, column: str, keys: NDArray[Any]) -> Rows:
         """Return the rows whose `column`, by which the table is sorted, is among `keys`.
@@ -126,7 +144,8 @@ class TableFile:
         keys = np.unique(keys)
         parts = [rows_of(self._file.schema_arrow.empty_table())]
         for group in self._groups(column, keys):
-            rows = rows_of(self._file.read_row_group(group, use_threads=False))
+            with self._reading():
+                rows = rows_of(self._file.read_row_group(group, use_threads=False))
             keep = np.isin(rows[column], keys)
             parts.append({name: values[keep] for name, values in rows.items()})
         return concatenate(parts)

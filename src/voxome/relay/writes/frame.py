@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from voxome.errors import CorruptData
+from voxome.errors import CorruptData, VoxomeError
 from voxome.relay.writes.entry import WriteEntry
 
 _MAGIC = b"VXWRITE1"
@@ -80,9 +80,10 @@ def parse_file(content: bytes) -> tuple[WriteEntry, memoryview]:
         raise CorruptData("the header is damaged")
     try:
         entry = WriteEntry.from_json(bytes(header).decode())
-    except (ValueError, KeyError, TypeError) as error:
+        expected = entry.voxel_bytes + (-(-entry.box.size // 8) if entry.masked else 0)
+    except (ValueError, KeyError, TypeError, SyntaxError, RecursionError, VoxomeError) as error:
         raise CorruptData(f"the header is not one of a write: {error}") from error
-    if len(payload) != entry.nbytes or zlib.crc32(payload) != entry.checksum:
+    if len(payload) != entry.nbytes or entry.nbytes != expected or zlib.crc32(payload) != entry.checksum:
         raise CorruptData("the voxels are damaged")
     return entry, payload
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from voxome.config.settings import settings
 from voxome.errors import CorruptData
 from voxome.geometry import BlockGrid, Box
+from voxome.remotes.blosc_frames import require_blosc_frame
 from voxome.remotes.bossdb.service import path
 from voxome.remotes.http import Api, fan_out
 
@@ -151,6 +152,7 @@ def decode(body: bytes, out: NDArray[Any], dtype: np.dtype[Any], what: str) -> N
     direct = out.flags.c_contiguous and out.dtype == dtype
     target = out if direct else np.empty(out.shape, dtype)
     try:
+        require_blosc_frame(body, size)
         blosc.decompress(body, target)
     except (RuntimeError, ValueError) as error:
         raise CorruptData(f"{what} cannot be decompressed: {error}") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import zipfile
 import zlib
 from pathlib import Path
@@ -58,7 +59,8 @@ def _compressed(stem: Path) -> NDArray[np.uint8] | None:
     try:
         width, height, samples = claimed_form(data)
         _require_cube(str(file), width * height * samples)
-        return _reshape(str(file), np.asarray(decode(data)))
+        out = np.empty((height, width) if samples == 1 else (height, width, samples), np.uint8)
+        return _reshape(str(file), np.asarray(decode(data, out=out)))  # without `out`, damaged ones leak their pixels
     except (ValueError, RuntimeError, OSError, SyntaxError) as error:
         raise CorruptData(f"{file} cannot be decoded: {error}") from error
 
@@ -69,14 +71,16 @@ def overlay(stem: Path) -> NDArray[np.uint64] | None:
     if not path.exists():
         return None
     try:
-        with zipfile.ZipFile(path) as packed:
+        if path.stat().st_size > 2 * _OVERLAY_BYTES:
+            raise ValueError(f"it has {path.stat().st_size:,} bytes; a cube has {_OVERLAY_BYTES:,}")
+        with zipfile.ZipFile(io.BytesIO(path.read_bytes())) as packed:  # reads no more than there is
             entry = packed.infolist()[0]
             if entry.compress_type not in _METHODS:
                 raise ValueError(f"its entry is compressed by method {entry.compress_type}, not stored or deflated")
             if entry.file_size > 2 * _OVERLAY_BYTES:
                 raise ValueError(f"its entry has {entry.file_size:,} bytes; a cube has {_OVERLAY_BYTES:,}")
             data = decode_snappy(packed.read(entry), _OVERLAY_BYTES)
-    except (zipfile.BadZipFile, IndexError, ValueError, RuntimeError, NotImplementedError, zlib.error) as error:
+    except (zipfile.BadZipFile, IndexError, ValueError, RuntimeError, EOFError, zlib.error, struct.error) as error:
         raise CorruptData(f"{path} cannot be decoded: {error}") from error
     return _reshape(str(path), np.frombuffer(data, "<u8"))
 

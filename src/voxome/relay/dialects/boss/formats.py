@@ -16,6 +16,7 @@ from PIL import Image
 from voxome.errors import InvalidInput
 from voxome.relay.dialects.boss.errors import Code, Refused
 from voxome.relay.npy import HEADER_BYTES, npy_header, read_npy
+from voxome.remotes.blosc_frames import require_blosc_frame
 
 BLOSC, NPYGZ, PICKLED = "application/blosc", "application/npygz", "application/blosc-python"
 JPEG, TIFF = "image/jpeg", "image/tiff"
@@ -137,8 +138,9 @@ def _from_blosc(body: bytearray, dtype: np.dtype[Any], shape: tuple[int, ...]) -
     if unpacked != out.nbytes:
         raise _mismatch(unpacked, shape, dtype)
     try:
+        require_blosc_frame(memoryview(body), out.nbytes)
         blosc.decompress(body, out)
-    except RuntimeError as error:
+    except (RuntimeError, ValueError) as error:
         raise Refused(Code.DESERIALIZATION_ERROR, f"the body cannot be decompressed: {error}") from error
     return out
 
