@@ -10,7 +10,8 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 from fuzz.mutation import mutate, mutate_json
-from voxome.errors import VoxomeError
+from voxome.contracts.json_text import parse_object
+from voxome.errors import InvalidInput, VoxomeError
 
 
 class Document(NamedTuple):
@@ -19,6 +20,14 @@ class Document(NamedTuple):
     content: Any
     read: Callable[[Path], object]
     errors: tuple[type[Exception], ...] = (VoxomeError,)
+
+
+def _object(path: Path) -> dict[str, Any]:
+    """Return the JSON object in a file, as those who call a reader of values would."""
+    found = parse_object(path.read_bytes())
+    if found is None:
+        raise InvalidInput("not a JSON object")
+    return found
 
 
 def _model_card() -> Document:
@@ -57,7 +66,7 @@ def _provenance() -> Document:
     from voxome.contracts.provenance import Provenance
 
     made = Provenance.now("mesh", "command line", {"id": 7, "at": [1, 2]}, [])
-    return Document(made.to_json(), lambda path: Provenance.from_json(json.loads(path.read_text())))
+    return Document(made.to_json(), lambda path: Provenance.from_json(_object(path)))
 
 
 def _plan() -> Document:
@@ -88,6 +97,8 @@ def _job_file() -> Document:
 
 def _blocks_hint() -> Document:
     from ruamel.yaml import YAML
+    from ruamel.yaml.comments import CommentedMap
+    from ruamel.yaml.error import YAMLError
 
     from voxome.workflow.blocks_hint import parse_blocks_hint
 
@@ -108,8 +119,11 @@ def _blocks_hint() -> Document:
     }
 
     def read(path: Path) -> None:
-        document = YAML().load(path.read_text())
-        parse_blocks_hint(document if isinstance(document, dict) else {}, tool, [])
+        try:
+            document = YAML().load(path.read_bytes())
+        except (YAMLError, ValueError) as error:
+            raise InvalidInput("not YAML") from error
+        parse_blocks_hint(document if isinstance(document, dict) else CommentedMap(), tool, [])
 
     return Document(content, read)
 
@@ -149,10 +163,9 @@ def _relay_config() -> Document:
     }  # fmt: skip
 
     def read(path: Path) -> None:
-        values = json.loads(path.read_text())
-        if isinstance(values, dict):
-            parse_config(values, str(path))
-            check_file(values, str(path))
+        values = _object(path)
+        parse_config(values, str(path))
+        check_file(values, str(path))
 
     return Document(content, read)
 
@@ -180,11 +193,7 @@ def _remembered() -> Document:
 
     spec = VolumeSpec.of((4, 5, 6), "uint8", voxel_size_nm=(8, 8, 8), chunk=(4, 4, 4))
     level = RememberedLevel(spec, (0, 0, 0)).to_json()
-    return Document(
-        json.loads(level),
-        lambda path: RememberedLevel.from_json(path.read_text()),
-        (VoxomeError, ValueError, KeyError, TypeError),
-    )
+    return Document(json.loads(level), lambda path: RememberedLevel.from_json(path.read_text(errors="replace")))
 
 
 DOCUMENTS: Mapping[str, Callable[[], Document]] = {

@@ -8,7 +8,7 @@ from typing import Any
 
 from voxome.contracts.formats import HANDLE
 from voxome.contracts.uri import Uri
-from voxome.errors import InvalidInput
+from voxome.errors import InvalidInput, describe_value
 from voxome.geometry import Box
 
 STORE = "{store}"
@@ -80,13 +80,23 @@ class Handle:
             If it is damaged.
         """
         fields = HANDLE.content(data, where)
-        for name in ("voxel_size_nm", "offset_nm"):
-            if name in fields:
-                fields[name] = tuple(fields[name])
         try:
+            for name in ("voxel_size_nm", "offset_nm"):
+                if name in fields:
+                    fields[name] = _lengths(name, fields[name])
+            for name in ("type", "uri", "key", "box", "domain"):
+                if not isinstance(fields.get(name, ""), str):
+                    raise TypeError(f"{name} is {describe_value(fields[name])}; expected text")
             return cls(**fields)
         except TypeError as error:
             raise InvalidInput(f"{where} is not a voxome handle: {error}") from error
+
+
+def _lengths(name: str, value: Any) -> tuple[float, float, float]:
+    if isinstance(value, list) and len(value) == 3 and all(type(one) in (int, float) for one in value):
+        z, y, x = value
+        return z, y, x
+    raise TypeError(f"{name} is {describe_value(value)}; expected three numbers")
 
 
 def within(uri: str, store: str) -> str:

@@ -58,7 +58,7 @@ def parse_object(text: bytes | str) -> dict[str, Any] | None:
     """
     try:
         data = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return data if isinstance(data, dict) else None
 

@@ -60,7 +60,7 @@ class _Index:
             grid = BlockGrid(domain, tuple(content["block"]), box, anchor=tuple(content["anchor"]))
             z, y, x = (int(n) for n in content["scale"])
             return cls(grid, (z, y, x), str(content["step_key"]))
-        except (json.JSONDecodeError, LookupError, TypeError, ValueError) as error:
+        except (json.JSONDecodeError, LookupError, TypeError, ValueError, RecursionError) as error:
             raise CorruptData(f"the arrays of blocks {folder} are damaged: {error!r}; remove them, rerun") from error
 
 

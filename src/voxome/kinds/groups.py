@@ -68,7 +68,7 @@ class GroupIndex:
         try:
             content = GROUPS.content(json.loads(text), path / _INDEX)
             return cls(int(content["groups"]), int(content["parts"]), str(content["step_key"]))
-        except (json.JSONDecodeError, LookupError, TypeError, ValueError) as error:
+        except (json.JSONDecodeError, LookupError, TypeError, ValueError, RecursionError) as error:
             raise CorruptData(f"the table of groups {path} is damaged: {error!r}; remove it, and rerun") from error
 
 

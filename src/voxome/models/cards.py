@@ -140,11 +140,15 @@ def load(path: Path) -> Model:
     """Read a card and check its ONNX file; raises the same errors as `find`."""
     try:
         card = ModelCard.model_validate_json(path.read_bytes())
+        if Path(card.file).name != card.file or "\0" in card.file:
+            raise CorruptData(f"{path}: file is {card.file!r}; expected the name of an ONNX file in the same folder")
         digest = hashlib.sha256((path.parent / card.file).read_bytes()).hexdigest()
     except FileNotFoundError as error:
         raise NotFound(
             f"A model needs its card and its ONNX file in the same folder, but {error.filename} does not exist"
         ) from error
+    except OSError as error:
+        raise CorruptData(f"{path}: its ONNX file cannot be read: {error.strerror or error}") from error
     except ValidationError as error:
         raise CorruptData(f"{path} is not a valid model card: {error}") from error
     if digest != card.sha256:

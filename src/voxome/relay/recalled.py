@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, cast
 
@@ -14,7 +15,7 @@ from voxome.contracts.abilities import Ability, SupportsLevels, SupportsPinnedVe
 from voxome.contracts.levels import Level
 from voxome.contracts.source import Version, VolumeSource
 from voxome.contracts.spec import Scale, VolumeSpec
-from voxome.errors import StoreError
+from voxome.errors import CorruptData, StoreError, VoxomeError
 from voxome.geometry import Box
 
 OpenStore = Callable[[int], VolumeSource]
@@ -59,14 +60,21 @@ class RecalledLevel:
 
     @classmethod
     def from_json(cls, text: str) -> RecalledLevel:
-        """Return the level that `to_json` has written."""
-        fields = json.loads(text)
-        spec, origin = fields["spec"], fields["chunk_origin"]
-        start, stop = map(tuple, spec.pop("domain"))
-        for name in ("axes", "voxel_size_nm", "offset_nm", "read_chunk", "write_chunk"):
-            spec[name] = _tuple(spec[name])
-        spec["dtype"] = np.dtype(spec["dtype"])
-        return cls(VolumeSpec(Box(start, stop), **spec), _tuple(origin))
+        """Return the level that `to_json` has written.
+
+        Raises
+        ------
+        CorruptData
+            If it is something else.
+        """
+        with _parsing():
+            fields = json.loads(text)
+            spec, origin = fields["spec"], fields["chunk_origin"]
+            start, stop = map(tuple, spec.pop("domain"))
+            for name in ("axes", "voxel_size_nm", "offset_nm", "read_chunk", "write_chunk"):
+                spec[name] = _tuple(spec[name])
+            spec["dtype"] = np.dtype(spec["dtype"])
+            return cls(VolumeSpec(Box(start, stop), **spec), _tuple(origin))
 
 
 def levels_to_json(levels: Sequence[Level] | None) -> str:
@@ -75,9 +83,24 @@ def levels_to_json(levels: Sequence[Level] | None) -> str:
 
 
 def levels_from_json(text: str) -> list[Level] | None:
-    """Return the levels that `levels_to_json` has written."""
-    found: list[dict[str, Any]] | None = json.loads(text)
-    return None if found is None else [Level(**{name: _tuple(one[name]) for name in one}) for one in found]
+    """Return the levels that `levels_to_json` has written.
+
+    Raises
+    ------
+    CorruptData
+        If it is something else.
+    """
+    with _parsing():
+        found: list[dict[str, Any]] | None = json.loads(text)
+        return None if found is None else [Level(**{name: _tuple(one[name]) for name in one}) for one in found]
+
+
+@contextmanager
+def _parsing() -> Iterator[None]:
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError, SyntaxError, RecursionError, VoxomeError) as error:
+        raise CorruptData(f"what is remembered of a source is damaged: {error!r}") from error
 
 
 def _tuple(value: Any) -> Any:

@@ -8,7 +8,7 @@ from threading import Thread
 
 from voxome.contracts.abilities import SupportsPinnedVersions, ability
 from voxome.contracts.source import VolumeSource
-from voxome.errors import VoxomeError
+from voxome.errors import CorruptData, VoxomeError
 from voxome.relay.cache.metadata import SourceMetadata
 from voxome.relay.origin import Origin
 from voxome.relay.recalled import (
@@ -70,11 +70,13 @@ class SourceMemory:
         open_store : function
             Opens a level when what is known is not enough.
         """
-        first = self._level(incarnation, 0)
+        try:
+            first, text = self._level(incarnation, 0), self.get(incarnation, _LEVELS)
+            levels = None if text is None else levels_from_json(text)
+        except CorruptData:
+            return None
         if first is None:
             return None
-        text = self.get(incarnation, _LEVELS)
-        levels = None if text is None else levels_from_json(text)
         pyramid = None
         if levels is not None:
             pyramid = RecalledPyramid(levels, lambda number: self._level(incarnation, number), open_store)

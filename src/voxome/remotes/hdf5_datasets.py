@@ -132,7 +132,7 @@ def _json(name: str, value: Any) -> tuple[str, Any]:
     if name.endswith(_JSON) and isinstance(value, str):
         try:
             return name.removesuffix(_JSON), json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             return name, value
     return name, _plain(value)
 

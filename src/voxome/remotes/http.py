@@ -205,7 +205,7 @@ class Api:
         response = self.send(method, path, **options)
         try:
             return jsonlib.loads(response.content)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise CorruptData(
                 f"{method} {printable_url(response.url)} did not respond with JSON: {message_text(response)}"
             ) from error

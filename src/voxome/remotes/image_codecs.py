@@ -177,17 +177,8 @@ def _require_plausible(path: Path, size: tuple[int, int], bytes_each: float, nby
         )
 
 
-def _png_buffer(raw: bytes) -> NDArray[Any] | None:
-    """Return an array for the pixels, without which those of damaged files leak; None if their form is not known."""
-    (width, height), colour = png_size(raw), raw[25]
-    if colour == 3 or b"tRNS" in raw[:4096]:
-        return None
-    samples = PNG_SAMPLES.get(colour, 1)
-    return np.empty((height, width) if samples == 1 else (height, width, samples), "u2" if raw[24] == 16 else "u1")
-
-
 def _decode_png(raw: bytes) -> NDArray[Any]:
-    data: NDArray[Any] = imagecodecs.png_decode(raw, out=_png_buffer(raw))
+    data: NDArray[Any] = imagecodecs.png_decode(raw)
     return data > 0 if raw[24:26] == b"\x01\x00" and data.ndim == 2 else data
 
 

@@ -194,7 +194,7 @@ def _unit_of(text: str, what: str) -> str:
         if line.startswith(_META):
             try:
                 stated = str(json.loads(line.removeprefix(_META)).get("units", ""))
-            except (ValueError, AttributeError):
+            except (ValueError, AttributeError, RecursionError):
                 continue
             name = _STATED.fullmatch(stated)
             unit = _UNIT_NAMES.get(name[1].lower(), name[1].lower().replace("µ", "u")) if name else ""
@@ -213,7 +213,7 @@ def _join_repeats(
             try:
                 pairs = np.array(json.loads(line.removeprefix(_REPEATS)), np.int64).reshape(-1, 2) - 1
                 rows[pairs[:, 0]] = pairs[:, 1]
-            except (ValueError, IndexError) as error:
+            except (ValueError, IndexError, RecursionError) as error:
                 raise CorruptData(f"{what}: cannot read which nodes are repeated: {error}") from error
     kept = np.flatnonzero(rows == np.arange(count))
     new = np.full(count, -1, np.int64)

@@ -187,7 +187,7 @@ def _properties(layer: Path) -> dict[str, Any]:
                 corner, box = one["boundingBox"]["topLeft"], one["boundingBox"]
                 properties["category"] = one.get("category")
                 properties["box"] = Box.of_shape((box["depth"], box["height"], box["width"]), corner[::-1])
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise CorruptData(f"{path} cannot be interpreted: {error!r}") from error
     return properties
 

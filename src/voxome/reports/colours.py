@@ -85,7 +85,7 @@ def read_colours(folder: Path) -> dict[int, Colour]:
     try:
         kept = json.loads((folder / _FILE).read_text(encoding="utf-8"))
         return {int(one): (int(red), int(green), int(blue)) for one, (red, green, blue) in kept.items()}
-    except (OSError, ValueError, TypeError, AttributeError):
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         return {}
 
 

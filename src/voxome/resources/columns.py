@@ -145,6 +145,6 @@ def read_table_provenance(path: str) -> tuple[Provenance, ...]:
         return ()
     try:
         data = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CorruptData(f"{path}: its provenance is not JSON: {error}") from error
     return (Provenance.from_json(data, path),)

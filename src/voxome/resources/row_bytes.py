@@ -48,8 +48,8 @@ def decode_batches(data: bytes, columns: Mapping[str, str]) -> Iterator[Rows]:
             raise ValueError(f"a batch of {compressed} bytes has {len(data) - at}")
         try:
             message = pa.decompress(view[at : at + compressed], size, codec=_CODEC)
-            batch = pa.ipc.read_record_batch(message, schema)
-        except (OSError, MemoryError, OverflowError) as error:
+            rows = rows_of(pa.Table.from_batches([pa.ipc.read_record_batch(message, schema)]))
+        except (pa.ArrowException, OSError, MemoryError, OverflowError) as error:
             raise ValueError(str(error)) from error
-        yield rows_of(pa.Table.from_batches([batch]))
+        yield rows
         at += compressed

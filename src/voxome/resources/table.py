@@ -47,13 +47,13 @@ class TableFile:
         self.path = str(path)
         try:
             self._file = pq.ParquetFile(_readable(self.path))
+            version = self.metadata.get(_VERSION)
         except FileNotFoundError as error:
             raise NotFound(f"the table {path} does not exist") from error
         except VoxomeError:
             raise
-        except (pa.ArrowInvalid, OSError) as error:
+        except (pa.ArrowException, OSError, ValueError) as error:
             raise CorruptData(f"{path} is not a readable Parquet table: {error}") from error
-        version = self.metadata.get(_VERSION)
         if version is not None:
             TABLE.check_version(int(version) if version.isdecimal() else version, path)
 
@@ -120,7 +120,7 @@ class TableFile:
             yield
         except VoxomeError:
             raise
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, ValueError) as error:
             raise CorruptData(f"{self.path} is damaged, or cannot be read: {error}") from error
 
     def _record_batches(self, rows: int, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:

@@ -84,7 +84,7 @@ def _has_bare_nan(text: bytes) -> bool:
 def _parse(text: bytes, name: str) -> Json:
     try:
         parsed = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CorruptData(f"{name} is not JSON: {error}") from error
     if not isinstance(parsed, dict):
         raise CorruptData(f"{name} should be a JSON object, not {type(parsed).__name__}")

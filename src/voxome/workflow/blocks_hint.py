@@ -198,7 +198,8 @@ def _table_problems(what: str, table: TableOutput, hint: BlocksHint) -> Iterator
     if table.fold and table.fold.keys() != rest:
         yield f"{what}: fold names {', '.join(sorted(table.fold))}; it must name {', '.join(sorted(rest))}"
     for name, how in table.fold.items():
-        if how == "sum" and np.dtype(columns.get(name, "int64")).kind not in _ID_COLUMNS:
+        dtype = columns.get(name, "int64")
+        if how == "sum" and _is_number(dtype) and np.dtype(dtype).kind not in _ID_COLUMNS:
             yield f"{what}: column {name!r} is {columns[name]}; only whole numbers can be summed over blocks"
     for source in table.ids.values():
         yield from _ids_problems(what, source, hint)
@@ -220,7 +221,7 @@ def _halo(hint: BlocksHint) -> float | None:
 def _is_number(dtype: str) -> bool:
     try:
         return np.dtype(dtype).kind in "biuf"
-    except TypeError:
+    except (TypeError, ValueError, SyntaxError):
         return False
 
 

@@ -144,9 +144,8 @@ def parse_process(path: str) -> Any:
             if isinstance(error, SchemaSaladException | OSError) or type(error).__module__.startswith("cwl"):
                 refused = not allowed and re.search(r"undefined reference to '\w+://(?!/)", str(error))
                 raise InvalidInput(f"{file} is not valid CWL:\n{error}{f'; {NETWORK}' if refused else ''}") from error
-            if isinstance(error, ValueError | StopIteration):
-                raise InvalidInput(f"{file} is not CWL; expected cwlVersion, class, inputs, steps") from error
-            raise
+            # the libraries raise whatever they meet in a document that is malformed
+            raise InvalidInput(f"{file} is not CWL; expected cwlVersion, class, inputs, steps") from error
 
 
 def _flatten(

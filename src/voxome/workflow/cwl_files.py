@@ -12,7 +12,7 @@ _CLASSES = frozenset({"File", "Directory"})
 
 def is_file(value: object) -> bool:
     """Return whether a value is a CWL File or Directory."""
-    return isinstance(value, Mapping) and value.get("class") in _CLASSES
+    return isinstance(value, Mapping) and isinstance(name := value.get("class"), str) and name in _CLASSES
 
 
 def file_address(value: Mapping[str, Any], folder: Path = Path()) -> str:

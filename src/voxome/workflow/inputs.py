@@ -64,7 +64,7 @@ def read_handle(address: str) -> Handle:
         raise NotFound(f"the handle file {address} does not exist")
     try:
         data = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidInput(f"{address} is not a voxome handle: {error}") from error
     if not isinstance(data, dict):
         raise InvalidInput(f"{address} is not a voxome handle: expected a JSON object")

@@ -110,7 +110,7 @@ def _problems(file: Path, workflow: Path, values: Mapping[Any, Any], *, any_file
         name = str(key)
         if name == _WORKFLOW:
             named = Path(file_address({"location": value}, file.parent))
-            if named.resolve() != workflow.resolve():
+            if "\0" in str(named) or named.resolve() != workflow.resolve():
                 yield f"{file}: {_WORKFLOW} names {named}, not {workflow}; leave it out, or run that workflow"
         elif name.startswith(("$", "cwl:", "cwltool:")) and name not in _METADATA:
             yield f"{file}: voxome does not support {name}; leave it out, or run the workflow with cwltool"

@@ -49,7 +49,7 @@ class PropertyFiles:
         """Return the properties of the object that is the file with this status."""
         try:
             return Properties(**json.loads((self._of(key) / _name(status)).read_bytes()))
-        except (FileNotFoundError, NotADirectoryError):
+        except (FileNotFoundError, NotADirectoryError, ValueError, TypeError, RecursionError):
             return Properties()
 
     def write(self, key: str, file: Path, properties: Properties) -> None:

@@ -172,7 +172,7 @@ class TableSource:
             return ()
         try:
             return parse_entries(json.loads(text), f"metadata {ATTRIBUTE}")
-        except ValueError:
+        except (ValueError, RecursionError):
             return (Provenance.of_others(f"metadata {ATTRIBUTE}", text.decode(errors="replace")),)
 
     def add_provenance(self, one: Provenance) -> None:

@@ -148,7 +148,7 @@ def _notes(api: Api, address: Address) -> Mapping[str, Any]:
         notes = json.loads(text)
         if not isinstance(notes, dict):
             raise TypeError(f"{text!r} is not a JSON object")
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise CorruptData(f"{address}: malformed metadata {NOTES!r}: {error}; fix or remove it") from error
     return notes
 

@@ -32,5 +32,5 @@ def add_provenance(metadata: Metadata, one: Provenance) -> None:
 def _parse(name: str, text: str) -> Provenance:
     try:
         return parse_entry(json.loads(text), f"metadata {name}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return Provenance.of_others(f"metadata {name}", text)

@@ -75,7 +75,7 @@ class KeyValue(Instance, MutableMapping[str, bytes]):
         value = self[key]
         try:
             return json.loads(value)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise CorruptData(f"{self.name}, key {key!r}: not JSON: {error}") from error
 
     def put_json(self, key: str, value: Any) -> None:

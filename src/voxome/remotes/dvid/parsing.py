@@ -25,7 +25,7 @@ def parse_json(response: httpx.Response, parse: Parser[T]) -> T:
     """
     try:
         return parse(json.loads(response.content))
-    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         request, text = f"{response.request.method} {response.url.path}", message_text(response)
         raise CorruptData(f"unexpected response to {request}: {text} ({error!r})") from error
 

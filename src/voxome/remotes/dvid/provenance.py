@@ -69,5 +69,5 @@ def _parse(line: str, instance: str) -> Iterator[Provenance]:
     if mark:
         try:
             yield parse_entry(json.loads(text), "log")
-        except ValueError:
+        except (ValueError, RecursionError):
             yield Provenance.of_others("log", text)

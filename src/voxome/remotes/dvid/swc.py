@@ -48,7 +48,7 @@ def swc_mutation_id(text: str) -> int | None:
             continue
         try:
             comment = json.loads(line.lstrip("#").lstrip().removeprefix("$"))
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(comment, dict) and isinstance(comment.get(_MUTATION), int):
             return int(comment[_MUTATION])

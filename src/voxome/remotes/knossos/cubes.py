@@ -12,6 +12,7 @@ from typing import Any
 import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
+from PIL import PngImagePlugin
 
 from voxome.errors import CorruptData, UnsupportedFormat
 from voxome.remotes.decompression import decode_snappy
@@ -20,10 +21,20 @@ from voxome.storage.atomic import replacing, storing
 
 EDGE = 128
 CUBE = (EDGE, EDGE, EDGE)
-_IMAGES = {".png": imagecodecs.png_decode, ".jpg": imagecodecs.jpeg8_decode, ".j2k": imagecodecs.jpeg2k_decode}
 _OVERLAY = ".seg.sz.zip"
 _OVERLAY_BYTES = 8 * EDGE**3
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+
+
+def _decode_png(data: bytes) -> NDArray[np.uint8]:
+    """Decode grey pixels; Pillow does not leak those of damaged images."""
+    with PngImagePlugin.PngImageFile(io.BytesIO(data)) as image:
+        if image.mode != "L":
+            raise ValueError(f"its pixels are {image.mode}; expected 8 bits of grey")
+        return np.asarray(image)
+
+
+_IMAGES = {".png": _decode_png, ".jpg": imagecodecs.jpeg8_decode, ".j2k": imagecodecs.jpeg2k_decode}
 
 
 def store(stem: Path, voxels: NDArray[Any]) -> None:
@@ -59,8 +70,7 @@ def _compressed(stem: Path) -> NDArray[np.uint8] | None:
     try:
         width, height, samples = claimed_form(data)
         _require_cube(str(file), width * height * samples)
-        out = np.empty((height, width) if samples == 1 else (height, width, samples), np.uint8)
-        return _reshape(str(file), np.asarray(decode(data, out=out)))  # without `out`, damaged ones leak their pixels
+        return _reshape(str(file), np.asarray(decode(data)))
     except (ValueError, RuntimeError, OSError, SyntaxError) as error:
         raise CorruptData(f"{file} cannot be decoded: {error}") from error
 

@@ -63,7 +63,7 @@ class LegacyMeshes(FolderProvenance):
     def _fragments(self, id: int, manifest: bytes) -> list[str]:
         try:
             return [str(fragment) for fragment in json.loads(manifest)["fragments"]]
-        except (ValueError, LookupError, TypeError) as error:
+        except (ValueError, LookupError, TypeError, RecursionError) as error:
             raise CorruptData(f"{self.name}: cannot decode the manifest of segment {id}: {error!r}") from error
 
     def _within_folder(self, fragment: str) -> str:
