@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import imagecodecs
 import numcodecs
 import numpy as np
+from numpy.typing import NDArray
 
 from voxome.errors import VoxomeError
 from voxome.remotes import decompression
@@ -221,7 +222,7 @@ def _of_rows() -> Decoder:
     from voxome.resources import row_bytes
 
     columns = {"id": "uint64", "size": "float32"}
-    rows = {"id": np.arange(50, dtype=np.uint64), "size": np.ones(50, np.float32)}
+    rows: dict[str, NDArray[Any]] = {"id": np.arange(50, dtype=np.uint64), "size": np.ones(50, np.float32)}
     seed = row_bytes.encode_batch(row_bytes.to_batch(rows, columns))
     return Decoder([seed, seed * 2], lambda data: list(row_bytes.decode_batches(data, columns)), (ValueError,))
 
@@ -234,12 +235,17 @@ def _of_cubes(suffix: str) -> Decoder:
     folder = Path(mkdtemp())
     voxels = np.zeros((128 * 128, 128), np.uint8)
     voxels[:50] = np.arange(128)
-    if suffix == ".seg.sz.zip":
-        cubes.store(folder / "a", np.zeros(cubes.CUBE, np.uint64))
-        seed, read = (folder / f"a{suffix}").read_bytes(), cubes.overlay
+    encoders: dict[str, Callable[[Any], bytes | bytearray]] = {
+        ".png": imagecodecs.png_encode,
+        ".jpg": imagecodecs.jpeg8_encode,
+        ".j2k": imagecodecs.jpeg2k_encode,
+    }
+    read: Callable[[Path], object] = cubes.image if suffix in encoders else cubes.overlay
+    if suffix in encoders:
+        seed = bytes(encoders[suffix](voxels))
     else:
-        encode = {".png": imagecodecs.png_encode, ".jpg": imagecodecs.jpeg8_encode, ".j2k": imagecodecs.jpeg2k_encode}
-        seed, read = bytes(encode[suffix](voxels)), cubes.image
+        cubes.store(folder / "a", np.zeros(cubes.CUBE, np.uint64))
+        seed = (folder / f"a{suffix}").read_bytes()
 
     def decode(data: bytes) -> None:
         (folder / f"a{suffix}").write_bytes(data)

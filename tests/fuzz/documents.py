@@ -65,7 +65,7 @@ def _handle() -> Document:
 def _provenance() -> Document:
     from voxome.contracts.provenance import Provenance
 
-    made = Provenance.now("mesh", "command line", {"id": 7, "at": [1, 2]}, [])
+    made = Provenance.now("mesh", "command line", "voxome", "1", {"id": 7, "at": [1, 2]})
     return Document(made.to_json(), lambda path: Provenance.from_json(_object(path)))
 
 

@@ -6,6 +6,7 @@ import io
 import struct
 import zipfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,11 @@ def _decode_png(data: bytes) -> NDArray[np.uint8]:
         return np.asarray(image)
 
 
-_IMAGES = {".png": _decode_png, ".jpg": imagecodecs.jpeg8_decode, ".j2k": imagecodecs.jpeg2k_decode}
+_IMAGES: dict[str, Callable[[bytes], NDArray[Any]]] = {
+    ".png": _decode_png,
+    ".jpg": imagecodecs.jpeg8_decode,
+    ".j2k": imagecodecs.jpeg2k_decode,
+}
 
 
 def store(stem: Path, voxels: NDArray[Any]) -> None:
