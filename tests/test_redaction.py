@@ -40,6 +40,7 @@ FORMS = {
     "cookie": f"Cookie: session={BARE}",
     "header that cannot be sent": f"Illegal header value b'Token {BARE}\\n'",
     "header that is not ASCII": f"UnicodeEncodeError('ascii', 'Token {BARE}\u00e9', 28, 29, 'no')",
+    "quoted without its scheme": f'Invalid S3 bucket name: "AKIA:{BARE}@bucket"',
     "JSON": json.dumps({"user": "me", "password": BARE}),
     "JSON in JSON": json.dumps(json.dumps({"password": BARE})),
     "Python": repr({"secret": BARE}),
@@ -70,6 +71,7 @@ def test_a_uri_with_a_secret_is_shown_without_it(form: str) -> None:
         '{"access_key": "VX82", "token": true, "author": "me"}',
         "partition=3, key=4, design=5",
         "author@lab.org",
+        "pull the image tool:2@sha256:ab12",
     ],
 )
 def test_other_texts_are_shown(text: str) -> None:

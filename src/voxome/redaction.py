@@ -32,6 +32,8 @@ _IN_HEADER = re.compile(
 )
 _BARE_TOKEN = re.compile(r"(b?)(['\"])(Token|Bearer|Basic) (?:\\.|(?!\2).)*\2")
 """The value of a header of authorization, as libraries quote it."""
+_BARE_PASSWORD = re.compile(r"(?<=[\"' (])[^\s\"'/:@()]+:[^\s\"'/@]+@(?=[\w.-])(?!sha\d+:)")
+"""User and password of an address whose scheme is left out, which libraries quote."""
 _SECRET_NAME = re.compile(rf"(?i){_NAME}")
 _LIBRARIES = ("httpx", *(f"httpcore.{part}" for part in ("connection", "http11", "http2", "proxy", "socks")))
 
@@ -84,7 +86,7 @@ def is_secret(name: str) -> bool:
 
 def without_credentials(text: str) -> str:
     """Return `text` without the user names and passwords of the addresses in it."""
-    return _CREDENTIALS.sub(r"\1", _ODD_PASSWORD.sub(r"\1", text))
+    return _BARE_PASSWORD.sub("", _CREDENTIALS.sub(r"\1", _ODD_PASSWORD.sub(r"\1", text)))
 
 
 def redact(text: str, secrets: Collection[str] = ()) -> str:

@@ -7,14 +7,15 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from enum import StrEnum
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+import typer.core
 
 from voxome.cli.native_logs import hidden_native_logs
 from voxome.cli.values import parse_as
@@ -78,11 +79,33 @@ _OF_EVERY_VERB = (
 )
 
 
+class _Group(typer.core.TyperGroup):
+    """Shows no secret in the messages about wrong arguments, which quote them."""
+
+    def make_context(self, *arguments: Any, **options: Any) -> Any:
+        with _redacted_usage():
+            return super().make_context(*arguments, **options)
+
+    def invoke(self, ctx: Any) -> Any:
+        with _redacted_usage():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _redacted_usage() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        if isinstance(message := getattr(error, "message", None), str):
+            setattr(error, "message", redact(message))  # noqa: B010 - only some exceptions have it
+        raise
+
+
 class Verbs(typer.Typer):
     """A group of verbs, which takes the options of the log, as each of its verbs does."""
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(callback=_log_options, **options)
+    def __init__(self, cls: type[typer.core.TyperGroup] = _Group, **options: Any) -> None:
+        super().__init__(callback=_log_options, cls=cls, **options)
 
     def command(self, name: str | None = None, **options: Any) -> Callable[[Any], Any]:
         """Return a decorator that adds a function as a verb."""
