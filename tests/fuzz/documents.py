@@ -187,13 +187,13 @@ def _job() -> Document:
     return Document({"status": status, "job": job}, read, (ValueError, KeyError, TypeError))
 
 
-def _remembered() -> Document:
+def _recalled() -> Document:
     from voxome.contracts.spec import VolumeSpec
-    from voxome.relay.remembered import RememberedLevel
+    from voxome.relay.recalled import RecalledLevel
 
     spec = VolumeSpec.of((4, 5, 6), "uint8", voxel_size_nm=(8, 8, 8), chunk=(4, 4, 4))
-    level = RememberedLevel(spec, (0, 0, 0)).to_json()
-    return Document(json.loads(level), lambda path: RememberedLevel.from_json(path.read_text(errors="replace")))
+    level = RecalledLevel(spec, (0, 0, 0)).to_json()
+    return Document(json.loads(level), lambda path: RecalledLevel.from_json(path.read_text(errors="replace")))
 
 
 DOCUMENTS: Mapping[str, Callable[[], Document]] = {
@@ -207,7 +207,7 @@ DOCUMENTS: Mapping[str, Callable[[], Document]] = {
     "model cards": _model_card,
     "plans": _plan,
     "provenances": _provenance,
-    "sources that a relay remembers": _remembered,
+    "sources that a relay recalls": _recalled,
 }
 
 

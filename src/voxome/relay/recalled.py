@@ -100,7 +100,7 @@ def _parsing() -> Iterator[None]:
     try:
         yield
     except (LookupError, TypeError, ValueError, AttributeError, SyntaxError, RecursionError, VoxomeError) as error:
-        raise CorruptData(f"what is remembered of a source is damaged: {error!r}") from error
+        raise CorruptData(f"what is known of a source is damaged: {error!r}") from error
 
 
 def _tuple(value: Any) -> Any:
