@@ -86,7 +86,9 @@ def _plan() -> Document:
 def _job_file() -> Document:
     from voxome.workflow.job_file import read_job
 
-    graph: Any = SimpleNamespace(run_options={"store": "store", "workers": "workers"}, inputs={"raw": None, "at": None})
+    graph: Any = SimpleNamespace(
+        document="", run_options={"store": "store", "workers": "workers"}, inputs={"raw": None, "at": None}
+    )
     content = {
         "raw": {"class": "File", "path": "raw.zarr", "basename": "raw.zarr"}, "at": 100, "store": "s3://bucket/run",
         "workers": 2, "block": "16,64,64", "cwl:tool": "w.cwl", "many": [{"class": "File", "location": "file:///a"}],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fuzz.decoders import DECODERS
+from fuzz.documents import DOCUMENTS
 from fuzz.run import run
 from fuzz.stores import STORES
 
@@ -20,4 +21,10 @@ def test_decoders_refuse_damaged_bytes(name: str) -> None:
 @pytest.mark.parametrize("name", STORES)
 def test_volumes_with_damaged_files_are_refused(name: str) -> None:
     report = run(name, range(700))
+    assert not report.faults, report
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_edited_documents_are_refused(name: str) -> None:
+    report = run(name, range(100 if name == "CWL" else 700))
     assert not report.faults, report
