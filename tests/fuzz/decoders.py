@@ -141,7 +141,7 @@ def _of_bodies(content_type: str) -> Decoder:
 
 def _of_codings() -> Decoder:
     from voxome.relay.codings import decode_content
-    from voxome.relay.http import TooLarge
+    from voxome.relay.request_errors import TooLarge
 
     seeds = [gzip.compress(plain) for plain in _plain()]
     return Decoder(seeds, lambda data: decode_content(data, "gzip", _SIZE), (VoxomeError, TooLarge))

@@ -70,6 +70,7 @@ def _provenance() -> Document:
 
 
 def _plan() -> Document:
+    from voxome.contracts.formats import PRIVATE
     from voxome.workflow import saved_plan
 
     step = {
@@ -80,7 +81,13 @@ def _plan() -> Document:
         "voxome": "plan", "format_version": 1, "key": "abc", "steps": [step], "store": None, "stale": [step],
         "earlier": ["def"],
     }  # fmt: skip
-    return Document(content, lambda path: saved_plan._read(path, path.parent))
+
+    def read(path: Path) -> None:
+        (path.parent / PRIVATE).mkdir(exist_ok=True)
+        (path.parent / PRIVATE / "plan.json").write_bytes(path.read_bytes())
+        saved_plan.read_plan(path.parent)
+
+    return Document(content, read)
 
 
 def _job_file() -> Document:

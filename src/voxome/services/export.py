@@ -191,8 +191,15 @@ def _npy(source: VolumeSource, box: Box, out: str, progress: ProgressCallback) -
 
 
 def _hdf5(source: VolumeSource, box: Box, out: str, progress: ProgressCallback) -> None:
-    with created_or_removed(Uri("hdf5", _dataset(out)).reveal(), at_origin(source.spec, box)) as target:
-        copy(source, box, target, (0,) * box.ndim, progress)
+    file = Path(re.sub(r"(?i)(\.(?:h5|hdf5))/.*", r"\1", out))
+    is_new = not file.exists()
+    try:
+        with created_or_removed(Uri("hdf5", _dataset(out)).reveal(), at_origin(source.spec, box)) as target:
+            copy(source, box, target, (0,) * box.ndim, progress)
+    except BaseException:
+        if is_new:
+            file.unlink(missing_ok=True)
+        raise
 
 
 def _zarr(source: VolumeSource, box: Box, out: str, progress: ProgressCallback) -> None:
