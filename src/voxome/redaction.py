@@ -15,7 +15,7 @@ _NAME = (
     r"(?:[\w.-]*(?:token|passw(?:or)?d|passphrase|pwd|secret|signature|credentials?|"
     r"access[_-]?key(?:[_-]?id)?|(?:api|private|secret)[_-]?key)|(?:[\w.-]*[_.-])?(?:pass|auth|sig|jwt))"
 )
-_COLON, _SLASHES, _AT = r"(?::|%(?:25)*3A)", r"(?://|(?:%(?:25)*2F){2})", r"(?:@|%(?:25)*40)"
+_COLON, _SLASHES, _AT = r"(?::|%(?:25)*3A)", r"(?:/{1,2}|(?:%(?:25)*2F){1,2})", r"(?:@|%(?:25)*40)"
 """Separators of addresses, as they are or percent-encoded, once or several times."""
 _CREDENTIALS = re.compile(rf"(?i)({_COLON}{_SLASHES})(?:(?!%(?:25)*[23]F)[^/?#\s])*{_AT}")
 _ODD_PASSWORD = re.compile(rf"(?i)({_COLON}{_SLASHES})[^/?\s:@\[]*:(?!//|\d{{1,5}}(?:[/?#\s]|$))[^\s@'\"]*@")

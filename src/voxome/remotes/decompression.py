@@ -12,7 +12,7 @@ import imagecodecs
 import numpy as np
 from numcodecs import blosc
 
-from voxome.remotes.blosc_frames import require_blosc_frame
+from voxome.storage.blosc_frames import require_blosc_frame
 
 _LEAST, _RATIO = 1 << 26, 128
 """Size in bytes that is always accepted, and that in bytes for a compressed one; more is an attack, or damage."""

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from voxome.config.settings import settings
 from voxome.errors import CorruptData
 from voxome.geometry import BlockGrid, Box
-from voxome.remotes.blosc_frames import require_blosc_frame
 from voxome.remotes.bossdb.service import path
 from voxome.remotes.http import Api, fan_out
+from voxome.storage.blosc_frames import require_blosc_frame
 
 _BLOSC = "application/blosc"
 _HEADER = 16

@@ -16,7 +16,7 @@ from PIL import Image
 from voxome.errors import InvalidInput
 from voxome.relay.dialects.boss.errors import Code, Refused
 from voxome.relay.npy import HEADER_BYTES, npy_header, read_npy
-from voxome.remotes.blosc_frames import require_blosc_frame
+from voxome.storage.blosc_frames import require_blosc_frame
 
 BLOSC, NPYGZ, PICKLED = "application/blosc", "application/npygz", "application/blosc-python"
 JPEG, TIFF = "image/jpeg", "image/tiff"

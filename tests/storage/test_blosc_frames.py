@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numcodecs import blosc
 
-from voxome.remotes.blosc_frames import require_blosc_frame
+from voxome.storage.blosc_frames import require_blosc_frame
 
 PLAIN = np.arange(3000, dtype="<u2").tobytes()
 SHUFFLES = (blosc.NOSHUFFLE, blosc.SHUFFLE, blosc.BITSHUFFLE)
