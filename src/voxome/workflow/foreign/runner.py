@@ -17,6 +17,7 @@ from voxome.environments import NATIVE
 from voxome.extras import require
 from voxome.records.choice import RecordsChoice, records_opener
 from voxome.records.folder import lock_folder, map_disk_errors
+from voxome.redaction import redact
 from voxome.registry import factory
 
 UNSUPPORTED = 33
@@ -89,7 +90,7 @@ def run_process(
     count = workers or available_cpus()
     with lock_folder(folder), map_disk_errors(folder), open_records(private, "run") as store:
         began = time.time()
-        store.append([Event(began, "run started", details={"process": process})])
+        store.append([Event(began, "run started", details={"process": redact(process)})])
         digests = Digests()
         open_environment().clear(run_id(folder))
         folders = JobFolders(private / "jobs", digests)
