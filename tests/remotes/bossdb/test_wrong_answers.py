@@ -11,13 +11,14 @@ from standins.faulty_proxy import Answer, Cut, Fault, FaultyProxy
 
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
-from voxome.errors import StoreError, VoxomeError
+from voxome.errors import CorruptData, StoreError, VoxomeError
 from voxome.geometry import Box
 from voxome.redaction import Secret
 from voxome.remotes import http
 from voxome.remotes.bossdb.client import BossDB
 from voxome.remotes.bossdb.cutouts import Cutouts
 from voxome.remotes.bossdb.labels import Labels
+from voxome.remotes.bossdb.records import Experiment
 from voxome.remotes.bossdb.remote import BossdbRemote
 from voxome.remotes.bossdb.service import api_at
 
@@ -127,3 +128,13 @@ def test_a_refused_user_does_not_show_the_password(proxy: FaultyProxy) -> None:
     with pytest.raises(VoxomeError) as caught:
         BossDB(proxy.url).users.create("u", first_name="a", last_name="b", email="c", password=Secret("hush-hush"))
     assert "hush" not in f"{caught.value!r} {caught.value}"
+
+
+@pytest.mark.parametrize("levels", [65, 2000, 10**12, -1, 1e400, "many"])
+def test_an_experiment_of_more_levels_than_there_can_be_is_refused(levels: object) -> None:
+    answer = {
+        "name": "e", "description": "", "coord_frame": "f", "num_hierarchy_levels": levels,
+        "hierarchy_method": "anisotropic", "creator": "me",
+    }  # fmt: skip
+    with pytest.raises(CorruptData, match="an experiment of c"):
+        Experiment.from_json(answer, ["c"])

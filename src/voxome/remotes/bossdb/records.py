@@ -38,6 +38,10 @@ class BossRecord(ABC):
         return {key: getattr(self, field) for field, key in self.keys.items()}
 
 
+_MOST_RESOLUTIONS = 64
+"""Most levels of an experiment: the coordinates of BossDB have 64 bits."""
+
+
 @dataclass(frozen=True)
 class Collection(BossRecord):
     """A collection of experiments."""
@@ -188,7 +192,7 @@ class Experiment(BossRecord):
                 parents[0],
                 response["name"],
                 response["coord_frame"],
-                levels=int(response["num_hierarchy_levels"]),
+                levels=_resolutions("num_hierarchy_levels", response["num_hierarchy_levels"]),
                 hierarchy_method=response["hierarchy_method"].lower(),
                 time_samples=int(response.get("num_time_samples") or 1),
                 time_step=response.get("time_step"),
@@ -271,7 +275,7 @@ class Channel(BossRecord):
                 response["name"],
                 response["type"].lower(),
                 response["datatype"].lower(),
-                base_resolution=int(response.get("base_resolution") or 0),
+                base_resolution=_resolutions("base_resolution", response.get("base_resolution") or 0),
                 default_time_sample=int(response.get("default_time_sample") or 0),
                 sources=_strings(response.get("sources")),
                 related=_strings(response.get("related")),
@@ -293,6 +297,14 @@ def _common(response: Json) -> dict[str, Any]:
         "public": bool(response.get("public")),
         "creator": str(response.get("creator") or ""),
     }
+
+
+def _resolutions(name: str, value: object) -> int:
+    """Return a number of resolutions, as a server gives it: voxels are never halved more often."""
+    number = int(value)  # type: ignore[call-overload]
+    if not 0 <= number <= _MOST_RESOLUTIONS:
+        raise ValueError(f"{name} is {value!r}; expected at most {_MOST_RESOLUTIONS}")
+    return int(number)
 
 
 def _strings(values: Any) -> tuple[str, ...]:

@@ -55,5 +55,5 @@ def parsing(what: str) -> Iterator[None]:
         yield
     except CorruptData:
         raise
-    except (KeyError, TypeError, IndexError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, IndexError, ValueError, AttributeError, OverflowError) as error:
         raise CorruptData(f"malformed response of the server about {what}: {error!r}") from error
