@@ -122,6 +122,31 @@ def test_nested_volumes_are_kept_however_their_address_is_spelled(spell: Callabl
     voxome.rm(spell("a.zarr"))
 
 
+@pytest.mark.parametrize("scheme", ["zarr", "n5", "precomputed"])
+@pytest.mark.parametrize("name", ["notes.txt", "0/notes.txt", "deep/er/photo.png"])
+def test_files_of_others_in_a_volume_are_kept(scheme: str, name: str, tmp_path: Path) -> None:
+    uri = f"{scheme}://{tmp_path}/a"
+    _create(uri).create_level((2, 2, 2))
+    notes = tmp_path / "a" / name
+    notes.parent.mkdir(parents=True, exist_ok=True)
+    notes.write_text("mine")
+    with pytest.raises(InvalidInput, match=f"not part of the volume: {name}; move or remove them first"):
+        voxome.rm(uri)
+    assert notes.read_text() == "mine"
+    notes.unlink()
+    assert voxome.open(uri, expect=voxome.Volume).shape == (4, 5, 6)
+    voxome.rm(uri)
+    assert not list((tmp_path / "a").rglob("*.*"))
+
+
+def test_a_message_names_three_files_of_others(tmp_path: Path) -> None:
+    _create(f"zarr://{tmp_path}/a.zarr")
+    for number in range(4):
+        (tmp_path / "a.zarr" / f"{number}.txt").touch()
+    with pytest.raises(InvalidInput, match=r"\d\.txt, \d\.txt, \d\.txt, …; move"):
+        voxome.rm(f"zarr://{tmp_path}/a.zarr")
+
+
 def test_the_only_level_of_a_pyramid_is_kept(command: Any) -> None:
     voxome.create("zarr://a.zarr", SPEC)
     result = command("rm", "a.zarr/0", "--yes")

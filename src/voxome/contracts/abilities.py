@@ -119,6 +119,15 @@ class SupportsDelete(Protocol):
 
 
 @runtime_checkable
+class SupportsOwnFiles(Protocol):
+    """A remote whose volumes are folders of files with names of its format."""
+
+    @property
+    def own_files(self) -> str:
+        """Regular expression for the paths of its files, from the folder of a volume on."""
+
+
+@runtime_checkable
 class SupportsFileParts(Protocol):
     """A remote whose files contain several arrays."""
 

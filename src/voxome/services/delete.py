@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import stat
 from itertools import islice
 from pathlib import Path
 from typing import cast
 
 from voxome.calls import explain_calls
-from voxome.contracts.abilities import SupportsDelete, SupportsLevels, SupportsRecognise, ability
+from voxome.contracts.abilities import SupportsDelete, SupportsLevels, SupportsOwnFiles, SupportsRecognise, ability
 from voxome.contracts.arguments import require_path
+from voxome.contracts.formats import PRIVATE
 from voxome.contracts.listing import UNREADABLE
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Location, Uri, location_text
@@ -26,6 +28,10 @@ from voxome.storage.path import StoragePath
 
 _LEVEL_DEPTH = 2
 """How many folders above a level its pyramid may be, as with a level called ``s0/data``."""
+_LEFT_OVER = rf"(.+/)?({re.escape(PRIVATE)}/.+|\.[^/]*\.part|[^/]*\.__lock|\.DS_Store|\.nfs[^/]*)"
+"""Paths of records, and of what killed writers and file systems leave, as a regular expression."""
+_SHOWN = 3
+"""Files of others that a message names."""
 
 
 @explain_calls
@@ -45,7 +51,7 @@ def rm(uri: Location) -> str:
     Raises
     ------
     InvalidUri, InvalidInput
-        If `uri` is the name of a public dataset or a level of a volume, or if it contains other volumes.
+        If `uri` is the name of a public dataset or a level of a volume, or if it contains other volumes or files.
     ReadOnly
         If its file or folder is write-protected.
     UnsupportedFormat
@@ -83,6 +89,8 @@ def require_deletable(uri: str) -> tuple[Uri, VolumeSpec]:
         if path.is_local:
             _refuse_protected(Path(path.path))
         _refuse_nested(located, path)
+        if isinstance(store, SupportsOwnFiles):
+            _refuse_foreign(located, path, store.own_files)
     return located, spec
 
 
@@ -121,6 +129,15 @@ def _refuse_nested(uri: Uri, path: StoragePath) -> None:
     if len(volumes) > 1:
         nested = ", ".join(text for inside, text in volumes.items() if inside != path.path)
         raise InvalidInput(f"{uri} contains other volumes: remove {nested} first")
+
+
+def _refuse_foreign(uri: Uri, path: StoragePath, own: str) -> None:
+    """Refuse a folder in which there are files that neither the format has nor killed writers leave."""
+    pattern = re.compile(f"{own}|{_LEFT_OVER}")
+    found = list(islice((name for name in path.walk() if not pattern.fullmatch(name)), _SHOWN + 1))
+    if found:
+        names = ", ".join(found[:_SHOWN]) + (", …" if len(found) > _SHOWN else "")
+        raise InvalidInput(f"{uri} contains files that are not part of the volume: {names}; move or remove them first")
 
 
 def _volumes_in(uri: Uri) -> dict[str, str]:

@@ -360,6 +360,12 @@ class StoragePath(ABC):
         """Return the names of the files and folders in this folder."""
         return sorted({name for names in self.entries() for name in names})
 
+    def walk(self) -> Iterator[str]:
+        """Yield the paths of all files in this folder and below, relative to it."""
+        with map_errors(str(self), invalid=StoreError):
+            keys = result_of(self.kvstore.list())
+        yield from (key.decode(errors="surrogateescape") for key in keys)
+
     def taken(self) -> bool:
         """Return whether there is anything at this path."""
         return any(True for _ in self._pages())

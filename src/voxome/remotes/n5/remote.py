@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import islice
@@ -23,6 +24,9 @@ from voxome.storage.json_store import begins_as_object
 from voxome.storage.local import LocalPath
 from voxome.storage.path import StoragePath
 from voxome.storage.walk import Levels, walk
+
+_OWN_FILES = rf"(.+/)?({re.escape(ATTRIBUTES)}|\d+(/\d+)*)"
+"""Paths of the files of a volume, as a regular expression."""
 
 
 class N5Remote:
@@ -80,6 +84,10 @@ class N5Remote:
 
     def check_spec(self, uri: Uri, spec: VolumeSpec) -> None:
         check_spec(spec, str(uri))
+
+    @property
+    def own_files(self) -> str:
+        return _OWN_FILES
 
     def delete(self, uri: Uri) -> None:
         folder = storage_path(uri, writing=True)

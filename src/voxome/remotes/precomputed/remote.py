@@ -36,6 +36,12 @@ from voxome.storage.local import LocalPath
 from voxome.storage.path import StoragePath
 from voxome.storage.walk import walk
 
+_OWN_FILES = (
+    rf"(.+/)?({INFO}|provenance|[-_\d]+(\.gz|\.br)?|[\da-f]+\.shard|\d+(:\d+(:[-_\d]+)?)?(\.gz|\.index)?"
+    r"|[-_:\d]+\.(frags|spatial|segidx)(\.gz)?)"
+)
+"""Paths of the files of a volume, as a regular expression."""
+
 
 class PrecomputedRemote:
     """Layers that Neuroglancer reads."""
@@ -147,6 +153,10 @@ class PrecomputedRemote:
         provenance: Provenance | None = None,
     ) -> tuple[str, ...]:
         return write_segment_properties(uri, ids, columns, provenance)
+
+    @property
+    def own_files(self) -> str:
+        return _OWN_FILES
 
     def delete(self, uri: Uri) -> None:
         folder = storage_path(uri, writing=True)

@@ -28,6 +28,8 @@ from voxome.storage.zips import SUFFIXES, ZipPath, in_zip
 
 _log = logging.getLogger(__name__)
 _SHOWN = 12
+_OWN_FILES = r"(.+/)?(\.z(array|attrs|group|metadata)|zarr\.json|c?[./]?\d+([./]\d+)*|c|METADATA\.ome\.xml)"
+"""Paths of the files of a volume, as a regular expression."""
 
 
 class ZarrRemote:
@@ -85,6 +87,10 @@ class ZarrRemote:
 
     def check_spec(self, uri: Uri, spec: VolumeSpec) -> None:
         check_spec(spec, str(uri))
+
+    @property
+    def own_files(self) -> str:
+        return _OWN_FILES
 
     def delete(self, uri: Uri) -> None:
         folder = _folder(uri, writing=True)
