@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from voxome.errors import InvalidInput
 from voxome.geometry import BlockGrid, Box
+from voxome.metrics.segmentation import NOT_LABELLED
 from voxome.resources.volume import Volume
 
 BLOCK = (64, 128, 128)
@@ -44,7 +45,7 @@ class LabelMarks:
     Attributes
     ----------
     labels : Volume
-        Integers (z, y, x).
+        Integers (z, y, x); -1 and 2^64 - 1 are not labelled.
     box : Box
         Voxels to read.
     values : mapping of int to int
@@ -60,26 +61,29 @@ class LabelMarks:
 
     def read(self) -> Iterator[Marks]:
         """Yield the labelled voxels block by block."""
-        known = np.array(sorted(self.values), np.int64)
+        known = np.array(sorted(self.values), np.uint64)
         classes = np.array([self.values[value] for value in known.tolist()], np.int64)
         for block in BlockGrid(self.box, BLOCK):
-            values = self.labels.cutout(block.write).astype(np.int64)
-            found = np.arange(values.size) if self.dense else np.flatnonzero(values)
+            values = self.labels.cutout(block.write)
+            labels = values.astype(np.uint64).ravel()
+            found = np.flatnonzero((labels != NOT_LABELLED) & (self.dense | (labels != 0)))
             if not len(found):
                 continue
-            labels = values.ravel()[found]
+            labels = labels[found]
             at = np.minimum(np.searchsorted(known, labels), len(known) - 1)
-            self._require_known(labels, known[at])
+            self._require_none(values.ravel()[found][labels != known[at]])
             voxels = np.stack(np.unravel_index(found, values.shape), axis=1) + np.array(block.write.start)
             yield Marks(voxels, classes[at])
 
-    def _require_known(self, labels: NDArray[np.int64], nearest: NDArray[np.int64]) -> None:
-        others = np.unique(labels[labels != nearest])
+    def _require_none(self, others: NDArray[np.integer]) -> None:
+        """Refuse labels of no class."""
+        others = np.unique(others)
         if len(others):
             shown = ", ".join(map(str, others[:_LISTED].tolist())) + (", …" if len(others) > _LISTED else "")
+            unlabelled = "-1" if self.dense else "0 or -1"
             raise InvalidInput(
                 f"{self.labels.uri or 'The labels'} have the values {shown}, which are no class; expected "
-                f"{', '.join(map(str, sorted(self.values)))}{'' if self.dense else ', and 0 where nothing is labelled'}"
+                f"{', '.join(map(str, sorted(self.values)))}, and {unlabelled} where nothing is labelled"
             )
 
 

@@ -45,6 +45,14 @@ def test_label_0_is_not_annotated_in_sparse_labels() -> None:
     assert Objects("cell").encode(np.array([[[0, 70, 2, 1]]]), SPARSE).tolist() == [[[UNKNOWN, 2, 0, 1]]]
 
 
+@pytest.mark.parametrize(("unlabelled", "dtype"), [(-1, np.int8), (-1, np.int64), (2**64 - 1, np.uint64)])
+def test_voxels_that_are_not_labelled_are_unknown_in_all_targets(unlabelled: int, dtype: type) -> None:
+    labels = np.array([[[0, 70, unlabelled, 2, 7]]], dtype)
+    assert Objects("cell").encode(labels, DENSE).tolist() == [[[0, 3, UNKNOWN, 1, 2]]]
+    assert Objects("cell").encode(labels, SPARSE).tolist() == [[[UNKNOWN, 2, UNKNOWN, 0, 1]]]
+    assert Affinities().encode(labels, DENSE).tolist() == [[[UNKNOWN, 3, UNKNOWN, 1, 2]]]
+
+
 def test_touching_objects_are_apart() -> None:
     labels = torch.tensor([[[0.0, 1, 1, 1, 2, 2, 0]]])
     target, mask = Objects("cell").compute(labels, (1, 1, 7))

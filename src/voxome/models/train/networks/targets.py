@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from voxome.metrics.segmentation import NOT_LABELLED
 from voxome.models.train.networks.config import Truth
 from voxome.models.train.networks.data import UNKNOWN
 
@@ -45,7 +46,7 @@ class Targets(Protocol):
     def instances(self) -> bool: ...
 
     def encode(self, labels: NDArray[np.integer], truth: Truth) -> NDArray[np.int64]:
-        """Return consecutive labels, 0 for background and `UNKNOWN` for what is not annotated."""
+        """Return consecutive labels, 0 for background and `UNKNOWN` for what is not annotated, as -1 and 2^64 - 1."""
 
     def compute(self, labels: Tensor, out: Shape) -> tuple[Tensor, Tensor]:
         """Return targets and mask, each (channels, *out), for encoded labels of ``out + reach`` voxels."""
@@ -159,6 +160,8 @@ def edges(labels: Tensor, *, objects_only: bool = False) -> Tensor:
 
 
 def _number(labels: NDArray[np.integer]) -> NDArray[np.int64]:
-    """Return labels as consecutive integers; 0 stays 0."""
-    ids, numbers = np.unique(labels, return_inverse=True)
-    return np.asarray(numbers, np.int64).reshape(labels.shape) + (0 if ids[0] == 0 else 1)
+    """Return labels as consecutive integers; 0 stays 0, and `NOT_LABELLED` and -1 become `UNKNOWN`."""
+    unsigned = labels.astype(np.uint64)
+    unknown = unsigned == NOT_LABELLED
+    ids, numbers = np.unique(np.where(unknown, np.uint64(0), unsigned), return_inverse=True)
+    return np.where(unknown, UNKNOWN, np.asarray(numbers, np.int64).reshape(labels.shape) + (0 if ids[0] == 0 else 1))
