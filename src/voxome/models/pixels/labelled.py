@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,10 +11,11 @@ import numpy as np
 from voxome.errors import InvalidInput
 from voxome.geometry import Box
 from voxome.models.pixels.config import LabelledImage, PixelTraining
-from voxome.models.pixels.features import UM, reach_of
+from voxome.models.pixels.features import UM, Shape, reach_of
 from voxome.models.pixels.ilastik import IlastikProject
 from voxome.models.pixels.marks import LabelMarks, MarkSource
 from voxome.models.pixels.points import PointMarks
+from voxome.models.train.same_data import are_same_data, have_same_voxels
 from voxome.resources.volume import Volume
 from voxome.resources.volume_like import as_volume
 
@@ -35,6 +37,35 @@ class Draft:
     data: tuple[Labelled, ...]
     validation: tuple[Labelled, ...]
 
+    @property
+    def validation_within_reach(self) -> int:
+        """Voxels of the validation boxes within twice the reach of the features of the boxes to train on."""
+        return sum(shared.size for _, _, shared in self._near())
+
+    def problems(self) -> Iterator[str]:
+        """Yield why the validation is not one, a sentence for every pair of images."""
+        for trained, checked in itertools.product(self.data, self.validation):
+            one, other = trained.image, checked.image
+            if are_same_data(one, other) and not have_same_voxels(one, other):
+                yield f"{one.uri} and {other.uri} are the same data: validate with the same level and options"
+        for trained, checked, shared in self._near():
+            yield (
+                f"{shared.size:,} voxels of the validation box {checked.marks.box} are too close to the training box "
+                f"{trained.marks.box}: features reach {self._reach(trained.image)} voxels (z, y, x); leave twice that "
+                "between the boxes"
+            )
+
+    def _near(self) -> Iterator[tuple[Labelled, Labelled, Box]]:
+        """Yield images with the same voxels, and the part of the validation that is too close to the training."""
+        for trained, checked in itertools.product(self.data, self.validation):
+            if are_same_data(trained.image, checked.image):
+                near = trained.marks.box.grow([2 * size for size in self._reach(trained.image)]) & checked.marks.box
+                if not near.empty:
+                    yield trained, checked, near
+
+    def _reach(self, image: Volume) -> Shape:
+        return reach_of(self.config.list_features(), image.voxel_size_nm or (UM, UM, UM), self.config.dimensions)
+
 
 def prepare(config: PixelTraining) -> Draft:
     """Open the images and labels of a training.
@@ -42,7 +73,7 @@ def prepare(config: PixelTraining) -> Draft:
     Raises
     ------
     InvalidInput
-        If images and labels do not fit each other, or validation is too close to training.
+        If images and labels do not fit each other.
     """
     project = None if config.project is None else IlastikProject.read(config.project)
     if project is not None:
@@ -53,7 +84,6 @@ def prepare(config: PixelTraining) -> Draft:
     if len(kinds) > 1:
         shown = ", ".join(f"{dtype} in voxels of {size} nm" for size, dtype in sorted(kinds, key=str))
         raise InvalidInput(f"The images are {shown}; expected one dtype and voxel size for training and validation")
-    _require_apart(config, data, validation)
     return Draft(config, data, validation)
 
 
@@ -114,18 +144,3 @@ def _open_labels(uri: str, image: Volume) -> Volume:
             "expected the same size, so choose another level"
         )
     return labels
-
-
-def _require_apart(config: PixelTraining, opened: Sequence[Labelled], checked: Sequence[Labelled]) -> None:
-    """Check that no labelled voxel of the validation is within the reach of the features of a training voxel."""
-    for image, marks in ((one.image, one.marks) for one in checked):
-        for other, trained in ((one.image, one.marks) for one in opened):
-            if image.uri != other.uri or image.voxel_size_nm is None:
-                continue
-            reach = reach_of(config.list_features(), image.voxel_size_nm, config.dimensions)
-            shared = trained.box.grow([2 * size for size in reach]) & marks.box
-            if not shared.empty:
-                raise InvalidInput(
-                    f"{shared.size:,} voxels of the validation box {marks.box} are too close to the training box "
-                    f"{trained.box}: features reach {reach} voxels (z, y, x); leave twice that between the boxes"
-                )

@@ -24,7 +24,7 @@ class PixelTask:
         """Return what the training will do, and what prevents it; labels are read."""
         try:
             draft = prepare(config)
-            return TrainingPlan(_facts(draft))
+            return TrainingPlan(_facts(draft), tuple(draft.problems()))
         except VoxomeError as error:
             return TrainingPlan({}, (str(error),))
 
@@ -45,7 +45,7 @@ def _facts(draft: Draft) -> dict[str, str | int | float]:
         "features": len(features),
         "values_of_a_voxel": sum(one.count(config.dimensions) for one in features),
         "reach_voxels": ", ".join(map(str, reach)),
-        "validation_within_reach": 0,
+        "validation_within_reach": draft.validation_within_reach,
         "trees": config.trees,
     }
 

@@ -48,6 +48,8 @@ def train_pixels(config: PixelTraining, out: Path, command: str = "") -> Path:
     """
     require("pixels", "sklearn")
     draft = prepare(config)
+    for problem in draft.problems():
+        raise InvalidInput(problem)
     config, first = draft.config, draft.data[0].image
     limits = _find_range(draft.data)
     samples = _read_samples(config, draft.data, limits)

@@ -13,6 +13,23 @@ from voxome.models.train.networks.config import NetworkConfig
 
 SMALL = {"widths": (2, 3, 3, 4), "units": 0}
 
+SPELLINGS = (
+    "raw.zarr",
+    "./raw.zarr/",
+    "zarr://raw.zarr",
+    "link.zarr",
+    "{folder}/sub/../raw.zarr?level=0",
+    "raw.zarr/0",
+)
+"""Other addresses of raw.zarr in the working directory, a pyramid; the last names its level."""
+
+
+def spell(name: str, folder: Path) -> str:
+    """Return another address of raw.zarr in a folder, with the link and folder that it needs."""
+    (folder / "sub").mkdir()
+    (folder / "link.zarr").symlink_to(folder / "raw.zarr")
+    return name.format(folder=folder)
+
 
 def partition(shape: tuple[int, int, int], seed: int = 3) -> tuple[np.ndarray, np.ndarray]:
     """Raw with dark borders between the cells of a Voronoi partition, and the partition."""

@@ -8,7 +8,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="training needs the extra voxome[train]")
 
-from models.train.networks.examples import balls, config_of, partition, save  # noqa: E402
+from models.train.networks.examples import SPELLINGS, balls, config_of, partition, save, spell  # noqa: E402
 
 import voxome  # noqa: E402
 from voxome.errors import InvalidInput, PlanError  # noqa: E402
@@ -107,12 +107,14 @@ def test_the_plan_counts_voxels_of_both_parts(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_the_same_voxels_by_another_path_count_too(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", SPELLINGS)
+def test_the_same_voxels_by_another_path_count_too(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     data = truth(tmp_path)
-    (tmp_path / "sub").mkdir()
-    other = data | {"raw": data["raw"].replace(str(tmp_path), f"{tmp_path}/sub/..")}
+    other = data | {"raw": spell(name, tmp_path)}
     plan = CELLS.plan(config_of([data], [other]))
     assert plan.facts["validation_voxels_in_patches"] == 24**3
+    assert ("same level and options" in plan.problems[0]) == name.endswith("/0")
 
 
 def test_anisotropic_voxels_and_sections_have_flat_levels(tmp_path: Path) -> None:

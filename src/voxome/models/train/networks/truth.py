@@ -8,12 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from voxome.contracts.uri import Uri
 from voxome.errors import InvalidInput
 from voxome.geometry.box import Box
 from voxome.geometry.notation import comma_text
 from voxome.models.train.networks.config import Truth
-from voxome.resources.addresses import absolute
+from voxome.models.train.same_data import are_same_data, have_same_voxels
 from voxome.resources.labels import require_labels
 from voxome.resources.volume import Volume
 from voxome.resources.volume_like import as_volume
@@ -32,12 +31,6 @@ class Region:
     raw: Volume
     labels: Volume
     box: Box
-
-    @property
-    def place(self) -> tuple[str, str]:
-        """Address of the image, and its level and other options."""
-        path, _, options = str(absolute(Uri.parse(self.raw.uri))).partition("?")
-        return path, options
 
     def readable(self, margin: Shape) -> Box:
         """Return the voxels of the image that patches may show."""
@@ -97,7 +90,7 @@ def overlap(training: Iterable[Region], validation: Sequence[Region], margin: Sh
         (one.readable(margin) & other.box).size
         for one in training
         for other in validation
-        if one.place[0] == other.place[0]
+        if are_same_data(one.raw, other.raw)
     )
 
 
@@ -130,7 +123,7 @@ def problems(
                 "needs at least half of that along every axis: set patch to less"
             )
         for other in validation:
-            if one.place[0] == other.place[0] and one.place[1] != other.place[1]:
+            if are_same_data(one.raw, other.raw) and not have_same_voxels(one.raw, other.raw):
                 yield (
                     f"{one.truth.raw} and {other.truth.raw} are the same data: validate with the same level and options"
                 )
