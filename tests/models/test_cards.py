@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
 
+from voxome.contracts.formats import PIXELS
 from voxome.errors import CorruptData, NotFound, UnknownName
 from voxome.models import cards
+from voxome.models.pixels.classifier import load_classifier
 
 
 @pytest.mark.parametrize("name", cards.names())
@@ -62,3 +65,18 @@ def test_card_with_an_unknown_field_is_refused(tmp_path: Path) -> None:
     path.write_text(path.read_text().replace('"task"', '"tusk"'))
     with pytest.raises(CorruptData, match="tusk"):
         cards.find(str(path))
+
+
+@pytest.mark.parametrize("name", ["../outside.npz", "/outside.npz", "sub/../a.npz", "..", ".", "", "a\0.npz"])
+def test_the_file_of_a_card_is_in_its_folder(name: str, tmp_path: Path) -> None:
+    path = _copy(tmp_path)
+    card = json.loads(path.read_text())
+    path.write_text(json.dumps(card | {"file": name}))
+    with pytest.raises(CorruptData, match="name of a file in the same folder"):
+        cards.find(str(path))
+    forest = {"kind": "forest", "name": "a", "file": name, "sha256": "0" * 64, "classes": ["a", "b"], "dimensions": 3}
+    forest |= {"features": [{"name": "gaussian", "sigma_um": 1.0}], "voxel_size_nm": [1000, 1000, 1000]}
+    forest |= {"dtype": "uint8", "intensity_range": [0, 1]}
+    path.write_text(json.dumps(PIXELS.stamp(forest)))
+    with pytest.raises(CorruptData, match="name of a file in the same folder"):
+        load_classifier(str(path))

@@ -140,19 +140,47 @@ def load(path: Path) -> Model:
     """Read a card and check its ONNX file; raises the same errors as `find`."""
     try:
         card = ModelCard.model_validate_json(path.read_bytes())
-        if Path(card.file).name != card.file or "\0" in card.file:
-            raise CorruptData(f"{path}: file is {card.file!r}; expected the name of an ONNX file in the same folder")
-        digest = hashlib.sha256((path.parent / card.file).read_bytes()).hexdigest()
     except FileNotFoundError as error:
-        raise NotFound(
-            f"A model needs its card and its ONNX file in the same folder, but {error.filename} does not exist"
-        ) from error
+        raise NotFound(f"The model card {path} does not exist") from error
     except OSError as error:
-        raise CorruptData(f"{path}: its ONNX file cannot be read: {error.strerror or error}") from error
+        raise CorruptData(f"{path} cannot be read: {error.strerror or error}") from error
     except ValidationError as error:
         raise CorruptData(f"{path} is not a valid model card: {error}") from error
-    if digest != card.sha256:
-        raise CorruptData(
-            f"{path.parent / card.file} has SHA-256 {digest}, not {card.sha256} as in its card; download it again"
-        )
+    read_described(path, card.file, card.sha256)
     return Model(path.parent / card.file, card)
+
+
+def read_described(card: Path, name: str, sha256: str) -> bytes:
+    """Return the content of the file that a card describes.
+
+    Parameters
+    ----------
+    card : Path
+        The card.
+    name : str
+        Name of the file, which is in the folder of the card.
+    sha256 : str
+        Its SHA-256.
+
+    Raises
+    ------
+    NotFound
+        If there is no such file.
+    CorruptData
+        If the name is that of a file elsewhere, the file cannot be read, or its SHA-256 differs.
+    """
+    if Path(name).name != name or name in {"", ".."} or "\0" in name:
+        raise CorruptData(f"{card}: file is {name!r}; expected the name of a file in the same folder")
+    path = card.parent / name
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError as error:
+        raise NotFound(f"A model needs its card and {name} in the same folder, but {path} does not exist") from error
+    except OSError as error:
+        raise CorruptData(f"{path}, which {card} names, cannot be read: {error.strerror or error}") from error
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != sha256:
+        raise CorruptData(
+            f"{path} has SHA-256 {digest}, not {sha256} as in its card; copy both from where they come, or train again"
+        )
+    return content

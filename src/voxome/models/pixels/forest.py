@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from voxome.contracts.spec import VolumeSpec
-from voxome.errors import CorruptData, NotFound, UnknownName, VoxomeError
+from voxome.errors import CorruptData, UnknownName, VoxomeError
 from voxome.geometry import BlockGrid
+from voxome.models.cards import read_described
 from voxome.models.pixels.card import ForestCard
 from voxome.models.pixels.features import Feature, Scale, Shape, compute_features, reach_of, sigmas_of
 from voxome.models.pixels.place import Place
@@ -43,15 +44,8 @@ class Forest:
             card = ForestCard.model_validate(fields)
         except ValidationError as error:
             raise CorruptData(f"{file} is not a valid card of a forest: {error}") from error
-        path = file.parent / card.file
-        try:
-            archive = path.read_bytes()
-        except OSError as error:
-            raise NotFound(f"A forest needs its card and its trees in one folder, but {path} does not exist") from error
-        digest = hashlib.sha256(archive).hexdigest()
-        if digest != card.sha256:
-            raise CorruptData(f"{path} has SHA-256 {digest}, not {card.sha256} as in its card; train it again")
-        return cls(card, _read_trees(archive, path, card))
+        archive = read_described(file, card.file, card.sha256)
+        return cls(card, _read_trees(archive, file.parent / card.file, card))
 
     @property
     def features(self) -> list[Feature]:
