@@ -13,6 +13,7 @@ torch = pytest.importorskip("torch", reason="training needs the extra voxome[tra
 
 from models.train.networks.examples import balls, config_of, save  # noqa: E402
 
+import voxome  # noqa: E402
 from voxome.errors import InvalidInput, RunFailed  # noqa: E402
 from voxome.models.train.networks import checkpoint, loop  # noqa: E402
 from voxome.models.train.networks.config import NetworkConfig  # noqa: E402
@@ -141,6 +142,33 @@ def test_another_configuration_does_not_continue(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="another seed, steps; continue it with the same configuration"):
         trained(config.model_copy(update={"seed": 2, "steps": 9}), tmp_path / "out")
     trained(config.model_copy(update={"checkpoint_minutes": 3.0}), tmp_path / "out")
+
+
+@pytest.mark.parametrize("changed", ["raw", "labels"])
+@pytest.mark.parametrize("part", ["data", "validation"])
+def test_other_data_do_not_continue(changed: str, part: str, tmp_path: Path) -> None:
+    config = configured(tmp_path)
+    trained(config, tmp_path / "out")
+    (truth,) = getattr(config, part)
+    volume = voxome.open(getattr(truth, changed), mode="r+", expect=voxome.Volume)
+    volume[int(truth.box.partition(":")[0]) + 9, 9, 9] ^= 1
+    with pytest.raises(InvalidInput, match=rf"on other voxels of \S+/{changed}\d\.zarr {truth.box}; continue it with"):
+        trained(config, tmp_path / "out")
+    volume[int(truth.box.partition(":")[0]) + 9, 9, 9] ^= 1
+    trained(config, tmp_path / "out")
+
+
+def test_another_version_of_torch_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = configured(tmp_path, steps=2)
+    trained(config, tmp_path / "out")
+    trained(config, tmp_path / "out")
+    assert "was written with" not in capsys.readouterr().err
+    version = torch.__version__
+    monkeypatch.setattr(torch, "__version__", "0.1")
+    trained(config, tmp_path / "out")
+    assert f"was written with torch {version}, and this is 0.1" in capsys.readouterr().err
 
 
 def test_training_ends_when_validation_does_not_improve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

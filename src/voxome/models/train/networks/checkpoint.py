@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -56,8 +57,8 @@ class State:
     best: dict[str, Tensor] | None = None
 
 
-def save(path: Path, state: State, config: NetworkConfig) -> None:
-    """Replace the checkpoint at `path` by that of the state."""
+def save(path: Path, state: State, config: NetworkConfig, data: Mapping[str, str]) -> None:
+    """Replace the checkpoint at `path` by that of the state, with the digests of all data by name."""
     content = {
         "net": state.net.state_dict(),
         "average": state.average.state_dict(),
@@ -65,19 +66,20 @@ def save(path: Path, state: State, config: NetworkConfig) -> None:
         "best": state.best,
         "progress": json.dumps(asdict(state.progress)),
         "config": json.dumps(_fixed(config)),
+        "data": json.dumps(dict(data)),
         "torch": str(torch.__version__),
     }
     with replacing(path) as partial:
         torch.save(content, partial)
 
 
-def load(path: Path, state: State, config: NetworkConfig, device: torch.device) -> None:
-    """Continue from the checkpoint at `path`.
+def load(path: Path, state: State, config: NetworkConfig, data: Mapping[str, str], device: torch.device) -> str:
+    """Continue from the checkpoint at `path`, and return the version of torch that wrote it.
 
     Raises
     ------
     InvalidInput
-        If it is not one, or that of another configuration.
+        If it is not one, or that of another configuration or other data.
     """
     saved = read(path, device)
     changed = _changed(json.loads(saved["config"]), _fixed(config))
@@ -86,11 +88,18 @@ def load(path: Path, state: State, config: NetworkConfig, device: torch.device) 
             f"{path} is the checkpoint of a training with another {', '.join(changed)}; continue it with the same "
             "configuration, or choose another folder"
         )
+    changed = _changed(json.loads(saved["data"]), data)
+    if changed:
+        raise InvalidInput(
+            f"{path} is the checkpoint of a training on other voxels of {', '.join(changed)}; continue it with the "
+            "same data, or choose another folder"
+        )
     state.net.load_state_dict(saved["net"])
     state.average.load_state_dict(saved["average"])
     state.optimizer.load_state_dict(saved["optimizer"])
     state.best = saved["best"]
     state.progress = Progress(**json.loads(saved["progress"]))
+    return str(saved["torch"])
 
 
 def read(path: Path, device: torch.device) -> dict[str, Any]:
@@ -103,7 +112,7 @@ def read(path: Path, device: torch.device) -> dict[str, Any]:
     """
     try:
         content: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
-        missing = {"net", "average", "optimizer", "best", "progress", "config"} - set(content)
+        missing = {"net", "average", "optimizer", "best", "progress", "config", "data", "torch"} - set(content)
     except UNREADABLE as error:
         raise InvalidInput(f"{path} is not a checkpoint; use the checkpoint.pt of a training") from error
     if missing:
@@ -116,5 +125,5 @@ def _fixed(config: NetworkConfig) -> dict[str, Any]:
     return config.model_dump(mode="json", exclude=FREE)
 
 
-def _changed(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+def _changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     return sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +41,8 @@ class TrainingVolume:
         Grey-value statistics used for normalization.
     objects, known : arrays of int64
         Positions in the flat labels of all voxels of objects, and of all that are annotated if not all are.
+    raw_sha256, labels_sha256 : str
+        Digests of the image as it was read, and of the labels.
     """
 
     raw: Tensor
@@ -49,6 +52,8 @@ class TrainingVolume:
     std: float
     objects: NDArray[np.int64]
     known: NDArray[np.int64] | None
+    raw_sha256: str
+    labels_sha256: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +131,17 @@ def from_arrays(
         std,
         np.flatnonzero(flat > 0),
         None if known.all() else np.flatnonzero(known),
+        _digest(raw),
+        _digest(labels),
     )
+
+
+def _digest(array: NDArray[Any]) -> str:
+    """Return the SHA-256 of shape, data type and elements, in whatever order they are stored."""
+    plain = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
+    digest = hashlib.sha256(f"{plain.shape} {plain.dtype.str} ".encode())
+    digest.update(plain.reshape(-1).view(np.uint8))
+    return digest.hexdigest()
 
 
 def load(region: Region, labels: NDArray[np.int64], margin: Shape) -> TrainingVolume:

@@ -29,6 +29,7 @@ from voxome.models.train.networks.loss import balanced_loss
 from voxome.models.train.networks.targets import Targets
 from voxome.models.train.networks.unet import Form, UNet
 from voxome.models.train.networks.validate import validation_scores
+from voxome.redaction import redact
 
 _PRINT_EVERY = 100
 """Steps between lines of progress."""
@@ -71,7 +72,7 @@ class Training:
     Raises
     ------
     InvalidInput
-        If the checkpoint there is that of another configuration.
+        If the checkpoint there is that of another configuration or other data.
     """
 
     def __init__(self, setup: Setup, config: NetworkConfig, folder: Path) -> None:
@@ -90,7 +91,12 @@ class Training:
         self.stopping = False
         self.pool = ThreadPoolExecutor(config.workers) if config.workers else None
         if self.path.exists():
-            checkpoint.load(self.path, self.state, config, self.device)
+            version = checkpoint.load(self.path, self.state, config, self._digests(), self.device)
+            if version != torch.__version__:
+                _print(
+                    f"{self.path} was written with torch {version}, and this is {torch.__version__}: weights may "
+                    "differ from those of a training in one piece"
+                )
 
     @property
     def finished(self) -> bool:
@@ -132,7 +138,16 @@ class Training:
 
     def save(self) -> None:
         """Write the checkpoint."""
-        checkpoint.save(self.path, self.state, self.config)
+        checkpoint.save(self.path, self.state, self.config, self._digests())
+
+    def _digests(self) -> dict[str, str]:
+        """Return the digests of all images and labels by name."""
+        names = (*self.config.data, *self.config.validation)
+        digests: dict[str, str] = {}
+        for truth, volume in zip(names, (*self.setup.volumes, *self.setup.validation), strict=True):
+            digests[f"{redact(truth.raw)} {truth.box}".strip()] = volume.raw_sha256
+            digests[f"{redact(truth.labels)} {truth.box}".strip()] = volume.labels_sha256
+        return digests
 
     def best(self) -> UNet:
         """Return the network to publish: the running average when it validated best, or else as it is now."""

@@ -61,7 +61,7 @@ class NetworkTask:
         PlanError
             If something prevents the training.
         InvalidInput
-            If the checkpoint is that of another configuration.
+            If the checkpoint is that of another configuration or other data.
         RunFailed
             If the loss is not finite.
         """
