@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -111,10 +113,22 @@ def test_workers_do_not_matter(workers: int, tmp_path: Path) -> None:
     setup = _Draft(CELLS, config).setup()
     alone = Training(setup, config, tmp_path)
     helped = Training(setup, config.model_copy(update={"workers": workers}), tmp_path)
-    for step in range(5):
-        for one, other in zip(alone.batch(step), helped.batch(step), strict=True):
-            assert torch.equal(one.raw, other.raw)
-            assert torch.equal(one.labels, other.labels)
+    with helped.workers():
+        assert helped.pool is not None
+        for step in range(5):
+            for one, other in zip(alone.batch(step), helped.batch(step), strict=True):
+                assert torch.equal(one.raw, other.raw)
+                assert torch.equal(one.labels, other.labels)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_training_in_a_thread_leaves_none(workers: int, tmp_path: Path) -> None:
+    config = configured(tmp_path, steps=3, workers=workers)
+    before, handler = set(threading.enumerate()), signal.getsignal(signal.SIGTERM)
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(trained, config, tmp_path / "out").result().finished
+    assert set(threading.enumerate()) == before
+    assert signal.getsignal(signal.SIGTERM) == handler
 
 
 def test_epochs_and_patches_of_a_batch_differ(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import copy
 import math
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -89,7 +90,7 @@ class Training:
         self.state = State(net, copy.deepcopy(net), optimizer, Progress())
         self.path = folder / "checkpoint.pt"
         self.stopping = False
-        self.pool = ThreadPoolExecutor(config.workers) if config.workers else None
+        self.pool: ThreadPoolExecutor | None = None
         if self.path.exists():
             version = checkpoint.load(self.path, self.state, config, self._digests(), self.device)
             if version != torch.__version__:
@@ -106,7 +107,7 @@ class Training:
         return late or progress.step >= config.steps
 
     def run(self, minutes: float | None = None) -> Progress:
-        """Train until all is done, or for so many minutes, or until SIGTERM, then save.
+        """Train until all is done, or for so many minutes, or until SIGTERM (in the main thread), then save.
 
         Raises
         ------
@@ -115,7 +116,7 @@ class Training:
         """
         begin = saved = time.monotonic()
         progress = self.state.progress
-        with self._stopping_on_sigterm():
+        with self._stopping_on_sigterm(), self.workers():
             if self.setup.weights and self.setup.validation and not progress.step:
                 progress.first_scores = self._scores()
             while not (self.finished or self.stopping or self._is_late(begin, minutes)):
@@ -157,7 +158,22 @@ class Training:
         return net.eval()
 
     @contextmanager
+    def workers(self) -> Iterator[None]:
+        """Prepare patches in the threads of the configuration, which end with the context."""
+        if not self.config.workers:
+            yield
+            return
+        with ThreadPoolExecutor(self.config.workers) as self.pool:
+            try:
+                yield
+            finally:
+                self.pool = None
+
+    @contextmanager
     def _stopping_on_sigterm(self) -> Iterator[None]:
+        if threading.current_thread() is not threading.main_thread():  # others cannot have handlers
+            yield
+            return
         previous = signal.signal(signal.SIGTERM, self._stop)
         try:
             yield
