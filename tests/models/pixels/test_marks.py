@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from voxome.errors import InvalidInput
 from voxome.geometry import Box
@@ -18,7 +21,7 @@ def marks_of(labels: np.ndarray, *, dense: bool) -> LabelMarks:
 def test_voxels_that_are_not_labelled_are_no_marks(
     unlabelled: int, dtype: type, dense: bool, voxels: list[int]
 ) -> None:
-    labels = np.array([[[0, 5, unlabelled, 5]]], dtype)
+    labels: NDArray[Any] = np.array([[[0, 5, unlabelled, 5]]], dtype)
     (found,) = marks_of(labels, dense=dense).read()
     assert found.voxels[:, 2].tolist() == voxels
     assert found.classes.tolist() == [int(labels[0, 0, x] == 5) for x in voxels]

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 torch = pytest.importorskip("torch", reason="training needs the extra voxome[train]")
 
@@ -47,7 +50,7 @@ def test_label_0_is_not_annotated_in_sparse_labels() -> None:
 
 @pytest.mark.parametrize(("unlabelled", "dtype"), [(-1, np.int8), (-1, np.int64), (2**64 - 1, np.uint64)])
 def test_voxels_that_are_not_labelled_are_unknown_in_all_targets(unlabelled: int, dtype: type) -> None:
-    labels = np.array([[[0, 70, unlabelled, 2, 7]]], dtype)
+    labels: NDArray[Any] = np.array([[[0, 70, unlabelled, 2, 7]]], dtype)
     assert Objects("cell").encode(labels, DENSE).tolist() == [[[0, 3, UNKNOWN, 1, 2]]]
     assert Objects("cell").encode(labels, SPARSE).tolist() == [[[UNKNOWN, 2, UNKNOWN, 0, 1]]]
     assert Affinities().encode(labels, DENSE).tolist() == [[[UNKNOWN, 3, UNKNOWN, 1, 2]]]

@@ -140,7 +140,7 @@ def _digest(array: NDArray[Any]) -> str:
     """Return the SHA-256 of shape, data type and elements, in whatever order they are stored."""
     plain = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
     digest = hashlib.sha256(f"{plain.shape} {plain.dtype.str} ".encode())
-    digest.update(plain.reshape(-1).view(np.uint8))
+    digest.update(plain.reshape(-1).data)
     return digest.hexdigest()
 
 
