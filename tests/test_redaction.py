@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from urllib.parse import quote
 
 import pytest
@@ -82,3 +83,61 @@ def test_other_texts_are_shown(text: str) -> None:
 def test_a_known_secret_is_removed_in_every_form(form: object) -> None:
     assert "never" not in redact(f"the server says {form(SECRET)}", [f"{SECRET}\n"])  # type: ignore[operator]
     assert redact(base64.b64encode(SECRET.encode()).decode(), [SECRET]).startswith("***")
+
+
+OPENINGS = [
+    "",
+    '"token": "',
+    "'token': '",
+    '\\"token\\": \\"',
+    "token=",
+    "Authorization: ",
+    '"Token ',
+    "http://a:",
+    "Cookie: ",
+    "x",
+]
+UNITS = [
+    *("\\", '"', "'", "%", "%25", "%2", ":", "/", "@", "=", " ", ";", "&", "a", "-", "token", '\\"', "\\'", "\n"),
+    *(
+        "a.",
+        "a:",
+        ":/",
+        "://",
+        "http://a:b",
+        "http://a:1/",
+        "token=",
+        "token =",
+        "token\\ ",
+        "x-auth-token",
+        "Cookie: a;",
+    ),
+    *('"token": "', '"token": \\"', '\\"token\\": \\"', "'token': \"", '"Token ', '"Token \\', "Authorization: Token "),
+    *(
+        "%3A%2F%2F",
+        "%253A%252F",
+        "%40",
+        "access_key",
+        '"access_key": ',
+        "(a:b",
+        "authorization",
+        "http%3A%2F%2Fa:",
+        "me:a",
+    ),
+]
+
+
+@pytest.mark.parametrize("opening", OPENINGS)
+@pytest.mark.parametrize(
+    ("count", "most_s"), [(60, 0.2), (1_000, 0.2), pytest.param(20_000, 1, marks=pytest.mark.slow)]
+)
+def test_the_time_grows_with_the_length_of_the_text(opening: str, count: int, most_s: float) -> None:
+    for unit in UNITS:
+        begin = time.thread_time()
+        redact(opening + unit * (count // len(unit)))
+        assert time.thread_time() - begin < most_s, unit
+
+
+@pytest.mark.parametrize("form", ['"token": "{}', "{{'token': '{}", '\\"password\\": \\"{}', "'Token {}"])
+def test_a_secret_that_a_cut_text_ends_in_is_removed(form: str) -> None:
+    assert BARE not in redact(form.format(BARE))

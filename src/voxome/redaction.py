@@ -18,19 +18,21 @@ _NAME = (
 _COLON, _SLASHES, _AT = r"(?::|%(?:25)*3A)", r"(?:/{1,2}|(?:%(?:25)*2F){1,2})", r"(?:@|%(?:25)*40)"
 """Separators of addresses, as they are or percent-encoded, once or several times."""
 _CREDENTIALS = re.compile(rf"(?i)({_COLON}{_SLASHES})(?:(?!%(?:25)*[23]F)[^/?#\s])*{_AT}")
-_ODD_PASSWORD = re.compile(rf"(?i)({_COLON}{_SLASHES})[^/?\s:@\[]*:(?!//|\d{{1,5}}(?:[/?#\s]|$))[^\s@'\"]*@")
+_ODD_PASSWORD = re.compile(rf"(?i)({_COLON}{_SLASHES})[^/?\s:@\[]*:(?!//|\d{{1,5}}(?:[/?#\s]|$))[^\s@'\"]{{,200}}@")
 """A user, and a password with a slash, question mark or hash, which should be percent-encoded."""
 _IN_QUERY = re.compile(rf"(?i)(?<=[?&;#])({_NAME})(=|%3D)[^&\s\"'<>)]+")
 _ASSIGNED = re.compile(rf"(?i)(?<![\w.?&;#%-])({_NAME})=(?!=)[^&\s\"'<>),;]+")
+_QUOTE = r"\\*+[\"']"
+_QUOTED = r"""(?:[^\\"']++|\\++(?!["'])|(?!\2)\\*+["'])*+(?:\2)?"""
+"""A text up to the quote of group 2, with as many backslashes, or to the end; each character is matched in one way."""
 _IN_JSON = re.compile(
-    rf"(?i)((?:\\?[\"'])(?!access[_-]?key(?:[_-]?id)?\\?[\"']){_NAME}\\?[\"']\s*:\s*b?)"
-    r"(\\?[\"'])(?:\\.|(?!\2).)*\2"
+    rf"(?i)([\"'](?!access[_-]?key(?:[_-]?id)?{_QUOTE}){_NAME}{_QUOTE}\s*+:\s*+b?)({_QUOTE}){_QUOTED}"
 )
 _IN_HEADER = re.compile(
     r"(?i)(authorization\W{1,6}(?:token|bearer|basic) +|x-(?:amz-security|auth|access)-token(?:\W{1,6}b['\"]|\W{1,6})|"
     r"x-api-key(?:\W{1,6}b['\"]|\W{1,6})|(?<![\w-])(?:set-)?cookie: *)[^\s'\",)]+"
 )
-_BARE_TOKEN = re.compile(r"(b?)(['\"])(Token|Bearer|Basic) (?:\\.|(?!\2).)*\2")
+_BARE_TOKEN = re.compile(rf"(?<!\\)(b?)({_QUOTE})(Token|Bearer|Basic) {_QUOTED}")
 """The value of a header of authorization, as libraries quote it."""
 _BARE_PASSWORD = re.compile(r"(?<=[\"' (])[^\s\"'/:@()]+:[^\s\"'/@]+@(?=[\w.-])(?!sha\d+:)")
 """User and password of an address whose scheme is left out, which libraries quote."""

@@ -308,6 +308,17 @@ def _of_uris() -> Decoder:
     return Decoder(seeds, decode, (VoxomeError,))
 
 
+def _of_messages() -> Decoder:
+    from voxome.redaction import redact
+
+    seeds = [
+        b'{"token": "a\\"b", "password": \\"c\\"} Authorization: Token abc, Cookie: a=b',
+        b"GET http://me:a%40b@host/x?token=c&next=http%3A%2F%2Fme:d%40host b'Token e' secret=f",
+        b'"token": "' + b"\\" * 60,
+    ]
+    return Decoder(seeds, lambda data: redact(data.decode("latin1")), ())
+
+
 def _of_boxes() -> Decoder:
     from voxome.geometry import Box
 
@@ -340,6 +351,7 @@ DECODERS: Mapping[str, Callable[[], Decoder]] = {
     "lz4 of N5": _of_n5,
     "lzma": lambda: _of_codec("lzma"),
     "manifests of meshes": _of_manifests,
+    "messages": _of_messages,
     "meshes: draco": lambda: _of_meshes(".drc"),
     "meshes: glb": lambda: _of_meshes(".glb"),
     "meshes: ngmesh": lambda: _of_meshes(".ngmesh"),

@@ -127,6 +127,21 @@ def test_an_error_carries_the_message_of_the_server(status: int, kind: type[Voxo
     assert caught.value.status == status
 
 
+def test_a_long_error_is_cut_before_it_is_redacted() -> None:
+    body = b"because of the moon " + b'"token": "' + b"\\" * 3_000_000 + b" end"
+    begin = time.thread_time()
+    with script(reply(404, body)) as server, pytest.raises(NotFound, match="because of the moon"):
+        Api(server.base).send("GET", "/x")
+    assert time.thread_time() - begin < 2
+
+
+def test_no_part_of_a_secret_is_left_where_an_error_is_cut() -> None:
+    body = b"http://" + b"a" * 9_970 + b"@h moonbeam-moonbeam"
+    with script(reply(404, body)) as server, pytest.raises(NotFound) as caught:
+        Api(server.base).send("GET", "/x", params={"token": "moonbeam-moonbeam"})
+    assert "moonbeam" not in str(caught.value)
+
+
 def test_retries_are_limited() -> None:
     with (
         script(*[reply(503, b"full")] * 3) as server,

@@ -63,7 +63,7 @@ _BY_STATUS: dict[int, type[VoxomeError]] = {
     413: InvalidInput,
     508: RelayLoop,
 }
-_MESSAGE_LENGTH = 500
+_MESSAGE_LENGTH, _LONGEST_REDACTED = 500, 10_000
 _POOL_LOCK = threading.Lock()
 
 quieten_libraries()
@@ -71,7 +71,10 @@ quieten_libraries()
 
 def message_text(response: httpx.Response) -> str:
     """Return the text of a response for a message: shortened, without any secret that the request carried."""
-    text = redact(" ".join(response.text.split()), _sent_secrets(response.request))
+    text = " ".join(response.text[:_LONGEST_REDACTED].split())
+    if len(response.text) > _LONGEST_REDACTED:
+        text = text.rpartition(" ")[0]  # half of a secret could not be recognized
+    text = redact(text, _sent_secrets(response.request))
     return text if len(text) <= _MESSAGE_LENGTH else f"{text[:_MESSAGE_LENGTH]} …"
 
 
