@@ -35,7 +35,7 @@ inputs:
   detect:
     type: boolean?
     default: true
-    doc: Whether areas of a section that are constant, or nearly so, have no data.
+    doc: Whether areas of a section that are constant, or nearly so in integers, have no data.
     inputBinding:
       valueFrom: --detect=$(self)
   store:

@@ -68,6 +68,16 @@ def test_the_dtype_does_not_matter(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("scale", [1 / 255, 1e-5, 1e4, -1.0])
+def test_the_scale_of_floats_does_not_matter(tmp_path: Path, scale: float) -> None:
+    image = tissue_with_cells()
+    polarity = "dark" if scale > 0 else "bright"
+    for dtype in ("float32", "float64"):
+        found = run(tmp_path, (image * np.float64(scale)).astype(dtype), (13, 20, 20), polarity=polarity)
+        assert np.abs(found.astype(int) - run(tmp_path, image)).max() <= 1
+
+
+@pytest.mark.slow
 def test_padding_changes_no_voxel(tmp_path: Path) -> None:
     image = tissue_with_cells()
     whole = run(tmp_path, image)
@@ -139,4 +149,4 @@ def test_wrong_inputs_are_named() -> None:
     assert any("low < high" in problem for problem in limits(sized, {"low": 2.0, "high": 1.0}))
     frame = frame_of((4, 4, 4))
     with pytest.raises(InvalidInput, match="floats are expected to be at most"):
-        run_blocks(tile_moments, {"image": np.full((4, 4, 4), 1e9)}, (4, 4, 4), frame)
+        run_blocks(tile_moments, {"image": np.full((4, 4, 4), np.inf)}, (4, 4, 4), frame)

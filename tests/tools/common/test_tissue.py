@@ -62,6 +62,17 @@ def test_padding_of_any_grey_level_has_no_data(grey: int) -> None:
     assert sections[5][1] == (result[2] == NO_DATA).sum()
 
 
+@pytest.mark.parametrize("scale", [1 / 255, 1e-5, 1e4])
+def test_the_scale_of_floats_does_not_matter(scale: float) -> None:
+    image = noise().astype(np.float32)
+    image[:, :, 50:] = 128
+    expected = run(image.astype(np.uint8))
+    found = run((image * scale).astype(np.float32))
+    assert np.array_equal(found[0], expected[0])
+    assert found[1] == expected[1]
+    assert 0 < (found[0] == NO_DATA).mean() < 0.5
+
+
 @pytest.mark.parametrize("quality", [50, 75, 90])
 def test_padding_blurred_by_jpeg_has_no_data(quality: int) -> None:
     image = noise(shape=(3, 96, 128))

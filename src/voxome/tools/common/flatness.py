@@ -11,7 +11,7 @@ from scipy import ndimage
 WINDOW = 11
 """Side, in voxels, of the square windows in whose range of grey values tissue and padding differ."""
 RANGE = 6
-"""Maximum difference of grey values in a window without texture; noise alone exceeds it in tissue."""
+"""Maximum difference of integer grey values in a window without texture; noise alone exceeds it in tissue."""
 _RIM = 8
 """Side of a block of JPEG: how far from flat areas its artefacts are."""
 _RIM_WINDOW = 5
@@ -25,7 +25,8 @@ def flat_areas(image: NDArray[Any]) -> NDArray[np.bool_]:
 
     An area is the union of square windows (`WINDOW`) whose grey values differ by at most `RANGE`, together with the
     smaller windows of slightly larger range beside it, as lossy compression leaves them. Areas narrower than a
-    window are found at the border of the array only, which is repeated.
+    window are found at the border of the array only, which is repeated. Floats have no unit, so that their windows are
+    without texture only if they are constant.
 
     Parameters
     ----------
@@ -42,12 +43,13 @@ def flat_areas(image: NDArray[Any]) -> NDArray[np.bool_]:
     Measured on sections of FIB-SEM, ssTEM and X-ray volumes with a contrast of 100 to 170 grey levels, windows of
     tissue have a range of at least 8, but for one in five million.
     """
-    wide = image.astype(np.int32) if image.dtype.kind in "iub" else image
-    strict = _uniform(wide, WINDOW, RANGE)
+    whole = image.dtype.kind in "iub"
+    wide = image.astype(np.int32) if whole else image
+    strict = _uniform(wide, WINDOW, RANGE if whole else 0)
     if not strict.any():
         return strict
     near = _dilate(strict, 2 * _RIM + 1)
-    return strict | (near & _uniform(wide, _RIM_WINDOW, _RIM_RANGE))
+    return strict | (near & _uniform(wide, _RIM_WINDOW, _RIM_RANGE if whole else 0))
 
 
 def _uniform(image: NDArray[Any], side: int, largest: float) -> NDArray[np.bool_]:

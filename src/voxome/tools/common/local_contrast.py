@@ -18,7 +18,7 @@ from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.tool import memory_of
 from voxome.resources.table import TableFile
 from voxome.tools.common.contrast.limits import size_problems
-from voxome.tools.common.contrast.moments import FRACTIONS, local_moments
+from voxome.tools.common.contrast.moments import local_moments
 from voxome.tools.common.density.grid import DensityGrid, grid_factors
 from voxome.tools.common.gaps import BRIDGED, LONGEST, TISSUE, interpolate_gaps
 from voxome.tools.common.tile_moments import MOMENTS
@@ -119,8 +119,7 @@ def local_contrast(
         return {"probability": np.zeros(block.write.shape, np.uint8)}
     if probability is None:
         grid = DensityGrid(grid_factors(tile_um, size), block.frame)
-        one = 1 / FRACTIONS if image.dtype.kind == "f" else 1.0
-        mean, deviation = local_moments(moments, grid, block.read, background_um, one)
+        mean, deviation = local_moments(moments, grid, block.read, background_um)
         smooth = _smooth(image, known, tissue, smoothing_um, size)
         contrast = _contrast(smooth, mean, deviation, unit) * np.float32(1 if polarity == "bright" else -1)
         share = (contrast - np.float32(low)) * np.float32(1 / (high - low))

@@ -15,19 +15,18 @@ from voxome.contracts.kinds import Rows
 from voxome.contracts.python_tool import tool
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.tool import memory_of
-from voxome.errors import InvalidInput
 from voxome.kinds.merge import Fold
+from voxome.resources.rows import concatenate
 from voxome.tools.common.contrast.limits import size_problems
-from voxome.tools.common.contrast.moments import FRACTIONS, LARGEST
+from voxome.tools.common.contrast.moments import split_floats
 from voxome.tools.common.contrast.unusual import unusual_image
 from voxome.tools.common.density.grid import DensityGrid, cell_indices, grid_factors
 from voxome.tools.common.gaps import TISSUE
 
 _SUMS = ("voxels", "total", "squares")
 _FOLD: dict[str, Fold] = dict.fromkeys(_SUMS, "sum")
-MOMENTS = kinds.Table(
-    {**dict.fromkeys(("z", "y", "x"), "int64"), **dict.fromkeys(_SUMS, "int64")}, key=("z", "y", "x"), fold=_FOLD
-)
+_KEY = ("z", "y", "x", "exponent")
+MOMENTS = kinds.Table(dict.fromkeys((*_KEY, *_SUMS), "int64"), key=_KEY, fold=_FOLD)
 
 
 def _problems(specs: Mapping[str, VolumeSpec], parameters: Mapping[str, Any]) -> Iterable[str]:
@@ -56,7 +55,7 @@ def tile_moments(
     Parameters
     ----------
     image : (z, y, x) array
-        8- or 16-bit integers, or floats up to 65,536, which are rounded to multiples of 1/1024.
+        8- or 16-bit integers, or floats, which are rounded to 12 significant bits or finer.
     tissue : (z, y, x) array of uint8, optional
         Tissue map from ``common.tissue``; only tissue is summed. NaN never is.
     tile_um : float
@@ -65,25 +64,27 @@ def tile_moments(
     Returns
     -------
     moments : table
-        For every tile ``z, y, x``: its voxels with data, the sum of their values and that of the squares; of floats,
-        1024 times as much.
+        For every tile ``z, y, x``: its voxels with data, the sum of their values and that of the squares, in units of
+        2 to the power of ``exponent`` and of its square. The exponent is 0 for integers; floats of a tile have a row
+        for each factor of 16 between them.
     """
     box, seen = block.write, block.write.within(block.read)
     values = image[seen]
     known = np.ones(values.shape, bool) if tissue is None else tissue[seen] == TISSUE
     if values.dtype.kind == "f":
         known &= ~np.isnan(values)
-        exact = np.where(known, values, 0).astype(np.float64)
-        if np.abs(exact).max(initial=0) > LARGEST:
-            raise InvalidInput(
-                f"The image has values up to {np.abs(exact).max():g}; floats are expected to be at most {LARGEST}: add "
-                "?window=0.5%:99.5% to its URI"
-            )
-        total, squares = (np.rint(one * FRACTIONS).astype(np.int64) for one in (exact, exact**2))
+        numbers, exponents = split_floats(np.where(known, values, 0))
     else:
-        total = np.where(known, values, 0).astype(np.int64)
-        squares = total**2
+        numbers, exponents = np.where(known, values, 0).astype(np.int64), np.zeros(values.shape, np.int64)
     grid = DensityGrid(grid_factors(tile_um, block.frame.scale_nm), block.frame)
-    sums = {name: grid.sums(one, box).ravel() for name, one in zip(_SUMS, (known, total, squares), strict=True)}
-    z, y, x = cell_indices(box.coarsen(grid.factors)).T
-    return {"moments": {"z": z, "y": y, "x": x, **sums}}
+    tiles = cell_indices(box.coarsen(grid.factors))
+    parts = []
+    for exponent in np.unique(exponents[known]).tolist():
+        here = known & (exponents == exponent)
+        number = np.where(here, numbers, 0)
+        sums = [grid.sums(one, box).ravel() for one in (here, number, number**2)]
+        filled = sums[0] > 0
+        z, y, x = tiles[filled].T
+        columns = (z, y, x, np.full(len(z), exponent), *(one[filled] for one in sums))
+        parts.append(dict(zip(MOMENTS.columns, columns, strict=True)))
+    return {"moments": concatenate(parts, MOMENTS.columns)}

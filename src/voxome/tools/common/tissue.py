@@ -68,7 +68,7 @@ def tissue(
     no_data : float
         Grey value that means no data; by default the attribute ``no_data`` or ``_FillValue`` of the image, if numeric.
     detect : bool
-        Whether areas of a section that are constant, or nearly so, have no data.
+        Whether areas of a section that are constant, or nearly so in integers, have no data.
 
     Returns
     -------

@@ -7,26 +7,58 @@ whole numbers, so that they do not depend on blocks.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from voxome.contracts.kinds import Rows
+from voxome.errors import InvalidInput
 from voxome.geometry import Box
 from voxome.resources.table import TableFile
 from voxome.tools.common.density.grid import DensityGrid
 
-FRACTIONS = 1024
-"""Sums of floats count multiples of 1/`FRACTIONS`."""
-LARGEST = 65_536
-"""Largest float that is summed: more would not fit into the squares of a tile."""
+_BITS = 16
+"""Bits of the whole numbers for floats; the squares of 2 to the power of 31 of them fit into a sum."""
+_STEP = 4
+"""Powers of two that have one exponent, so that the smallest of its floats keep `_BITS` - `_STEP` bits."""
+_LARGEST = float(np.finfo(np.float32).max)
 _TRUNCATE = 3.0
 """Radius of the window, in standard deviations."""
 
 
+def split_floats(values: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return floats as whole numbers times powers of two, which add up exactly.
+
+    Parameters
+    ----------
+    values : array of floats
+        Finite numbers.
+
+    Returns
+    -------
+    numbers, exponents : arrays of int64
+        ``numbers * 2.0**exponents`` are the values, rounded to 12 significant bits or finer. Exponents are multiples of
+        4. Whole numbers of up to 16 bits stay exact.
+
+    Raises
+    ------
+    InvalidInput
+        If a value is infinite, or too large for float32.
+    """
+    wide = values.astype(np.float64)
+    if not (largest := np.abs(wide).max(initial=0)) <= _LARGEST:
+        raise InvalidInput(
+            f"The image has values up to {largest:g}; floats are expected to be at most {_LARGEST:.2g}: set others to "
+            "NaN, which means no data"
+        )
+    exponents = _STEP * -(-np.frexp(wide)[1].astype(np.int64) // _STEP) - _BITS
+    return np.rint(np.ldexp(wide, -exponents)).astype(np.int64), exponents
+
+
 def local_moments(
-    table: TableFile, grid: DensityGrid, box: Box, window_um: float, unit: float
+    table: TableFile, grid: DensityGrid, box: Box, window_um: float
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return mean and standard deviation around each voxel.
 
@@ -42,8 +74,6 @@ def local_moments(
         Box of the result.
     window_um : float
         Standard deviation of the Gaussian in micrometres.
-    unit : float
-        Grey value of a sum of 1: 1 for integers, 1 / `FRACTIONS` for floats.
 
     Returns
     -------
@@ -56,24 +86,27 @@ def local_moments(
     cells = inner.grow(reach)
     rows = table.lookup("z", np.arange(cells.start[0], cells.stop[0], dtype=np.int64))
     smooth = []
-    for name in ("voxels", "total", "squares"):
-        sums = _fill(rows, name, cells)
+    for power, name in enumerate(("voxels", "total", "squares")):
+        sums = _fill(rows, name, power, cells)
         for axis, (sigma, radius) in enumerate(zip(sigmas, reach, strict=True)):
             sums = ndimage.gaussian_filter1d(sums, sigma, axis=axis, mode="constant", radius=radius)
         smooth.append(_between(sums[inner.within(cells)], grid, inner, box))
     voxels, total, squares = smooth
     known = voxels > 0
     count = np.where(known, voxels, 1.0)
-    mean = np.where(known, total / count * unit, np.nan)
-    variance = np.maximum(squares / count * unit - mean**2, 0.0)
+    mean = np.where(known, total / count, np.nan)
+    variance = np.maximum(squares / count - mean**2, 0.0)
     return mean.astype(np.float32), np.sqrt(variance).astype(np.float32)
 
 
-def _fill(rows: Rows, name: str, cells: Box) -> NDArray[np.float64]:
+def _fill(rows: Rows, name: str, power: int, cells: Box) -> NDArray[np.float64]:
+    """Return sums of powers of grey values, for each of a box of cells."""
     index = np.stack([rows[axis] for axis in "zyx"], axis=1) - np.array(cells.start)
     inside = ((index >= 0) & (index < np.array(cells.shape))).all(axis=1)
     array = np.zeros(cells.shape, np.float64)
-    array[tuple(index[inside].T)] = rows[name][inside]
+    np.add.at(
+        array, tuple(index[inside].T), np.ldexp(rows[name][inside].astype(np.float64), power * rows["exponent"][inside])
+    )
     return array
 
 
