@@ -15,6 +15,7 @@ from voxome.contracts.spec import VolumeSpec
 from voxome.errors import InvalidInput
 from voxome.resources.table import TableFile
 from voxome.tools.common.contrast.tiles import TileGrid
+from voxome.tools.common.gaps import BRIDGED, NO_DATA
 from voxome.tools.common.normalize import normalize
 from voxome.tools.common.ratio import ratio
 from voxome.tools.common.statistics import HISTOGRAM, statistics
@@ -77,6 +78,18 @@ def test_a_border_without_data_changes_no_voxel(tmp_path: Path, method: str) -> 
         result = run(tmp_path, padded, method, (33, 20, 50), tissue=tissue, histogram=histogram)
         assert not result[tissue == 0].any()
         np.testing.assert_array_equal(result[tuple(slice(width, -width) for _ in range(3))], whole)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_gaps_that_are_bridged_have_no_data_and_change_no_voxel(tmp_path: Path, method: str) -> None:
+    image, tissue = texture(), np.ones(SHAPE, np.uint8)
+    image[5:7] = 0
+    tissue[5:7] = NO_DATA
+    expected = run(tmp_path, image, method, tissue=tissue, **RANGE)
+    tissue[5:7] = BRIDGED
+    found = run(tmp_path, image, method, tissue=tissue, **RANGE)
+    np.testing.assert_array_equal(found, expected)
+    assert not found[5:7].any()
 
 
 def test_a_block_without_data_is_background_and_counted(tmp_path: Path) -> None:

@@ -54,7 +54,8 @@ def normalize(
     tiles : table, optional
         From ``common.tile_histograms`` with the same range and `tile_um`; for all methods but contrast.
     tissue : (z, y, x) array of uint8, optional
-        Tissue map from ``common.tissue``; where there are no data, the result is 0.
+        Tissue map from ``common.tissue``; where there are no data, the result is 0, also in gaps of one or two
+        sections, which later steps interpolate.
     method : {"contrast", "clahe", "subtract", "divide"}
         Stretch the range; equalize with limited contrast (CLAHE), where a constant volume stays constant; or correct
         shading: subtract the smooth background, or divide by it, so that it becomes mid-grey (128). The background is

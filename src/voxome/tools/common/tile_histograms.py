@@ -41,7 +41,7 @@ def tile_histograms(
     histogram : table, optional
         Histogram of the whole volume, from ``common.statistics``, which sets the range of grey values.
     tissue : (z, y, x) array of uint8, optional
-        Tissue map from ``common.tissue``; only voxels with data are counted.
+        Tissue map from ``common.tissue``; only tissue is counted.
     tile_um : float
         Size of a tile, in micrometres; tiles start where the volume does.
     low, high : float

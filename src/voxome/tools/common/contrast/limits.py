@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from voxome.contracts.spec import VolumeSpec
 from voxome.errors import InvalidInput
 from voxome.resources.table import TableFile
-from voxome.tools.common.gaps import NO_DATA
+from voxome.tools.common.gaps import TISSUE
 from voxome.tools.common.statistics import percentile
 
 LOW_PERCENT, HIGH_PERCENT = 0.5, 99.5
@@ -49,8 +49,8 @@ def grey_range(histogram: TableFile | None, low: float | None, high: float | Non
 
 
 def known_voxels(image: NDArray[Any], tissue: NDArray[np.uint8] | None) -> NDArray[np.bool_]:
-    """Return the voxels with data: tissue, and no NaN."""
-    known = np.ones(image.shape, bool) if tissue is None else tissue != NO_DATA
+    """Return the voxels with data: tissue, without gaps that are bridged, and no NaN."""
+    known = np.ones(image.shape, bool) if tissue is None else tissue == TISSUE
     if image.dtype.kind == "f":
         known &= ~np.isnan(image)
     return known
