@@ -137,6 +137,14 @@ def test_a_probability_takes_the_place_of_the_contrast(tmp_path: Path) -> None:
     assert np.unique(found).tolist() == [0, 77]
 
 
+def test_moments_of_other_tiles_are_refused(tmp_path: Path) -> None:
+    image, frame = tissue_with_cells(), frame_of(SHAPE)
+    rows = run_blocks(tile_moments, {"image": image}, SHAPE, frame, tile_um=4.0)["moments"]
+    table = as_file(tmp_path / "moments.parquet", rows, MOMENTS.columns)
+    with pytest.raises(InvalidInput, match=r"edge_z 4, .*expected edge_z 5, .*with the same tile_um"):
+        run_blocks(local_contrast, {"image": image}, SHAPE, frame, moments=table, **OPTIONS)
+
+
 def test_wrong_inputs_are_named() -> None:
     check, limits = tile_moments.spec.check, local_contrast.spec.check
     assert check is not None

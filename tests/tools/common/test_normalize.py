@@ -204,6 +204,17 @@ def test_a_method_of_tiles_needs_tiles() -> None:
         run_blocks(normalize, {"image": texture()}, SHAPE, frame_of(SHAPE), method="clahe", **RANGE)
 
 
+@pytest.mark.parametrize("other", [{"tile_um": 9.0}, {"low": 1.0}, {"high": 250.0}])
+@pytest.mark.parametrize("method", ["clahe", "subtract", "divide"])
+def test_tiles_of_another_size_or_range_are_refused(tmp_path: Path, method: str, other: dict[str, float]) -> None:
+    image, frame = {"image": texture()}, frame_of(SHAPE)
+    settings = {"tile_um": 8.0, **RANGE}
+    found = run_blocks(tile_histograms, image, SHAPE, frame, **{**settings, **other})
+    tiles = as_file(tmp_path / "tiles.parquet", found["tiles"], TILES.columns)
+    with pytest.raises(InvalidInput, match=r"expected edge_z 8, .* low 0, high 255: give the tiles"):
+        run_blocks(normalize, image, SHAPE, frame, tiles=tiles, method=method, **settings)
+
+
 def test_the_block_runner_agrees() -> None:
     report = check_invariance(
         "common.tile_histograms", {"image": texture(), "tile_um": 8.0, **RANGE}, voxel_size_nm=(1000, 1000, 1000)

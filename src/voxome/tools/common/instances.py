@@ -16,6 +16,7 @@ from voxome.contracts.python_tool import tool
 from voxome.resources.table import TableFile
 from voxome.resources.volume import Volume
 from voxome.tools.common.instance_sums import SUMS
+from voxome.tools.common.size_window import require_window, window_problems
 from voxome.tools.common.spheres import CELLS
 
 _NM3_PER_UM3 = 1e9
@@ -27,6 +28,7 @@ _ROUNDING = 1e-6
     "common.instances",
     scope="whole",
     outputs={"cells": CELLS, "lookup": kinds.Table({"id": "uint64", "label": "uint64"}, key=("id",))},
+    check=window_problems,
 )
 def instances(
     labels: Annotated[Volume, kinds.Labels()],
@@ -55,6 +57,7 @@ def instances(
     lookup : table
         ``id`` and the new ``label``, 0 for cells that are not kept, for ``common.relabel``.
     """
+    require_window(min_volume_um3, max_volume_um3)
     rows = sums.read()
     scale = np.array(frame.scale_nm)
     voxels = rows["voxels"].astype(np.float64)

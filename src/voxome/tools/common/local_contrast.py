@@ -19,6 +19,7 @@ from voxome.contracts.tool import memory_of
 from voxome.resources.table import TableFile
 from voxome.tools.common.contrast.limits import size_problems
 from voxome.tools.common.contrast.moments import local_moments
+from voxome.tools.common.contrast.settings import EDGES, require_settings
 from voxome.tools.common.density.grid import DensityGrid, grid_factors
 from voxome.tools.common.gaps import BRIDGED, LONGEST, TISSUE, interpolate_gaps
 from voxome.tools.common.tile_moments import MOMENTS
@@ -119,6 +120,8 @@ def local_contrast(
         return {"probability": np.zeros(block.write.shape, np.uint8)}
     if probability is None:
         grid = DensityGrid(grid_factors(tile_um, size), block.frame)
+        edges = dict(zip(EDGES, grid.factors, strict=True))
+        require_settings(moments, edges, "give the moments of common.tile_moments with the same tile_um")
         mean, deviation = local_moments(moments, grid, block.read, background_um)
         smooth = _smooth(image, known, tissue, smoothing_um, size)
         contrast = _contrast(smooth, mean, deviation, unit) * np.float32(1 if polarity == "bright" else -1)

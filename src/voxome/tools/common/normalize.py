@@ -17,9 +17,10 @@ from voxome.errors import InvalidInput
 from voxome.resources.table import TableFile
 from voxome.tools.common.contrast.limits import grey_range, known_voxels
 from voxome.tools.common.contrast.mapping import background, equalize
+from voxome.tools.common.contrast.settings import require_settings
 from voxome.tools.common.contrast.tiles import TileGrid
 from voxome.tools.common.statistics import HISTOGRAM
-from voxome.tools.common.tile_histograms import TILES
+from voxome.tools.common.tile_histograms import TILES, settings_of
 
 COUNTS = kinds.Table(
     {"z": "int64", "voxels": "int64", "no_data": "int64"}, key=("z",), fold={"voxels": "sum", "no_data": "sum"}
@@ -85,6 +86,8 @@ def normalize(
         raise InvalidInput(f"The method {method!r} needs the input tiles, from common.tile_histograms")
     else:
         grid = TileGrid.of(block.frame.domain, tile_um, block.frame.scale_nm)
+        advice = "give the tiles of common.tile_histograms with the same tile_um and range"
+        require_settings(tiles, settings_of(grid, limits), advice)
         if method == "clahe":
             values = equalize(filled, tiles, grid, block.write, limits, clip_limit)
         else:

@@ -17,6 +17,7 @@ from voxome.errors import InvalidInput
 from voxome.resources.rows import combine
 from voxome.resources.table import TableFile
 from voxome.tools.common.mask_components import SUMS
+from voxome.tools.common.size_window import require_window, window_problems
 
 LOOKUP = kinds.Table({"id": "uint64", "label": "uint64"}, key=("id",))
 OBJECTS = kinds.Table(
@@ -32,7 +33,12 @@ _ROUNDING = 1e-6
 """Share of a voxel by which a volume may miss a whole number of voxels."""
 
 
-@tool("common.objects", scope="whole", outputs={"objects": OBJECTS, "lookup": LOOKUP, "counts": COUNTS})
+@tool(
+    "common.objects",
+    scope="whole",
+    outputs={"objects": OBJECTS, "lookup": LOOKUP, "counts": COUNTS},
+    check=window_problems,
+)
 def objects(
     sums: Annotated[TableFile, SUMS],
     lookup: Annotated[TableFile, LOOKUP],
@@ -66,10 +72,7 @@ def objects(
     """
     if frame is None:
         raise InvalidInput("The volume of the components is unknown; give the handles of common.components, not paths")
-    if max_volume_um3 is not None and max_volume_um3 < min_volume_um3:
-        raise InvalidInput(
-            f"max_volume_um3 is {max_volume_um3:g}, below min_volume_um3, {min_volume_um3:g}; no object could be kept"
-        )
+    require_window(min_volume_um3, max_volume_um3)
     if frame.voxel_size_nm is None and (min_volume_um3 or max_volume_um3 is not None):
         raise InvalidInput("The voxel size is unknown, but sizes are in cubic micrometres; set it for the mask")
     rows, joined = sums.read(), lookup.read()

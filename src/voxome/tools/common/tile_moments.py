@@ -19,14 +19,15 @@ from voxome.kinds.merge import Fold
 from voxome.resources.rows import concatenate
 from voxome.tools.common.contrast.limits import size_problems
 from voxome.tools.common.contrast.moments import split_floats
+from voxome.tools.common.contrast.settings import EDGE_COLUMNS, EDGE_FOLD, EDGES, repeat_settings
 from voxome.tools.common.contrast.unusual import unusual_image
 from voxome.tools.common.density.grid import DensityGrid, cell_indices, grid_factors
 from voxome.tools.common.gaps import TISSUE
 
 _SUMS = ("voxels", "total", "squares")
-_FOLD: dict[str, Fold] = dict.fromkeys(_SUMS, "sum")
+_FOLD: dict[str, Fold] = {**dict.fromkeys(_SUMS, "sum"), **EDGE_FOLD}
 _KEY = ("z", "y", "x", "exponent")
-MOMENTS = kinds.Table(dict.fromkeys((*_KEY, *_SUMS), "int64"), key=_KEY, fold=_FOLD)
+MOMENTS = kinds.Table({**dict.fromkeys((*_KEY, *_SUMS), "int64"), **EDGE_COLUMNS}, key=_KEY, fold=_FOLD)
 
 
 def _problems(specs: Mapping[str, VolumeSpec], parameters: Mapping[str, Any]) -> Iterable[str]:
@@ -66,7 +67,7 @@ def tile_moments(
     moments : table
         For every tile ``z, y, x``: its voxels with data, the sum of their values and that of the squares, in units of
         2 to the power of ``exponent`` and of its square. The exponent is 0 for integers; floats of a tile have a row
-        for each factor of 16 between them.
+        for each factor of 16 between them. ``edge_z``, ``edge_y`` and ``edge_x`` are the lengths of a tile in voxels.
     """
     box, seen = block.write, block.write.within(block.read)
     values = image[seen]
@@ -86,5 +87,6 @@ def tile_moments(
         filled = sums[0] > 0
         z, y, x = tiles[filled].T
         columns = (z, y, x, np.full(len(z), exponent), *(one[filled] for one in sums))
-        parts.append(dict(zip(MOMENTS.columns, columns, strict=True)))
+        edges = repeat_settings(dict(zip(EDGES, grid.factors, strict=True)), len(z))
+        parts.append({**dict(zip((*_KEY, *_SUMS), columns, strict=True)), **edges})
     return {"moments": concatenate(parts, MOMENTS.columns)}

@@ -14,6 +14,7 @@ from voxome.contracts.kinds import Rows
 from voxome.contracts.python_tool import tool
 from voxome.geometry.units import min_voxels
 from voxome.resources.table import TableFile
+from voxome.tools.common.size_window import require_window, window_problems
 from voxome.tools.common.vessels.runs import RUNS, count_voxels, fill_voids, join_runs, label_objects
 
 COUNTS = kinds.Table(
@@ -31,7 +32,7 @@ COUNTS = kinds.Table(
 )
 
 
-@tool("common.vessel_clean", scope="whole", outputs={"runs": RUNS, "counts": COUNTS})
+@tool("common.vessel_clean", scope="whole", outputs={"runs": RUNS, "counts": COUNTS}, check=window_problems)
 def vessel_clean(
     runs: Annotated[TableFile, RUNS],
     *,
@@ -58,6 +59,7 @@ def vessel_clean(
     counts : table
         One row: objects and voxels that are kept, that were too small and too large, and voids that were filled.
     """
+    require_window(min_volume_um3, max_volume_um3)
     filled = fill_voids(join_runs(runs.read()), frame.box)
     objects = label_objects(filled.runs)
     sizes = np.bincount(objects, count_voxels(filled.runs)).astype(np.int64)
