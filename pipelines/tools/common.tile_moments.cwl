@@ -32,7 +32,7 @@ inputs:
   tile_um:
     type: double?
     default: 10.0
-    doc: 'Edge of a tile in micrometres, rounded to whole voxels; tiles start at voxel index 0. Allowed: more than
+    doc: 'Edge of a tile in micrometres, rounded to whole voxels; tiles start at position 0 nm. Allowed: more than
       0.'
     inputBinding:
       prefix: --tile-um

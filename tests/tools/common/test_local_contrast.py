@@ -14,6 +14,7 @@ from tools.common.blockwise import as_file, frame_of, run_blocks
 from voxome.contracts.frame import Frame
 from voxome.contracts.spec import VolumeSpec
 from voxome.errors import InvalidInput
+from voxome.geometry import Box
 from voxome.tools.common.local_contrast import local_contrast
 from voxome.tools.common.tile_moments import MOMENTS, tile_moments
 
@@ -88,6 +89,32 @@ def test_padding_changes_no_voxel(tmp_path: Path) -> None:
         found = run(tmp_path, padded, (13, 40, 20), frame=frame, others={"tissue": known})
         assert not found[known == 0].any()
         np.testing.assert_array_equal(found[(slice(width, -width),) * 3], whole)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [1, 7, 9])
+def test_padding_changes_no_voxel_if_the_offset_takes_it_into_account(tmp_path: Path, width: int) -> None:
+    image, size = tissue_with_cells(), (1000.0, 1000.0, 1000.0)
+    domain = Box.of_shape(SHAPE)
+    offset = (3000.0, -5000.0, 7400.0)
+    whole = run(tmp_path, image, frame=Frame(domain, domain, size, offset))
+    padded, known = np.pad(image, width, constant_values=255), np.pad(np.ones(SHAPE, np.uint8), width)
+    domain = Box.of_shape(padded.shape)
+    frame = Frame(domain, domain, size, (3000.0 - width * 1000, -5000.0 - width * 1000, 7400.0 - width * 1000))
+    found = run(tmp_path, padded, (13, 40, 20), frame=frame, others={"tissue": known})
+    np.testing.assert_array_equal(found[(slice(width, -width),) * 3], whole)
+
+
+@pytest.mark.slow
+def test_padding_of_an_unknown_width_changes_probabilities_by_a_tenth_at_most(tmp_path: Path) -> None:
+    image = tissue_with_cells()
+    options = {"tile_um": 5.0, "background_um": 6.5}  # as 10 and 13 micrometres in voxels of 0.65, in proportion
+    whole = run(tmp_path, image, **options)
+    for width in (1, 2, 3, 4, 7):
+        padded, known = np.pad(image, width), np.pad(np.ones(SHAPE, np.uint8), width)
+        frame = frame_of(padded.shape)
+        found = run(tmp_path, padded, frame=frame, others={"tissue": known}, **options)[(slice(width, -width),) * 3]
+        assert 0 < np.abs(found.astype(int) - whole).max() <= 26
 
 
 def test_dark_cells_are_found_by_the_dark_polarity_only(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from voxome.contracts.tool import memory_of
 from voxome.kinds.merge import Fold
 from voxome.resources.rows import concatenate
 from voxome.tools.common.contrast.limits import size_problems
-from voxome.tools.common.contrast.moments import split_floats
+from voxome.tools.common.contrast.moments import place_box, split_floats
 from voxome.tools.common.contrast.settings import EDGE_COLUMNS, EDGE_FOLD, EDGES, repeat_settings
 from voxome.tools.common.contrast.unusual import unusual_image
 from voxome.tools.common.density.grid import DensityGrid, cell_indices, grid_factors
@@ -60,7 +60,7 @@ def tile_moments(
     tissue : (z, y, x) array of uint8, optional
         Tissue map from ``common.tissue``; only tissue is summed. NaN never is.
     tile_um : float
-        Edge of a tile in micrometres, rounded to whole voxels; tiles start at voxel index 0.
+        Edge of a tile in micrometres, rounded to whole voxels; tiles start at position 0 nm.
 
     Returns
     -------
@@ -69,7 +69,7 @@ def tile_moments(
         2 to the power of ``exponent`` and of its square. The exponent is 0 for integers; floats of a tile have a row
         for each factor of 16 between them. ``edge_z``, ``edge_y`` and ``edge_x`` are the lengths of a tile in voxels.
     """
-    box, seen = block.write, block.write.within(block.read)
+    box, seen = place_box(block.write, block.frame), block.write.within(block.read)
     values = image[seen]
     known = np.ones(values.shape, bool) if tissue is None else tissue[seen] == TISSUE
     if values.dtype.kind == "f":

@@ -1,7 +1,10 @@
 """Local mean and standard deviation of grey values, from the sums of small tiles.
 
 A Gaussian window would need a halo of several times its width around every block. Sums of tiles need none, and are
-whole numbers, so that they do not depend on blocks.
+whole numbers, so that they do not depend on blocks. They do depend on where tiles start, which is at position 0 nm, so
+that a border without data changes nothing if the offset of the volume takes it into account. If not, as a border of 7
+voxels in tiles of 15, one voxel in six of a probability was found to change, by at most a tenth; borders of whole tiles
+change nothing.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from voxome.contracts.frame import Frame
 from voxome.contracts.kinds import Rows
 from voxome.errors import InvalidInput
 from voxome.geometry import Box
@@ -57,6 +61,11 @@ def split_floats(values: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.in
     return np.rint(np.ldexp(wide, -exponents)).astype(np.int64), exponents
 
 
+def place_box(box: Box, frame: Frame) -> Box:
+    """Return a box in indices that begin at the voxel nearest to position 0, as those of tiles do."""
+    return box.shift([round(offset / size) for offset, size in zip(frame.offset_nm, frame.scale_nm, strict=True)])
+
+
 def local_moments(
     table: TableFile, grid: DensityGrid, box: Box, window_um: float
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -71,7 +80,7 @@ def local_moments(
     grid : DensityGrid
         Its tiles.
     box : Box
-        Box of the result.
+        Box of the result, from `place_box`.
     window_um : float
         Standard deviation of the Gaussian in micrometres.
 
