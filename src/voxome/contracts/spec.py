@@ -28,6 +28,10 @@ VolumeKind = Literal["image", "labels", "probability"]
 Scale = tuple[int, int, int]
 """Voxels (z, y, x) of a finer array along one voxel of a coarser one."""
 
+VOXEL_SIZE_ADVICE = (
+    "give it in nm with --voxel-size Z,Y,X, or write a copy that has it: voxome put … --voxel-size Z,Y,X"
+)
+"""What to do about a volume without a voxel size."""
 
 _OWN = ("shape", "dtype", "chunk", "write_chunk", "start")
 """Arguments of `VolumeSpec.of` besides `SpecOptions`."""

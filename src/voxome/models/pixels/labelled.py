@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from voxome.contracts.spec import VOXEL_SIZE_ADVICE
 from voxome.errors import InvalidInput
 from voxome.geometry import Box
 from voxome.models.pixels.config import LabelledImage, PixelTraining
@@ -103,7 +104,7 @@ def _open_image(uri: str) -> Volume:
     if image.ndim != 3 or image.voxel_size_nm is None:
         raise InvalidInput(
             f"{uri} has axes {'/'.join(image.axes)} and a voxel size of {image.voxel_size_nm}; expected an image "
-            "along z, y and x with a voxel size (?voxel_size=Z,Y,X, in nm)"
+            f"along z, y and x with a voxel size: {VOXEL_SIZE_ADVICE}"
         )
     return image
 

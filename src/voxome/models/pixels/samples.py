@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from voxome.contracts.spec import VOXEL_SIZE_ADVICE
 from voxome.errors import InvalidInput
 from voxome.geometry import BlockGrid, Box
 from voxome.models.pixels.extension import extend
@@ -55,9 +56,7 @@ class FeatureReader:
         """Voxel size."""
         size = self.image.voxel_size_nm
         if size is None:
-            raise InvalidInput(
-                f"{self.image.uri} has no voxel size, but features are lengths: set it, as with ?voxel_size="
-            )
+            raise InvalidInput(f"{self.image.uri} has no voxel size, but features are lengths: {VOXEL_SIZE_ADVICE}")
         return size
 
     def read(self, marks: Marks) -> Samples:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from voxome.contracts.spec import Scale, VolumeSpec
+from voxome.contracts.spec import VOXEL_SIZE_ADVICE, Scale, VolumeSpec
 from voxome.errors import UnsupportedFormat
 from voxome.relay.accounts import PUBLIC
 from voxome.relay.dialects.boss.names import ChannelKey, frame_name
@@ -69,7 +69,7 @@ def describe(name: str, key: ChannelKey, sources: Sources) -> Description:
         f"its data type is {spec.dtype}, not {', '.join(_DTYPES)}": spec.dtype.name not in _DTYPES,
         f"its indices start at {spec.domain.start}, below 0": min(spec.domain.start, default=0) < 0,
         f"its time starts at {spec.domain.start[:1]}, not 0": spec.domain.ndim == 4 and spec.domain.start[0] != 0,
-        "its voxel size is unknown; add ?voxel_size_nm=Z,Y,X to its URI": spec.voxel_size_nm is None,
+        f"its voxel size is unknown: {VOXEL_SIZE_ADVICE}": spec.voxel_size_nm is None,
         "it has no voxels": spec.domain.empty,
     }
     if any(problems.values()):

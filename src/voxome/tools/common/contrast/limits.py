@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from voxome.contracts.spec import VolumeSpec
+from voxome.contracts.spec import VOXEL_SIZE_ADVICE, VolumeSpec
 from voxome.errors import InvalidInput
 from voxome.resources.table import TableFile
 from voxome.tools.common.gaps import TISSUE
@@ -21,7 +21,7 @@ def size_problems(specs: Mapping[str, VolumeSpec], _: Mapping[str, Any]) -> Iter
     """Yield the inputs without a voxel size, which lengths in micrometres need."""
     for name, spec in specs.items():
         if spec.voxel_size_nm is None:
-            yield f"{name} has no voxel size, but lengths are in micrometres: add ?voxel_size=Z,Y,X (nm) to its URI"
+            yield f"{name} has no voxel size, but lengths are in micrometres: {VOXEL_SIZE_ADVICE}"
 
 
 def grey_range(histogram: TableFile | None, low: float | None, high: float | None) -> tuple[float, float]:
