@@ -45,6 +45,20 @@ FORMS = {
     "JSON": json.dumps({"user": "me", "password": BARE}),
     "JSON in JSON": json.dumps(json.dumps({"password": BARE})),
     "Python": repr({"secret": BARE}),
+    "encoded question mark": f"http://host/x%3Ftoken%3D{BARE}",
+    "encoded ampersand": f"http://host/x?a=1%26token%3D{BARE}",
+    "encoded letter": f"http://host/x?%74oken={BARE}",
+    "letter encoded twice": f"http://host/x?%2574oken={BARE}",
+    "header in a query": f"http://host/x?authorization=Bearer%20{BARE}",
+    "second cookie": f"Cookie: theme=dark; session={BARE}",
+    "header without a scheme": f"Authorization: {BARE}",
+    "header of another scheme": f"Authorization: GoogleLogin {BARE}",
+    "headers of Python": repr({"Authorization": f"JWT {BARE}"}),
+    "headers of httpx": repr([(b"authorization", f"Other {BARE}".encode())]),
+    "header of another name": f"X-Goog-Api-Key: {BARE}",
+    "quoted value": f"connect(token='{BARE}')",
+    "value with a semicolon": f"password=abc;{BARE}",
+    "assignment with spaces": f"aws_secret_access_key = {BARE}",
     "assignment": f"AWS_SECRET_ACCESS_KEY={BARE} voxome ls",
 }
 
@@ -53,6 +67,12 @@ FORMS = {
 def test_a_secret_is_removed(form: str) -> None:
     assert BARE not in redact(f"cannot read {FORMS[form]}: denied")
     assert "cannot read" in redact(f"cannot read {FORMS[form]}: denied")
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_redacted_text_is_redacted_to_itself(form: str) -> None:
+    once = redact(f"cannot read {FORMS[form]}: denied by the server")
+    assert redact(once) == once
 
 
 @pytest.mark.parametrize("form", [name for name, text in FORMS.items() if "://" in text])
@@ -72,6 +92,8 @@ def test_a_uri_with_a_secret_is_shown_without_it(form: str) -> None:
         '{"access_key": "VX82", "token": true, "author": "me"}',
         "partition=3, key=4, design=5",
         "author@lab.org",
+        "http://host/x%3Flevel%3D1%26a%40b/100%",
+        "author: me, cookies: 3, token == 4",
         "pull the image tool:2@sha256:ab12",
     ],
 )

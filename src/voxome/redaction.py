@@ -13,29 +13,38 @@ from urllib.parse import quote, quote_plus
 HIDDEN = "***"
 _NAME = (
     r"(?:[\w.-]*(?:token|passw(?:or)?d|passphrase|pwd|secret|signature|credentials?|"
-    r"access[_-]?key(?:[_-]?id)?|(?:api|private|secret)[_-]?key)|(?:[\w.-]*[_.-])?(?:pass|auth|sig|jwt))"
+    r"access[_-]?key(?:[_-]?id)?|(?:api|private|secret)[_-]?key|authorization)|"
+    r"(?:[\w.-]*[_.-])?(?:pass|auth|sig|jwt|cookie))"
 )
-_COLON, _SLASHES, _AT = r"(?::|%(?:25)*3A)", r"(?:/{1,2}|(?:%(?:25)*2F){1,2})", r"(?:@|%(?:25)*40)"
-"""Separators of addresses, as they are or percent-encoded, once or several times."""
-_CREDENTIALS = re.compile(rf"(?i)({_COLON}{_SLASHES})(?:(?!%(?:25)*[23]F)[^/?#\s])*{_AT}")
-_ODD_PASSWORD = re.compile(rf"(?i)({_COLON}{_SLASHES})[^/?\s:@\[]*:(?!//|\d{{1,5}}(?:[/?#\s]|$))[^\s@'\"]{{,200}}@")
-"""A user, and a password with a slash, question mark or hash, which should be percent-encoded."""
-_IN_QUERY = re.compile(rf"(?i)(?<=[?&;#])({_NAME})(=|%3D)[^&\s\"'<>)]+")
-_ASSIGNED = re.compile(rf"(?i)(?<![\w.?&;#%-])({_NAME})=(?!=)[^&\s\"'<>),;]+")
+_SCHEME = r"(?:token|bearer|basic|digest|jwt)[ ]++"
 _QUOTE = r"\\*+[\"']"
-_QUOTED = r"""(?:[^\\"']++|\\++(?!["'])|(?!\2)\\*+["'])*+(?:\2)?"""
-"""A text up to the quote of group 2, with as many backslashes, or to the end; each character is matched in one way."""
-_IN_JSON = re.compile(
-    rf"(?i)([\"'](?!access[_-]?key(?:[_-]?id)?{_QUOTE}){_NAME}{_QUOTE}\s*+:\s*+b?)({_QUOTE}){_QUOTED}"
+_QUOTED = rf"""(?P<quote>{_QUOTE})(?:{_SCHEME})?(?P<quoted>(?:[^\\"']++|\\++(?!["'])|(?!(?P=quote))\\*+["'])*+)"""
+"""A text up to its quote, with as many backslashes, or to the end; each character is matched in one way."""
+_BARE = r"[^&\s\"'<>)]*[^&\s\"'<>),;]"
+_WORDS = rf"""(?:{_SCHEME}(?P<word>{_BARE})|(?!\*\*\*)(?P<words>[^\s"',)&]++(?:[ ][^\s"',)&]++)?+))"""
+_COOKIES = r"""(?P<cookies>[^\s"';]++(?:;[ ]*+[^\s"';]++)*+)"""
+_SECRETS = tuple(
+    re.compile(rf"(?i){pattern}")
+    for pattern in (
+        rf"(?<![\w-])(?:set-)?cookie *+: *+{_COOKIES}",
+        rf"authorization *+: *+{_WORDS}",
+        rf"(?<![\w-])(?=x-){_NAME} *+: *+(?P<bare>{_BARE})",
+        rf"(?<=[\"'])(?:authorization|(?:set-)?cookie|(?=x-){_NAME}){_QUOTE}\s*+[:,]\s*+b?{_QUOTED}",
+        rf"(?<=[\"'])(?!access[_-]?key(?:[_-]?id)?{_QUOTE}){_NAME}{_QUOTE}\s*+:\s*+b?{_QUOTED}",
+        rf"(?<![\w.-]){_NAME}[ \t]*+=(?!=)[ \t]*+b?{_QUOTED}",
+        rf"(?<![\w.-]){_NAME}[ \t]*+=(?!=)[ \t]*+(?:{_SCHEME})?(?P<bare>{_BARE})",
+        rf"(?<!\\)(?={_QUOTE}{_SCHEME}){_QUOTED}",
+    )
 )
-_IN_HEADER = re.compile(
-    r"(?i)(authorization\W{1,6}(?:token|bearer|basic) +|x-(?:amz-security|auth|access)-token(?:\W{1,6}b['\"]|\W{1,6})|"
-    r"x-api-key(?:\W{1,6}b['\"]|\W{1,6})|(?<![\w-])(?:set-)?cookie: *)[^\s'\",)]+"
-)
-_BARE_TOKEN = re.compile(rf"(?<!\\)(b?)({_QUOTE})(Token|Bearer|Basic) {_QUOTED}")
-"""The value of a header of authorization, as libraries quote it."""
-_BARE_PASSWORD = re.compile(r"(?<=[\"' (])[^\s\"'/:@()]+:[^\s\"'/@]+@(?=[\w.-])(?!sha\d+:)")
+"""A name, a separator, and a secret: of headers, JSON, Python, assignments, queries; values of headers in quotes."""
+_CREDENTIALS = re.compile(r":/{1,2}(?P<user>[^/?#\s]*@)")
+_ODD_PASSWORD = re.compile(r":/{1,2}(?=[^/?\s:@\[]*:(?!//|\d{1,5}(?:[/?#\s]|$)))(?:(?P<odd>[^\s@'\"]*+@)|[^\s@'\"]*+)")
+"""A user, and a password with a slash, question mark or hash, which should be percent-encoded."""
+_BARE_PASSWORD = re.compile(r"(?<=[\"' (])(?P<login>[^\s\"'/:@()]+:[^\s\"'/@]+@)(?=[\w.-])(?!sha\d+:)")
 """User and password of an address whose scheme is left out, which libraries quote."""
+_ESCAPE = re.compile(r"%[0-7][0-9A-Fa-f]")
+_ENCODINGS = 4
+"""How often the text of an address may be percent-encoded."""
 _SECRET_NAME = re.compile(rf"(?i){_NAME}")
 _LIBRARIES = ("httpx", *(f"httpcore.{part}" for part in ("connection", "http11", "http2", "proxy", "socks")))
 
@@ -88,7 +97,7 @@ def is_secret(name: str) -> bool:
 
 def without_credentials(text: str) -> str:
     """Return `text` without the user names and passwords of the addresses in it."""
-    return _BARE_PASSWORD.sub("", _CREDENTIALS.sub(r"\1", _ODD_PASSWORD.sub(r"\1", text)))
+    return _replace((_ODD_PASSWORD, _CREDENTIALS, _BARE_PASSWORD), text, "")
 
 
 def redact(text: str, secrets: Collection[str] = ()) -> str:
@@ -101,9 +110,40 @@ def redact(text: str, secrets: Collection[str] = ()) -> str:
     """
     for form in sorted({form for secret in secrets for form in _forms(secret)}, key=len, reverse=True):
         text = text.replace(form, HIDDEN)
-    text = _IN_JSON.sub(rf"\1\2{HIDDEN}\2", without_credentials(text))
-    text = _IN_QUERY.sub(rf"\1\2{HIDDEN}", _ASSIGNED.sub(rf"\1={HIDDEN}", text))
-    return _BARE_TOKEN.sub(rf"\1\2\3 {HIDDEN}\2", _IN_HEADER.sub(rf"\1{HIDDEN}", text))
+    return _replace(_SECRETS, without_credentials(text), HIDDEN)
+
+
+def _replace(patterns: Collection[re.Pattern[str]], text: str, shown: str) -> str:
+    """Return `text` with what the last group of a pattern matches, as it is or percent-encoded, replaced by `shown`."""
+    spans = list[tuple[int, int]]()
+    decoded = text
+    places: Sequence[int] = range(len(text) + 1)
+    for _ in range(_ENCODINGS):
+        for pattern in patterns:
+            for match in pattern.finditer(decoded):
+                if match.lastgroup is not None:
+                    first, last = match.span(match.lastgroup)
+                    spans.append((places[first], places[last]))
+        length = len(decoded)
+        decoded, places = _decode(decoded, places)
+        if len(decoded) == length:
+            break
+    parts, end = list[str](), 0
+    for first, last in sorted(spans):
+        if first >= end:
+            parts += [text[end:first], shown]
+        end = max(end, last)
+    return "".join(parts) + text[end:]
+
+
+def _decode(text: str, places: Sequence[int]) -> tuple[str, Sequence[int]]:
+    """Return a percent-encoded text decoded once, with the place of each of its characters."""
+    parts, kept, end = list[str](), list[int](), 0
+    for match in _ESCAPE.finditer(text):
+        parts += [text[end : match.start()], chr(int(match[0][1:], 16))]
+        kept += places[end : match.start() + 1]
+        end = match.end()
+    return "".join(parts) + text[end:], [*kept, *places[end:]]
 
 
 def _forms(secret: str) -> Iterator[str]:
