@@ -155,6 +155,25 @@ def test_a_refused_connection_is_a_store_error() -> None:
         Api("http://127.0.0.1:1", retries=1).send("GET", "/x")
 
 
+def test_secrets_are_not_sent_to_the_server_that_another_redirects_to() -> None:
+    headers = {"Authorization": "Token hunter2", "X-Auth-Token": "hunter2", "Range": "bytes=0-1"}
+    with script(reply(200, b"right")) as other:
+        location = f"location: {other.base}/y?a=1&token=hunter2&X-Amz-Signature=of-other"
+        with script(reply(302, b"", location)) as server:
+            Api(server.base, headers=lambda: headers).send("GET", "/x", params={"token": "hunter2"})
+    assert b"hunter2" in server.requests[0]
+    assert b"hunter2" not in other.requests[0]
+    assert b"/y?a=1&X-Amz-Signature=of-other" in other.requests[0]
+    assert b"bytes=0-1" in other.requests[0]
+
+
+def test_secrets_are_sent_on_to_the_same_server() -> None:
+    with script(reply(302, b"", "location: /y?token=hunter2"), reply(200)) as server:
+        Api(server.base, headers=lambda: {"X-Auth-Token": "hunter3"}).send("GET", "/x", params={"token": "hunter2"})
+    assert b"hunter2" in server.requests[1]
+    assert b"hunter3" in server.requests[1]
+
+
 def test_a_redirected_write_fails() -> None:
     with (
         script(reply(302, b"", "location: /elsewhere"), reply(200)) as server,

@@ -64,6 +64,10 @@ _BY_STATUS: dict[int, type[VoxomeError]] = {
     508: RelayLoop,
 }
 _MESSAGE_LENGTH, _LONGEST_REDACTED = 500, 10_000
+_FIRST = "voxome.first"
+"""Extension of a request by which those that follow redirects know the first."""
+_PLAIN_HEADERS = frozenset({"accept", "accept-encoding", "connection", "host", "range", "user-agent"})
+"""Headers that are sent to another server than the one that they are meant for."""
 _POOL_LOCK = threading.Lock()
 
 quieten_libraries()
@@ -168,6 +172,7 @@ class Api:
                     content=content,
                     headers={**self._headers(), **(headers or {})},
                     follow_redirects=method.upper() in _READS,
+                    extensions={_FIRST: _First()},
                 )
             except httpx.TooManyRedirects as error:
                 raise self._transport_error(method, path, error) from None
@@ -277,6 +282,12 @@ def fan_out(call: Callable[[T], R], items: Iterable[T], *, workers: int) -> list
     return [results[index] for index in range(count)]
 
 
+class _First:
+    """The address of the first of the requests that follow redirects, once it is sent."""
+
+    url: httpx.URL | None = None
+
+
 class _EndlessBody(httpx.TransportError):
     """A body that is longer, or takes longer, than any that is read."""
 
@@ -356,10 +367,34 @@ def _pool(timeout_s: float) -> httpx.Client:
         timeout=timeout_s,
         limits=limits,
         headers=headers,
-        event_hooks={"request": [_add_hops], "response": [_bound_body]},
+        event_hooks={"request": [_withhold_secrets, _add_hops], "response": [_bound_body]},
     )
     atexit.register(client.close)
     return client
+
+
+def _withhold_secrets(request: httpx.Request) -> None:
+    """Remove what is meant for the server of the first request from one that is redirected to another."""
+    first: _First = request.extensions[_FIRST]
+    if first.url is None:
+        first.url = request.url
+    elif _origin(request.url) != _origin(first.url) and not _is_upgrade(first.url, request.url):
+        request.headers = httpx.Headers(
+            [one for one in request.headers.raw if one[0].decode().lower() in _PLAIN_HEADERS]
+        )
+        sent = {(name, value) for name, value in first.url.params.multi_items() if is_secret(name)}
+        if sent & set(request.url.params.multi_items()):
+            kept = [one for one in request.url.params.multi_items() if one not in sent]
+            request.url = request.url.copy_with(params=kept or None)
+
+
+def _origin(url: httpx.URL) -> tuple[str, str, int]:
+    return url.scheme, url.host, url.port or {"http": 80, "https": 443}.get(url.scheme, 0)
+
+
+def _is_upgrade(first: httpx.URL, url: httpx.URL) -> bool:
+    """Return whether a server redirects from HTTP to its own HTTPS."""
+    return _origin(first) == ("http", url.host, 80) and _origin(url) == ("https", first.host, 443)
 
 
 def _add_hops(request: httpx.Request) -> None:
