@@ -7,6 +7,7 @@ import logging
 import socket
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
@@ -172,6 +173,19 @@ def test_secrets_are_sent_on_to_the_same_server() -> None:
         Api(server.base, headers=lambda: {"X-Auth-Token": "hunter3"}).send("GET", "/x", params={"token": "hunter2"})
     assert b"hunter2" in server.requests[1]
     assert b"hunter3" in server.requests[1]
+
+
+@pytest.mark.parametrize(
+    "coding", ["deflate", "br", "zstd", "gzip, gzip", "identity, gzip", "gzip,identity", "compress"]
+)
+def test_an_encoding_that_is_not_requested_is_refused_at_once(coding: str) -> None:
+    body = zlib.compress(bytes(1000))
+    with (
+        script(reply(200, body, f"content-encoding: {coding}"), reply(200, b"right")) as server,
+        pytest.raises(StoreError, match=f"the encoding '{coding}'; expected gzip"),
+    ):
+        Api(server.base).send("GET", "/x")
+    assert len(server.requests) == 1
 
 
 def test_a_redirected_write_fails() -> None:

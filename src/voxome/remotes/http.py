@@ -46,6 +46,7 @@ LONGEST_WAIT_S = 60.0
 """Upper limit of the delay that a server asks for in Retry-After."""
 CONNECTIONS = 32
 """Maximum number of open connections."""
+_GZIP = frozenset({"gzip", "x-gzip"})
 _PIECE = 1 << 20
 """Bytes of a body that are decompressed at a time to count them."""
 
@@ -182,7 +183,7 @@ class Api:
                 ) from None
             except (httpx.TransportError, httpx.DecodingError) as error:
                 problem = self._transport_error(method, path, error)
-                if _NO_TLS in str(error) or isinstance(error, _EndlessBody):
+                if _NO_TLS in str(error) or isinstance(error, _RefusedBody):
                     raise problem from None
                 if not repeatable and not isinstance(
                     error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout
@@ -288,8 +289,8 @@ class _First:
     url: httpx.URL | None = None
 
 
-class _EndlessBody(httpx.TransportError):
-    """A body that is longer, or takes longer, than any that is read."""
+class _RefusedBody(httpx.TransportError):
+    """A body that is longer, or takes longer, than any that is read, or is compressed otherwise than as requested."""
 
 
 class _BoundedBody(httpx.SyncByteStream):
@@ -299,12 +300,14 @@ class _BoundedBody(httpx.SyncByteStream):
     there is. A chunk of it is looked at before httpx decompresses it.
     """
 
-    def __init__(self, stream: httpx.SyncByteStream, *, zipped: bool) -> None:
-        self._stream, self._zipped = stream, zipped
+    def __init__(self, stream: httpx.SyncByteStream, coding: str) -> None:
+        self._stream, self._coding, self._zipped = stream, coding, coding in _GZIP
         self._room = settings().largest_chunk_bytes
         self._end, self._time_s = time.monotonic() + settings().operation_s, settings().operation_s
 
     def __iter__(self) -> Iterator[bytes]:
+        if self._coding not in {"", "identity", *_GZIP}:
+            raise _RefusedBody(f"the body has the encoding {self._coding!r}; expected gzip, or none")
         decompressor, seen = zlib.decompressobj(zlib.MAX_WBITS | 16), False
         for chunk in self._stream:
             seen = bool(chunk) or seen
@@ -327,12 +330,12 @@ class _BoundedBody(httpx.SyncByteStream):
     def _count(self, count: int) -> None:
         self._room -= count
         if self._room < 0:
-            raise _EndlessBody(
+            raise _RefusedBody(
                 f"the body has more than {settings().largest_chunk_bytes:,} bytes, the most that are read at once; "
                 "read less at once, or allow more (VOXOME_LARGEST_CHUNK_BYTES)"
             )
         if time.monotonic() > self._end:
-            raise _EndlessBody(
+            raise _RefusedBody(
                 f"the body has not ended within {self._time_s} s; read less at once, or allow more time "
                 "(VOXOME_OPERATION_S)"
             )
@@ -342,9 +345,8 @@ class _BoundedBody(httpx.SyncByteStream):
 
 
 def _bound_body(response: httpx.Response) -> None:
-    zipped = response.headers.get("content-encoding", "").lower() in {"gzip", "x-gzip"}
     assert isinstance(response.stream, httpx.SyncByteStream)
-    response.stream = _BoundedBody(response.stream, zipped=zipped)
+    response.stream = _BoundedBody(response.stream, response.headers.get("content-encoding", "").strip().lower())
 
 
 def _sent_secrets(request: httpx.Request) -> list[str]:
