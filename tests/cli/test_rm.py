@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,9 @@ from typer.testing import CliRunner
 
 import voxome
 from voxome.cli.main import app
-from voxome.errors import InvalidInput, InvalidUri, NotFound
+from voxome.contracts.abilities import SupportsCreate, SupportsDelete, SupportsOwnFiles, SupportsRecognise
+from voxome.errors import InvalidInput, InvalidUri, NotFound, VoxomeError
+from voxome.resources.recognition import remotes_with
 
 SPEC = voxome.VolumeSpec.of((4, 5, 6), "uint8", voxel_size_nm=(4, 4, 4))
 
@@ -123,7 +127,13 @@ def test_nested_volumes_are_kept_however_their_address_is_spelled(spell: Callabl
 
 
 @pytest.mark.parametrize("scheme", ["zarr", "n5", "precomputed"])
-@pytest.mark.parametrize("name", ["notes.txt", "0/notes.txt", "deep/er/photo.png"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("notes.txt", "0/notes.txt", "deep/er/photo.png", "2024", "notes/2024", "notes/info", "z/12", "c/0/1"),
+        *("x/0-1_0-1_0-1", "mesh/info", "mesh/a.ply", "back/zarr.json", "back/attributes.json", ".hidden/info"),
+    ],
+)
 def test_files_of_others_in_a_volume_are_kept(scheme: str, name: str, tmp_path: Path) -> None:
     uri = f"{scheme}://{tmp_path}/a"
     _create(uri).create_level((2, 2, 2))
@@ -137,6 +147,71 @@ def test_files_of_others_in_a_volume_are_kept(scheme: str, name: str, tmp_path: 
     assert voxome.open(uri, expect=voxome.Volume).shape == (4, 5, 6)
     voxome.rm(uri)
     assert not list((tmp_path / "a").rglob("*.*"))
+
+
+def test_files_of_others_are_kept_in_volumes_of_all_formats_with_folders(tmp_path: Path) -> None:
+    schemes = set()
+    for scheme, store in remotes_with(SupportsDelete):
+        uri = f"{scheme}://{tmp_path}/{scheme}"
+        if isinstance(store, SupportsCreate) and isinstance(store, SupportsRecognise):
+            with suppress(VoxomeError):  # where volumes have no folders
+                voxome.create(uri, SPEC)[...] = 1
+        notes = tmp_path / scheme / "sub" / "notes"
+        if notes.parent.parent.is_dir():
+            schemes.add(scheme)
+            notes.parent.mkdir()
+            notes.write_text("mine")
+            with suppress(InvalidInput):
+                voxome.rm(uri)
+            assert notes.read_text() == "mine"
+            assert isinstance(store, SupportsOwnFiles) or scheme == "images", "which removes file by file"
+    assert schemes >= {"zarr", "n5", "precomputed", "images", "knossos"}
+
+
+@pytest.mark.parametrize("scheme", ["zarr", "n5", "precomputed", "knossos"])
+def test_a_link_in_a_volume_is_a_file_of_others(scheme: str, tmp_path: Path) -> None:
+    voxome.create(f"{scheme}://{tmp_path}/a", SPEC)
+    (tmp_path / "a" / "1").symlink_to(tmp_path)
+    with pytest.raises(InvalidInput, match="not part of the volume: 1;"):
+        voxome.rm(f"{scheme}://{tmp_path}/a")
+    (tmp_path / "a" / "1").unlink()
+    assert voxome.rm(f"{scheme}://{tmp_path}/a")
+
+
+def test_volumes_in_hidden_folders_and_in_volumes_of_precomputed_are_kept(tmp_path: Path) -> None:
+    for scheme in ("zarr", "n5", "precomputed"):
+        for inside in (".hidden/w", "w"):
+            uri = f"{scheme}://{tmp_path}/{scheme}{len(inside)}"
+            voxome.create(uri, SPEC)[...] = 1
+            voxome.create(f"{uri}/{inside}", SPEC)[...] = 1
+            with pytest.raises(InvalidInput):
+                voxome.rm(uri)
+            assert (voxome.open(f"{uri}/{inside}", expect=voxome.Volume)[...] == 1).all()
+
+
+def test_meshes_that_a_volume_names_are_removed_with_it(tmp_path: Path) -> None:
+    uri = f"precomputed://{tmp_path}/a"
+    voxome.create(uri, SPEC.replace(dtype="uint64"))[...] = 1
+    info = json.loads((tmp_path / "a/info").read_text())
+    (tmp_path / "a/info").write_text(json.dumps({**info, "mesh": "mesh", "segment_properties": "mesh/properties"}))
+    (tmp_path / "a/mesh/properties").mkdir(parents=True)
+    (tmp_path / "a/mesh/properties/info").write_text('{"@type": "neuroglancer_segment_properties"}')
+    (tmp_path / "a/mesh/info").write_text('{"@type": "neuroglancer_legacy_mesh"}')
+    (tmp_path / "a/mesh/1:0").write_text('{"fragments": ["1:0:0"]}')
+    (tmp_path / "a/mesh/1:0:0").write_bytes(bytes(16))
+    voxome.rm(uri)
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_level_in_any_number_of_folders_is_kept(tmp_path: Path) -> None:
+    voxome.create(f"zarr://{tmp_path}/v", SPEC)[...] = 1
+    (tmp_path / "v/a/b/c").mkdir(parents=True)
+    (tmp_path / "v/0").rename(tmp_path / "v/a/b/c/d")
+    metadata = tmp_path / "v/zarr.json"
+    metadata.write_text(json.dumps(json.loads(metadata.read_text())).replace('"path": "0"', '"path": "a/b/c/d"'))
+    with pytest.raises(InvalidUri, match="is a level of"):
+        voxome.rm(f"zarr://{tmp_path}/v/a/b/c/d")
+    assert voxome.rm(f"zarr://{tmp_path}/v")
 
 
 def test_a_message_names_three_files_of_others(tmp_path: Path) -> None:

@@ -120,11 +120,13 @@ class SupportsDelete(Protocol):
 
 @runtime_checkable
 class SupportsOwnFiles(Protocol):
-    """A remote whose volumes are folders of files with names of its format."""
+    """A remote whose volumes are folders of files, and which removes a volume with its whole folder."""
 
-    @property
-    def own_files(self) -> str:
-        """Regular expression for the paths of its files, from the folder of a volume on."""
+    def own_files(self, uri: Uri) -> str:
+        """Return a regular expression for the files of the volume at `uri`: those to which its metadata lead.
+
+        Paths are relative to its folder.
+        """
 
 
 @runtime_checkable

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from itertools import islice
 
 from voxome.contracts.abilities import SupportsFileParts, SupportsMarkerFiles, SupportsRecognise
 from voxome.contracts.uri import Uri
@@ -16,9 +15,6 @@ from voxome.storage.find import storage_path
 from voxome.storage.local import LocalPath
 from voxome.storage.lock import LockRecord
 from voxome.storage.path import StoragePath
-
-_ABOVE = 2
-"""How many folders above a level its pyramid may be, as with a level called ``s0/data``."""
 
 
 def lock_path(uri: Uri) -> StoragePath | None:
@@ -51,7 +47,7 @@ def _lock_paths(uri: str) -> Iterator[StoragePath]:
     yield file
     if isinstance(get_remote(located.scheme), SupportsMarkerFiles):
         above = storage_path(split_view(located)[0]).parents
-        yield from filter(None, (_beside(path, path.name) for path in islice(above, _ABOVE)))
+        yield from filter(None, (_beside(path, path.name) for path in above))
 
 
 def _beside(path: StoragePath, name: str) -> StoragePath | None:

@@ -9,7 +9,14 @@ from pathlib import Path
 from typing import cast
 
 from voxome.calls import explain_calls
-from voxome.contracts.abilities import SupportsDelete, SupportsLevels, SupportsOwnFiles, SupportsRecognise, ability
+from voxome.contracts.abilities import (
+    SupportsDelete,
+    SupportsLevels,
+    SupportsMarkerFiles,
+    SupportsOwnFiles,
+    SupportsRecognise,
+    ability,
+)
 from voxome.contracts.arguments import require_path
 from voxome.contracts.formats import PRIVATE
 from voxome.contracts.listing import UNREADABLE
@@ -26,8 +33,6 @@ from voxome.storage.find import storage_path
 from voxome.storage.local import LocalPath
 from voxome.storage.path import StoragePath
 
-_LEVEL_DEPTH = 2
-"""How many folders above a level its pyramid may be, as with a level called ``s0/data``."""
 _LEFT_OVER = rf"(.+/)?({re.escape(PRIVATE)}/.+|\.[^/]*\.part|[^/]*\.__lock|\.DS_Store|\.nfs[^/]*)"
 """Paths of records, and of what killed writers and file systems leave, as a regular expression."""
 _SHOWN = 3
@@ -90,7 +95,7 @@ def require_deletable(uri: str) -> tuple[Uri, VolumeSpec]:
             _refuse_protected(Path(path.path))
         _refuse_nested(located, path)
         if isinstance(store, SupportsOwnFiles):
-            _refuse_foreign(located, path, store.own_files)
+            _refuse_foreign(located, path, store.own_files(located))
     return located, spec
 
 
@@ -109,16 +114,21 @@ def _storage_path(uri: Uri) -> StoragePath:
 
 def _refuse_level(uri: Uri, path: StoragePath) -> None:
     """Refuse the path of a level in a pyramid: a folder that the listing of the pyramid does not name."""
-    for parent in islice(path.parents, _LEVEL_DEPTH):
+    for parent in path.parents:
         above = Uri(uri.scheme, parent.path, parent.options)
-        if _is_pyramid(above) and path.path not in _volumes_in(above):
+        if _is_pyramid(above, parent) and path.path not in _volumes_in(above):
             raise InvalidUri(f"{uri} is a level of {above}; a volume is removed with all its levels: name {above}")
 
 
-def _is_pyramid(uri: Uri) -> bool:
+def _is_pyramid(uri: Uri, path: StoragePath) -> bool:
+    store = get_remote(uri.scheme)
     try:
-        return ability(get_remote(uri.scheme).open(uri), SupportsLevels) is not None
-    except StoreError:
+        if isinstance(store, SupportsMarkerFiles):
+            marked = len(path.missing(store.marker_files)) < len(store.marker_files)
+        else:
+            marked = isinstance(store, SupportsRecognise) and store.recognises(Path(path.path))
+        return marked and ability(store.open(uri), SupportsLevels) is not None
+    except StoreError:  # but not AccessDenied: whoever may write a volume may have no business above it
         raise
     except VoxomeError:
         return False
@@ -132,7 +142,7 @@ def _refuse_nested(uri: Uri, path: StoragePath) -> None:
 
 
 def _refuse_foreign(uri: Uri, path: StoragePath, own: str) -> None:
-    """Refuse a folder in which there are files that neither the format has nor killed writers leave."""
+    """Refuse a folder in which there are files that are neither the volume's nor left by killed writers."""
     pattern = re.compile(f"{own}|{_LEFT_OVER}")
     found = list(islice((name for name in path.walk() if not pattern.fullmatch(name)), _SHOWN + 1))
     if found:

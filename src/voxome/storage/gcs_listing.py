@@ -30,7 +30,14 @@ _FIRST_DELAY_S, _LONGEST_DELAY_S = 0.1, 1.0
 
 
 def gcs_pages(
-    name: str, server: str, bucket: str, prefix: str, *, anonymous: bool, project: str | None
+    name: str,
+    server: str,
+    bucket: str,
+    prefix: str,
+    delimiter: str = "/",
+    *,
+    anonymous: bool,
+    project: str | None,
 ) -> Iterator[Page]:
     """Yield the pages of a prefix, in the order of their keys.
 
@@ -42,6 +49,8 @@ def gcs_pages(
         Address of Google's server, or of one that speaks its API.
     bucket, prefix : str
         Name of the bucket, and start of the keys: empty, or with a slash at its end.
+    delimiter : str
+        What ends the name of a folder; with an empty one, all keys below the prefix are its files.
     anonymous : bool
         Whether to send no credentials.
     project : str or None
@@ -58,7 +67,12 @@ def gcs_pages(
     """
     url = f"{server}/storage/v1/b/{quote(bucket, safe='')}/o"
     headers = {} if anonymous else {"Authorization": f"Bearer {_token(name)}"}
-    query = {"delimiter": "/", "prefix": prefix, "fields": _FIELDS, **({"userProject": project} if project else {})}
+    query = {
+        "delimiter": delimiter,
+        "prefix": prefix,
+        "fields": _FIELDS,
+        **({"userProject": project} if project else {}),
+    }
     with httpx.Client(headers=headers, timeout=settings().stall_s) as client:
         token: str | None = ""
         while token is not None:

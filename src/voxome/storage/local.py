@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -133,6 +134,13 @@ class LocalPath(StoragePath):
             raise StoreError(f"cannot list {self}: {error.strerror or error}") from error
         yield Page.of(folders, files)
 
+    def walk(self) -> Iterator[str]:
+        """Yield the paths of all files in this folder and below, relative to it; links count as files."""
+        with map_errors(str(self), invalid=StoreError):
+            for folder, below, files in os.walk(self.path, onerror=_raise):
+                links = [name for name in below if Path(folder, name).is_symlink()]
+                yield from (Path(folder, name).relative_to(self.path).as_posix() for name in sorted(files + links))
+
     def dead_links(self, names: Iterable[str]) -> Iterator[tuple[str, NotFound]]:
         for name in names:
             path = Path(self.path, name)
@@ -233,6 +241,10 @@ def _states(folder: Path, prefix: str, above: frozenset[tuple[int, int]]) -> Ite
         elif not entry.name.endswith(_LOCK_SUFFIX):
             file = entry.stat() if entry.is_file() else entry.stat(follow_symlinks=False)
             yield f"{prefix}{entry.name}:{file.st_ino}:{file.st_size}:{file.st_mtime_ns}\n"
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def _is_link(path: Path) -> bool:

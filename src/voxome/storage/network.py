@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -34,6 +35,17 @@ class HttpPath(StoragePath):
 
 class BucketPath(StoragePath):
     """A prefix of a bucket."""
+
+    @abstractmethod
+    def _list(self, delimiter: str) -> Iterator[Page]:
+        """Yield the pages of what is below; keys with a `delimiter` in the rest of their name are folders."""
+
+    def _pages(self) -> Iterator[Page]:
+        return self._list("/")
+
+    def walk(self) -> Iterator[str]:
+        for page in self._list(""):
+            yield from page.files
 
     def taken(self) -> bool:
         """Return whether there is anything at this path, by its first page; without the extra, by all its keys."""
@@ -68,12 +80,12 @@ class S3Path(BucketPath):
             "aws_credentials": _credentials(options),
         }
 
-    def _pages(self) -> Iterator[Page]:
+    def _list(self, delimiter: str) -> Iterator[Page]:
         require("s3", "botocore")
         from voxome.storage.s3_listing import s3_pages
 
         spec = self.spec()
-        return s3_pages(str(self), spec["path"], spec)
+        return s3_pages(str(self), spec["path"], spec, delimiter)
 
 
 class GcsPath(BucketPath):
@@ -100,14 +112,13 @@ class GcsPath(BucketPath):
         user = {"gcs_user_project": {"project_id": project}} if project else {}
         return {"driver": "gcs", "bucket": bucket, "path": f"{path}/" if path else "", **user}
 
-    def _pages(self) -> Iterator[Page]:
+    def _list(self, delimiter: str) -> Iterator[Page]:
         from voxome.storage.gcs_listing import gcs_pages
 
         bucket, _, path = self.path.removeprefix("gs://").partition("/")
         prefix = f"{path}/" if path else ""
-        return gcs_pages(
-            str(self), _google(), bucket, prefix, anonymous=self._anonymous, project=self.options.get("project")
-        )
+        project = self.options.get("project")
+        return gcs_pages(str(self), _google(), bucket, prefix, delimiter, anonymous=self._anonymous, project=project)
 
 
 def _google() -> str:

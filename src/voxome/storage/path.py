@@ -361,10 +361,11 @@ class StoragePath(ABC):
         return sorted({name for names in self.entries() for name in names})
 
     def walk(self) -> Iterator[str]:
-        """Yield the paths of all files in this folder and below, relative to it."""
-        with map_errors(str(self), invalid=StoreError):
-            keys = result_of(self.kvstore.list())
-        yield from (key.decode(errors="surrogateescape") for key in keys)
+        """Yield the paths of all files in this folder and below, relative to it; raises as `pages`."""
+        for page in self.pages():
+            yield from page.files
+            for folder in page.folders:
+                yield from (f"{folder}/{name}" for name in (self / folder).walk())
 
     def taken(self) -> bool:
         """Return whether there is anything at this path."""

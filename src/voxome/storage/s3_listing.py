@@ -37,7 +37,7 @@ _REFUSED = frozenset({401, 403})
 logging.getLogger("botocore").setLevel(logging.INFO)  # its debug messages contain credentials
 
 
-def s3_pages(name: str, prefix: str, spec: Mapping[str, Any]) -> Iterator[Page]:
+def s3_pages(name: str, prefix: str, spec: Mapping[str, Any], delimiter: str = "/") -> Iterator[Page]:
     """Yield the pages of a prefix, in the order of their keys.
 
     Parameters
@@ -48,6 +48,8 @@ def s3_pages(name: str, prefix: str, spec: Mapping[str, Any]) -> Iterator[Page]:
         Start of the keys: empty, or with a slash at its end.
     spec : mapping
         Spec of the bucket for tensorstore, of which bucket, endpoint, region and credentials are used.
+    delimiter : str
+        What ends the name of a folder; with an empty one, all keys below the prefix are its files.
 
     Raises
     ------
@@ -69,7 +71,7 @@ def s3_pages(name: str, prefix: str, spec: Mapping[str, Any]) -> Iterator[Page]:
             frozenset(item for item in os.environ.items() if item[0].startswith("AWS_")),
         )
         pages = client.get_paginator("list_objects_v2").paginate(
-            Bucket=bucket, Prefix=prefix, Delimiter="/", PaginationConfig={"PageSize": PAGE_NAMES}
+            Bucket=bucket, Prefix=prefix, Delimiter=delimiter, PaginationConfig={"PageSize": PAGE_NAMES}
         )
         for page in pages:
             folders = [one["Prefix"] for one in page.get("CommonPrefixes", ())]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from voxome.errors import CorruptData
+from voxome.remotes.knossos.cubes import SUFFIXES
 from voxome.storage.atomic import replacing, storing
 from voxome.storage.inside import is_inside
 
@@ -53,6 +54,13 @@ class Conf:
         """Return the path of a cube, without suffix."""
         z, y, x = index
         return self.folder / f"x{x:04d}/y{y:04d}/z{z:04d}" / f"{self.name}_x{x:04d}_y{y:04d}_z{z:04d}"
+
+    @property
+    def own_files(self) -> str:
+        """Regular expression for the paths of its files, relative to its folder."""
+        places = [rf"{axis}\d{{4,}}" for axis in "xyz"]
+        cube = "/".join([*places, "_".join([re.escape(self.name), *places])])
+        return f"{re.escape(CONF)}|{cube}({'|'.join(map(re.escape, SUFFIXES))})"
 
 
 def magnifications(folder: Path) -> dict[int, Path]:

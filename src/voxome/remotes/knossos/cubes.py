@@ -40,6 +40,8 @@ _IMAGES: dict[str, Callable[[bytes], NDArray[Any]]] = {
     ".jpg": imagecodecs.jpeg8_decode,
     ".j2k": imagecodecs.jpeg2k_decode,
 }
+SUFFIXES = (".raw", *_IMAGES, _OVERLAY)
+"""Ends of the names of the files of cubes."""
 
 
 def store(stem: Path, voxels: NDArray[Any]) -> None:

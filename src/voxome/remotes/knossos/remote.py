@@ -74,6 +74,11 @@ class KnossosRemote:
         Conf(folder / "mag1", f"{folder.name}_mag1", (z, y, x), spec.voxel_size_nm).write(1)
         return self.open(uri, mode="r+")
 
+    def own_files(self, uri: Uri) -> str:
+        folder = uri.local_path
+        found = magnifications(folder).values()
+        return "|".join(f"{'' if one == folder else f'{one.name}/'}({Conf.read(one).own_files})" for one in found)
+
     def delete(self, uri: Uri) -> None:
         folder = uri.local_path
         if not magnifications(folder):

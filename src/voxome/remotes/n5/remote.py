@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import islice
@@ -18,15 +17,13 @@ from voxome.errors import AccessDenied, CorruptData, NotFound
 from voxome.remotes.n5.create import check_spec, create_array, create_group
 from voxome.remotes.n5.groups import ATTRIBUTES, Group, attributes_of, context_of_level, find_group
 from voxome.remotes.n5.metadata_flavours import Json, check_array, level_number
+from voxome.remotes.n5.own_files import own_files
 from voxome.remotes.n5.source import N5Pyramid, N5Source, open_level
 from voxome.storage.find import storage_path
 from voxome.storage.json_store import begins_as_object
 from voxome.storage.local import LocalPath
 from voxome.storage.path import StoragePath
 from voxome.storage.walk import Levels, walk
-
-_OWN_FILES = rf"(.+/)?({re.escape(ATTRIBUTES)}|\d+(/\d+)*)"
-"""Paths of the files of a volume, as a regular expression."""
 
 
 class N5Remote:
@@ -85,9 +82,8 @@ class N5Remote:
     def check_spec(self, uri: Uri, spec: VolumeSpec) -> None:
         check_spec(spec, str(uri))
 
-    @property
-    def own_files(self) -> str:
-        return _OWN_FILES
+    def own_files(self, uri: Uri) -> str:
+        return own_files(storage_path(uri))
 
     def delete(self, uri: Uri) -> None:
         folder = storage_path(uri, writing=True)

@@ -26,6 +26,7 @@ from voxome.remotes.precomputed.info import Json, check, whole_numbers
 from voxome.remotes.precomputed.layers import VOLUME, list_layer, open_shapes, read_layer, type_of
 from voxome.remotes.precomputed.mesh_writer import check_meshes, open_mesh_writer
 from voxome.remotes.precomputed.new_shapes import foreign_names
+from voxome.remotes.precomputed.own_files import own_files
 from voxome.remotes.precomputed.segment_properties import properties_folder, stored_properties, write_segment_properties
 from voxome.remotes.precomputed.skeleton_writer import check_skeletons, open_skeleton_writer
 from voxome.remotes.precomputed.source import PrecomputedPyramid, open_level
@@ -35,12 +36,6 @@ from voxome.storage.json_store import begins_as_object, read_json, update_json
 from voxome.storage.local import LocalPath
 from voxome.storage.path import StoragePath
 from voxome.storage.walk import walk
-
-_OWN_FILES = (
-    rf"(.+/)?({INFO}|provenance|[-_\d]+(\.gz|\.br)?|[\da-f]+\.shard|\d+(:\d+(:[-_\d]+)?)?(\.gz|\.index)?"
-    r"|[-_:\d]+\.(frags|spatial|segidx)(\.gz)?)"
-)
-"""Paths of the files of a volume, as a regular expression."""
 
 
 class PrecomputedRemote:
@@ -154,9 +149,9 @@ class PrecomputedRemote:
     ) -> tuple[str, ...]:
         return write_segment_properties(uri, ids, columns, provenance)
 
-    @property
-    def own_files(self) -> str:
-        return _OWN_FILES
+    def own_files(self, uri: Uri) -> str:
+        folder = storage_path(uri)
+        return own_files(folder, read_layer(folder) or {})
 
     def delete(self, uri: Uri) -> None:
         folder = storage_path(uri, writing=True)

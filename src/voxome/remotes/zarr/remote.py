@@ -19,6 +19,7 @@ from voxome.remotes.zarr import ome
 from voxome.remotes.zarr.create import check_spec, create
 from voxome.remotes.zarr.listing import volumes_under
 from voxome.remotes.zarr.metadata import FILES, Node, find_node, require_node
+from voxome.remotes.zarr.own_files import own_files
 from voxome.remotes.zarr.source import ZarrSource, open_array, open_level, open_pyramid
 from voxome.remotes.zarr.volume_files import ZarrFiles
 from voxome.storage.find import require_writable, storage_path
@@ -28,8 +29,6 @@ from voxome.storage.zips import SUFFIXES, ZipPath, in_zip
 
 _log = logging.getLogger(__name__)
 _SHOWN = 12
-_OWN_FILES = r"(.+/)?(\.z(array|attrs|group|metadata)|zarr\.json|c?[./]?\d+([./]\d+)*|c|METADATA\.ome\.xml)"
-"""Paths of the files of a volume, as a regular expression."""
 
 
 class ZarrRemote:
@@ -88,9 +87,8 @@ class ZarrRemote:
     def check_spec(self, uri: Uri, spec: VolumeSpec) -> None:
         check_spec(spec, str(uri))
 
-    @property
-    def own_files(self) -> str:
-        return _OWN_FILES
+    def own_files(self, uri: Uri) -> str:
+        return own_files(require_node(_folder(uri)))
 
     def delete(self, uri: Uri) -> None:
         folder = _folder(uri, writing=True)
