@@ -14,7 +14,9 @@ from numpy.testing import assert_array_equal
 from numpy.typing import NDArray
 
 import voxome
-from voxome.errors import InvalidInput, NotFound, UnsupportedFormat, VoxomeError
+from voxome.contracts.uri import Uri
+from voxome.errors import AccessDenied, InvalidInput, NotFound, UnsupportedFormat, VoxomeError
+from voxome.remotes.hdf5 import Hdf5Remote
 from voxome.testing.strategies import noise
 
 ARRAY = np.arange(24, dtype="uint16").reshape(2, 3, 4) + 1
@@ -49,6 +51,23 @@ def test_soft_external_and_hard_links_are_listed_and_opened(tmp_path: Path) -> N
         h5["own"] = ARRAY
         h5["again"] = h5["own"]
     assert paths_in(file) == ["again", "own", "raw", "views/raw"]
+
+
+@pytest.mark.parametrize("path", ["out", "out/secret", "soft/secret", "out/new/data", "./deep/up/secret"])
+def test_nothing_is_created_or_removed_through_external_links(path: str, tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "other.h5", "w") as h5:
+        h5["g/secret"] = ARRAY
+    with h5py.File(tmp_path / "links.h5", "w") as h5:
+        h5["out"] = h5py.ExternalLink("other.h5", "/g")
+        h5["soft"] = h5py.SoftLink("/out")
+        h5["deep/up"] = h5py.SoftLink("/soft")
+    remote, uri = Hdf5Remote(), Uri("hdf5", f"{tmp_path}/links.h5/{path}")
+    with pytest.raises(AccessDenied, match=r"/out in \S*links.h5 is a link to /g in other.h5; name that file"):
+        remote.create(uri, voxome.VolumeSpec.of((2, 2, 2), "uint8"))
+    with pytest.raises(AccessDenied, match="name that file"):
+        remote.delete(uri)
+    assert paths_in(tmp_path / "other.h5") == ["g/secret"]
+    assert sorted(h5py.File(tmp_path / "links.h5")) == ["deep", "out", "soft"]
 
 
 def test_groups_that_contain_themselves_are_entered_once(tmp_path: Path) -> None:

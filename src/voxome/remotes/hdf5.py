@@ -54,7 +54,14 @@ from voxome.remotes.hdf5_datasets import (
     stored_axes,
     unreadable,
 )
-from voxome.remotes.hdf5_links import Identity, datasets_below, dead_links_below, describe_dead_link, identity
+from voxome.remotes.hdf5_links import (
+    Identity,
+    datasets_below,
+    dead_links_below,
+    describe_dead_link,
+    external_link,
+    identity,
+)
 from voxome.remotes.hdf5_pyramids import pyramid_of
 from voxome.remotes.hdf5_virtual import files_of
 from voxome.remotes.local_files import file_version, require_content
@@ -198,6 +205,8 @@ class Hdf5Remote:
         try:
             with storing(file):
                 file.parent.mkdir(parents=True, exist_ok=True)
+                if not new:
+                    _require_own_file(file, inner)
                 with _open_file(file, "w-" if new else "r+") as h5:
                     create_dataset(h5, f"{file}/{inner}", inner, spec, options)
         except VoxomeError:
@@ -224,6 +233,7 @@ class Hdf5Remote:
                 _require_single(file)
                 file.unlink()
                 return
+            _require_own_file(file, inner)
             with _open_file(file, "r+") as h5:
                 _node(h5, file, inner)
                 del h5[inner]
@@ -339,6 +349,20 @@ def _require_own_folder(file: Path, dataset: h5py.Dataset) -> None:
             f"{dataset.name} in {file} takes voxels from other folders: {', '.join(outside[:3])}; if these are meant, "
             "add ?external=true"
         )
+
+
+def _require_own_file(file: Path, inner: str) -> None:
+    """Refuse a path that leads into another file by an external link: what changes there is done by its own name.
+
+    Raises
+    ------
+    AccessDenied
+    """
+    with _open_file(file) as h5:
+        found = external_link(h5, inner)
+    if found is not None:
+        path, link = found
+        raise AccessDenied(f"{path} in {file} is a link to {link.path} in {link.filename}; name that file")
 
 
 def _volumes(node: h5py.Group | h5py.Dataset, path: str = "") -> dict[str, ResourceInfo]:

@@ -10,6 +10,9 @@ import h5py
 MAX_PATHS = 100_000
 """Number of paths after which a search ends: links can make any number of them."""
 
+_MOST_SOFT_LINKS = 100
+"""Soft links on a path after which it counts as one that leads in circles."""
+
 Identity = tuple[int, int]
 """File number and address of an object, the same by each of its paths."""
 
@@ -64,6 +67,35 @@ def describe_dead_link(h5: h5py.File, path: str) -> str:
         except (KeyError, OSError, RuntimeError):
             return "" if link is None else _describe_link(link)
     return ""
+
+
+def external_link(h5: h5py.File, path: str) -> tuple[str, h5py.ExternalLink] | None:
+    """Return the first external link on a path, and its own path; None if all of the path is in the file.
+
+    No other file is opened.
+    """
+    node: h5py.Group | h5py.Dataset = h5
+    waiting, soft = _parts(path), 0
+    while waiting and isinstance(node, h5py.Group):
+        name = waiting.pop(0)
+        link = node.get(name, getlink=True)
+        if isinstance(link, h5py.ExternalLink):
+            return f"{node.name}/{name}".replace("//", "/"), link
+        if isinstance(link, h5py.SoftLink):
+            soft += 1
+            if soft > _MOST_SOFT_LINKS:
+                return None
+            node = h5["/"] if link.path.startswith("/") else node
+            waiting = _parts(link.path) + waiting
+        elif link is None:
+            return None
+        else:
+            node = node[name]
+    return None
+
+
+def _parts(path: str) -> list[str]:
+    return [part for part in path.split("/") if part not in ("", ".")]
 
 
 def _below(
