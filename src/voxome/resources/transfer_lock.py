@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 
 from voxome.contracts.abilities import SupportsFileParts, SupportsMarkerFiles, SupportsRecognise
 from voxome.contracts.uri import Uri
@@ -21,11 +22,12 @@ def lock_path(uri: Uri) -> StoragePath | None:
     """Return the file that locks the destination `uri` of a transfer; None if its store has no place for one."""
     remote = get_remote(uri.scheme)
     if isinstance(remote, SupportsMarkerFiles):
-        path = storage_path(split_view(uri)[0])
+        path = _real_path(uri)
         return _beside(path, path.name) if path.writable else None
     if "://" in uri.path or not isinstance(remote, SupportsRecognise):
         return None
     file, inner = remote.file_parts(uri) if isinstance(remote, SupportsFileParts) else (uri.local_path, "")
+    file = file.resolve()
     return _beside(LocalPath(str(file)), f"{file.name}/{inner}".rstrip("/").replace("/", "%"))
 
 
@@ -46,8 +48,14 @@ def _lock_paths(uri: str) -> Iterator[StoragePath]:
         return
     yield file
     if isinstance(get_remote(located.scheme), SupportsMarkerFiles):
-        above = storage_path(split_view(located)[0]).parents
+        above = _real_path(located).parents
         yield from filter(None, (_beside(path, path.name) for path in above))
+
+
+def _real_path(uri: Uri) -> StoragePath:
+    """Return the path of a folder, the same by each link to it."""
+    path = storage_path(split_view(uri)[0])
+    return LocalPath(str(Path(path.path).resolve())) if path.is_local else path
 
 
 def _beside(path: StoragePath, name: str) -> StoragePath | None:
