@@ -9,10 +9,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy import ndimage, stats
+from tools.common.blockwise import as_file, frame_of, run_blocks
 
 import voxome
 from voxome.errors import PlanError, RunFailed
+from voxome.geometry import Box
 from voxome.resources.table import TableFile
+from voxome.tools.common.sphere_selection import SPHERES
+from voxome.tools.common.spheres import spheres
 from voxome.tools.common.spherical.places import refine, window_nm
 
 Points = NDArray[np.float64]
@@ -168,6 +172,24 @@ def test_cells_do_not_depend_on_blocks_and_workers(kind: str, block: Any, worker
     for name, values in expected.items():
         np.testing.assert_array_equal(cells[name], values)
     np.testing.assert_array_equal(others, labels)
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (1, 2, 0), (2, 0, 1)])
+def test_positions_in_anisotropic_voxels_do_not_depend_on_blocks(order: tuple[int, int, int], tmp_path: Path) -> None:
+    rows_of = ((5, 1, 1), (12, 41, 60), (6, 20, 20), (12, 41, 21))
+    size, shape, first, block = (np.array(row)[list(order)] for row in rows_of)
+    second = first + 17 * (shape == 60)
+    volume = draw(tuple(shape), np.array([first, second]), [9.0, 9.0], tuple(size))
+    rows = dict(zip("zyx", np.array([first, second]).T, strict=True)) | {
+        "id": np.array([1, 2]), "radius_nm": np.full(2, 6 * UM), "total": np.full(2, 1000), "voxels": np.full(2, 10)
+    }  # fmt: skip
+    file, (z, y, x) = as_file(tmp_path / "spheres.parquet", rows, SPHERES.columns), (float(n) for n in size * UM)
+    frame = frame_of(volume.shape, (z, y, x), (0, 0, 0))
+    whole, blocks = (
+        run_blocks(spheres, {"probability": volume}, Box.of_shape(cut).shape, frame, spheres=file)["cells"]
+        for cut in (shape, block)
+    )
+    np.testing.assert_array_equal(positions(blocks), positions(whole))
 
 
 @pytest.mark.slow

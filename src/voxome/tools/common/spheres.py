@@ -82,7 +82,9 @@ def spheres(
     """
     frame, write = block.frame, block.write
     params = SphereParams.of(_parameters(radii_um), frame.scale_nm)
-    near = _near(spheres, write.grow([2 * (n + MOST_MOVED) for n in params.reach]), params)
+    largest = params.radii_nm[-1]
+    beside = ball_reach(window_nm(largest, frame.scale_nm) + largest, frame.scale_nm)
+    near = _near(spheres, write.grow(beside), params)
     seen = block.read & frame.box
     values = np.ascontiguousarray(probability[seen.within(block.read)]).copy()
     values[values <= round(threshold * CERTAIN)] = 0
