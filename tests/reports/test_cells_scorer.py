@@ -79,6 +79,15 @@ def test_branch_points_near_faces_may_be_left_out(truth: Path, tmp_path: Path) -
     assert scores["inner_branch_points"]["ignored_truths"] == 1
 
 
+def test_branch_points_of_a_section_are_near_its_rim_only(truth: Path) -> None:
+    plane = Box((0, 0, 0), (1, 90, 90))
+    places = {"z_nm": np.zeros(2), "y_nm": np.array([5e3, 45e3]), "x_nm": np.full(2, 45e3)}
+    table(truth / "vessel_nodes.parquet", {**places, "degree": np.array([3, 3])})
+    result = results(truth, plane, domain=plane)["vessel_nodes"]
+    scores = CellsScorer().score(truth, {"vessel_nodes": result})["inner_branch_points"]
+    assert (scores["recall"], scores["ignored_truths"]) == (1, 1)
+
+
 def test_a_mask_of_a_phantom_needs_no_threshold(truth: Path) -> None:
     spec = voxome.VolumeSpec.of(DOMAIN.shape, "uint8", voxel_size_nm=SIZE_NM, kind="probability")
     voxome.create(f"zarr://{truth}/true.zarr", spec)[:10] = 255

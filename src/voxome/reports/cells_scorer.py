@@ -96,11 +96,10 @@ def _score_inner_branch_points(truth: Path, result: Result) -> dict[str, Any]:
     frame = result.frame
     if frame is None or frame.voxel_size_nm is None:
         return {}
-    ends = (
-        np.array(frame.offset_nm) + (np.array(end) - 0.5) * np.array(frame.voxel_size_nm)
-        for end in (frame.box.start, frame.box.stop)
-    )
-    low, high = (tuple(end.tolist()) for end in ends)
+    offset, size = np.array(frame.offset_nm), np.array(frame.voxel_size_nm)
+    ends = (offset + (np.array(end) - 0.5) * size for end in (frame.box.start, frame.box.stop))
+    thin = np.array(frame.box.shape) == 1
+    low, high = (tuple(np.where(thin, far, end).tolist()) for end, far in zip(ends, (-np.inf, np.inf), strict=True))
     true, found = (Cells(np.stack([rows[name] for name in _POSITION], axis=1)) for rows in _junctions(truth, result))
     scores = score_cells(true, found, BRANCH_POINT_TOLERANCE_UM, border="ignore", faces=Faces(low, high))
     return {name: getattr(scores, name) for name in _DETECTION}

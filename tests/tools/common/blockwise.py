@@ -38,7 +38,8 @@ def run_blocks(
         read = one.read.within(frame.domain)
         context = BlockContext(one.write, one.read, frame)
         found = tool(**{name: array[read] for name, array in volumes.items()}, **others, block=context)
-        for name, value in (found if isinstance(found, dict) else {"result": found}).items():
+        named = isinstance(found, dict) and found.keys() == tool.spec.outputs.keys()
+        for name, value in (found if named else {"result": found}).items():
             if isinstance(value, np.ndarray):
                 out = arrays.setdefault(name, np.zeros(frame.domain.shape, value.dtype))
                 out[one.write.within(frame.domain)] = value

@@ -16,7 +16,8 @@ from voxome.contracts.kinds import Rows
 from voxome.contracts.python_tool import tool
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.tool import memory_of
-from voxome.tools.common.scale_space.laplacian import MIN_SIGMA, ball_contrast, kernel_reach, long_axes, sigmas_of
+from voxome.tools.common.faces import long_axes
+from voxome.tools.common.scale_space.laplacian import MIN_SIGMA, ball_contrast, kernel_reach, sigmas_of
 from voxome.tools.common.scale_space.peaks import PLATEAU, find_peaks
 
 PEAKS = kinds.Table(

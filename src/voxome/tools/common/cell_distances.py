@@ -19,6 +19,7 @@ from voxome.geometry import Box
 from voxome.resources.table import ROW_GROUP, TableFile
 from voxome.tools.common.density.grid import NM_PER_UM, DensityGrid, inside, positions_of
 from voxome.tools.common.density_sums import voxel_size_problems
+from voxome.tools.common.faces import long_axes
 from voxome.tools.common.gaps import NO_DATA
 
 CELLS_WITH_ID = kinds.Table({"id": "uint64", "z_nm": "float64", "y_nm": "float64", "x_nm": "float64"}, key=("id",))
@@ -69,7 +70,8 @@ def cell_distances(
     table
         For each id in micrometres: ``other_um`` between centres, ``vessel_um`` from the centre to the centre of the
         nearest voxel of a vessel, 0 inside, both NaN beyond reach, and ``face_um`` to the nearest face of the box of
-        the run, within which a nearer neighbour may be missing. ``region`` is that of the centre.
+        the run, within which a nearer neighbour may be missing; a section has none above and below. ``region`` is that
+        of the centre.
     """
     frame = block.frame
     region = block.read & frame.box
@@ -148,5 +150,6 @@ def _to_faces(position: NDArray[np.float64], frame: Frame) -> NDArray[np.float64
     offset, size = np.array(frame.offset_nm), np.array(frame.scale_nm)
     first = offset + (np.array(frame.box.start) - 0.5) * size
     last = offset + (np.array(frame.box.stop) - 0.5) * size
-    nearest: NDArray[np.float64] = np.minimum(position - first, last - position).min(axis=1)
+    to_faces = np.minimum(position - first, last - position)[:, long_axes(frame.box.shape)]
+    nearest: NDArray[np.float64] = to_faces.min(axis=1, initial=np.inf)
     return nearest

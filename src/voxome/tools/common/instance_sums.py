@@ -12,6 +12,7 @@ from voxome.contracts.context import BlockContext
 from voxome.contracts.kinds import Rows
 from voxome.contracts.python_tool import tool
 from voxome.tools.common.components import object_rows
+from voxome.tools.common.faces import labels_at_faces
 
 _SUMS = ("voxels", "z", "y", "x", "score")
 SUMS = kinds.Table(
@@ -43,12 +44,7 @@ def instance_sums(
         For each ``id``: number of voxels, sums of their positions from the start of the domain and of their
         probabilities, and ``face``, 1 if one is at a face of the box.
     """
-    box, write = block.frame.box, block.write
-    rows = object_rows(labels, probability, write, block.frame.domain)
-    rim = np.zeros(labels.shape, bool)
-    for axis in range(3):
-        voxels = np.moveaxis(rim, axis, 0)
-        voxels[0] |= write.start[axis] == box.start[axis]
-        voxels[-1] |= write.stop[axis] == box.stop[axis]
-    face = np.isin(rows["id"], labels[rim]).astype(np.int64)
+    frame, write = block.frame, block.write
+    rows = object_rows(labels, probability, write, frame.domain)
+    face = np.isin(rows["id"], labels_at_faces(labels, write, frame.box)).astype(np.int64)
     return {"id": rows["id"], **{name: rows[name] for name in _SUMS}, "face": face}

@@ -11,8 +11,8 @@ from voxome import kinds
 from voxome.contracts.context import BlockContext
 from voxome.contracts.python_tool import tool
 from voxome.contracts.tool import memory_of
-from voxome.geometry import Box
 from voxome.tools.common.components import local_components, object_rows
+from voxome.tools.common.faces import labels_at_faces
 
 _SUMS = ("voxels", "z", "y", "x", "score")
 SUMS = kinds.Table(
@@ -54,17 +54,5 @@ def components(
     labels = local_components(foreground, block.write, domain)
     values = np.full(labels.shape, 255, np.uint8) if score is None else score
     rows = object_rows(labels, values, block.write, domain)
-    rows["on_face"] = np.isin(rows["id"], _on_faces(labels, block.write, domain)).astype(np.int64)
+    rows["on_face"] = np.isin(rows["id"], labels_at_faces(labels, block.write, block.frame.box)).astype(np.int64)
     return {"components": labels, "sums": rows}
-
-
-def _on_faces(labels: NDArray[np.uint64], box: Box, domain: Box) -> NDArray[np.uint64]:
-    """Return the ids of the labels at the faces of the domain."""
-    found = [np.empty(0, np.uint64)]
-    for axis in range(3):
-        along = np.moveaxis(labels, axis, 0)
-        if box.start[axis] == domain.start[axis]:
-            found.append(along[0].ravel())
-        if box.stop[axis] == domain.stop[axis]:
-            found.append(along[-1].ravel())
-    return np.unique(np.concatenate(found))

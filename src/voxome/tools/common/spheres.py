@@ -15,6 +15,7 @@ from voxome.contracts.python_tool import tool
 from voxome.contracts.tool import memory_of
 from voxome.geometry import Box
 from voxome.resources.table import TableFile
+from voxome.tools.common.faces import long_axes
 from voxome.tools.common.sphere_search import Fraction, Radii, check_sizes
 from voxome.tools.common.sphere_selection import SPHERES
 from voxome.tools.common.spherical.balls import Scale, ball_reach
@@ -113,14 +114,14 @@ def _cells(values: NDArray[np.uint8], seen: Box, near: Rows, block: BlockContext
     centres = np.stack([near[name] for name in "zyx"], axis=-1).astype(np.int64)
     own = np.flatnonzero(((centres >= write.start) & (centres < write.stop)).all(axis=1))
     scale, start, radii = np.array(frame.scale_nm), np.array(seen.start), near["radius_nm"]
-    flat = np.array(frame.box.shape) == 1
+    axes = long_axes(frame.box.shape)
     places, touching = np.empty((len(own), 3)), np.empty(len(own), bool)
     for row, i in enumerate(own):
         window = window_nm(radii[i], frame.scale_nm)
         reach, beyond = (np.array(ball_reach(length, frame.scale_nm)) for length in (radii[i], window))
         free = (centres[i] - beyond >= frame.box.start) & (centres[i] + beyond < frame.box.stop)
         inside = (centres[i] - reach >= frame.box.start) & (centres[i] + reach < frame.box.stop)
-        touching[row] = not (inside | flat).all()
+        touching[row] = not inside[axes].all()
         apart = np.sqrt((((centres - centres[i]) * scale) ** 2).sum(axis=1))
         beside = (apart < window + radii) & (np.arange(len(centres)) != i)
         others = np.column_stack([centres[beside] - centres[i], radii[beside]]).astype(np.float64)

@@ -33,10 +33,32 @@ def test_objects_and_voids_are_those_of_the_dense_volume(seed: int) -> None:
     runs = find_runs(mask, box)
     objects = label_objects(runs)
     assert len(np.unique(objects)) == ndimage.label(mask, FULL)[1]
-    filled = ndimage.binary_fill_holes(mask)
-    voids = fill_voids(runs, box)
+    check_voids(mask, box)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("seed", range(4))
+def test_holes_of_a_section_are_filled(seed: int, axis: int) -> None:
+    shape = np.insert([15, 22], axis, 1).tolist()
+    mask = np.random.default_rng(seed).random(shape) > 0.45
+    assert check_voids(mask, Box.of_shape(shape, (3, -5, 7))) > 1
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_gaps_along_a_line_are_no_voids(axis: int) -> None:
+    mask = np.moveaxis(np.array([1, 0, 1, 1], bool).reshape(1, 1, 4), 2, axis)
+    box = Box.of_shape(mask.shape)
+    assert (paint_runs(fill_voids(find_runs(mask, box), box).runs, box) == mask).all()
+
+
+def check_voids(mask: np.ndarray, box: Box) -> int:
+    """Compare voids with those of SciPy, and return their number."""
+    plane = mask.squeeze()
+    filled = ndimage.binary_fill_holes(plane).reshape(mask.shape) if plane.ndim > 1 else mask
+    voids = fill_voids(find_runs(mask, box), box)
     assert (paint_runs(voids.runs, box) == filled).all()
     assert (voids.voids, voids.voxels) == (ndimage.label(filled & ~mask)[1], (filled & ~mask).sum())
+    return voids.voids
 
 
 def test_runs_that_blocks_have_cut_are_joined() -> None:

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from voxome.tools.common.faces import long_axes
+
 TRUNCATION = 4.0
 """Standard deviations after which a kernel ends."""
 MIN_SIGMA = 0.7
@@ -26,11 +28,6 @@ def sigmas_of(
     """Return the standard deviations, in voxels, at which a ball has the strongest response: radius / √dimensions."""
     z, y, x = (radius_nm / math.sqrt(dimensions) / size for size in scale_nm)
     return z, y, x
-
-
-def long_axes(shape: tuple[int, ...]) -> list[int]:
-    """Return the axes of more than one voxel."""
-    return [axis for axis, size in enumerate(shape) if size > 1]
 
 
 def kernel_reach(sigma: float) -> int:

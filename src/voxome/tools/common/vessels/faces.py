@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
+from voxome.tools.common.faces import long_axes
 from voxome.tools.common.vessels.runs import count_voxels, join_runs, label_objects
 from voxome.tools.common.vessels.tiles import EDGE, SIZE, Tiles
 
@@ -51,8 +52,8 @@ def find_exits(tiles: Tiles, distance: NDArray[np.float32], voxel_size: Sequence
         Voxel size, in the unit of `distance`.
     """
     slots, compact, face = [np.empty(0, np.int64)], [np.empty(0, bool)], [np.empty(0, np.int64)]
-    for axis, length in enumerate(tiles.box.shape):
-        for side, index in enumerate((0, length - 1) if length > 1 else ()):
+    for axis in long_axes(tiles.box.shape):
+        for side, index in enumerate((0, tiles.box.shape[axis] - 1)):
             found = _middles(tiles, distance, voxel_size, axis, index)
             slots.append(found.slots)
             compact.append(found.compact)

@@ -11,6 +11,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import KDTree
 
 from voxome.contracts.kinds import Rows
+from voxome.tools.common.faces import long_axes
 from voxome.tools.common.vessels.tiles import Tiles
 
 Voxels = NDArray[np.int64]
@@ -41,7 +42,7 @@ def cut_along_faces(lines: Rows, tiles: Tiles, voxel_size: Sequence[float]) -> R
     points = np.stack([lines[name].astype(np.int64) for name in "zyx"], axis=1)
     distance, size = lines["distance_nm"].astype(np.float64), np.asarray(voxel_size, np.float64)
     cut = np.zeros(len(points), bool)
-    for axis in range(3):
+    for axis in long_axes(tiles.box.shape):
         for index in (tiles.box.start[axis], tiles.box.stop[axis] - 1):
             inside = np.flatnonzero(points[:, axis] == index)
             inside = inside[~_has_background_beside(points[inside], distance[inside], axis, tiles, size)]

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from voxome.contracts.frame import Frame
 from voxome.contracts.kinds import Rows
+from voxome.tools.common.faces import long_axes
 from voxome.tools.common.vessels.branches import Branch, LineGraph
 from voxome.tools.common.vessels.margin import cut_along_faces
 from voxome.tools.common.vessels.paths import Path, Positions, extend, inner_end, smooth_path
@@ -143,7 +144,8 @@ class _Builder:
     def _touches_face(self, position: Positions) -> bool:
         voxel = np.rint((position - self._frame.offset_nm) / self._frame.scale_nm)
         box = self._frame.box
-        return bool(((voxel <= box.start) | (voxel >= np.array(box.stop) - 1)).any())
+        at_face = (voxel <= box.start) | (voxel >= np.array(box.stop) - 1)
+        return bool(at_face[long_axes(box.shape)].any())
 
 
 def _columns(positions: Positions) -> Rows:

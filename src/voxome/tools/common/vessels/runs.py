@@ -12,6 +12,7 @@ from voxome import kinds
 from voxome.contracts.kinds import Rows
 from voxome.geometry import Box
 from voxome.tools.common.compilation import announce_compilation
+from voxome.tools.common.faces import long_axes
 
 announce_compilation()
 
@@ -80,9 +81,16 @@ def label_objects(runs: Rows) -> Index:
 
 
 def fill_voids(runs: Rows, box: Box) -> Voids:
-    """Fill the 6-connected voids that the mask encloses; what reaches a face of `box` is no void."""
-    if not len(runs["z"]):
+    """Fill the 6-connected voids that the mask encloses; what reaches a face of `box` is no void.
+
+    In a section, a volume of one plane, they are the 4-connected holes; along a line there are none.
+    """
+    axes = long_axes(box.shape)
+    if not len(runs["z"]) or len(axes) < 2:
         return Voids(runs, 0, 0)
+    if 2 not in axes:
+        filled = fill_voids(_turn(runs), Box((0, *box.start[:2]), (1, *box.stop[:2])))
+        return filled._replace(runs=_turn_back(filled.runs, box.start[2]))
     first, rows = _rows_of(runs)
     start, stop = runs["start"].astype(np.int64), runs["stop"].astype(np.int64)
     gap_of = np.zeros(len(start) + 1, np.int64)  # of every run: the gaps before that behind it
@@ -93,7 +101,7 @@ def fill_voids(runs: Rows, box: Box) -> Voids:
     outside = np.zeros(len(low) + 1, bool)
     outside[-1] = True
     parents = np.arange(len(low) + 1)  # the last is the outside
-    for offset in _VOID_ROWS:
+    for offset in (row for row in _VOID_ROWS if all(axis in axes for axis in np.flatnonzero(row))):
         _join_gaps(first, gap_of, _neighbours(rows, offset), start, stop, low, high, parents)
     roots = _roots(parents)
     enclosed = roots[:-1] != roots[-1]
@@ -107,6 +115,19 @@ def fill_voids(runs: Rows, box: Box) -> Voids:
     order = np.lexsort((filled["start"], filled["y"], filled["z"]))
     joined = join_runs({name: values[order] for name, values in filled.items()})
     return Voids(joined, len(np.unique(roots[:-1][enclosed])), int((high - low)[enclosed].sum()))
+
+
+def _turn(runs: Rows) -> Rows:
+    """Return runs of a single voxel along x as runs along y."""
+    return join_runs({"z": np.zeros_like(runs["z"]), "y": runs["z"], "start": runs["y"], "stop": runs["y"] + 1})
+
+
+def _turn_back(runs: Rows, x: int) -> Rows:
+    """Return turned runs as runs of a single voxel at `x`."""
+    count = count_voxels(runs)
+    y = np.repeat(runs["stop"] - np.cumsum(count), count) + np.arange(count.sum())
+    start = np.full(len(y), x, np.int32)
+    return {"z": np.repeat(runs["y"], count), "y": y.astype(np.int32), "start": start, "stop": start + 1}
 
 
 def _rows_of(runs: Rows) -> tuple[Index, NDArray[np.int64]]:
