@@ -73,7 +73,7 @@ def graph(
     -------
     synapses, connectome, neurons : tables
     graph : file
-        GraphML.
+        GraphML; beyond two million nodes and edges it is left out, which the file and a warning say.
     """
     limits = PartnerParams(min_area_um2, min_asymmetry)
     synapses = select_objects(objects.read(), min_voxels(min_synapse_volume_um3, frame.scale_nm), min_synapse_peak)

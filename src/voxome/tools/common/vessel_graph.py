@@ -90,7 +90,7 @@ def vessel_graph(
         One row of counts. Loops within a single junction, as of one voxel, have no branch and are
         ``loops_in_junctions``.
     graph : file
-        GraphML.
+        GraphML; beyond two million nodes and edges it is left out, which the file and a warning say.
     trees : file
         SWC, in micrometres; its comments list the branches at whose end a loop is cut.
     """

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from collections import deque
 
 import networkx as nx
 import numpy as np
 
 from voxome.contracts.kinds import Rows
-from voxome.errors import InvalidInput
-from voxome.tools.em.synaptic.graphml import MAX_ITEMS
+from voxome.tools.common.graphml import graphml_document
 
 _NM_PER_UM = 1000
 _UNDEFINED = 0
@@ -18,24 +16,20 @@ _UNDEFINED = 0
 
 
 def vessel_graphml(branches: Rows, nodes: Rows) -> bytes:
-    """Return vessels as an undirected GraphML document in UTF-8; edges are called ``v1``, ``v2``, … by their id.
+    """Return vessels as an undirected GraphML document; edges are called ``v1``, ``v2``, … by their id.
 
-    Raises
-    ------
-    InvalidInput
-        If there are more nodes and branches than GraphML is good for.
+    One that is too large is left out (`graphml_document`).
     """
-    count = len(nodes["id"]) + len(branches["id"])
-    if count > MAX_ITEMS:
-        raise InvalidInput(f"{count} nodes and branches exceed the maximum for GraphML, {MAX_ITEMS}; use the tables")
+    return graphml_document(len(nodes["id"]) + len(branches["id"]), lambda: _graph(branches, nodes))
+
+
+def _graph(branches: Rows, nodes: Rows) -> nx.MultiGraph:
     graph = nx.MultiGraph()
     for row in _dicts(nodes):
         graph.add_node(row.pop("id"), **row)
     for row in _dicts(branches):
         graph.add_edge(row.pop("source"), row.pop("target"), key=f"v{row.pop('id')}", **row)
-    stream = io.BytesIO()
-    nx.write_graphml_xml(graph, stream, encoding="utf-8", prettyprint=True)
-    return stream.getvalue()
+    return graph
 
 
 def vessel_swc(branches: Rows, nodes: Rows, points: Rows) -> bytes:

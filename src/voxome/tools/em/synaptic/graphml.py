@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import io
-
 import networkx as nx
 
 from voxome.contracts.kinds import Rows
-from voxome.errors import InvalidInput
-
-MAX_ITEMS = 2_000_000
-"""Maximum number of neurons and edges for GraphML; Parquet has no limit."""
+from voxome.tools.common.graphml import graphml_document
 
 
 def graphml(connectome: Rows, neurons: Rows) -> bytes:
-    """Return a connectome as a GraphML document (Brandes et al. 2002) in UTF-8.
+    """Return a connectome as a GraphML document; one that is too large is left out (`graphml_document`).
 
     GraphML graphs are either directed or not. This one is directed; the edge attribute ``directed`` says whether the
     direction of an edge is known. Nodes have the ids of the neurons; edges are called ``e0``, ``e1``, … after the rows
@@ -26,15 +21,12 @@ def graphml(connectome: Rows, neurons: Rows) -> bytes:
         ``pre_id, post_id, directed, synapses, area_um2``.
     neurons : Rows
         ``id, z_nm, y_nm, x_nm, voxels``.
-
-    Raises
-    ------
-    InvalidInput
-        If there are more than `MAX_ITEMS` neurons and edges.
     """
     count = len(neurons["id"]) + len(connectome["pre_id"])
-    if count > MAX_ITEMS:
-        raise InvalidInput(f"{count} neurons and edges exceed the maximum for GraphML, {MAX_ITEMS}; use the tables")
+    return graphml_document(count, lambda: _graph(connectome, neurons))
+
+
+def _graph(connectome: Rows, neurons: Rows) -> nx.MultiDiGraph:
     graph = nx.MultiDiGraph()
     names = [name for name in neurons if name != "id"]
     for node, *values in zip(neurons["id"].tolist(), *(neurons[name].tolist() for name in names), strict=True):
@@ -44,6 +36,4 @@ def graphml(connectome: Rows, neurons: Rows) -> bytes:
     rows = zip(*ends, *(connectome[name].tolist() for name in names), strict=True)
     for row, (pre, post, *values) in enumerate(rows):
         graph.add_edge(pre, post, key=f"e{row}", **dict(zip(names, values, strict=True)))
-    stream = io.BytesIO()
-    nx.write_graphml_xml(graph, stream, encoding="utf-8", prettyprint=True)
-    return stream.getvalue()
+    return graph
