@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tools.common.blockwise import frame_of, run_blocks
 
 import voxome
 from voxome.errors import PlanError
 from voxome.resources.table import TableFile
+from voxome.tools.common.instance_basins import instance_basins
 
 UM = 1000.0
 
@@ -95,3 +97,12 @@ def test_cells_do_not_depend_on_blocks(tmp_path: Path) -> None:
 def test_lengths_that_do_not_suit_the_voxels_are_refused(size: Any, problem: str, tmp_path: Path) -> None:
     with pytest.raises(PlanError, match=problem):
         detect(np.zeros((9, 9, 9), np.uint8), tmp_path, size=size)
+
+
+@pytest.mark.parametrize("percent", range(1, 101))
+def test_a_voxel_at_the_threshold_belongs_to_a_cell(percent: int) -> None:
+    least = -(-255 * percent // 100)
+    probability = np.arange(256, dtype=np.uint8)[None, None]
+    frame = frame_of(probability.shape)
+    found = run_blocks(instance_basins, {"probability": probability}, (1, 1, 256), frame, threshold=percent / 100)
+    assert np.flatnonzero(found["basins"][0, 0])[0] == least

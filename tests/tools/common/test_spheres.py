@@ -17,6 +17,7 @@ from voxome.geometry import Box
 from voxome.resources.table import TableFile
 from voxome.tools.common.sphere_selection import SPHERES
 from voxome.tools.common.spheres import spheres
+from voxome.tools.common.spherical.candidates import highest_value
 from voxome.tools.common.spherical.places import refine, window_nm
 
 Points = NDArray[np.float64]
@@ -126,6 +127,11 @@ def test_spheres_below_the_least_score_take_their_voxels_and_are_not_returned(tm
 
 def test_values_up_to_the_threshold_do_not_count(tmp_path: Path) -> None:
     assert len(detect(np.full((20, 20, 20), 51, np.uint8), tmp_path, radii_um=[5.0], stop=0.1)[0]["id"]) == 0
+
+
+@pytest.mark.parametrize("percent", range(101))
+def test_the_highest_value_is_exact_at_every_percent(percent: int) -> None:
+    assert highest_value(percent / 100) == max(value for value in range(256) if 100 * value <= 255 * percent)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
@@ -26,7 +27,7 @@ def _height(parameters: Mapping[str, Any], scale_nm: tuple[float, float, float])
     finest = min(scale_nm)
     z, y, x = (size / finest for size in scale_nm)
     radius = max(UM * parameters["max_radius_um"] / finest, 1.0)
-    above = int(_CERTAIN * (1 - parameters["threshold"])) + 1
+    above = _CERTAIN + 1 - math.ceil(_CERTAIN * parameters["threshold"] * (1 - 1e-9))
     return HeightParams(above, radius, 0.0, UM * parameters["sigma_um"] / finest, (z, y, x))
 
 

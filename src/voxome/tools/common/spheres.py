@@ -19,7 +19,7 @@ from voxome.tools.common.faces import long_axes
 from voxome.tools.common.sphere_search import Fraction, Radii, check_sizes
 from voxome.tools.common.sphere_selection import SPHERES
 from voxome.tools.common.spherical.balls import Scale, ball_reach
-from voxome.tools.common.spherical.candidates import CERTAIN
+from voxome.tools.common.spherical.candidates import CERTAIN, highest_value
 from voxome.tools.common.spherical.greedy import fill_ball
 from voxome.tools.common.spherical.places import MOST_MOVED, refine, window_nm
 from voxome.tools.common.spherical.search import SphereParams
@@ -88,7 +88,7 @@ def spheres(
     near = _near(spheres, write.grow(beside), params)
     seen = block.read & frame.box
     values = np.ascontiguousarray(probability[seen.within(block.read)]).copy()
-    values[values <= round(threshold * CERTAIN)] = 0
+    values[values <= highest_value(threshold)] = 0
     return {"cells": _cells(values, seen, near, block, params), "labels": _labels(near, write, params)}
 
 

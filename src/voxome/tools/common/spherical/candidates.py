@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,17 @@ from voxome.tools.common.spherical.balls import Runs, paint_ball
 _TILE = 96
 """Voxels along an axis of a part that is transformed at once."""
 CERTAIN = 255
+
+
+def highest_value(fraction: float) -> int:
+    """Return the highest value of a probability that is not above a fraction.
+
+    Examples
+    --------
+    >>> highest_value(0.2), highest_value(0.5), highest_value(0.7)
+    (51, 127, 178)
+    """
+    return math.floor(CERTAIN * fraction * (1 + 1e-9))
 
 
 @dataclass(frozen=True)

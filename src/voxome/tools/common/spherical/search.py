@@ -14,7 +14,7 @@ from voxome.contracts.kinds import Rows
 from voxome.errors import InvalidInput
 from voxome.geometry import Box
 from voxome.tools.common.spherical.balls import Runs, Scale, ball_reach, ball_runs
-from voxome.tools.common.spherical.candidates import CERTAIN, find_candidates
+from voxome.tools.common.spherical.candidates import CERTAIN, find_candidates, highest_value
 from voxome.tools.common.spherical.greedy import fill_ball, select
 
 UM = 1000.0
@@ -144,7 +144,7 @@ def search(
     """
     seen = read & box
     values = np.ascontiguousarray(probability[seen.within(read)]).copy()
-    values[values <= round(params.threshold * CERTAIN)] = 0
+    values[values <= highest_value(params.threshold)] = 0
     for z, y, x, radius in _columns(known) if known is not None else ():
         gone = params.removed[params.find_number(radius)]
         fill_ball(values, gone, z - seen.start[0], y - seen.start[1], x - seen.start[2], 0)
