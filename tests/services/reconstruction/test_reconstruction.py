@@ -157,10 +157,13 @@ def test_a_reconstruction_that_fails_leaves_no_volume(tmp_path: Path) -> None:
     raw = intensities(np.stack([sinogram(32, 15.5, np.arange(60) * 3.0, (2.0, 3.0, 6.0))] * 40, axis=1))
     flats = np.full((1, 40, 32), 20100, np.uint16)
     flats[:, 33] = 0
-    with pytest.raises(InvalidInput, match="Detector row 1 has no usable pixel") as failed:
+    with pytest.raises(InvalidInput, match="Detector row 33 has no usable pixel") as failed:
         voxome.reconstruct(raw, f"zarr://{tmp_path}/out.zarr", flats, axis=15.5, pixel_size_nm=1.0)
     assert "was removed" in failed.value.__notes__[0]
     assert not (tmp_path / "out.zarr").exists()
+    raw[7, 35] = 0
+    with pytest.raises(InvalidInput, match=r"Projection 7 has no value.*in detector row 35; leave"):
+        voxome.reconstruct(raw, f"zarr://{tmp_path}/out.zarr", np.maximum(flats, 20100), axis=15.5, pixel_size_nm=1.0)
 
 
 def test_fields_without_beam_and_wrong_shapes_are_refused(tmp_path: Path) -> None:

@@ -34,7 +34,11 @@ class Absorption:
 
 
 def absorption(
-    projections: NDArray[np.generic], flats: NDArray[np.generic], darks: NDArray[np.generic] | None = None
+    projections: NDArray[np.generic],
+    flats: NDArray[np.generic],
+    darks: NDArray[np.generic] | None = None,
+    *,
+    first_row: int = 0,
 ) -> Absorption:
     """Return the absorption of projections.
 
@@ -44,6 +48,8 @@ def absorption(
         Intensities of any dtype; they are subtracted as float32, so unsigned integers do not wrap.
     flats, darks : (n, rows, columns) arrays
         Flat fields (beam without sample), and dark fields (no beam; by default 0), which are averaged.
+    first_row : int
+        Detector row of the first row of the arrays, as errors name it.
 
     Raises
     ------
@@ -60,7 +66,7 @@ def absorption(
     signal = projections.astype(np.float32) - dark
     dead = ~(beam > 0) | _stuck(projections)
     if dead.all(axis=1).any():
-        row = int(np.flatnonzero(dead.all(axis=1))[0])
+        row = first_row + int(np.flatnonzero(dead.all(axis=1))[0])
         raise InvalidInput(
             f"Detector row {row} has no usable pixel: its flat field is nowhere brighter than its dark field, or no "
             "value ever changes; expected flat fields taken with the beam on"
@@ -73,7 +79,8 @@ def absorption(
         good = usable[angle, row]
         if not good.any():
             raise InvalidInput(
-                f"Projection {angle} has no value above the dark field in detector row {row}; leave the projection out"
+                f"Projection {angle} has no value above the dark field in detector row {first_row + row}; leave the "
+                "projection out"
             )
         columns = np.arange(len(good))
         values[angle, row, ~good] = np.interp(columns[~good], columns[good], values[angle, row, good])

@@ -114,7 +114,10 @@ def reconstruct(
 
     def absorb(first: int, last: int) -> tuple[NDArray[np.float32], NDArray[np.bool_], int]:
         found = absorption(
-            read(source, first, last), read(flat, first, last), None if dark is None else read(dark, first, last)
+            read(source, first, last),
+            read(flat, first, last),
+            None if dark is None else read(dark, first, last),
+            first_row=first,
         )
         return found.values, found.dead, found.dark_values
 
