@@ -92,7 +92,8 @@ def test_cells_and_vessels_of_a_phantom_are_found(reference: Path) -> None:
     assert scores["vessel_mask"]["precision"] > 0.9
     assert {"cells", "cells per mm³", "length of vessels, mm"} <= set(record["summary"])
     page = (reference / "report.html").read_text(encoding="utf-8")
-    for heading in ("Slices", "Cells and vessels in space", "Density of cells", "Sizes of cells", "Scores"):
+    sizes = "Sizes of cells, of the radii searched"
+    for heading in ("Slices", "Cells and vessels in space", "Density of cells", sizes, "Scores"):
         assert f"<h2>{heading}" in page
 
 

@@ -53,7 +53,7 @@ class CellsVesselsReport:
             section("Slices", cell_slices(list(_slices(run, raw, cells, frame)))),
             section("Cells and vessels in space", space_section(cells, _points(run), frame)),
             section("Density of cells", density_section(run.results["density"].uri)),
-            section("Sizes of cells", radius_histogram(cells["radius_nm"] / 1000)),
+            section("Sizes of cells, of the radii searched", radius_histogram(cells["radius_nm"] / 1000)),
             section("Scores against the truth", score_card(record.get("scores"))),
             section("Time and memory", cost_card(step_costs(record))),
             section("Run", fact_card({**run_facts(record, raw, frame), **gaps})),

@@ -26,7 +26,7 @@ def cell_sizes(
     *,
     bin_um: Annotated[float, Gt(0)] = 0.5,
 ) -> Rows:
-    """Count cells by their radius.
+    """Count cells by their radius; those of ``common.spheres`` have one of the radii that were searched.
 
     Parameters
     ----------
