@@ -89,8 +89,8 @@ def fill_voids(runs: Rows, box: Box) -> Voids:
     if not len(runs["z"]) or len(axes) < 2:
         return Voids(runs, 0, 0)
     if 2 not in axes:
-        filled = fill_voids(_turn(runs), Box((0, *box.start[:2]), (1, *box.stop[:2])))
-        return filled._replace(runs=_turn_back(filled.runs, box.start[2]))
+        turned = fill_voids(_turn(runs), Box((0, *box.start[:2]), (1, *box.stop[:2])))
+        return turned._replace(runs=_turn_back(turned.runs, box.start[2]))
     first, rows = _rows_of(runs)
     start, stop = runs["start"].astype(np.int64), runs["stop"].astype(np.int64)
     gap_of = np.zeros(len(start) + 1, np.int64)  # of every run: the gaps before that behind it
