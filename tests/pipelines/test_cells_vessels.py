@@ -123,7 +123,7 @@ def test_a_run_that_was_killed_is_resumed(phantom: Path, reference: Path, tmp_pa
 
 
 def test_a_border_without_data_moves_no_cell(phantom: Path, reference: Path, tmp_path: Path) -> None:
-    pad = 30
+    pad = 7  # no whole tile, of 15 voxels
     raw = copy_of(phantom, tmp_path, lambda voxels: None, pad)
     mask = np.pad(np.ones(SHAPE, np.uint8), pad)
     inputs = {"raw": raw, "mask": mask, "detect_no_data": False, **FAST}
