@@ -53,14 +53,14 @@ def test_affinities_of_a_patch_are_those_of_its_labels(mixed: str) -> None:
     rng = np.random.default_rng(1)
     labels = rng.integers(1, 4, shape)
     known = data.from_arrays(rng.integers(0, 255, shape).astype(np.uint8), targets.encode(labels, None))
-    patch = PatchShape((4, 4, 4), (3, 3, 3), targets.reach)
+    patch = PatchShape((4, 4, 4), (3, 3, 3), targets.margins)
     for seed in range(40):
         cut = data.cut(known, patch, np.random.default_rng(seed), Geometry(mixed), PLAIN)
         target, mask = targets.compute(cut.labels, patch.out)
-        assert _is_part(cut.labels.numpy(), known.labels[0, 0].numpy(), mixed)
+        assert _is_part(cut.labels[1:-1, 1:-1, 1:-1].numpy(), known.labels[0, 0].numpy(), mixed)
         for k, offset in enumerate(targets.offsets):
-            ahead = cut.labels[tuple(slice(d, d + 4) for d in offset)]
-            here = cut.labels[:4, :4, :4]
+            ahead = cut.labels[tuple(slice(1 + d, 5 + d) for d in offset)]
+            here = cut.labels[1:5, 1:5, 1:5]
             assert torch.equal(mask[k] > 0, (here >= 0) & (ahead >= 0))
             if sum(offset) > 1:
                 assert torch.equal(target[k] > 0, here == ahead)
@@ -87,7 +87,7 @@ def test_raw_and_labels_of_a_patch_stay_together() -> None:
     known = data.from_arrays(raw, labels[4:44], (4, 0, 0))
     for seed in range(6):
         settings = Augmentation(grey_values=False)
-        shape = PatchShape((16, 12, 16), (20, 20, 22), (4, 4, 4))
+        shape = PatchShape((16, 12, 16), (20, 20, 22), ((0, 0, 0), (4, 4, 4)))
         patch = data.cut(known, shape, np.random.default_rng(seed), Geometry("zyx"), settings)
         assert patch.raw.shape == (56, 52, 60)
         assert patch.labels.shape == (20, 16, 20)
@@ -96,9 +96,25 @@ def test_raw_and_labels_of_a_patch_stay_together() -> None:
         assert inside[edge].mean() < inside[~edge & (patch.labels >= 0)].mean() - 0.8
 
 
+@pytest.mark.parametrize("context", [(0, 0, 0), (5, 6, 7)])
+def test_margins_of_labels_are_around_the_patch(context: tuple[int, int, int]) -> None:
+    raw, labels = partition((20, 20, 20))
+    known = data.from_arrays(raw, labels[4:], (4, 0, 0))
+    shape = PatchShape((6, 7, 8), context, ((1, 2, 3), (4, 0, 1)))
+    settings = Augmentation(symmetries=False, warped=0, grey_values=False)
+    whole = np.pad(labels[4:], 20, constant_values=data.UNKNOWN)
+    for seed in range(20):
+        patch = data.cut(known, shape, np.random.default_rng(seed), Geometry("zyx"), settings)
+        centre = data._centre(known, shape.out, np.random.default_rng(seed), 0.0) - known.start
+        at = tuple(int(c) - n // 2 + 20 for c, n in zip(centre, shape.out, strict=True))
+        part = tuple(slice(a - b, a + n + c) for a, n, b, c in zip(at, shape.out, *shape.margins, strict=True))
+        assert np.array_equal(patch.labels, whole[part])
+        assert patch.raw.shape == tuple(n + 2 * c for n, c in zip(shape.out, context, strict=True))
+
+
 def test_labels_beyond_the_truth_are_unknown() -> None:
     raw, labels = partition((40, 40, 40))
-    shape = PatchShape((48, 48, 48), (11, 11, 11), (10, 10, 10))
+    shape = PatchShape((48, 48, 48), (11, 11, 11), ((0, 0, 0), (10, 10, 10)))
     patch = data.cut(data.from_arrays(raw, labels), shape, np.random.default_rng(0), Geometry("zyx"), PLAIN)
     assert (patch.labels == data.UNKNOWN).any()
     assert (patch.labels >= 0).any()
@@ -107,7 +123,7 @@ def test_labels_beyond_the_truth_are_unknown() -> None:
 def test_patches_around_objects_have_one() -> None:
     raw, labels = balls((60, 60, 60), count=2)
     known = data.from_arrays(raw, labels.astype(np.int64))
-    shape = PatchShape((8, 8, 8), (0, 0, 0), (0, 0, 0))
+    shape = PatchShape((8, 8, 8), (0, 0, 0), ((0, 0, 0), (0, 0, 0)))
     shares = []
     for foreground in (0.0, 1.0):
         patches = [
@@ -123,7 +139,7 @@ def test_patches_of_sparse_labels_have_some() -> None:
     raw, labels = balls((60, 60, 60), count=1)
     sparse = np.where(labels > 0, 1, data.UNKNOWN)
     known = data.from_arrays(raw, sparse)
-    shape = PatchShape((12, 12, 12), (0, 0, 0), (0, 0, 0))
+    shape = PatchShape((12, 12, 12), (0, 0, 0), ((0, 0, 0), (0, 0, 0)))
     for seed in range(10):
         patch = data.cut(known, shape, np.random.default_rng(seed), Geometry("zyx"), PLAIN)
         assert (patch.labels >= 0).any()
@@ -132,7 +148,7 @@ def test_patches_of_sparse_labels_have_some() -> None:
 def test_a_single_section_is_a_volume() -> None:
     raw, labels = balls((1, 40, 40))
     known = data.from_arrays(raw, labels.astype(np.int64))
-    shape = PatchShape((1, 16, 16), (0, 11, 11), (0, 0, 0))
+    shape = PatchShape((1, 16, 16), (0, 11, 11), ((0, 0, 0), (0, 0, 0)))
     patch = data.cut(known, shape, np.random.default_rng(0), Geometry("yx"), Augmentation(warped=1))
     assert patch.raw.shape == (1, 38, 38)
     assert torch.isfinite(patch.raw).all()

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,14 +10,22 @@ from numpy.typing import NDArray
 
 torch = pytest.importorskip("torch", reason="training needs the extra voxome[train]")
 
+from torch import Tensor  # noqa: E402
+
 from voxome.models.train.networks.config import Truth  # noqa: E402
-from voxome.models.train.networks.data import UNKNOWN  # noqa: E402
-from voxome.models.train.networks.targets import Affinities, Objects, affinities, edges  # noqa: E402
+from voxome.models.train.networks.data import UNKNOWN, from_arrays  # noqa: E402
+from voxome.models.train.networks.targets import NEAR, Affinities, Objects, affinities, edges  # noqa: E402
+from voxome.models.train.networks.validate import _labels  # noqa: E402
 
 pytestmark = pytest.mark.slow
 
 DENSE = Truth(raw="r", labels="l")
 SPARSE = Truth(raw="r", labels="l", kind="sparse", background=2)
+
+
+def padded(labels: Tensor) -> Tensor:
+    """Labels with a voxel that is not annotated on every side."""
+    return torch.nn.functional.pad(labels, (1,) * 6, value=UNKNOWN)
 
 
 def test_affinities_against_their_definition() -> None:
@@ -58,7 +68,7 @@ def test_voxels_that_are_not_labelled_are_unknown_in_all_targets(unlabelled: int
 
 def test_touching_objects_are_apart() -> None:
     labels = torch.tensor([[[0.0, 1, 1, 1, 2, 2, 0]]])
-    target, mask = Objects("cell").compute(labels, (1, 1, 7))
+    target, mask = Objects("cell").compute(padded(labels), (1, 1, 7))
     assert target[0, 0, 0].tolist() == [0, 1, 1, 0, 0, 1, 0]
     assert mask.all()
     assert Objects("vessel", apart=False).compute(labels, (1, 1, 7))[0][0, 0, 0].tolist() == [0, 1, 1, 1, 1, 1, 0]
@@ -66,6 +76,42 @@ def test_touching_objects_are_apart() -> None:
 
 def test_boundaries_are_those_of_objects() -> None:
     labels = torch.tensor([[[0.0, 1, 1, 1, 2, 2, 0, UNKNOWN]]])
-    target, mask = Objects("nucleus", boundary=True).compute(labels, (1, 1, 8))
+    target, mask = Objects("nucleus", boundary=True).compute(padded(labels), (1, 1, 8))
     assert target[1, 0, 0].tolist() == [0, 1, 0, 1, 1, 1, 0, 0]
     assert mask[1, 0, 0].tolist() == [1, 1, 1, 1, 1, 1, 1, 0]
+
+
+@pytest.mark.parametrize("dimensions", [2, 3])
+@pytest.mark.parametrize("tile", [(2, 4, 5), (7, 3, 8)])
+@pytest.mark.parametrize(
+    "targets",
+    [
+        Objects("cell"),
+        Objects("nucleus", boundary=True),
+        Objects("vessel", apart=False),
+        Affinities(NEAR),
+        Affinities(((0, 1, 0), (2, 0, 3))),
+        Affinities(((2, 0, 0), (0, 3, 0))),
+    ],
+    ids=str,
+)
+def test_targets_of_tiles_are_those_of_the_whole(
+    targets: Objects | Affinities, tile: tuple[int, int, int], dimensions: int
+) -> None:
+    rng = np.random.default_rng(0)
+    labels = np.kron(rng.integers(-1, 4, (4, 5, 4)), np.ones((3, 2, 3), np.int64))
+    raw = rng.integers(0, 255, labels.shape).astype(np.uint8)
+    volume, targets = from_arrays(raw, labels), replace(targets, dimensions=dimensions)
+    shape = labels.shape
+    whole = targets.compute(_labels(volume, (0, 0, 0), shape, targets.margins), shape)
+    for at in itertools.product(*(range(0, n, step) for n, step in zip(shape, tile, strict=True))):
+        parts = targets.compute(_labels(volume, at, tile, targets.margins), tile)
+        for one, other in zip(whole, parts, strict=True):
+            part = one[(slice(None), *(slice(a, a + n) for a, n in zip(at, tile, strict=True)))]
+            assert torch.equal(part, other[tuple(slice(n) for n in part.shape)])
+
+
+def test_sections_apart_have_no_edges_between_them() -> None:
+    labels = torch.tensor([[[1.0, 1]], [[2, 2]], [[2, 3]]])
+    target, _ = Objects("cell", dimensions=2).compute(torch.nn.functional.pad(labels, (1, 1, 1, 1)), (3, 1, 2))
+    assert target[0, :, 0].tolist() == [[1, 1], [1, 1], [0, 0]]

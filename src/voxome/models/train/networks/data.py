@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,8 @@ UNKNOWN = -1
 """Label of voxels that are not annotated; they do not contribute to the loss."""
 
 Shape = tuple[int, int, int]
+Margins = tuple[Shape, Shape]
+"""Voxels (z, y, x) beyond a patch, at the low and at the high end of every axis."""
 
 
 @dataclass(frozen=True)
@@ -64,12 +67,12 @@ class PatchShape:
     ----------
     out : voxels (z, y, x) that the network predicts, in the middle of the patch.
     context : image voxels that the network needs on each side of them.
-    reach : voxels of labels beyond `out` at the high end of every axis, as for affinities.
+    margins : voxels of labels beyond `out`, which targets are made of.
     """
 
     out: Shape
     context: Shape
-    reach: Shape
+    margins: Margins
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,7 @@ class Patch:
     raw : (z, y, x) tensor of float32
         Image: ``out + 2 * context`` voxels.
     labels : (z, y, x) tensor of float32
-        Labels of the centre: ``out + reach`` voxels; `UNKNOWN` outside the ground truth.
+        Labels of the centre, with the margins; `UNKNOWN` outside the ground truth.
     """
 
     raw: Tensor
@@ -189,18 +192,24 @@ def cut(
     foreground : float
         Share of the patches around a voxel of an object.
     """
-    z, y, x = (n + 2 * c for n, c in zip(shape.out, shape.context, strict=True))
+    below, above = shape.margins
+    pad = [max(beyond) for beyond in zip(shape.context, below, above, strict=True)]
+    z, y, x = (n + 2 * p for n, p in zip(shape.out, pad, strict=True))
     centre = _centre(volume, shape.out, rng, foreground)
     positions = augment.coordinates(centre, (z, y, x), rng, geometry, settings)
-    raw = _sample(volume.raw, positions, "bilinear")
-    central = tuple(slice(c, c + n + r) for c, n, r in zip(shape.context, shape.out, shape.reach, strict=True))
-    inner = positions[central] - torch.tensor(volume.start)
+    raw = _sample(volume.raw, positions[_middle(shape.out, pad, shape.context, shape.context)], "bilinear")
+    inner = positions[_middle(shape.out, pad, below, above)] - torch.tensor(volume.start)
     labels = _sample(volume.labels, inner, "nearest")
     last = torch.tensor(volume.labels.shape[2:]) - 1
     labels[~((inner >= -0.5) & (inner <= last + 0.5)).all(-1)] = UNKNOWN
     if settings.grey_values:
         raw = augment.grey_values(raw, rng, geometry, settings.damaged)
     return Patch(raw, labels)
+
+
+def _middle(out: Shape, pad: Sequence[int], below: Shape, above: Shape) -> tuple[slice, ...]:
+    """Return the slices of `out` voxels that are padded, and of some beyond them at both ends."""
+    return tuple(slice(p - b, p + n + a) for n, p, b, a in zip(out, pad, below, above, strict=True))
 
 
 def _centre(volume: TrainingVolume, out: Shape, rng: np.random.Generator, foreground: float) -> NDArray[np.float64]:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from voxome.metrics.segmentation import NOT_LABELLED
 from voxome.models.train.networks.config import Truth
-from voxome.models.train.networks.data import UNKNOWN
+from voxome.models.train.networks.data import UNKNOWN, Margins
 
 Offset = tuple[int, int, int]
 Shape = tuple[int, int, int]
@@ -32,7 +32,8 @@ class Targets(Protocol):
     ----------
     channels : names of the output channels.
     offsets : offsets of affinities, for these only.
-    reach : voxels (z, y, x) of labels needed beyond the output, at the high end of every axis.
+    margins : labels needed beyond the output, so that its targets do not depend on where it ends.
+    dimensions : 2 if sections have nothing to do with each other.
     instances : whether the labels must be those of objects, not a mask.
     """
 
@@ -41,7 +42,9 @@ class Targets(Protocol):
     @property
     def offsets(self) -> tuple[Offset, ...]: ...
     @property
-    def reach(self) -> Shape: ...
+    def margins(self) -> Margins: ...
+    @property
+    def dimensions(self) -> int: ...
     @property
     def instances(self) -> bool: ...
 
@@ -49,7 +52,7 @@ class Targets(Protocol):
         """Return consecutive labels, 0 for background and `UNKNOWN` for what is not annotated, as -1 and 2^64 - 1."""
 
     def compute(self, labels: Tensor, out: Shape) -> tuple[Tensor, Tensor]:
-        """Return targets and mask, each (channels, *out), for encoded labels of ``out + reach`` voxels."""
+        """Return targets and mask, each (channels, *out), for encoded labels with the margins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,7 @@ class Affinities:
 
     offsets: tuple[Offset, ...] = OFFSETS
     instances: bool = True
+    dimensions: int = 3
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -65,10 +69,11 @@ class Affinities:
         return tuple(",".join(map(str, offset)) for offset in self.offsets)
 
     @property
-    def reach(self) -> Shape:
-        """Largest offset along every axis."""
-        z, y, x = (max(offset[axis] for offset in self.offsets) for axis in range(3))
-        return z, y, x
+    def margins(self) -> Margins:
+        """Largest offset along every axis at the high end, and a voxel that tells edges of objects at both."""
+        edge = _edge_margin(self.dimensions) if any(sum(offset) == 1 for offset in self.offsets) else (0, 0, 0)
+        z, y, x = (max(offset[axis] for offset in self.offsets) + edge[axis] for axis in range(3))
+        return edge, (z, y, x)
 
     def encode(self, labels: NDArray[np.integer], truth: Truth) -> NDArray[np.int64]:
         """Return consecutive labels, and `UNKNOWN` in place of 0."""
@@ -76,7 +81,7 @@ class Affinities:
 
     def compute(self, labels: Tensor, out: Shape) -> tuple[Tensor, Tensor]:
         """Return affinities and mask."""
-        return affinities(labels, self.offsets, out)
+        return affinities(labels, self.offsets, out, self.margins[0], self.dimensions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +99,19 @@ class Objects:
     apart: bool = True
     boundary: bool = False
     offsets: tuple[Offset, ...] = ()
-    reach: Shape = (0, 0, 0)
     instances: bool = False
+    dimensions: int = 3
 
     @property
     def channels(self) -> tuple[str, ...]:
         """Name of the objects, and their boundary."""
         return (self.name, "boundary") if self.boundary else (self.name,)
+
+    @property
+    def margins(self) -> Margins:
+        """A voxel at both ends, where edges matter."""
+        edge = _edge_margin(self.dimensions) if self.apart or self.boundary else (0, 0, 0)
+        return edge, edge
 
     def encode(self, labels: NDArray[np.integer], truth: Truth) -> NDArray[np.int64]:
         """Return consecutive labels of objects; in sparse labels 0 is `UNKNOWN`, and the background has its own."""
@@ -111,25 +122,30 @@ class Objects:
 
     def compute(self, labels: Tensor, out: Shape) -> tuple[Tensor, Tensor]:
         """Return the inside of objects, their boundary if wanted, and mask."""
-        inside, known = labels > 0, (labels != UNKNOWN).float()
-        targets = [inside & ~edges(labels, objects_only=True) if self.apart else inside]
+        here = _part(self.margins[0], out)
+        inside, known = labels[here] > 0, (labels[here] != UNKNOWN).float()
+        targets = [inside]
+        if self.apart:
+            targets = [inside & ~edges(labels, objects_only=True, dimensions=self.dimensions)[here]]
         if self.boundary:
-            targets.append(inside & edges(labels))
+            targets.append(inside & edges(labels, dimensions=self.dimensions)[here])
         return torch.stack(targets).float(), torch.stack([known] * len(targets))
 
 
-def affinities(labels: Tensor, offsets: Sequence[Offset], out: Shape) -> tuple[Tensor, Tensor]:
-    """Return target affinities and mask, each (channels, *out), for labels of at least ``out`` + offset voxels.
+def affinities(
+    labels: Tensor, offsets: Sequence[Offset], out: Shape, start: Shape = (0, 0, 0), dimensions: int = 3
+) -> tuple[Tensor, Tensor]:
+    """Return target affinities and mask, each (channels, *out), of the voxels of `labels` from `start`.
 
     Channel k at voxel p is 1 if p and p + offset k belong to the same object. For nearest neighbours, the outermost
     layer of every object counts as outside, so that boundaries are two voxels thick. Pairs with an `UNKNOWN` voxel are
     masked.
     """
-    edge = edges(labels)
-    here = tuple(slice(n) for n in out)
+    edge = edges(labels, dimensions=dimensions)
+    here = _part(start, out)
     targets, masks = [], []
     for offset in offsets:
-        there = tuple(slice(d, d + n) for d, n in zip(offset, out, strict=True))
+        there = _part([s + d for s, d in zip(start, offset, strict=True)], out)
         same = labels[here] == labels[there]
         if sum(offset) == 1:
             same = same & ~edge[here] & ~edge[there]
@@ -138,8 +154,8 @@ def affinities(labels: Tensor, offsets: Sequence[Offset], out: Shape) -> tuple[T
     return torch.stack(targets).float(), torch.stack(masks).float()
 
 
-def edges(labels: Tensor, *, objects_only: bool = False) -> Tensor:
-    """Return the voxels that have a different known label among their six neighbours.
+def edges(labels: Tensor, *, objects_only: bool = False, dimensions: int = 3) -> Tensor:
+    """Return the voxels that have a different known label among their six neighbours, or the four in their section.
 
     Parameters
     ----------
@@ -147,16 +163,27 @@ def edges(labels: Tensor, *, objects_only: bool = False) -> Tensor:
         Encoded labels.
     objects_only : bool
         Whether background does not count as a label.
+    dimensions : {2, 3}
+        2 if sections have nothing to do with each other.
     """
     lowest = 0 if objects_only else UNKNOWN
     edge = torch.zeros_like(labels, dtype=torch.bool)
-    for axis in range(3):
+    for axis in range(3 - dimensions, 3):
         n = labels.shape[axis]
         low, high = labels.narrow(axis, 0, n - 1), labels.narrow(axis, 1, n - 1)
         differ = (low != high) & (low > lowest) & (high > lowest)
         edge.narrow(axis, 0, n - 1).logical_or_(differ)
         edge.narrow(axis, 1, n - 1).logical_or_(differ)
     return edge
+
+
+def _edge_margin(dimensions: int) -> Shape:
+    """Return the voxels around a patch that decide whether its outermost voxels are edges."""
+    return int(dimensions == 3), 1, 1
+
+
+def _part(start: Sequence[int], shape: Shape) -> tuple[slice, ...]:
+    return tuple(slice(a, a + n) for a, n in zip(start, shape, strict=True))
 
 
 def _number(labels: NDArray[np.integer]) -> NDArray[np.int64]:

@@ -21,7 +21,7 @@ from voxome.models.train.networks.data import UNKNOWN, PatchShape, TrainingVolum
 from voxome.models.train.networks.export import publish
 from voxome.models.train.networks.loop import Setup, Training
 from voxome.models.train.networks.start import start_weights
-from voxome.models.train.networks.targets import Affinities, Offset, Targets
+from voxome.models.train.networks.targets import Affinities, Objects, Offset
 from voxome.models.train.networks.truth import Region, are_equal, open_region, overlap, problems
 from voxome.models.train.networks.unet import LEVELS, Form, count_weights
 from voxome.models.train.task import Call, TrainingPlan, TrainingResult
@@ -46,7 +46,7 @@ class NetworkTask:
     """
 
     name: str
-    targets: Targets
+    targets: Objects | Affinities
     config = NetworkConfig
 
     def plan(self, config: NetworkConfig) -> TrainingPlan:
@@ -91,14 +91,14 @@ class _Draft:
 
     def __init__(self, task: NetworkTask, config: NetworkConfig) -> None:
         self.task, self.config = task, config
-        self.targets = _with_offsets(task, config)
+        self.targets = _targets(task, config)
         self.training = [open_region(one, instances=self.targets.instances) for one in config.data]
         self.validation = [open_region(one, instances=self.targets.instances) for one in config.validation]
         size = config.voxel_size_nm or self.training[0].raw.voxel_size_nm
         self.voxel_size_nm: tuple[float, float, float] = size or (1.0, 1.0, 1.0)
         self.form = Form(config.network.widths, config.network.units, self._flat_levels())
         out = config.patch or (FLAT_PATCH if self.form.flat_levels == LEVELS else PATCH)
-        self.shape = PatchShape(out, self.form.context, self.targets.reach)
+        self.shape = PatchShape(out, self.form.context, self.targets.margins)
 
     def _flat_levels(self) -> int:
         network = self.config.network
@@ -140,9 +140,10 @@ class _Draft:
                 f"patch is {comma_text(self.shape.out)}; it must be multiples of the stride "
                 f"{comma_text(self.form.stride)} of the network"
             )
-        if any(r > c for r, c in zip(self.shape.reach, self.shape.context, strict=True)):
+        reach = [max((offset[axis] for offset in self.targets.offsets), default=0) for axis in range(3)]
+        if any(r > c for r, c in zip(reach, self.shape.context, strict=True)):
             wrong.append(
-                f"offsets reach {comma_text(self.shape.reach)} voxels, but the context of the network is only "
+                f"offsets reach {comma_text(reach)} voxels, but the context of the network is only "
                 f"{comma_text(self.shape.context)}: set network.units to more, or offsets to shorter ones"
             )
         wrong += _device_problems(config.device)
@@ -221,18 +222,18 @@ def _describe(region: Region) -> str:
     return f"{Path(region.truth.raw).name if '?' not in region.truth.raw else region.truth.raw} {region.box}"
 
 
-def _with_offsets(task: NetworkTask, config: NetworkConfig) -> Targets:
+def _targets(task: NetworkTask, config: NetworkConfig) -> Objects | Affinities:
     """Return the targets of a task, with the offsets of the configuration or without those along z in 2D."""
-    targets = task.targets
+    targets, dimensions = task.targets, config.network.dimensions
     if not isinstance(targets, Affinities):
         if config.offsets is not None:
             raise InvalidInput(f"offsets are those of affinities; the task {task.name!r} has none")
-        return targets
+        return replace(targets, dimensions=dimensions)
     offsets = targets.offsets if config.offsets is None else config.offsets
-    if config.network.dimensions == 2:
+    if dimensions == 2:
         offsets = tuple(one for one in offsets if not one[0])
     _require_forward(offsets)
-    return replace(targets, offsets=offsets)
+    return replace(targets, offsets=offsets, dimensions=dimensions)
 
 
 def _require_forward(offsets: Sequence[Offset]) -> None:

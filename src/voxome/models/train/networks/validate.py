@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from voxome.models.train.networks.data import UNKNOWN, TrainingVolume
+from voxome.geometry.box import Box
+from voxome.models.train.networks.data import UNKNOWN, Margins, TrainingVolume
 from voxome.models.train.networks.loss import Balance, loss_sums
 from voxome.models.train.networks.targets import Targets
 from voxome.models.train.networks.unet import UNet
@@ -62,19 +63,21 @@ def _tiles(
     for volume in volumes:
         shape = volume.labels.shape[2:]
         for at in itertools.product(*(range(0, n, step) for n, step in zip(shape, tile, strict=True))):
-            target, mask = targets.compute(_labels(volume, at, tile, targets.reach), tile)
+            target, mask = targets.compute(_labels(volume, at, tile, targets.margins), tile)
             if mask.any():
                 with torch.no_grad():
                     logits = net(_mirror(volume, at, tile, net.context).to(device))[0].float().cpu()
                 yield logits, target, mask
 
 
-def _labels(volume: TrainingVolume, at: tuple[int, ...], tile: Shape, reach: Shape) -> Tensor:
-    """Return the labels of a tile and `reach` beyond, `UNKNOWN` outside of the volume."""
-    size = [n + r for n, r in zip(tile, reach, strict=True)]
-    labels = torch.full(size, float(UNKNOWN))
-    known = volume.labels[0, 0][tuple(slice(a, a + n) for a, n in zip(at, size, strict=True))]
-    labels[tuple(slice(n) for n in known.shape)] = known
+def _labels(volume: TrainingVolume, at: tuple[int, ...], tile: Shape, margins: Margins) -> Tensor:
+    """Return the labels of a tile with margins, `UNKNOWN` outside of the volume."""
+    below, above = margins
+    stop = [a + n + more for a, n, more in zip(at, tile, above, strict=True)]
+    box = Box(tuple(a - more for a, more in zip(at, below, strict=True)), tuple(stop))
+    whole = volume.labels[0, 0]
+    labels, known = torch.full(box.shape, float(UNKNOWN)), box & Box.of_shape(whole.shape)
+    labels[known.within(box)] = whole[known.within(Box.of_shape(whole.shape))]
     return labels
 
 
