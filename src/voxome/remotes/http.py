@@ -31,6 +31,7 @@ from voxome.errors import (
     VoxomeError,
 )
 from voxome.redaction import HIDDEN, is_secret, quieten_libraries, redact
+from voxome.remotes.response_time import SlowResponse, limit_response_time
 from voxome.storage.hops import hop_headers
 
 T = TypeVar("T")
@@ -183,7 +184,7 @@ class Api:
                 ) from None
             except (httpx.TransportError, httpx.DecodingError) as error:
                 problem = self._transport_error(method, path, error)
-                if _NO_TLS in str(error) or isinstance(error, _RefusedBody):
+                if _NO_TLS in str(error) or isinstance(error, _RefusedBody | SlowResponse):
                     raise problem from None
                 if not repeatable and not isinstance(
                     error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout
@@ -290,11 +291,11 @@ class _First:
 
 
 class _RefusedBody(httpx.TransportError):
-    """A body that is longer, or takes longer, than any that is read, or is compressed otherwise than as requested."""
+    """A body that is longer than any that is read, or is compressed otherwise than as requested."""
 
 
 class _BoundedBody(httpx.SyncByteStream):
-    """Body with a limit of bytes, decompressed, and of time.
+    """Body with a limit of bytes, decompressed.
 
     If it is gzip-compressed and ends before the compressed data do, that is an error, too: httpx decompresses what
     there is. A chunk of it is looked at before httpx decompresses it.
@@ -303,7 +304,6 @@ class _BoundedBody(httpx.SyncByteStream):
     def __init__(self, stream: httpx.SyncByteStream, coding: str) -> None:
         self._stream, self._coding, self._zipped = stream, coding, coding in _GZIP
         self._room = settings().largest_chunk_bytes
-        self._end, self._time_s = time.monotonic() + settings().operation_s, settings().operation_s
 
     def __iter__(self) -> Iterator[bytes]:
         if self._coding not in {"", "identity", *_GZIP}:
@@ -333,11 +333,6 @@ class _BoundedBody(httpx.SyncByteStream):
             raise _RefusedBody(
                 f"the body has more than {settings().largest_chunk_bytes:,} bytes, the most that are read at once; "
                 "read less at once, or allow more (VOXOME_LARGEST_CHUNK_BYTES)"
-            )
-        if time.monotonic() > self._end:
-            raise _RefusedBody(
-                f"the body has not ended within {self._time_s} s; read less at once, or allow more time "
-                "(VOXOME_OPERATION_S)"
             )
 
     def close(self) -> None:
@@ -371,6 +366,7 @@ def _pool(timeout_s: float) -> httpx.Client:
         headers=headers,
         event_hooks={"request": [_withhold_secrets, _add_hops], "response": [_bound_body]},
     )
+    limit_response_time(client)
     atexit.register(client.close)
     return client
 
