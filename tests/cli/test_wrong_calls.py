@@ -130,10 +130,9 @@ CALLS = """
 1 phantom d --modality ct
 1 phantom d --density sparse
 1 phantom text.txt --shape 32,32,32
-2 train raw.zarr raw.zarr
-2 train raw.zarr raw.zarr --out tr --minutes x
-2 train raw.zarr raw.zarr --out tr --other x
-2 train raw.zarr raw.zarr --out tr --other-fraction 3
+1 train raw.zarr raw.zarr
+2 train cells config.toml --out tr --minutes x
+2 train cells config.toml --out tr --other x
 2 bench read
 1 bench read none
 2 bench read raw.zarr --sizes 4,x
