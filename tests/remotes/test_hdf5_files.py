@@ -70,6 +70,31 @@ def test_nothing_is_created_or_removed_through_external_links(path: str, tmp_pat
     assert sorted(h5py.File(tmp_path / "links.h5")) == ["deep", "out", "soft"]
 
 
+def test_links_to_other_folders_are_listed_as_links_only(tmp_path: Path) -> None:
+    (tmp_path / "own").mkdir()
+    (tmp_path / "other").mkdir()
+    file = tmp_path / "own/links.h5"
+    with h5py.File(tmp_path / "other/v.h5", "w") as h5:
+        h5["g/secret"] = ARRAY
+    with h5py.File(tmp_path / "own/beside.h5", "w") as h5:
+        h5["out"] = h5py.ExternalLink("../other/v.h5", "/g")
+        h5["data"] = ARRAY
+    with h5py.File(file, "w") as h5:
+        h5["out"] = h5py.ExternalLink(str(tmp_path / "other/v.h5"), "/g")
+        h5["soft"] = h5py.SoftLink("/out/secret")
+        h5["beside"] = h5py.ExternalLink("beside.h5", "/")
+        h5["by"] = h5py.SoftLink("/beside/out")
+    assert paths_in(file) == ["beside/data"]
+    listed = {info.uri.removeprefix(f"hdf5://{file}/"): info.description for info in voxome.ls(file)}
+    assert set(listed) == {"beside/data", "beside/out", "by", "out", "soft"}
+    assert all("add ?external=true" in listed[name] for name in ("beside/out", "by", "out", "soft"))
+    with pytest.raises(AccessDenied, match="in another folder"):
+        voxome.ls(file / "out")
+    assert "out/secret?external=true" in [
+        info.uri.removeprefix(f"hdf5://{file}/") for info in voxome.ls(f"hdf5://{file}?external=true")
+    ]
+
+
 def test_groups_that_contain_themselves_are_entered_once(tmp_path: Path) -> None:
     file = tmp_path / "loop.h5"
     with h5py.File(file, "w") as h5:

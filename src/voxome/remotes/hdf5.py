@@ -59,6 +59,7 @@ from voxome.remotes.hdf5_links import (
     datasets_below,
     dead_links_below,
     describe_dead_link,
+    elsewhere,
     external_link,
     identity,
 )
@@ -176,10 +177,11 @@ class Hdf5Remote:
 
     def open(self, uri: Uri, *, mode: Mode = "r") -> Hdf5Source:
         file, inner = _require_file(uri)
-        inner = inner or _only_volume(file)
+        external = uri.query.get("external", "false") == "true"
+        inner = inner or _only_volume(file, external=external)
         with _open_file(file) as h5:
             pyramid = pyramid_of(h5, inner)
-            if uri.query.get("external", "false") != "true":
+            if not external:
                 others = () if pyramid is None else (path for path in pyramid.paths if path in h5)
                 for path in {inner, *others}:
                     _require_own_folder(file, _dataset(h5, file, path))
@@ -189,14 +191,17 @@ class Hdf5Remote:
 
     def list(self, uri: Uri) -> Iterator[ResourceInfo]:
         file, inner = _require_file(uri)
+        external = uri.query.get("external", "false") == "true"
         with _open_file(file) as h5:
             node = _node(h5, file, inner or "/")
-            volumes = _volumes(node, inner)
-            dead = {name: NotFound(text) for name, text in dead_links_below(node, inner.strip("/"))}
+            if not external and (problem := elsewhere(h5, node)):
+                raise AccessDenied(f"{inner} in {file} is {problem}")
+            volumes = _volumes(node, inner, external=external)
+            dead = dict(dead_links_below(node, inner.strip("/"), external=external))
         for name, info in volumes.items():
-            yield replace(info, uri=str(Uri("hdf5", f"{file}/{name}")))
-        for name, problem in dead.items():
-            yield unreadable_entry(str(Uri("hdf5", f"{file}/{name}")), problem)
+            yield replace(info, uri=str(Uri("hdf5", f"{file}/{name}", uri.query)))
+        for name, reason in dead.items():
+            yield unreadable_entry(str(Uri("hdf5", f"{file}/{name}", uri.query)), reason)
 
     def create(self, uri: Uri, spec: VolumeSpec) -> Hdf5Source:
         file, inner = _split_new(uri)
@@ -365,10 +370,10 @@ def _require_own_file(file: Path, inner: str) -> None:
         raise AccessDenied(f"{path} in {file} is a link to {link.path} in {link.filename}; name that file")
 
 
-def _volumes(node: h5py.Group | h5py.Dataset, path: str = "") -> dict[str, ResourceInfo]:
+def _volumes(node: h5py.Group | h5py.Dataset, path: str = "", *, external: bool = False) -> dict[str, ResourceInfo]:
     """Path in the file → entry, for each volume at or below a node; the description says why one cannot be read."""
     volumes = {}
-    for name, dataset in datasets_below(node, path.strip("/")):
+    for name, dataset in datasets_below(node, path.strip("/"), external=external):
         if not not_a_volume(dataset):
             info = ResourceInfo.of_volume(name, dataset.dtype.name, dataset.shape)
             try:
@@ -395,14 +400,14 @@ def _list(volumes: Mapping[str, ResourceInfo]) -> str:
     return ", ".join(f"{name} ({info.description})" for name, info in volumes.items()) or "no volume"
 
 
-def _only_volume(file: Path) -> str:
+def _only_volume(file: Path, *, external: bool = False) -> str:
     """Return the path of the only volume of a file; arrays of fewer than three axes count only if no other exists.
 
     A pyramid counts as one volume, and so does a dataset with several paths.
     """
     with _open_file(file) as h5:
         found: dict[Identity, tuple[str, int]] = {}
-        for name, dataset in datasets_below(h5, ""):
+        for name, dataset in datasets_below(h5, "", external=external):
             pyramid = pyramid_of(h5, name)
             if not not_a_volume(dataset) and (pyramid is None or pyramid.number == 0):
                 found.setdefault(identity(dataset), (name, dataset.ndim))

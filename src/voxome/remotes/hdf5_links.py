@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
+from pathlib import Path
 
 import h5py
+
+from voxome.errors import AccessDenied, NotFound, VoxomeError
 
 MAX_PATHS = 100_000
 """Number of paths after which a search ends: links can make any number of them."""
@@ -23,7 +26,9 @@ def identity(node: h5py.Group | h5py.Dataset) -> Identity:
     return int(info.fileno), int(info.addr)
 
 
-def datasets_below(node: h5py.Group | h5py.Dataset, path: str) -> Iterator[tuple[str, h5py.Dataset]]:
+def datasets_below(
+    node: h5py.Group | h5py.Dataset, path: str, *, external: bool = False
+) -> Iterator[tuple[str, h5py.Dataset]]:
     """Yield the path and the dataset of each dataset at or below a node.
 
     Broken links are left out (see `dead_links_below`), and groups that contain themselves are entered once.
@@ -34,23 +39,27 @@ def datasets_below(node: h5py.Group | h5py.Dataset, path: str) -> Iterator[tuple
         Where to begin.
     path : str
         Its path, without slashes at its ends; paths begin with it.
+    external : bool
+        Whether to follow links to files in other folders.
     """
-    for count, (name, found) in enumerate(_below(node, path, frozenset())):
+    for count, (name, found) in enumerate(_below(node, path, frozenset(), external)):
         if count == MAX_PATHS:
             return
         if isinstance(found, h5py.Dataset):
             yield name, found
 
 
-def dead_links_below(node: h5py.Group | h5py.Dataset, path: str) -> Iterator[tuple[str, str]]:
-    """Yield the path of each link below a node that leads nowhere, or to a file that is damaged, and where it leads.
+def dead_links_below(
+    node: h5py.Group | h5py.Dataset, path: str, *, external: bool = False
+) -> Iterator[tuple[str, VoxomeError]]:
+    """Yield the path of each link below a node that is not followed, and why: it leads nowhere, or to another folder.
 
     Parameters
     ----------
-    node, path
+    node, path, external
         As of `datasets_below`.
     """
-    for name, found in islice(_below(node, path, frozenset()), MAX_PATHS):
+    for name, found in islice(_below(node, path, frozenset(), external), MAX_PATHS):
         if not isinstance(found, h5py.Dataset):
             yield name, found
 
@@ -69,7 +78,7 @@ def describe_dead_link(h5: h5py.File, path: str) -> str:
     return ""
 
 
-def external_link(h5: h5py.File, path: str) -> tuple[str, h5py.ExternalLink] | None:
+def external_link(h5: h5py.Group, path: str) -> tuple[str, h5py.ExternalLink] | None:
     """Return the first external link on a path, and its own path; None if all of the path is in the file.
 
     No other file is opened.
@@ -99,18 +108,41 @@ def _parts(path: str) -> list[str]:
 
 
 def _below(
-    node: h5py.Group | h5py.Dataset, path: str, above: frozenset[Identity]
-) -> Iterator[tuple[str, h5py.Dataset | str]]:
+    node: h5py.Group | h5py.Dataset, path: str, above: frozenset[Identity], external: bool
+) -> Iterator[tuple[str, h5py.Dataset | VoxomeError]]:
     if isinstance(node, h5py.Dataset):
         yield path, node
     elif isinstance(node, h5py.Group) and (own := identity(node)) not in above:
         for name in _names(node):
+            link = None if external else external_link(node, name)
+            if link is not None and not _in_folder_of(node, link[1].filename):
+                yield f"{path}/{name}".lstrip("/"), _elsewhere(f"{link[1].path} in {link[1].filename}")
+                continue
             try:
                 child = node[name]
             except (KeyError, OSError, RuntimeError):  # a link to nothing, or to a file that is missing or damaged
-                yield f"{path}/{name}".lstrip("/"), _describe_link(node.get(name, getlink=True))
+                yield f"{path}/{name}".lstrip("/"), NotFound(_describe_link(node.get(name, getlink=True)))
                 continue
-            yield from _below(child, f"{path}/{name}".lstrip("/"), above | {own})
+            if not external and (problem := elsewhere(node, child)):  # by a link in another file
+                yield f"{path}/{name}".lstrip("/"), problem
+                continue
+            yield from _below(child, f"{path}/{name}".lstrip("/"), above | {own}, external)
+
+
+def elsewhere(node: h5py.Group, found: h5py.Group | h5py.Dataset) -> AccessDenied | None:
+    """Return an error if what was found from a node is in a file of another folder."""
+    if _in_folder_of(node, found.file.filename):
+        return None
+    return _elsewhere(f"{found.name} in {found.file.filename}")
+
+
+def _in_folder_of(node: h5py.Group, file: str) -> bool:
+    folder = Path(node.file.filename).resolve().parent
+    return (folder / file).resolve().is_relative_to(folder)
+
+
+def _elsewhere(what: str) -> AccessDenied:
+    return AccessDenied(f"a link to {what}, in another folder; if this is meant, add ?external=true")
 
 
 def _describe_link(link: object) -> str:
