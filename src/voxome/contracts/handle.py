@@ -93,7 +93,7 @@ class Handle:
 
 
 def _lengths(name: str, value: Any) -> tuple[float, float, float]:
-    if isinstance(value, list) and len(value) == 3 and all(type(one) in (int, float) for one in value):
+    if isinstance(value, list | tuple) and len(value) == 3 and all(type(one) in (int, float) for one in value):
         z, y, x = value
         return z, y, x
     raise TypeError(f"{name} is {describe_value(value)}; expected three numbers")
