@@ -3,6 +3,7 @@
     VoxomeError
     ├── InvalidInput (ValueError)          an argument, file or document is invalid
     │   ├── InvalidUri                     a URI cannot be parsed
+    │   ├── TooManyFound                   a search finds more than was allowed
     │   ├── InvalidBox                     a box is malformed or exceeds the domain
     │   ├── UnknownName (LookupError)      no scheme, tool, step, parameter … has this name
     │   ├── WrongCall (TypeError)          an argument is missing, or the function has none of that name
