@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 import voxome
-from voxome.errors import InvalidInput
+from voxome.errors import InvalidInput, VoxomeError
 from voxome.workflow.cwl import load
-from voxome.workflow.documents import require_bounded
+from voxome.workflow.documents import may_fetch, require_bounded
 from voxome.workflow.job_file import read_job
 
 WORKFLOW = "cwlVersion: v1.2\nclass: Workflow\ninputs: {}\noutputs: {}\nsteps: {}\n"
@@ -63,3 +63,23 @@ def test_nothing_is_fetched_from_the_network_unless_that_is_allowed(tmp_path: Pa
             load(tmp_path / "a.cwl")
     finally:
         voxome.configure(allow_network=None)
+
+
+@pytest.mark.parametrize("spelling", ["{}", "file://{}", "FILE://{}", "file:{}", "file://localhost{}", "file://{}#main"])
+def test_no_spelling_of_a_path_opens_the_network(tmp_path: Path, spelling: str) -> None:
+    file = tmp_path / "a.cwl"
+    file.write_text(
+        WORKFLOW.replace("steps: {}", "steps: {s: {run: 'http://127.0.0.1:9/a.cwl', in: {}, out: []}}").replace(
+            "class: Workflow", "class: Workflow\nid: main"
+        )
+    )
+    address = spelling.format(file)
+    assert not may_fetch(address)
+    with pytest.raises(VoxomeError) as raised:
+        load(address)
+    assert "cannot connect" not in str(raised.value) and "Connection" not in str(raised.value)
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:9/a.cwl", "HTTPS://127.0.0.1:9/a.cwl"])
+def test_a_process_on_the_network_may_refer_to_others_there(address: str) -> None:
+    assert may_fetch(address)

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from voxome.config.settings import settings
 from voxome.errors import InvalidInput, NotFound, VoxomeError
 from voxome.extras import require
 from voxome.workflow.command_step import blocks_hint, command_nodes
@@ -121,7 +120,7 @@ def parse_process(path: str) -> Any:
     from cwltool.workflow import default_make_tool
     from schema_salad.exceptions import SchemaSaladException
 
-    from voxome.workflow.documents import NETWORK, DocumentFetcher
+    from voxome.workflow.documents import NETWORK, DocumentFetcher, may_fetch
     from voxome.workflow.foreign.javascript import has_javascript
 
     file = path.partition("#")[0]
@@ -129,7 +128,7 @@ def parse_process(path: str) -> Any:
         raise InvalidInput(f"{file} is a folder; expected the path of a CWL file")
     if not urlsplit(file).scheme and not Path(file).is_file():
         raise NotFound(f"{file} does not exist; expected the path of a CWL file")
-    allowed = settings().allow_network or bool(urlsplit(file).scheme)
+    allowed = may_fetch(file)
     context = LoadingContext({"doc_cache": False, "construct_tool_object": default_make_tool})
     context.fetcher_constructor = partial(DocumentFetcher, allow_network=allowed)
     context.disable_js_validation = not has_javascript()

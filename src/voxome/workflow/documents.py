@@ -10,6 +10,7 @@ from ruamel.yaml.error import YAMLError
 from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, ScalarEvent
 from schema_salad.fetcher import DefaultFetcher
 
+from voxome.config.settings import settings
 from voxome.errors import InvalidInput
 
 NETWORK = "documents on the network are fetched with --allow-network only (VOXOME_ALLOW_NETWORK=true)"
@@ -17,6 +18,11 @@ NETWORK = "documents on the network are fetched with --allow-network only (VOXOM
 _MOST_BYTES = 1 << 24
 _MOST_VALUES = 1_000_000
 _DEEPEST = 200
+
+
+def may_fetch(process: str) -> bool:
+    """Return whether documents of a process come from the network: if that is allowed, or the process is there."""
+    return settings().allow_network or urlsplit(process).scheme in ("http", "https")
 
 
 def require_bounded(text: str, name: str) -> None:

@@ -10,14 +10,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
-from urllib.parse import urlsplit
 
 from cwltool import main as cwltool_main
 from cwltool.context import LoadingContext, RuntimeContext
 from cwltool.workflow import default_make_tool
 
-from voxome.config.settings import settings
-from voxome.workflow.documents import DocumentFetcher
+from voxome.workflow.documents import DocumentFetcher, may_fetch
 from voxome.workflow.foreign.files import LocalFiles
 from voxome.workflow.foreign.javascript import has_javascript
 from voxome.workflow.foreign.results import JobFolders
@@ -83,8 +81,7 @@ def call_cwltool(
     loading = LoadingContext(
         {"relax_path_checks": True, "construct_tool_object": construct or make_tool, "do_validate": True}
     )
-    allowed = settings().allow_network or urlsplit(call.process).scheme in ("http", "https")
-    loading.fetcher_constructor = partial(DocumentFetcher, allow_network=allowed)
+    loading.fetcher_constructor = partial(DocumentFetcher, allow_network=may_fetch(call.process))
     runtime = RuntimeContext(
         {"use_container": False, "outdir": str(call.out), "rm_tmpdir": False, "move_outputs": "copy"}
     )
