@@ -65,7 +65,9 @@ def test_nothing_is_fetched_from_the_network_unless_that_is_allowed(tmp_path: Pa
         voxome.configure(allow_network=None)
 
 
-@pytest.mark.parametrize("spelling", ["{}", "file://{}", "FILE://{}", "file:{}", "file://localhost{}", "file://{}#main"])
+@pytest.mark.parametrize(
+    "spelling", ["{}", "file://{}", "FILE://{}", "file:{}", "file://localhost{}", "file://{}#main"]
+)
 def test_no_spelling_of_a_path_opens_the_network(tmp_path: Path, spelling: str) -> None:
     file = tmp_path / "a.cwl"
     file.write_text(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from numpy.testing import assert_array_equal
 from remotes.zarr.stores import at, edit
 from zarr.codecs import BytesCodec, TransposeCodec
 
+import voxome
 from voxome.errors import CorruptData, UnsupportedFormat
 from voxome.geometry import Box
 from voxome.remotes.zarr.remote import ZarrRemote
@@ -73,8 +75,8 @@ def test_booleans_packed_into_bits_are_read(tmp_path: Path) -> None:
     assert_array_equal(source.read(source.spec.domain), array)
 
 
-@pytest.mark.parametrize("id", ["pickle", "json2", "vlen-bytes", "categorize"])
-def test_codecs_of_python_objects_never_run(tmp_path: Path, id: str) -> None:
+@pytest.mark.parametrize("id", ["pickle", "json2", "msgpack2", "vlen-array", "vlen-bytes", "categorize", "zfpy", "br"])
+def test_codecs_of_python_objects_and_those_without_a_limit_never_run(tmp_path: Path, id: str) -> None:
     class Harm:
         def __reduce__(self) -> Any:
             return os.mkdir, (str(tmp_path / "harm"),)
@@ -82,7 +84,7 @@ def test_codecs_of_python_objects_never_run(tmp_path: Path, id: str) -> None:
     zarr.create_array(tmp_path / "a", data=noise((4, 4), "uint8"), chunks=(4, 4), zarr_format=2, compressors=None)
     (tmp_path / "a" / "0.0").write_bytes(numcodecs.Pickle().encode(np.array([Harm()], object)))
     edit(tmp_path / "a" / ".zarray", filters=[{"id": id}])
-    with pytest.raises(UnsupportedFormat, match=f"{id} is for Python objects"):
+    with pytest.raises(UnsupportedFormat, match=f"the codec '{id}' is not read; expected one of"):
         ZarrRemote().open(at(tmp_path / "a"))
     assert not (tmp_path / "harm").exists()
 
@@ -101,6 +103,49 @@ def test_codecs_that_cannot_be_read_are_named(tmp_path: Path, codec_list: list[A
     edit(tmp_path / "a" / "zarr.json", codecs=codec_list)
     with pytest.raises(UnsupportedFormat, match=message):
         ZarrRemote().open(at(tmp_path / "a"))
+
+
+@pytest.mark.parametrize(
+    ("filter", "message"),
+    [
+        ({"id": "astype", "encode_dtype": "|S100000000", "decode_dtype": "|u1"}, "expected one of numbers"),
+        ({"id": "astype", "encode_dtype": "|u1", "decode_dtype": "<U1000000"}, "expected one of numbers"),
+        ({"id": "delta", "dtype": "|u1", "astype": "|V1000000"}, "expected one of numbers"),
+        ({"id": "fixedscaleoffset", "dtype": "|O", "astype": "|u1", "scale": 1, "offset": 0}, "expected one of"),
+    ],
+)
+@pytest.mark.parametrize("format", [2, 3])
+def test_filters_store_numbers(tmp_path: Path, format: Any, filter: dict[str, Any], message: str) -> None:
+    stored = zarr.create_array(tmp_path / "a", data=noise((4, 4), "uint8"), zarr_format=format, compressors=None)
+    assert stored.shape == (4, 4)
+    if format == 2:
+        edit(tmp_path / "a" / ".zarray", filters=[filter])
+    else:
+        options = {name: value for name, value in filter.items() if name != "id"}
+        edit(tmp_path / "a" / "zarr.json", codecs=[codec(filter["id"], **options), "bytes"])
+    with pytest.raises(UnsupportedFormat, match=message):
+        ZarrRemote().open(at(tmp_path / "a"))
+
+
+def test_what_a_filter_stores_is_no_larger_than_a_chunk_may_be(tmp_path: Path) -> None:
+    zarr.create_array(tmp_path / "a", data=noise((64, 64), "uint8"), chunks=(64, 64), zarr_format=2, compressors=None)
+    edit(tmp_path / "a" / ".zarray", filters=[{"id": "astype", "encode_dtype": "<f8", "decode_dtype": "|u1"}])
+    voxome.configure(largest_chunk_bytes=64 * 64)
+    try:
+        with pytest.raises(UnsupportedFormat, match=r"the filter astype: a chunk of .* largest"):
+            ZarrRemote().open(at(tmp_path / "a"))
+    finally:
+        voxome.configure(largest_chunk_bytes=None)
+
+
+@pytest.mark.parametrize("filter", [{"id": "packbits"}, {"id": "delta", "dtype": "<f8", "astype": "|u1"}], ids=str)
+def test_filters_of_filters_do_not_multiply(tmp_path: Path, filter: dict[str, Any]) -> None:
+    zarr.create_array(tmp_path / "a", data=noise((64, 64), "uint8"), chunks=(64, 64), zarr_format=2, compressors=None)
+    edit(tmp_path / "a" / ".zarray", filters=[filter] * 12, compressor={"id": "zlib", "level": 1})
+    (tmp_path / "a" / "0.0").write_bytes(zlib.compress(bytes(64 * 64)))
+    source = ZarrRemote().open(at(tmp_path / "a"))
+    with pytest.raises(CorruptData, match=r"bytes; expected|are more than"):
+        source.read(source.spec.domain)
 
 
 def test_a_damaged_chunk_in_a_shard_is_named(tmp_path: Path) -> None:

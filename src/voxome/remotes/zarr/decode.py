@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numcodecs
@@ -13,22 +13,25 @@ from numpy.typing import NDArray
 
 from voxome.errors import UnsupportedFormat
 from voxome.remotes.decompression import CODECS, decompress
+from voxome.storage.tensorstore import require_chunk
 
 Decode = Callable[[bytes], NDArray[Any]]
 """Returns the voxels of a chunk."""
 
 Codec = Mapping[str, Any]
 
-_REFUSED = ("pickle", "json2", "msgpack2", "categorize", "vlen-array", "vlen-bytes", "vlen-utf8")
-"""Codecs of Python objects, never of numbers; pickles can run any code."""
 _FILTERS = ("astype", "bitround", "delta", "fixedscaleoffset", "packbits", "quantize")
 """Codecs of numcodecs from arrays to arrays."""
-_TO_BYTES = ("pcodec", "zfpy")
-"""Codecs of numcodecs from arrays to bytes."""
+_OF_BYTES = ("adler32", "base64", "crc32", "crc32c", "fletcher32", "jenkins_lookup3", "shuffle")
+"""Codecs of numcodecs from bytes to bytes, none of which makes more of them; those that do are in `CODECS`."""
+_READ = (*_FILTERS, *_OF_BYTES, *(name for name in CODECS if name != "br"))
+"""All codecs of numcodecs that are read; others are for Python objects, can run any code, or have no limit."""
 _TYPED = {"delta": "dtype", "fixedscaleoffset": "dtype", "quantize": "dtype", "astype": "decode_dtype"}
 """Filter → its option that defaults to the data type of the array."""
 _STORED_TYPE = {"delta": "astype", "fixedscaleoffset": "astype", "astype": "encode_dtype"}
 """Filter → its option with the data type of what it stores."""
+_TYPES = ("dtype", "astype", "encode_dtype", "decode_dtype")
+"""Options of filters that are data types."""
 _NAMES_V3 = {"bzip2": "bz2"}
 _VARIANTS = {"gzip": "zlib"}
 _SELF_DESCRIBING = ("blosc", "gzip", "zlib", "bz2", "zstd", "lz4")
@@ -40,14 +43,20 @@ def decoder_v2(document: Mapping[str, Any], dtype: np.dtype[Any]) -> Decode:
     Raises
     ------
     UnsupportedFormat
-        If a filter or the compressor is unknown; the message names it.
+        If a filter or the compressor is not read, or stores what is no number or too large; the message names it.
     """
     shape, order = tuple(document["chunks"]), document.get("order", "C")
     codecs = [dict(one) for one in document.get("filters") or ()]
     if document.get("compressor"):
         codecs.append(dict(document["compressor"]))
-    limit = _most_bytes(codecs, dtype, shape)
-    steps = [_decoder(one, limit) for one in codecs]
+    steps: list[Callable[[Any], Any]] = []
+    stored, kept = dtype, shape
+    for one in codecs:
+        if one["id"] in _FILTERS:
+            stored, kept = _stored(one, stored, kept)
+            steps.append(_filter(one, math.prod(kept) * stored.itemsize))
+        else:
+            steps.append(_decoder(one, _most_bytes(stored, kept)))
 
     def decode(data: Any) -> NDArray[Any]:
         for step in reversed(steps):
@@ -73,18 +82,18 @@ def decoder_v3(codecs: Sequence[Codec], dtype: np.dtype[Any], shape: tuple[int, 
     Raises
     ------
     UnsupportedFormat
-        If a codec is unknown, or not read in this place; the message names it.
+        If a codec is not read, or not in this place, or stores what is no number or too large; the message names it.
     """
     steps: list[Callable[[Any], Any]] = []
     rest = list(codecs)
     while rest and _short_name(rest[0]) in ("transpose", *_FILTERS):
         step, dtype, shape = _array_step(rest.pop(0), dtype, shape)
         steps.append(step)
-    if not rest or _short_name(rest[0]) not in ("bytes", *_TO_BYTES):
+    if not rest or rest[0]["name"] != "bytes":
         names = ", ".join(codec["name"] for codec in codecs)
         raise UnsupportedFormat(f"the codecs {names} are not read in this order")
     steps.append(_bytes_step(rest.pop(0), dtype, shape))
-    limit = _most_bytes((), dtype, shape)
+    limit = _most_bytes(dtype, shape)
     steps += [_decoder(_options(codec, dtype), limit) for codec in rest]
 
     def decode(data: Any) -> NDArray[Any]:
@@ -103,23 +112,46 @@ def _array_step(
         order = tuple(codec["configuration"]["order"])
         back = np.argsort(order)
         return lambda array: array.transpose(back), dtype, tuple(shape[i] for i in order)
-    name, options = _short_name(codec), _options(codec, dtype)
+    options = _options(codec, dtype)
+    stored, stored_shape = _stored(options, dtype, shape)
     step = _codec(options)
 
     def undo(array: NDArray[Any]) -> NDArray[Any]:
         decoded = np.asarray(step.decode(np.ascontiguousarray(array)))
         return decoded.reshape(shape).astype(dtype, casting="equiv", copy=False)
 
+    return undo, stored, stored_shape
+
+
+def _stored(
+    options: Mapping[str, Any], dtype: np.dtype[Any], shape: tuple[int, ...]
+) -> tuple[np.dtype[Any], tuple[int, ...]]:
+    """Return data type and shape of what a filter stores of a chunk of `dtype` and `shape`."""
+    name = options["id"]
+    for one in (np.dtype(options[option]) for option in _TYPES if options.get(option) is not None):
+        if one.kind not in "biuf":
+            raise UnsupportedFormat(f"the filter {name} has the data type {one}; expected one of numbers")
+        require_chunk(f"the filter {name}", shape, one)
     if name == "packbits":
-        return undo, np.dtype("uint8"), (1 + math.ceil(math.prod(shape) / 8),)
-    return undo, np.dtype(options.get(_STORED_TYPE.get(name, ""), dtype)), shape
+        return np.dtype("uint8"), (1 + math.ceil(math.prod(shape) / 8),)
+    return np.dtype(options.get(_STORED_TYPE.get(name, "")) or options.get(_TYPED.get(name, "")) or dtype), shape
+
+
+def _filter(options: dict[str, Any], most: int) -> Callable[[Any], Any]:
+    """Return what undoes a filter of zarr v2, which has stored at most so many bytes."""
+    decode: Callable[[Any], Any] = _codec(options).decode
+
+    def undo(data: Any) -> Any:
+        found = memoryview(data).nbytes
+        if found > most:
+            raise ValueError(f"the filter {options['id']} has {found:,} bytes; expected {most:,}")
+        return decode(data)
+
+    return undo
 
 
 def _bytes_step(codec: Codec, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Callable[[Any], NDArray[Any]]:
     """Return what makes an array of `dtype` and `shape` of bytes."""
-    if codec["name"] != "bytes":
-        step = _codec(_options(codec, dtype))
-        return lambda data: np.asarray(step.decode(data)).reshape(shape).astype(dtype, casting="equiv", copy=False)
     endian = codec.get("configuration", {}).get("endian", "little")
     stored, native = dtype.newbyteorder("<" if endian == "little" else ">"), dtype.newbyteorder("=")
     return lambda data: np.frombuffer(data, stored).reshape(shape).astype(native, copy=False)
@@ -146,14 +178,9 @@ def _options(codec: Codec, dtype: np.dtype[Any]) -> dict[str, Any]:
     return {"id": name, **options}
 
 
-def _most_bytes(codecs: Iterable[Codec], dtype: np.dtype[Any], shape: tuple[int, ...]) -> int:
+def _most_bytes(dtype: np.dtype[Any], shape: tuple[int, ...]) -> int:
     """Return how many bytes a chunk may have behind any of its codecs; a little more than voxels, for checksums."""
-    stored = [dtype]
-    for one in codecs:
-        option = _STORED_TYPE.get(one["id"], "")
-        if option in one:
-            stored.append(np.dtype(one[option]))
-    plain = math.prod(shape) * max(one.itemsize for one in stored)
+    plain = math.prod(shape) * dtype.itemsize
     return plain + plain // 64 + (1 << 12)
 
 
@@ -166,9 +193,9 @@ def _decoder(options: dict[str, Any], limit: int) -> Callable[[Any], Any]:
 
 
 def _codec(options: dict[str, Any]) -> Any:
-    if options["id"] in _REFUSED:
-        raise UnsupportedFormat(f"the codec {options['id']} is for Python objects, not for numbers; it is not read")
+    if options["id"] not in _READ:
+        raise UnsupportedFormat(f"the codec {options['id']!r} is not read; expected one of {', '.join(_READ)}")
     try:
         return numcodecs.get_codec(options)
     except UnknownCodecError as error:
-        raise UnsupportedFormat(f"the codec {error.codec_id} is not read") from error
+        raise UnsupportedFormat(f"the codec {error.codec_id} is not in the numcodecs that is installed") from error
