@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import bz2
 import lzma
+import re
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import imagecodecs
@@ -19,6 +20,11 @@ _LEAST, _RATIO = 1 << 26, 128
 _GZIP_WINDOW = 31
 _DICTIONARY = 1 << 27
 """Most bytes that a decoder of lzma may take for itself; those of all presets take less."""
+_WINDOW = 1 << 10
+"""Bytes that the decompressor of a further stream is given first."""
+_MOST_EMPTY = 1000
+"""Empty streams that a file may have; one ends each file of bgzip."""
+_PADDING = re.compile(b"\0*")
 _LZ4_RATIO = 255
 """A byte of LZ4 stands for at most so many."""
 
@@ -101,19 +107,37 @@ def _implausible(data: bytes | memoryview, limit: int) -> str:
 
 
 def _decode_streams(data: bytes, limit: int, new: Callable[[], Any]) -> bytes:
-    """Decompress the streams of a file, one after the other, with decompressors of the standard library."""
+    """Decompress the streams of a file, one after the other, with decompressors of the standard library.
+
+    A decompressor copies what is behind its stream: those after the first are given windows of the data, which grow.
+    """
     parts: list[bytes] = []
-    rest, room = data, limit
-    while rest or not parts:
-        decompressor = new()
-        plain = decompressor.decompress(rest, room + 1)
-        if len(plain) > room:
-            raise ValueError(_implausible(data, limit))
-        if not decompressor.eof:
-            raise ValueError("incomplete or truncated stream")
-        parts.append(plain)
-        rest, room = decompressor.unused_data.lstrip(b"\0"), room - len(plain)  # files may be padded
+    room, at, window, empty = limit, 0, len(data), 0
+    while at < len(data) or not parts:
+        before = room
+        for plain, end in _decode_stream(data, at, window, room, new()):
+            room, at = room - len(plain), end
+            if room < 0:
+                raise ValueError(_implausible(data, limit))
+            parts.append(plain)
+        empty += room == before
+        if empty > _MOST_EMPTY:
+            raise ValueError(f"{empty:,} of its compressed streams are empty; it is damaged, or an attack")
+        found = _PADDING.match(data, at)  # files may be padded
+        at, window = (found.end() if found else at), _WINDOW
     return b"".join(parts)
+
+
+def _decode_stream(data: bytes, at: int, window: int, room: int, decompressor: Any) -> Iterator[tuple[bytes, int]]:
+    """Yield the parts of the stream that begins at `at`, and the end of each; more than `room` bytes come in one."""
+    view = memoryview(data)
+    while not decompressor.eof:
+        part = view[at : at + window]
+        plain = decompressor.decompress(part, room + 1)
+        at, window, room = at + len(part), 8 * window, room - len(plain)
+        if room >= 0 and not decompressor.eof and at == len(data):
+            raise ValueError("incomplete or truncated stream")
+        yield plain, at - len(decompressor.unused_data)
 
 
 def _decode_into(data: bytes, limit: int, decode: Callable[..., Any]) -> bytes:
