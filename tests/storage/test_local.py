@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 import voxome
 from voxome.contracts.source import Mode
-from voxome.errors import InvalidBox, StoreError, UnsupportedFormat
+from voxome.errors import InvalidBox, StoreError, UnsupportedFormat, VoxomeError
 from voxome.storage.find import storage_at
 from voxome.storage.local import LocalPath
 
@@ -53,3 +54,24 @@ def test_ranges_of_files_are_read_in_order(tmp_path: Path) -> None:
         folder.read_ranges([("b", 3, 7)])
     with pytest.raises(StoreError, match="cannot read"):
         folder.read_ranges([("", 0, 1)])
+
+
+@pytest.mark.parametrize("range", [(0, 1 << 45), (1 << 62, (1 << 62) + 5), (-5, 5), (5, -5), (3, 6)])
+def test_no_memory_is_taken_for_ranges_that_a_file_does_not_have(tmp_path: Path, range: tuple[int, int]) -> None:
+    (tmp_path / "a").write_bytes(b"voxel")
+    folder = LocalPath(str(tmp_path))
+    with pytest.raises(InvalidBox, match="not all inside the file"):
+        folder.read_ranges([("a", *range)])
+    assert folder.read_ranges([("a", 0, 5), ("a", 5, 5)]) == [b"voxel", b""]
+
+
+@pytest.mark.timeout(20)
+def test_a_pipe_is_no_file_and_blocks_nobody(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "info")
+    folder = LocalPath(str(tmp_path))
+    with pytest.raises(StoreError, match="a pipe or a device"):
+        folder.read("info")
+    with pytest.raises(StoreError, match="a pipe or a device"):
+        folder.read_ranges([("info", 0, 1)])
+    with pytest.raises(VoxomeError):
+        voxome.open(f"precomputed://{tmp_path}")

@@ -9,8 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from io import FileIO
 from itertools import groupby
-from os import DirEntry, scandir, urandom
+from os import O_NONBLOCK, DirEntry, fstat, scandir, urandom
+from os import open as open_descriptor
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any, BinaryIO
 
 from voxome.errors import AlreadyExists, InvalidBox, NotFound, StoreError, UnsupportedFormat
@@ -198,16 +200,26 @@ class LocalPath(StoragePath):
 
 def _read(path: Path) -> bytes | None:
     try:
-        return path.read_bytes()
+        with _open_file(path) as file:
+            return file.readall()
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         raise StoreError(f"cannot read {path}: {error.strerror or error}") from error
 
 
+def _open_file(path: Path) -> FileIO:
+    """Open a file for reading; a pipe or a device of that name, which could block or have no end, is refused."""
+    file = FileIO(path, "rb", opener=lambda name, flags: open_descriptor(name, flags | O_NONBLOCK))
+    if not S_ISREG(fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError("it is a pipe or a device, not a file")
+    return file
+
+
 def _read_ranges(path: Path, ranges: Sequence[tuple[int, int]]) -> list[bytes | None]:
     try:
-        with path.open("rb", buffering=0) as file:
+        with _open_file(path) as file:
             return [_read_range(path, file, start, stop) for start, stop in ranges]
     except (FileNotFoundError, NotADirectoryError):
         return [None] * len(ranges)
@@ -216,6 +228,8 @@ def _read_ranges(path: Path, ranges: Sequence[tuple[int, int]]) -> list[bytes | 
 
 
 def _read_range(path: Path, file: FileIO, start: int, stop: int) -> bytes:
+    if not 0 <= start <= stop <= fstat(file.fileno()).st_size:  # before memory is taken for what metadata claim
+        raise InvalidBox(f"{path}: bytes {start} to {stop} are not all inside the file")
     file.seek(start)
     data = bytearray()
     while len(data) < stop - start and (part := file.read(stop - start - len(data))):

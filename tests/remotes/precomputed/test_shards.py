@@ -50,6 +50,7 @@ def test_values_are_located_where_tensorstore_wrote_them(tmp_path: Path, hash: s
         ({"shard_bits": None}, CorruptData, "shard_bits of its shards is None; expected an integer from 0 to 64"),
         ({"preshift_bits": "many"}, CorruptData, "preshift_bits of its shards is 'many'"),
         ({"minishard_bits": -1}, CorruptData, "minishard_bits of its shards is -1"),
+        ({"minishard_bits": 40}, CorruptData, "minishard_bits of its shards is 40; expected an integer from 0 to 22"),
     ],
 )
 def test_wrong_parameters_of_shards_are_named(

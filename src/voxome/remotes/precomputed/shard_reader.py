@@ -94,6 +94,9 @@ class ShardReader:
     def _read_ranges(self, shard: int, spans: Sequence[tuple[int, int]]) -> list[bytes]:
         """Return ranges of bytes of a shard, which must exist; all are read at once."""
         name = self._sharding.file_name(shard)
+        wrong = next((span for span in spans if not 0 <= span[0] <= span[1]), None)
+        if wrong is not None:
+            raise CorruptData(f"{self._folder}/{name}: an index names the bytes {wrong[0]} to {wrong[1]}")
         try:
             found = self._folder.read_ranges([(name, begin, end) for begin, end in spans])
         except InvalidBox as error:

@@ -22,6 +22,8 @@ ENTRY_BYTES = 16
 """Bytes of a minishard in the index of a shard."""
 _TYPE = "neuroglancer_uint64_sharded_v1"
 _KEY_BITS = 64
+_MOST_BITS = {"preshift_bits": _KEY_BITS, "minishard_bits": 22, "shard_bits": _KEY_BITS}
+"""The index of a shard, which is read as a whole, has at most 64 MiB."""
 _GZIP_WINDOW = 31
 
 _HASHES: Mapping[str, Callable[[NDArray[np.uint64]], NDArray[np.uint64]]] = {
@@ -65,10 +67,10 @@ class Sharding:
     data_encoding: str = "raw"
 
     def __post_init__(self) -> None:
-        for name in ("preshift_bits", "minishard_bits", "shard_bits"):
+        for name, most in _MOST_BITS.items():
             value = getattr(self, name)
-            if type(value) is not int or not 0 <= value <= _KEY_BITS:
-                raise InvalidInput(f"{name} of its shards is {value!r}; expected an integer from 0 to {_KEY_BITS}")
+            if type(value) is not int or not 0 <= value <= most:
+                raise InvalidInput(f"{name} of its shards is {value!r}; expected an integer from 0 to {most}")
         for name, known in _CHOICES.items():
             if getattr(self, name) not in known:
                 raise InvalidInput(
