@@ -10,6 +10,7 @@ import pyarrow as pa
 from voxome.contracts.kinds import Rows
 from voxome.resources.rows import array_dtype
 from voxome.resources.table import arrow_schema, rows_of
+from voxome.storage.damaged_tables import DAMAGE
 
 _HEADER = struct.Struct("<qq")
 """Bytes of a batch before and after compression."""
@@ -49,7 +50,7 @@ def decode_batches(data: bytes, columns: Mapping[str, str]) -> Iterator[Rows]:
         try:
             message = pa.decompress(view[at : at + compressed], size, codec=_CODEC)
             rows = rows_of(pa.Table.from_batches([pa.ipc.read_record_batch(message, schema)]))
-        except (pa.ArrowException, OSError, MemoryError, OverflowError) as error:
+        except DAMAGE as error:
             raise ValueError(str(error)) from error
         yield rows
         at += compressed

@@ -18,6 +18,7 @@ from voxome.contracts.kinds import Rows
 from voxome.contracts.uri import Uri
 from voxome.errors import CorruptData, NotFound, VoxomeError
 from voxome.resources.rows import BYTES, array_dtype, concatenate
+from voxome.storage.damaged_tables import DAMAGE, reading_table
 from voxome.storage.find import storage_at
 from voxome.storage.path import StoragePath
 
@@ -52,7 +53,7 @@ class TableFile:
             raise NotFound(f"the table {path} does not exist") from error
         except VoxomeError:
             raise
-        except (pa.ArrowException, OSError, ValueError) as error:
+        except DAMAGE as error:
             raise CorruptData(f"{path} is not a readable Parquet table: {error}") from error
         if version is not None:
             TABLE.check_version(int(version) if version.isdecimal() else version, path)
@@ -116,12 +117,8 @@ class TableFile:
     @contextmanager
     def _reading(self) -> Iterator[None]:
         """Turn the errors of a damaged file into CorruptData."""
-        try:
+        with reading_table(f"{self.path} is damaged, or cannot be read"):
             yield
-        except VoxomeError:
-            raise
-        except (pa.ArrowException, OSError, ValueError) as error:
-            raise CorruptData(f"{self.path} is damaged, or cannot be read: {error}") from error
 
     def _record_batches(self, rows: int, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """Yield columns of all rows in batches; pyarrow 18 cannot read files without row groups."""

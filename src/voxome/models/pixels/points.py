@@ -113,7 +113,9 @@ class PointMarks:
 
 def _read_columns(path: str) -> dict[str, NDArray[np.generic]]:
     """Return the columns of a table, which is small."""
-    from pyarrow import ArrowInvalid, csv, parquet
+    from pyarrow import csv, parquet
+
+    from voxome.storage.damaged_tables import DAMAGE
 
     file = Path(path)
     if not file.is_file():
@@ -123,7 +125,7 @@ def _read_columns(path: str) -> dict[str, NDArray[np.generic]]:
         raise UnsupportedFormat(f"{path} is not a table of points; expected a .csv or .parquet file")
     try:
         table = readers[file.suffix](file)
-    except ArrowInvalid as error:
+    except DAMAGE as error:
         raise UnsupportedFormat(f"{path} cannot be read as a table: {error}") from error
     missing = [name for name in COLUMNS if name not in table.column_names]
     if missing:

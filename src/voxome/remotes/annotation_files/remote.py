@@ -30,7 +30,6 @@ from voxome.contracts.source import Mode, ResourceInfo, Source
 from voxome.contracts.uri import Uri
 from voxome.errors import (
     AlreadyExists,
-    CorruptData,
     InvalidInput,
     NotFound,
     ReadOnly,
@@ -50,6 +49,7 @@ from voxome.remotes.annotation_files.csv import csv_columns, read_csv, read_csv_
 from voxome.remotes.annotation_rows import to_table, type_name
 from voxome.remotes.provenance_json import parse_entries
 from voxome.storage.atomic import storing
+from voxome.storage.damaged_tables import reading_table
 from voxome.storage.find import storage_path
 from voxome.storage.local import LocalPath
 from voxome.storage.path import StoragePath
@@ -319,18 +319,15 @@ def _options(uri: Uri) -> TableOptions:
 def _schema(path: StoragePath) -> pa.Schema:
     if _is_csv(path):
         return read_csv_schema(path)
-    with path.open_file() as file:
-        try:
-            return pq.read_schema(pa.PythonFile(file, mode="r"))
-        except pa.ArrowInvalid as error:
-            raise CorruptData(f"{path} is not a readable Parquet table: {error}") from error
+    with reading_table(f"{path} is not a readable Parquet table"), path.open_file() as file:
+        return pq.read_schema(pa.PythonFile(file, mode="r"))
 
 
 def _rows(path: StoragePath, schema: pa.Schema) -> Iterator[pa.Table]:
     if _is_csv(path):
         yield from read_csv(path, schema)
         return
-    with path.open_file() as file:
+    with reading_table(f"{path} is damaged, or cannot be read"), path.open_file() as file:
         for batch in pq.ParquetFile(pa.PythonFile(file, mode="r")).iter_batches(_ROWS, use_threads=False):
             yield pa.Table.from_batches([batch])
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from voxome.contracts.shapes import Annotations, AnnotationShape
 from voxome.errors import CorruptData, StoreError
 from voxome.remotes.annotation_rows import from_table, to_table
+from voxome.storage.damaged_tables import DAMAGE
 from voxome.storage.path import StoragePath
 
 _DELETED, _NUMBER = "voxome_deleted", "voxome_number"
@@ -124,7 +125,7 @@ class Edits:
                 int(metadata[_NEXT]),
                 metadata[_CLOSED_BY].decode(),
             )
-        except (pa.ArrowInvalid, KeyError, ValueError, OSError) as error:
+        except DAMAGE as error:
             raise CorruptData(f"{name}, which has the edits of annotations, cannot be read: {error}") from error
 
 

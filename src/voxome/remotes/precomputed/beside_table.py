@@ -17,6 +17,7 @@ from voxome.errors import CorruptData, InvalidInput, NotFound
 from voxome.remotes.annotation_rows import ID, numpy_column, property_column
 from voxome.remotes.spilled_rows import PARTITIONS
 from voxome.storage.atomic import storing
+from voxome.storage.damaged_tables import reading_table
 from voxome.storage.path import StoragePath
 
 _ROW_GROUP = 1 << 16
@@ -117,13 +118,12 @@ class BesideTable:
 
     @contextmanager
     def _opened(self) -> Iterator[pq.ParquetFile]:
+        problem = f"{self._path}, which has properties of the annotations, cannot be read"
         try:
-            with self._path.open_file() as file:
+            with reading_table(problem), self._path.open_file() as file:
                 yield pq.ParquetFile(pa.PythonFile(file, mode="r"))
-        except (NotFound, pa.ArrowInvalid) as error:
-            raise CorruptData(
-                f"{self._path}, which has properties of the annotations, cannot be read: {error}"
-            ) from error
+        except NotFound as error:
+            raise CorruptData(f"{problem}: {error}") from error
 
     @cached_property
     def _ranges(self) -> NDArray[np.uint64]:
@@ -134,8 +134,10 @@ class BesideTable:
             for group in range(metadata.num_row_groups):
                 columns = metadata.row_group(group)
                 ids, shards = (columns.column(names.index(name)).statistics for name in (ID, _SHARD))
+                if ids is None or shards is None:
+                    raise ValueError(f"row group {group} has no smallest and largest id and shard")
                 found.append((shards.min, ids.min, ids.max))
-        return np.array(found, np.uint64).reshape(-1, 3)
+            return np.array(found, np.uint64).reshape(-1, 3)
 
     def lookup(self, ids: NDArray[np.uint64], shards: NDArray[np.uint64]) -> dict[str, NDArray[Any]]:
         """Return the properties of annotations.
