@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from random import Random
 from typing import Any
 from uuid import uuid4
 
@@ -17,7 +19,7 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 import voxome
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
-from voxome.errors import CorruptData, UnsupportedFormat
+from voxome.errors import CorruptData, UnsupportedFormat, VoxomeError
 from voxome.remotes.dicom import DicomRemote
 from voxome.testing import VolumeRemoteContract
 from voxome.testing.strategies import noise
@@ -104,3 +106,31 @@ def test_a_truncated_file_is_corrupt(tmp_path: Path) -> None:
     opened = voxome.open(f"dicom://{tmp_path}")
     with pytest.raises(CorruptData, match=r"1\.dcm"):
         opened[...]
+
+
+def test_damaged_elements_are_corrupt_data(tmp_path: Path) -> None:
+    for number in range(3):
+        write(tmp_path / f"{number}.dcm", noise((5, 6), "uint8"), place=3.0 * number, number=number)
+    whole = (tmp_path / "1.dcm").read_bytes()
+    for seed in range(150):
+        random, data = Random(seed), bytearray(whole)
+        for _ in range(random.randint(1, 4)):
+            data[random.randrange(132, len(data))] = random.randrange(256)
+        (tmp_path / "1.dcm").write_bytes(data[: random.choice((len(data), random.randrange(133, len(data))))])
+        with suppress(VoxomeError):
+            volume = voxome.open(f"dicom://{tmp_path}", expect=voxome.Volume)
+            volume.cutout(volume.domain)
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value"),
+    [("ImagePositionPatient", [0, 0]), ("PixelSpacing", [1]), ("BitsAllocated", 12), ("Rows", 0), ("Columns", None)],
+)
+def test_elements_that_make_no_volume_are_corrupt_data(tmp_path: Path, keyword: str, value: Any) -> None:
+    for number in range(3):
+        write(tmp_path / f"{number}.dcm", noise((5, 6), "uint8"), place=3.0 * number, number=number)
+        dataset = pydicom.dcmread(tmp_path / f"{number}.dcm")
+        setattr(dataset, keyword, value)
+        pydicom.dcmwrite(tmp_path / f"{number}.dcm", dataset, enforce_file_format=True)
+    with pytest.raises(CorruptData, match="elements of DICOM that cannot be decoded"):
+        voxome.open(f"dicom://{tmp_path}")

@@ -8,6 +8,7 @@ instance number. Values are those stored; slope and intercept of a rescaling are
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,10 @@ class DicomSource:
         if box.empty:
             return data
         if len(self._files) == 1:
-            data[...] = _pixels(self._files[0]).reshape(self._spec.domain.shape)[box.within(self._spec.domain)]
+            image = _pixels(self._files[0])
+            if image.size != self._spec.domain.size:
+                raise CorruptData(f"{self._files[0]} has shape {image.shape}, but its head says {self._spec.domain}")
+            data[...] = image.reshape(self._spec.domain.shape)[box.within(self._spec.domain)]
             return data
         _, rows, columns = box.within(self._spec.domain)
         for row, section in enumerate(range(box.start[0], box.stop[0])):
@@ -88,12 +92,14 @@ class DicomRemote:
         files = _files(uri.local_path)
         if not files:
             raise NotFound(f"{uri} contains no DICOM file")
-        heads = [pydicom.dcmread(file, stop_before_pixels=True) for file in files]
-        series = {str(head.get("SeriesInstanceUID", "")) for head in heads}
-        if len(series) > 1:
-            raise UnsupportedFormat(f"{uri} contains {len(series)} series; put each into a separate folder")
-        order, step_mm = _section_order(heads)
-        return DicomSource([files[n] for n in order], _spec(heads[order[0]], len(files), step_mm, str(uri)))
+        with _reading(str(uri)):
+            heads = [pydicom.dcmread(file, stop_before_pixels=True) for file in files]
+            series = {str(head.get("SeriesInstanceUID", "")) for head in heads}
+            if len(series) > 1:
+                raise UnsupportedFormat(f"{uri} contains {len(series)} series; put each into a separate folder")
+            order, step_mm = _section_order(heads)
+            spec = _spec(heads[order[0]], len(files), step_mm, str(uri))
+        return DicomSource([files[n] for n in order], spec)
 
     def list(self, uri: Uri) -> Iterator[ResourceInfo]:
         folder = uri.local_path
@@ -102,6 +108,17 @@ class DicomRemote:
         inside = [folder] if _files(folder) else sorted(path for path in folder.iterdir() if _files(path))
         for path in inside:
             yield ResourceInfo(str(Uri("dicom", str(path))), "volume", f"{len(_files(path))} files")
+
+
+@contextmanager
+def _reading(name: str) -> Iterator[None]:
+    """Turn what pydicom raises of damaged elements, as it decodes them, into CorruptData."""
+    try:
+        yield
+    except (UnsupportedFormat, MemoryError):
+        raise
+    except Exception as error:
+        raise CorruptData(f"{name} has elements of DICOM that cannot be decoded: {error}") from error
 
 
 def _files(path: Path) -> list[Path]:
