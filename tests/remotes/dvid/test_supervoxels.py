@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import tarfile
+
 import pytest
 from remotes.dvid.recorded import response_body
 
@@ -31,6 +34,36 @@ def test_truncated_archives_are_refused(recorded):
     for wrong in (data[:600], b"no archive"):
         with pytest.raises(CorruptData, match="files: not a tar archive"):
             read_tar(wrong, "files")
+
+
+def archive_of(mode, *members):
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode=mode) as archive:
+        for member, content in members:
+            archive.addfile(member, io.BytesIO(content))
+    return packed.getvalue()
+
+
+def member_of(name, size=0, **options):
+    member = tarfile.TarInfo(name)
+    member.size = size
+    for option, value in options.items():
+        setattr(member, option, value)
+    return member
+
+
+def test_archives_do_not_multiply_their_bytes():
+    file = (member_of("1.drc", 1000), bytes(1000))
+    assert read_tar(archive_of("w", file), "files") == {"1.drc": bytes(1000)}
+    link = (member_of("2.drc", type=tarfile.LNKTYPE, linkname="1.drc"), b"")
+    sparse = {"GNU.sparse.map": "0,1", "GNU.sparse.size": str(1 << 40), "GNU.sparse.numblocks": "1"}
+    large = (member_of("3.drc", 1, pax_headers=sparse), b"a")
+    for members in ([file, link], [file, large]):
+        with pytest.raises(CorruptData, match="is a link, or has more bytes"):
+            read_tar(archive_of("w", *members), "files")
+    for compression in ("gz", "bz2", "xz"):
+        with pytest.raises(CorruptData, match="not a tar archive"):
+            read_tar(archive_of(f"w:{compression}", file), "files")
 
 
 def test_files_are_stored(node, create_instance):

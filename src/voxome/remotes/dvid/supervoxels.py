@@ -80,13 +80,18 @@ def read_tar(data: bytes, what: str) -> dict[str, bytes]:
     CorruptData
         If it cannot be read; the message begins with `what`.
     """
-    files = {}
+    files, room = {}, len(data)
     try:
-        with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+        with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as archive:
             for member in archive:
+                room -= member.size
+                if room < 0 or member.islnk() or member.issym():  # sparse files and links would multiply the bytes
+                    raise CorruptData(f"{what}: {member.name} is a link, or has more bytes than the archive")
                 content = archive.extractfile(member)
                 if content and not member.name.endswith(_MISSING):
                     files[member.name] = content.read()
-    except (tarfile.TarError, EOFError) as error:
+    except CorruptData:
+        raise
+    except (tarfile.TarError, EOFError, OSError, ValueError, OverflowError) as error:
         raise CorruptData(f"{what}: not a tar archive: {error}") from error
     return files
