@@ -140,3 +140,16 @@ def test_a_missing_job_file_is_named(tmp_path: Path) -> None:
 def test_a_folder_is_no_job_file(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match=f"{tmp_path} cannot be read as a job file"):
         read_job(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["2020-13-45", "!!int abc", "!!float abc", "!!timestamp abc", "!!bool x", "!!pairs x", "!!omap [a]",
+     "1\n? [b]\n: 1", "2001-12-14t21:59:43.10-25:00", "2001-01-01 99:00:00", "1:99:99x\n<<: 1", "9" * 6000,
+     "!!binary '%%'", "!!python/object:os.system x"],
+)  # fmt: skip
+def test_values_that_are_not_of_their_type_are_named_with_the_file(tmp_path: Path, value: str) -> None:
+    try:
+        job_of(tmp_path, f"raw: {value}\n")
+    except InvalidInput as error:
+        assert "job.yml" in str(error)  # noqa: PT017

@@ -85,7 +85,6 @@ def read_job(path: str | Path, workflow: str | Path, graph: Graph) -> JobFile:
 
 def _load(file: Path) -> Mapping[Any, Any]:
     from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
 
     from voxome.workflow.documents import require_bounded
 
@@ -97,7 +96,9 @@ def _load(file: Path) -> Mapping[Any, Any]:
         raise NotFound(f"{file} does not exist; expected a job file: YAML or JSON with the workflow's inputs") from None
     except OSError as error:
         raise InvalidInput(f"{file} cannot be read as a job file: {error.strerror or error}") from error
-    except (YAMLError, UnicodeDecodeError) as error:
+    except InvalidInput:
+        raise
+    except Exception as error:  # of values whose tag or form they do not have, whatever their constructor raises
         raise InvalidInput(f"{file} is not a job file of YAML or JSON: {error}") from error
     if not isinstance(values, Mapping):
         raise InvalidInput(f"{file} is not a job file: expected the names of inputs and their values, as raw: em.zarr")
