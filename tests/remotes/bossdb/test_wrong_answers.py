@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 from standins.faulty_proxy import Answer, Cut, Fault, FaultyProxy
@@ -20,7 +21,7 @@ from voxome.remotes.bossdb.cutouts import Cutouts
 from voxome.remotes.bossdb.labels import Labels
 from voxome.remotes.bossdb.records import Experiment
 from voxome.remotes.bossdb.remote import BossdbRemote
-from voxome.remotes.bossdb.service import api_at
+from voxome.remotes.bossdb.service import api_at, explain
 
 pytestmark = pytest.mark.slow
 
@@ -138,3 +139,7 @@ def test_an_experiment_of_more_levels_than_there_can_be_is_refused(levels: objec
     }  # fmt: skip
     with pytest.raises(CorruptData, match="an experiment of c"):
         Experiment.from_json(answer, ["c"])
+
+
+def test_an_error_of_many_levels_is_shown_as_text() -> None:
+    assert "[[[" in explain(httpx.Response(500, text="[" * 100_000))

@@ -26,6 +26,8 @@ import voxome
 from voxome.contracts.abilities import ability
 from voxome.contracts.source import MeshSource, SkeletonSource
 from voxome.errors import CorruptData, InvalidInput, NotFound, UnsupportedFormat
+from voxome.remotes.precomputed.keyed import KeyedValues
+from voxome.storage.local import LocalPath
 
 XYZ = np.array([[0, 0, 0], [10, 0, 0], [0, 20, 0], [0, 0, 30]], float)
 FACES = np.array([[0, 1, 2], [0, 1, 3]])
@@ -215,3 +217,17 @@ def test_fragments_of_graphene_layers(shared: Path, tmp_path: Path, name: str) -
     mesh = voxome.open(f"precomputed://{tmp_path}/seg/{name}", expect=voxome.Meshes)[648518346349515986]
     assert len(mesh.faces) == {"mesh_mip_2_draco_sv16": 10370, "mesh_mip_2_err_40_sv16": 21696}[name]
     assert (mesh.vertices_nm.max(axis=0) <= [40960, 353894, 454656]).all()
+
+
+@pytest.mark.parametrize("bits", [10**11, 0, -1, 12, "x", None, 10.0, True])
+def test_bits_of_positions_are_those_of_the_format(tmp_path: Path, bits: Any) -> None:
+    info = {"@type": "neuroglancer_multilod_draco", "transform": [1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0]}
+    write_info(tmp_path, {**info, "lod_scale_multiplier": 1, "vertex_quantization_bits": bits})
+    with pytest.raises(UnsupportedFormat, match="vertex_quantization_bits is"):
+        voxome.open(f"precomputed://{tmp_path}")
+
+
+@pytest.mark.parametrize("sharding", ["x", 5, [1], [["a", 1]], True])
+def test_sharding_that_is_no_object_is_corrupt(tmp_path: Path, sharding: Any) -> None:
+    with pytest.raises(CorruptData, match="its sharding is"):
+        KeyedValues(LocalPath(str(tmp_path)), sharding)

@@ -27,7 +27,7 @@ def explain(response: httpx.Response) -> str:
     try:
         document = response.json()
         return f"{document['message']} (code {document['code']})"
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return message_text(response)
 
 
@@ -55,5 +55,5 @@ def parsing(what: str) -> Iterator[None]:
         yield
     except CorruptData:
         raise
-    except (KeyError, TypeError, IndexError, ValueError, AttributeError, OverflowError) as error:
+    except (KeyError, TypeError, IndexError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         raise CorruptData(f"malformed response of the server about {what}: {error!r}") from error

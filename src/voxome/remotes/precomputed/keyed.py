@@ -12,7 +12,7 @@ import numpy as np
 import tensorstore as ts
 from numpy.typing import NDArray
 
-from voxome.errors import InvalidInput, UnsupportedFormat
+from voxome.errors import CorruptData, InvalidInput, UnsupportedFormat
 from voxome.remotes.decompression import SUFFIXES
 from voxome.remotes.precomputed.folders import read_files
 from voxome.storage.path import StoragePath
@@ -32,9 +32,16 @@ class KeyedValues:
         The sharding parameters of the metadata; None where each value is a file.
     suffix : str
         What follows the id in the name of a file.
+
+    Raises
+    ------
+    CorruptData
+        If the sharding parameters are no mapping.
     """
 
     def __init__(self, folder: StoragePath, sharding: Mapping[str, Any] | None, suffix: str = "") -> None:
+        if sharding is not None and not isinstance(sharding, Mapping):
+            raise CorruptData(f"{folder}: its sharding is {sharding!r}; expected an object")
         self.folder, self.sharding, self._suffix = folder, sharding, suffix
 
     def read(self, id: int) -> bytes | None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from voxome.contracts.shapes import Mesh
 from voxome.contracts.source import MeshSource
-from voxome.errors import CorruptData, InvalidInput, NotFound
+from voxome.errors import CorruptData, InvalidInput, NotFound, UnsupportedFormat
 from voxome.remotes.mesh_files.draco import decode_draco, decode_draco_arrays
 from voxome.remotes.mesh_files.ngmesh import decode_ngmesh
 from voxome.remotes.precomputed.folders import ShapeFolder, read_files
@@ -85,7 +85,10 @@ class MultiresolutionMeshes(FolderProvenance):
         self.name, self._folder = folder.name, folder.path
         self._manifests = KeyedValues(folder.path, folder.info.get("sharding"), ".index")
         self._transform = Transform(folder.info, folder.name)
-        self._steps = (1 << int(folder.info["vertex_quantization_bits"])) - 1
+        bits = folder.info["vertex_quantization_bits"]
+        if type(bits) is not int or bits not in (10, 16):
+            raise UnsupportedFormat(f"{folder.name}: vertex_quantization_bits is {bits!r}; expected 10 or 16")
+        self._steps = (1 << bits) - 1
 
     def ids(self) -> NDArray[np.uint64]:
         return self._manifests.ids()
