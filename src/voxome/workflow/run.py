@@ -121,7 +121,7 @@ def require_kind(folder: Path, plan: Plan) -> None:
 
 def _finish_pending(plan: Plan, done: MixedRun, folder: Path, address: str, truth: str | Path | None) -> RunRecord:
     """Write the record, scores and report of a run with pending steps."""
-    record = _record(plan, done.rows, done.began, done.engines, done.outputs)
+    record = _record(plan, done.rows, done.began, done.wall_s, done.engines, done.outputs)
     record |= {"values": done.values, "changes": [], "transfers": []}
     record["store"] = None if address == home_address(folder) else address
     _write_record(folder, address, record)
@@ -191,12 +191,12 @@ def _read_finished(plan: Plan, folder: Path, store: str, progress: Progress | No
     before = _read_record(folder / RECORD)
     if before is None or before.get("plan") != plan.key or not _is_complete(plan, store):
         return None
-    began = time.time()
+    started, began = time.time(), time.monotonic()
     for step, record in zip(plan.steps, before["steps"], strict=True):
         record["blocks"] = {"total": step.total, "run": 0, "reused": step.total}
         if progress is not None:
             progress(StepReport(step.name, step.tool, step.key, step.total, reused=step.total, ended=True))
-    return {**before, "started_s": began, "wall_s": time.time() - began}
+    return {**before, "started_s": started, "wall_s": time.monotonic() - began}
 
 
 def _read_record(path: Path) -> RunRecord | None:
@@ -235,7 +235,7 @@ def _run_steps(
 ) -> RunRecord:
     for address in {home_address(folder), store}:
         (storage_at(address) / RECORD).unlink()
-    began = time.time()
+    began, clock = time.time(), time.monotonic()
     reports: list[StepReport] = []
     with open_records(folder / PRIVATE, "run") as records, engines:
         run, outside = run_id(folder), inputs_from_outside(plan.steps)
@@ -257,7 +257,7 @@ def _run_steps(
         steps = {step.name: step for step in plan.steps}
         outputs = {name: handle.within(".").uri for name, handle in plan.outputs.items()}
         rows = [(steps[report.name], report) for report in reports]
-        return _record(plan, rows, began, engines.to_json(), outputs)
+        return _record(plan, rows, began, time.monotonic() - clock, engines.to_json(), outputs)
 
 
 def _skip(step: Step, ledger: Ledger, progress: Progress | None) -> StepReport:
@@ -291,6 +291,7 @@ def _record(
     plan: Plan,
     rows: Sequence[tuple[Step | None, StepReport]],
     began: float,
+    wall_s: float,
     engines: list[EngineRecord],
     outputs: dict[str, str],
 ) -> RunRecord:
@@ -305,7 +306,7 @@ def _record(
         "command": command_line(sys.argv),
         "host": platform.node(),
         "started_s": began,
-        "wall_s": time.time() - began,
+        "wall_s": wall_s,
         "steps": [
             {
                 "name": r.name,

@@ -89,8 +89,8 @@ def run_process(
     open_environment = factory("voxome.environments", environment)
     count = workers or available_cpus()
     with lock_folder(folder), map_disk_errors(folder), open_records(private, "run") as store:
-        began = time.time()
-        store.append([Event(began, "run started", details={"process": redact(process)})])
+        began = time.monotonic()
+        store.append([Event(time.time(), "run started", details={"process": redact(process)})])
         digests = Digests()
         open_environment().clear(run_id(folder))
         folders = JobFolders(private / "jobs", digests)
@@ -99,7 +99,7 @@ def run_process(
             executor = ForeignExecutor(opened, folders, store, digests, results)
             cwl = CwlCall(process, tuple(job), folder, environment, quiet, tmpdir_prefix)
             status = call_cwltool(cwl, executor, folders, stdout or sys.stdout)
-        details = {"status": status, "seconds": time.time() - began, "jobs": dict(executor.counts)}
+        details = {"status": status, "seconds": time.monotonic() - began, "jobs": dict(executor.counts)}
         store.append([Event(time.time(), "run ended", details=details)])
         if status == 0:
             folders.remove()

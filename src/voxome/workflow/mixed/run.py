@@ -58,6 +58,8 @@ class MixedRun:
         What ran the steps.
     began : float
         When it began, in seconds since 1970.
+    wall_s : float
+        How long it took.
     """
 
     def __init__(
@@ -67,12 +69,13 @@ class MixedRun:
         outputs: dict[str, Any],
         folder: Path,
         began: float,
+        wall_s: float,
         names: list[str],
     ) -> None:
         commands: list[Row] = [(None, self._ended(executor, name)) for name in executor.reports]
         order = {name: number for number, name in enumerate(names)}
         self.rows = sorted([*commands, *blocks.rows], key=lambda row: order.get(row[1].name, len(order)))
-        self.results, self.began = blocks.results, began
+        self.results, self.began, self.wall_s = blocks.results, began, wall_s
         self.engines = blocks.engines.to_json()
         self.outputs: dict[str, str] = {}
         self.values: dict[str, JsonValue] = {}
@@ -127,7 +130,7 @@ def run_pending(
     engines = StepEngines(engine, names, workers=worker_count(workers), log=places.log, store=store)
     for address in {home_address(folder), store}:
         (storage_at(address) / RECORD).unlink()
-    began = time.time()
+    began, clock = time.time(), time.monotonic()
     with records_opener(records)(private, "run") as opened, engines:
         run = run_id(folder)
         ledger = ledger_of(opened, run)
@@ -158,12 +161,13 @@ def run_pending(
         call = CwlCall(pending.graph.document, (str(inputs),), folder, environment, True, None)
         printed = io.StringIO()
         status = call_cwltool(call, executor, folders, printed, construct=make_tool, block_runner=blocks)
-        opened.append([Event(time.time(), "run ended", details={"status": status, "seconds": time.time() - began})])
+        wall_s = time.monotonic() - clock
+        opened.append([Event(time.time(), "run ended", details={"status": status, "seconds": wall_s})])
         for name in executor.reports:
             notify(replace(executor.reports[name], ended=True))
         if status != 0:
             raise RunFailed(_failure(executor, blocks, pending))
-        return MixedRun(executor, blocks, json.loads(printed.getvalue()), folder, began, names)
+        return MixedRun(executor, blocks, json.loads(printed.getvalue()), folder, began, wall_s, names)
 
 
 def _engine_of_commands(engines: StepEngines, pending: PendingWork) -> Any:
