@@ -26,7 +26,7 @@ def beside(path: Path) -> None:
     BesideTable(LocalPath(str(path)), ["note"]).lookup(IDS, np.zeros(COUNT, np.uint64))
 
 
-def annotations(path: Path) -> None:
+def annotation_rows(path: Path) -> None:
     list(_rows(LocalPath(str(path)), _schema(LocalPath(str(path)))))
 
 
@@ -42,7 +42,7 @@ def stored(tmp_path: Path) -> Path:
     return tmp_path / "a.parquet"
 
 
-@pytest.mark.parametrize("read", [beside, annotations, points])
+@pytest.mark.parametrize("read", [beside, annotation_rows, points])
 def test_damage_is_an_error_of_voxome(stored: Path, read: Callable[[Path], None]) -> None:
     read(stored)
     whole = stored.read_bytes()
