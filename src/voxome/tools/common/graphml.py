@@ -1,4 +1,4 @@
-"""GraphML documents, which hold no more than programs can read."""
+"""GraphML documents, of a size that programs can read."""
 
 from __future__ import annotations
 
