@@ -43,7 +43,7 @@ def decoder_v2(document: Mapping[str, Any], dtype: np.dtype[Any]) -> Decode:
     Raises
     ------
     UnsupportedFormat
-        If a filter or the compressor is not read, stores other values than numbers, or is too large; the message names it.
+        If a filter or the compressor is not read, has other values than numbers, or is too large; it is named.
     """
     shape, order = tuple(document["chunks"]), document.get("order", "C")
     codecs = [dict(one) for one in document.get("filters") or ()]
@@ -82,7 +82,7 @@ def decoder_v3(codecs: Sequence[Codec], dtype: np.dtype[Any], shape: tuple[int, 
     Raises
     ------
     UnsupportedFormat
-        If a codec is not read, or not in this place, stores other values than numbers, or is too large; the message names it.
+        If a codec is not read, or not in this place, has other values than numbers, or is too large; it is named.
     """
     steps: list[Callable[[Any], Any]] = []
     rest = list(codecs)
