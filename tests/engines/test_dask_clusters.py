@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -39,6 +41,17 @@ def test_an_unknown_option_is_named(tmp_path: Path) -> None:
 def test_a_cluster_of_slurm_needs_the_size_of_a_job(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="cluster=slurm needs the cores and memory of a job"):
         open_dask(workers=2, log=tmp_path / "log", cluster="slurm", cores="2")
+
+
+@pytest.mark.slow
+def test_an_interruption_is_still_one_after_a_cluster_of_slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] == "dask_jobqueue"]:
+        monkeypatch.delitem(sys.modules, name)
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(InvalidInput, match="needs the cores and memory"):
+        open_dask(workers=2, log=tmp_path / "log", cluster="slurm", cores="2")
+    assert "dask_jobqueue" in sys.modules
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 @pytest.mark.slow

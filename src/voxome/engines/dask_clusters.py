@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -188,8 +189,12 @@ def _open_queue(system: str, options: ClusterOptions, stack: contextlib.ExitStac
     """Start a scheduler here, whose workers are jobs of a queueing system."""
     require("dask", "dask_jobqueue")
     import dask
-    import dask_jobqueue
     from dask.utils import parse_bytes
+
+    interrupted = signal.getsignal(signal.SIGINT)
+    import dask_jobqueue
+
+    signal.signal(signal.SIGINT, interrupted)  # which the import has replaced by an end without an error
 
     settings = f"jobqueue.{system}"
     cores = options.cores or dask.config.get(f"{settings}.cores")
