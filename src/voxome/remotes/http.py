@@ -79,7 +79,7 @@ def message_text(response: httpx.Response) -> str:
     """Return the text of a response for a message: shortened, without any secret that the request carried."""
     text = " ".join(response.text[:_LONGEST_REDACTED].split())
     if len(response.text) > _LONGEST_REDACTED:
-        text = text.rpartition(" ")[0]  # half of a secret could not be recognized
+        text = text.rpartition(" ")[0] or "…"  # half of a secret could not be recognized
     text = redact(text, _sent_secrets(response.request))
     return text if len(text) <= _MESSAGE_LENGTH else f"{text[:_MESSAGE_LENGTH]} …"
 

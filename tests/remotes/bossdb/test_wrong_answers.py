@@ -143,4 +143,4 @@ def test_an_experiment_of_more_levels_than_there_can_be_is_refused(levels: objec
 
 def test_an_error_of_many_levels_is_shown_as_text() -> None:
     request = httpx.Request("GET", "http://127.0.0.1/")
-    assert "[[[" in explain(httpx.Response(500, text="[" * 100_000, request=request))
+    assert "[ [ [" in explain(httpx.Response(500, text="[ " * 100_000, request=request))
