@@ -203,6 +203,7 @@ def test_what_is_computed_from_stale_chunks_is_not_kept_as_fresh() -> None:
     sources._upstreams["em"]._checks.caching = Caching(True, ttl_s=1e6)  # no later epoch
     assert_array_equal(sources.read("over", WHOLE), over(old))
     store.before_read, store.voxels = lambda: None, 255 - store.voxels
+    sources.read("em", WHOLE)  # by which it becomes known that the store is back
     assert_array_equal(sources.read("over", WHOLE), over(store.voxels))
 
 
