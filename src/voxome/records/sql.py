@@ -74,7 +74,9 @@ class SqlRecords:
             opening.callback(self._engine.dispose)
             with self._mapped_errors():
                 check_format(self._engine, LEDGER, _METADATA.tables, self._name)
-                _METADATA.create_all(self._engine)
+                with self._engine.begin() as connection:
+                    for table in _METADATA.sorted_tables:  # which another process may create at this moment
+                        connection.execute(sa.schema.CreateTable(table, if_not_exists=True))
             opening.pop_all()
 
     @classmethod
