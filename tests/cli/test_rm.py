@@ -140,7 +140,9 @@ def test_files_of_others_in_a_volume_are_kept(scheme: str, name: str, tmp_path: 
     notes = tmp_path / "a" / name
     notes.parent.mkdir(parents=True, exist_ok=True)
     notes.write_text("mine")
-    with pytest.raises(InvalidInput, match=f"not part of the volume: {name}; move or remove them first"):
+    folder = name.partition("/")[0]  # one that seems to be a volume is named as one
+    named = rf"not part of the volume: {name}; move or remove them first|contains other volumes: remove \S*a/{folder} "
+    with pytest.raises(InvalidInput, match=named):
         voxome.rm(uri)
     assert notes.read_text() == "mine"
     notes.unlink()
