@@ -90,7 +90,7 @@ def overlay(stem: Path) -> NDArray[np.uint64] | None:
     try:
         if path.stat().st_size > 2 * _OVERLAY_BYTES:
             raise ValueError(f"it has {path.stat().st_size:,} bytes; a cube has {_OVERLAY_BYTES:,}")
-        with zipfile.ZipFile(io.BytesIO(path.read_bytes())) as packed:  # reads no more than there is
+        with zipfile.ZipFile(io.BytesIO(path.read_bytes())) as packed:  # reads what there is at most
             entry = packed.infolist()[0]
             if entry.compress_type not in _METHODS:
                 raise ValueError(f"its entry is compressed by method {entry.compress_type}, not stored or deflated")

@@ -70,7 +70,7 @@ class Affinities:
 
     @property
     def margins(self) -> Margins:
-        """Largest offset along every axis at the high end, and a voxel that tells edges of objects at both."""
+        """Largest offset along every axis at the high end, and one voxel at both, for the edges of objects."""
         edge = _edge_margin(self.dimensions) if any(sum(offset) == 1 for offset in self.offsets) else (0, 0, 0)
         z, y, x = (max(offset[axis] for offset in self.offsets) + edge[axis] for axis in range(3))
         return edge, (z, y, x)
