@@ -3,7 +3,7 @@ cwlVersion: v1.2
 class: CommandLineTool
 $namespaces:
   voxome: https://voxome.org/cwl#
-doc: Count cells by their radius.
+doc: Count cells by their radius; those of common.spheres have one of the radii that were searched.
 hints:
   voxome:Tool:
     name: common.cell_sizes
