@@ -237,7 +237,12 @@ SCHEMAS: dict[str, Schema] = {
         omitted=TEXTS,
         reused=FLAG,
     ),
-    "rm": record(uri=TEXT, **VOXELS),
+    "rm": record(
+        uri=TEXT,
+        **VOXELS,
+        files=listing(record(kind=TEXT, files=COUNT, bytes=optional(COUNT), first=TEXTS)),
+        removed=FLAG,
+    ),
     "skeletonize": record(uri=TEXT, skeletons=COUNT, table=optional(TEXT)),
     "transfer": TRANSFER,
     "convert": TRANSFER,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from contextlib import suppress
@@ -41,6 +42,46 @@ def test_it_asks(tmp_path: Path, answer: str, gone: bool) -> None:
     assert "4,5,6 voxels of uint8, 120 B" in result.output
     assert (result.exit_code == 0) == gone
     assert (tmp_path / "a.zarr").exists() != gone
+
+
+LISTED = {
+    "zarr": ("metadata: 2, ", "files in 0/: 1, ", "records and remains of writers: 1, ", ".voxome/"),
+    "n5": ("metadata: 2, ", "attributes.json", "files in s0/: 1, "),
+    "precomputed": ("metadata: 1, ", "info", "/: 1, "),
+    "knossos": ("metadata: 1, ", "mag1/knossos.conf", "files in mag1/: 1, "),
+    "images": ("file: 5, ", "000000.tif, 000001.tif, 000002.tif, …"),
+    "hdf5": ("dataset in a.h5: 1, 120 B: data",),
+}
+
+
+@pytest.mark.parametrize("scheme", LISTED)
+def test_what_will_be_removed_is_listed_before_it_asks(
+    command: Any, scheme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    path = "a.h5/data" if scheme == "hdf5" else "a"
+    voxome.create(f"{scheme}://{path}", SPEC)[...] = 1
+    if scheme == "zarr":
+        (tmp_path / "a/.voxome").mkdir(exist_ok=True)
+        (tmp_path / "a/.voxome/record.json").write_text("{}")
+    for arguments, status in (([], 1), (["--dry-run"], 0), (["--dry-run", "--yes"], 0)):
+        result = command("rm", f"{scheme}://{path}", *arguments)
+        assert result.status == status
+        for part in LISTED[scheme]:
+            assert part in result.err
+        assert "Nothing was removed" in result.err
+    assert (voxome.open(f"{scheme}://{path}", expect=voxome.Volume)[...] == 1).all()
+
+
+def test_what_was_listed_is_what_goes(command: Any, tmp_path: Path) -> None:
+    voxome.create("zarr://a.zarr", SPEC)[...] = 1
+    files = [file for file in (tmp_path / "a.zarr").rglob("*") if file.is_file()]
+    listed = command("rm", "a.zarr", "--dry-run", "--json").json
+    assert not listed["removed"]
+    assert sum(one["files"] for one in listed["files"]) == len(files)
+    assert sum(one["bytes"] for one in listed["files"]) == sum(file.stat().st_size for file in files)
+    assert command("rm", "a.zarr", "--yes", "--json").json == {**listed, "removed": True}
+    assert not (tmp_path / "a.zarr").exists()
 
 
 def test_one_dataset_of_a_file(command: Any, tmp_path: Path) -> None:

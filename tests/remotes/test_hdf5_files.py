@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,46 @@ def test_links_to_other_folders_are_listed_as_links_only(tmp_path: Path) -> None
     assert "out/secret?external=true" in [
         info.uri.removeprefix(f"hdf5://{file}/") for info in voxome.ls(f"hdf5://{file}?external=true")
     ]
+
+
+def test_files_in_other_folders_are_not_opened_before_they_are_refused(tmp_path: Path) -> None:
+    """A pipe would have no end; one in the folder is no file either."""
+    (tmp_path / "own").mkdir()
+    for pipe in (tmp_path / "pipe.h5", tmp_path / "own/pipe.h5"):
+        os.mkfifo(pipe)
+    file = tmp_path / "own/links.h5"
+    with h5py.File(tmp_path / "own/beside.h5", "w") as h5:
+        h5["out"] = h5py.ExternalLink("../pipe.h5", "/g")
+    with h5py.File(file, "w") as h5:
+        h5["raw"] = ARRAY
+        h5["out"] = h5py.ExternalLink("../pipe.h5", "/g")
+        h5["soft"] = h5py.SoftLink("/out/secret")
+        h5["beside"] = h5py.ExternalLink("beside.h5", "/")
+        h5["pipe"] = h5py.ExternalLink("pipe.h5", "/g")
+        h5["loop"] = h5py.ExternalLink("links.h5", "/loop")
+    for path in ("out", "out/secret", "soft", "beside/out", "beside/out/secret"):
+        for call in (voxome.open, voxome.ls):
+            with pytest.raises(AccessDenied, match="in another folder"):
+                call(file / path)
+    for path in ("pipe", "pipe/secret", "loop"):
+        for call in (voxome.open, voxome.ls):
+            with pytest.raises(NotFound, match="cannot be opened"):
+                call(file / path)
+    assert paths_in(file) == ["raw"]
+
+
+def test_a_link_in_a_file_is_kept_and_so_is_what_it_leads_to(tmp_path: Path) -> None:
+    file = tmp_path / "links.h5"
+    with h5py.File(file, "w") as h5:
+        h5["raw"] = ARRAY
+        h5["views/raw"] = h5py.SoftLink("/raw")
+    message = r"views/raw in .* is a link to /raw; remove the volume by that path"
+    with pytest.raises(InvalidInput, match=message):
+        voxome.rm(file / "views/raw")
+    with pytest.raises(InvalidInput, match=message):
+        voxome.get(ARRAY[:1], file / "views/raw", overwrite=True)
+    assert paths_in(file) == ["raw", "views/raw"]
+    assert_array_equal(voxome.open(file / "views/raw")[...], ARRAY)
 
 
 def test_groups_that_contain_themselves_are_entered_once(tmp_path: Path) -> None:

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
 import json
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voxome.errors import InvalidInput, NotFound
+from voxome.viewer import state_text
 from voxome.viewer.state_text import build_link, parse_state, read_state, relay_state
 
 STATE = {"layers": [{"name": "a_b, 'c' \"d\"", "source": "precomputed://gs://x/y_z"}], "showAxisLines": False}
@@ -60,6 +65,47 @@ def test_the_address_of_a_state_counts_wherever_the_viewer_is(tmp_path: Path, vi
 def test_other_texts_are_refused(link: str) -> None:
     with pytest.raises((InvalidInput, NotFound)):
         read_state("file://nowhere" if link == "https://host/" else link)
+
+
+class _States(BaseHTTPRequestHandler):
+    """Sends a state, its first bytes without an end, or to another server."""
+
+    def do_GET(self) -> None:
+        if self.path.startswith("/moved"):
+            self.send_response(302)
+            self.send_header("Location", f"http://localhost:{self.server.server_port}/seen")  # type: ignore[attr-defined]
+            self.end_headers()
+            return
+        self.send_response(200)
+        self.end_headers()
+        if self.path == "/seen":
+            self.wfile.write(json.dumps(dict(self.headers)).encode())
+        with suppress(OSError):
+            while self.path == "/endless":
+                self.wfile.write(b" " * 2**16)
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def states() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _States) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://me:zq7-never@127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_the_state_of_a_server_has_a_limit_of_size(states: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(state_text, "_LARGEST_BYTES", 1 << 20)
+    with pytest.raises(InvalidInput, match="has more than 1,048,576 bytes") as caught:
+        read_state(f"{states}/endless")
+    assert "zq7" not in str(caught.value)
+
+
+def test_a_password_is_not_sent_to_another_server(states: str) -> None:
+    assert "Authorization" not in read_state(f"{states}/moved")
+    assert "Authorization" in read_state(f"{states}/seen")
 
 
 def _older(text: str) -> str:

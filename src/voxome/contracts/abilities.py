@@ -119,6 +119,19 @@ class SupportsDelete(Protocol):
 
 
 @runtime_checkable
+class SupportsDeleteCheck(Protocol):
+    """A remote in which not everything that can be opened can be deleted."""
+
+    def check_deletable(self, uri: Uri) -> None:
+        """Raise if what is opened at `uri` is a link, say, and not the array.
+
+        Raises
+        ------
+        InvalidInput
+        """
+
+
+@runtime_checkable
 class SupportsOwnFiles(Protocol):
     """A remote whose volumes are folders of files, and which removes a volume with its whole folder."""
 
@@ -126,6 +139,25 @@ class SupportsOwnFiles(Protocol):
         """Return a regular expression for the files of the volume at `uri`: those to which its metadata lead.
 
         Paths are relative to its folder.
+        """
+
+
+@runtime_checkable
+class SupportsListedFiles(Protocol):
+    """A remote whose volumes are some of the files of a folder, which it removes one by one."""
+
+    def listed_files(self, uri: Uri) -> Sequence[Path]:
+        """Return the files of the volume at `uri`: those that it removes."""
+
+
+@runtime_checkable
+class SupportsReplacement(Protocol):
+    """A remote whose files contain several arrays, one of which can be replaced by a new one when that is complete."""
+
+    def replacement(self, uri: Uri) -> AbstractContextManager[Uri]:
+        """Yield where to create the array that replaces the one at `uri` when the body of the ``with`` statement ends.
+
+        Until then, and if the body fails or the process is killed, the old one stays.
         """
 
 

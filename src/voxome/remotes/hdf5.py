@@ -9,6 +9,8 @@ so that written data are on disk and other processes can use it in between.
 
 from __future__ import annotations
 
+import math
+import os
 import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -40,7 +42,7 @@ from voxome.errors import (
     UnsupportedFormat,
     VoxomeError,
 )
-from voxome.geometry import Box
+from voxome.geometry import BlockGrid, Box
 from voxome.geometry.axes import standard_order
 from voxome.remotes.arrays import copy_out, writable_slices
 from voxome.remotes.hdf5_datasets import (
@@ -62,7 +64,10 @@ from voxome.remotes.hdf5_links import (
     elsewhere,
     external_link,
     identity,
+    refused_link,
+    soft_link,
 )
+from voxome.remotes.hdf5_parts import is_part, part_path, remove_dead_parts, swap
 from voxome.remotes.hdf5_pyramids import pyramid_of
 from voxome.remotes.hdf5_virtual import files_of
 from voxome.remotes.local_files import file_version, require_content
@@ -75,6 +80,8 @@ SUFFIXES = (".h5", ".hdf5", ".hdf", ".he5", ".h5ad", ".nwb", ".ims", ".mat")
 """Suffixes of HDF5 files: they mark the end of the file name in the URI of a new one."""
 
 _OPTIONS = ("compression", "compression_opts", "shuffle", "fletcher32")
+_SLAB_BYTES = 1 << 26
+"""Memory for the voxels that are read back at once, unless a slab of chunks has more."""
 _LOCK = threading.RLock()
 """One lock for all files: HDF5 runs one thread at a time, and refuses to open a file in two modes at once."""
 
@@ -180,8 +187,12 @@ class Hdf5Remote:
         external = uri.query.get("external", "false") == "true"
         inner = inner or _only_volume(file, external=external)
         with _open_file(file) as h5:
+            if not external:
+                _require_own_links(h5, file, inner)
             pyramid = pyramid_of(h5, inner)
             if not external:
+                for path in () if pyramid is None else pyramid.paths:
+                    _require_own_links(h5, file, path)
                 others = () if pyramid is None else (path for path in pyramid.paths if path in h5)
                 for path in {inner, *others}:
                     _require_own_folder(file, _dataset(h5, file, path))
@@ -193,6 +204,8 @@ class Hdf5Remote:
         file, inner = _require_file(uri)
         external = uri.query.get("external", "false") == "true"
         with _open_file(file) as h5:
+            if not external:
+                _require_own_links(h5, file, inner)
             node = _node(h5, file, inner or "/")
             if not external and (problem := elsewhere(h5, node)):
                 raise AccessDenied(f"{inner} in {file} is {problem}")
@@ -231,7 +244,40 @@ class Hdf5Remote:
                 return file, _only_volume(file)
         return _split_new(uri)
 
+    @contextmanager
+    def replacement(self, uri: Uri) -> Iterator[Uri]:
+        """Yield where to create the dataset that replaces the one at `uri`, when it is complete and was read back."""
+        file, inner = self.file_parts(uri)
+        with storing(file):
+            _require_own_file(file, inner)
+            with _open_file(file, "r+") as h5:
+                _dataset(h5, file, inner)
+                remove_dead_parts(h5, inner)
+        part = part_path(inner)
+        yield Uri("hdf5", f"{file}/{part}", uri.query)
+        try:
+            _read_all(Hdf5Source(file, part, "r"))
+            with storing(file):
+                _flush(file)
+                with _open_file(file, "r+") as h5:
+                    swap(h5, part, inner)
+                _flush(file)
+        except BaseException:
+            with suppress(VoxomeError), storing(file), _open_file(file, "r+") as h5:
+                remove_dead_parts(h5, inner)
+            raise
+
+    def check_deletable(self, uri: Uri) -> None:
+        file, inner = _require_file(uri)
+        with _open_file(file) as h5:
+            target = soft_link(h5, inner) if inner else None
+        if target is not None:
+            raise InvalidInput(
+                f"{inner} in {file} is a link to {target}; remove the volume by that path, or the link with h5py"
+            )
+
     def delete(self, uri: Uri) -> None:
+        self.check_deletable(uri)
         file, inner = _require_file(uri)
         with storing(file):
             if not inner:
@@ -261,6 +307,22 @@ def _open_file(file: Path, mode: str = "r") -> Iterator[h5py.File]:
             raise
         except (OSError, RuntimeError) as error:
             raise _translate(file, error) from error
+
+
+def _read_all(source: Hdf5Source) -> None:
+    """Read all voxels, a slab of chunks at a time; a chunk that cannot be decoded is an error."""
+    domain = source.spec.domain
+    section = math.prod(domain.shape[1:]) * source.spec.dtype.itemsize
+    chunk = (source.spec.read_chunk or domain.shape)[0]
+    rows = chunk * max(1, _SLAB_BYTES // max(1, chunk * section))
+    for block in BlockGrid(domain, (min(rows, domain.shape[0]), *domain.shape[1:])):
+        source.read(block.write)
+
+
+def _flush(file: Path) -> None:
+    """Wait until a file is on its disk."""
+    with file.open("rb") as stream:
+        os.fsync(stream.fileno())
 
 
 def _new_bytes(dataset: h5py.Dataset, box: Box, spec: VolumeSpec) -> int:
@@ -356,6 +418,17 @@ def _require_own_folder(file: Path, dataset: h5py.Dataset) -> None:
         )
 
 
+def _require_own_links(h5: h5py.File, file: Path, inner: str) -> None:
+    """Refuse a path that leads by links into another folder, before a file there is opened.
+
+    Raises
+    ------
+    AccessDenied, NotFound
+    """
+    if problem := refused_link(h5, inner):
+        raise type(problem)(f"{inner} in {file} is {problem}")
+
+
 def _require_own_file(file: Path, inner: str) -> None:
     """Refuse a path that leads into another file by an external link: what changes there is done by its own name.
 
@@ -409,7 +482,7 @@ def _only_volume(file: Path, *, external: bool = False) -> str:
         found: dict[Identity, tuple[str, int]] = {}
         for name, dataset in datasets_below(h5, "", external=external):
             pyramid = pyramid_of(h5, name)
-            if not not_a_volume(dataset) and (pyramid is None or pyramid.number == 0):
+            if not not_a_volume(dataset) and (pyramid is None or pyramid.number == 0) and not is_part(name):
                 found.setdefault(identity(dataset), (name, dataset.ndim))
         deep = [name for name, ndim in found.values() if ndim >= 3] or [name for name, _ in found.values()]
         if len(deep) != 1:

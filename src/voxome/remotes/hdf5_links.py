@@ -13,6 +13,8 @@ from voxome.errors import AccessDenied, NotFound, VoxomeError
 MAX_PATHS = 100_000
 """Number of paths after which a search ends: links can make any number of them."""
 
+_MOST_FILES = 16
+"""Files on a path after which HDF5 itself follows no further link."""
 _MOST_SOFT_LINKS = 100
 """Soft links on a path after which it counts as one that leads in circles."""
 
@@ -83,13 +85,49 @@ def external_link(h5: h5py.Group, path: str) -> tuple[str, h5py.ExternalLink] | 
 
     No other file is opened.
     """
+    found = _external_link(h5, path)
+    return None if found is None else found[:2]
+
+
+def refused_link(h5: h5py.File, path: str) -> VoxomeError | None:
+    """Return an error if a path leads by links to a file in another folder, or to a pipe or device.
+
+    Files in the folder of `h5` are opened, no others.
+    """
+    return _refused(h5, path, _MOST_FILES)
+
+
+def soft_link(h5: h5py.File, path: str) -> str | None:
+    """Return where the path leads, if what it names is a soft link itself."""
+    group, _, name = path.strip("/").rpartition("/")
+    node = h5.get(group or "/")
+    link = node.get(name, getlink=True) if isinstance(node, h5py.Group) else None
+    return link.path if isinstance(link, h5py.SoftLink) else None
+
+
+def _refused(h5: h5py.File, path: str, files: int) -> VoxomeError | None:
+    found = _external_link(h5, path)
+    if found is None:
+        return None
+    _, link, rest = found
+    if files == 0 or (problem := _refused_file(h5, link)):
+        return problem if files else NotFound(_describe_link(link))
+    try:
+        with h5py.File(Path(h5.filename).resolve().parent / link.filename, "r") as other:
+            return _refused(other, f"{link.path}/{rest}", files - 1)
+    except OSError:  # it is missing or damaged, which following it says
+        return None
+
+
+def _external_link(h5: h5py.Group, path: str) -> tuple[str, h5py.ExternalLink, str] | None:
+    """Return the first external link on a path, its own path, and the part of the path behind it."""
     node: h5py.Group | h5py.Dataset = h5
     waiting, soft = _parts(path), 0
     while waiting and isinstance(node, h5py.Group):
         name = waiting.pop(0)
         link = node.get(name, getlink=True)
         if isinstance(link, h5py.ExternalLink):
-            return f"{node.name}/{name}".replace("//", "/"), link
+            return f"{node.name}/{name}".replace("//", "/"), link, "/".join(waiting)
         if isinstance(link, h5py.SoftLink):
             soft += 1
             if soft > _MOST_SOFT_LINKS:
@@ -115,8 +153,8 @@ def _below(
     elif isinstance(node, h5py.Group) and (own := identity(node)) not in above:
         for name in _names(node):
             link = None if external else external_link(node, name)
-            if link is not None and not _in_folder_of(node, link[1].filename):
-                yield f"{path}/{name}".lstrip("/"), _elsewhere(f"{link[1].path} in {link[1].filename}")
+            if link is not None and (problem := _refused_file(node, link[1])):
+                yield f"{path}/{name}".lstrip("/"), problem
                 continue
             try:
                 child = node[name]
@@ -134,6 +172,14 @@ def elsewhere(node: h5py.Group, found: h5py.Group | h5py.Dataset) -> AccessDenie
     if _in_folder_of(node, found.file.filename):
         return None
     return _elsewhere(f"{found.name} in {found.file.filename}")
+
+
+def _refused_file(node: h5py.Group, link: h5py.ExternalLink) -> VoxomeError | None:
+    """Return an error if the file of a link is in another folder, or is none that ends."""
+    if not _in_folder_of(node, link.filename):
+        return _elsewhere(f"{link.path} in {link.filename}")
+    file = Path(node.file.filename).resolve().parent / link.filename
+    return NotFound(_describe_link(link)) if file.exists() and not file.is_file() else None
 
 
 def _in_folder_of(node: h5py.Group, file: str) -> bool:

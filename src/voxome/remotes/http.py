@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import atexit
 import json as jsonlib
 import random
 import re
-import threading
 import time
-import zlib
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextvars import copy_context
 from email.utils import parsedate_to_datetime
-from functools import cache
 from typing import Any, TypeVar
 
 import httpx
 
-from voxome.config.settings import settings
 from voxome.errors import (
     AccessDenied,
     AlreadyExists,
@@ -30,9 +25,9 @@ from voxome.errors import (
     StoreError,
     VoxomeError,
 )
-from voxome.redaction import HIDDEN, is_secret, quieten_libraries, redact
-from voxome.remotes.response_time import SlowResponse, limit_response_time
-from voxome.storage.hops import hop_headers
+from voxome.redaction import HIDDEN, is_secret, redact
+from voxome.storage.http_client import RefusedBody, http_client, of_first_request
+from voxome.storage.response_time import SlowResponse
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -45,11 +40,6 @@ FIRST_DELAY_S, LONGEST_DELAY_S = 0.1, 5.0
 """Delays between attempts: doubled from the first on, with jitter, up to the longest."""
 LONGEST_WAIT_S = 60.0
 """Upper limit of the delay that a server asks for in Retry-After."""
-CONNECTIONS = 32
-"""Maximum number of open connections."""
-_GZIP = frozenset({"gzip", "x-gzip"})
-_PIECE = 1 << 20
-"""Bytes of a body that are decompressed at a time to count them."""
 
 _UNAVAILABLE = frozenset({429, 503})
 _SERVER_ERRORS = frozenset({500, 502, 504})
@@ -66,13 +56,6 @@ _BY_STATUS: dict[int, type[VoxomeError]] = {
     508: RelayLoop,
 }
 _MESSAGE_LENGTH, _LONGEST_REDACTED = 500, 10_000
-_FIRST = "voxome.first"
-"""Extension of a request by which those that follow redirects know the first."""
-_PLAIN_HEADERS = frozenset({"accept", "accept-encoding", "connection", "host", "range", "user-agent"})
-"""Headers that are sent to another server than the one that they are meant for."""
-_POOL_LOCK = threading.Lock()
-
-quieten_libraries()
 
 
 def message_text(response: httpx.Response) -> str:
@@ -166,7 +149,7 @@ class Api:
         problem: VoxomeError
         for attempt in range(self._retries + 1):
             try:
-                response = _client(self._timeout_s).request(
+                response = http_client(self._timeout_s).request(
                     method,
                     self.base + path,
                     params=params,
@@ -174,7 +157,7 @@ class Api:
                     content=content,
                     headers={**self._headers(), **(headers or {})},
                     follow_redirects=method.upper() in _READS,
-                    extensions={_FIRST: _First()},
+                    extensions=of_first_request(),
                 )
             except httpx.TooManyRedirects as error:
                 raise self._transport_error(method, path, error) from None
@@ -184,7 +167,7 @@ class Api:
                 ) from None
             except (httpx.TransportError, httpx.DecodingError) as error:
                 problem = self._transport_error(method, path, error)
-                if _NO_TLS in str(error) or isinstance(error, _RefusedBody | SlowResponse):
+                if _NO_TLS in str(error) or isinstance(error, RefusedBody | SlowResponse):
                     raise problem from None
                 if not repeatable and not isinstance(
                     error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout
@@ -284,119 +267,11 @@ def fan_out(call: Callable[[T], R], items: Iterable[T], *, workers: int) -> list
     return [results[index] for index in range(count)]
 
 
-class _First:
-    """The address of the first of the requests that follow redirects, once it is sent."""
-
-    url: httpx.URL | None = None
-
-
-class _RefusedBody(httpx.TransportError):
-    """A body that is longer than any that is read, or is compressed otherwise than as requested."""
-
-
-class _BoundedBody(httpx.SyncByteStream):
-    """Body with a limit of bytes, decompressed.
-
-    If it is gzip-compressed and ends before the compressed data do, that is an error, too: httpx decompresses what
-    there is. A chunk of it is looked at before httpx decompresses it.
-    """
-
-    def __init__(self, stream: httpx.SyncByteStream, coding: str) -> None:
-        self._stream, self._coding, self._zipped = stream, coding, coding in _GZIP
-        self._room = settings().largest_chunk_bytes
-
-    def __iter__(self) -> Iterator[bytes]:
-        if self._coding not in {"", "identity", *_GZIP}:
-            raise _RefusedBody(f"the body has the encoding {self._coding!r}; expected gzip, or none")
-        decompressor, seen = zlib.decompressobj(zlib.MAX_WBITS | 16), False
-        for chunk in self._stream:
-            seen = bool(chunk) or seen
-            self._count(self._inflated(decompressor, chunk) if self._zipped else len(chunk))
-            yield chunk
-        if self._zipped and seen and not decompressor.eof:
-            raise httpx.DecodingError("the gzip-compressed body ends early")
-
-    def _inflated(self, decompressor: Any, chunk: bytes) -> int:
-        """Return how many bytes a chunk is decompressed to, in little memory."""
-        count = 0
-        try:
-            while chunk and not decompressor.eof and count <= self._room:
-                count += len(decompressor.decompress(chunk, _PIECE))
-                chunk = decompressor.unconsumed_tail
-        except zlib.error as error:
-            raise httpx.DecodingError(f"the body is not gzip: {error}") from None
-        return count
-
-    def _count(self, count: int) -> None:
-        self._room -= count
-        if self._room < 0:
-            raise _RefusedBody(
-                f"the body has more than {settings().largest_chunk_bytes:,} bytes, the most that are read at once; "
-                "read less at once, or allow more (VOXOME_LARGEST_CHUNK_BYTES)"
-            )
-
-    def close(self) -> None:
-        self._stream.close()
-
-
-def _bound_body(response: httpx.Response) -> None:
-    assert isinstance(response.stream, httpx.SyncByteStream)
-    response.stream = _BoundedBody(response.stream, response.headers.get("content-encoding", "").strip().lower())
-
-
 def _sent_secrets(request: httpx.Request) -> list[str]:
     """Return the tokens that a request carries, which a server may echo."""
     words = request.headers.get("authorization", "").split()[1:]
     texts = [*words, *(value for name, value in request.url.params.multi_items() if is_secret(name))]
     return [text for text in texts if len(text) > len("public")]
-
-
-def _client(timeout_s: float) -> httpx.Client:
-    with _POOL_LOCK:
-        return _pool(timeout_s)
-
-
-@cache
-def _pool(timeout_s: float) -> httpx.Client:
-    limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
-    headers = {"Accept-Encoding": "gzip"}
-    client = httpx.Client(
-        timeout=timeout_s,
-        limits=limits,
-        headers=headers,
-        event_hooks={"request": [_withhold_secrets, _add_hops], "response": [_bound_body]},
-    )
-    limit_response_time(client)
-    atexit.register(client.close)
-    return client
-
-
-def _withhold_secrets(request: httpx.Request) -> None:
-    """Remove what is meant for the server of the first request from one that is redirected to another."""
-    first: _First = request.extensions[_FIRST]
-    if first.url is None:
-        first.url = request.url
-    elif _origin(request.url) != _origin(first.url) and not _is_upgrade(first.url, request.url):
-        request.headers = httpx.Headers(
-            [one for one in request.headers.raw if one[0].decode().lower() in _PLAIN_HEADERS]
-        )
-        sent = {(name, value) for name, value in first.url.params.multi_items() if is_secret(name)}
-        if sent & set(request.url.params.multi_items()):
-            kept = [one for one in request.url.params.multi_items() if one not in sent]
-            request.url = request.url.copy_with(params=kept or None)
-
-
-def _origin(url: httpx.URL) -> tuple[str, str, int]:
-    return url.scheme, url.host, url.port or {"http": 80, "https": 443}.get(url.scheme, 0)
-
-
-def _is_upgrade(first: httpx.URL, url: httpx.URL) -> bool:
-    """Return whether a server redirects from HTTP to its own HTTPS."""
-    return _origin(first) == ("http", url.host, 80) and _origin(url) == ("https", first.host, 443)
-
-
-def _add_hops(request: httpx.Request) -> None:
-    request.headers.update(hop_headers())
 
 
 def _backoff(attempt: int) -> float:

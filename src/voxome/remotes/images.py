@@ -185,7 +185,14 @@ class ImagesRemote:
     def check_spec(self, uri: Uri, spec: VolumeSpec) -> None:
         _new_sidecar(uri.local_path, spec)
 
-    def delete(self, uri: Uri) -> None:
+    def listed_files(self, uri: Uri) -> Sequence[Path]:
+        """Return the sections, and the metadata beside them.
+
+        Raises
+        ------
+        InvalidUri
+            If they are not a folder or a whole file.
+        """
         path = uri.local_path
         source = self.open(uri)
         if not path.exists():
@@ -193,13 +200,17 @@ class ImagesRemote:
         if path.is_file() and (len(source.paths) > 1 or "series" in uri.query):
             files = ", ".join(str(file) for file in source.paths)
             raise InvalidUri(f"{uri} is a part or a set of files, not a file: delete {files} yourself")
+        sidecar = path / SIDECAR
+        return [*source.paths, *([sidecar] if path.is_dir() and sidecar.is_file() else [])]
+
+    def delete(self, uri: Uri) -> None:
+        path = uri.local_path
+        files = self.listed_files(uri)
         with storing(path):
-            for file in source.paths:
+            for file in files:
                 file.unlink(missing_ok=True)
-            if path.is_dir():
-                (path / SIDECAR).unlink(missing_ok=True)
-                if not any(path.iterdir()):
-                    path.rmdir()
+            if path.is_dir() and not any(path.iterdir()):
+                path.rmdir()
 
 
 def _files(path: Path) -> list[Path]:

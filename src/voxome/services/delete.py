@@ -11,6 +11,7 @@ from typing import cast
 from voxome.calls import explain_calls
 from voxome.contracts.abilities import (
     SupportsDelete,
+    SupportsDeleteCheck,
     SupportsLevels,
     SupportsMarkerFiles,
     SupportsOwnFiles,
@@ -33,7 +34,7 @@ from voxome.storage.find import storage_path
 from voxome.storage.local import LocalPath
 from voxome.storage.path import StoragePath
 
-_LEFT_OVER = rf"(.+/)?({re.escape(PRIVATE)}/.+|\.[^/]*\.part|[^/]*\.__lock|\.DS_Store|\.nfs[^/]*)"
+LEFT_OVER = rf"(.+/)?({re.escape(PRIVATE)}/.+|\.[^/]*\.part|[^/]*\.__lock|\.DS_Store|\.nfs[^/]*)"
 """Paths of records, and of what killed writers and file systems leave, as a regular expression."""
 _SHOWN = 3
 """Files of others that a message names."""
@@ -88,8 +89,10 @@ def require_deletable(uri: str) -> tuple[Uri, VolumeSpec]:
     store, spec = get_remote(located.scheme), open_source(uri).spec
     if not isinstance(store, SupportsDelete):
         raise UnsupportedFormat(f"{located.scheme}:// volumes cannot be removed by voxome")
+    if isinstance(store, SupportsDeleteCheck):
+        store.check_deletable(located)
     if isinstance(store, SupportsRecognise):
-        path = _storage_path(located)
+        path = removed_path(located)
         _refuse_level(located, path)
         if path.is_local:
             _refuse_protected(Path(path.path))
@@ -107,8 +110,8 @@ def delete(uri: Uri) -> None:
         lock.unlink()
 
 
-def _storage_path(uri: Uri) -> StoragePath:
-    """Return the path that will be removed; options that are not those of its storage are left out."""
+def removed_path(uri: Uri) -> StoragePath:
+    """Return the path that `delete` will remove; options that are not those of its storage are left out."""
     return storage_path(uri, writing=True) if "://" in uri.path else LocalPath(str(uri.local_path))
 
 
@@ -143,7 +146,7 @@ def _refuse_nested(uri: Uri, path: StoragePath) -> None:
 
 def _refuse_foreign(uri: Uri, path: StoragePath, own: str) -> None:
     """Refuse a folder in which there are files that are neither the volume's nor left by killed writers."""
-    pattern = re.compile(f"{own}|{_LEFT_OVER}")
+    pattern = re.compile(f"{own}|{LEFT_OVER}")
     found = list(islice((name for name in path.walk() if not pattern.fullmatch(name)), _SHOWN + 1))
     if found:
         names = ", ".join(found[:_SHOWN]) + (", …" if len(found) > _SHOWN else "")
@@ -153,7 +156,7 @@ def _refuse_foreign(uri: Uri, path: StoragePath, own: str) -> None:
 def _volumes_in(uri: Uri) -> dict[str, str]:
     """Path → URI of each volume at a URI and below it, and of what cannot be read there."""
     listed = [Uri.parse(one.uri) for one in get_remote(uri.scheme).list(uri) if one.type in (VOLUME, UNREADABLE)]
-    return {_storage_path(one).path: str(one) for one in listed}
+    return {removed_path(one).path: str(one) for one in listed}
 
 
 def _refuse_protected(path: Path) -> None:

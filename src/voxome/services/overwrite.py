@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from voxome.errors import AlreadyExists, VoxomeError
+from voxome.contracts.abilities import SupportsReplacement
+from voxome.errors import AlreadyExists, NotFound
 from voxome.resources.open import locate
+from voxome.resources.recognition import get_remote
 from voxome.services.delete import delete, require_deletable
 from voxome.storage.atomic import storing
 
@@ -21,7 +23,7 @@ _HDF5 = (".h5", ".hdf5")
 def replacement(out: str, suffix: str) -> Iterator[str]:
     """Yield the name to write to, and put it in the place of `out` when the body of the ``with`` statement succeeds.
 
-    A dataset of an HDF5 file is removed first, as the file stays.
+    A dataset of an HDF5 file is replaced inside the file, which stays.
 
     Parameters
     ----------
@@ -42,9 +44,8 @@ def replacement(out: str, suffix: str) -> Iterator[str]:
     """
     path = Path(out)
     if suffix in _HDF5:
-        dataset = out if path.suffix.lower() not in _HDF5 else f"{out}/volume"
-        _remove_dataset(dataset)
-        yield out
+        with _replaced_dataset(out) as new_dataset:
+            yield new_dataset
         return
     if not path.exists():
         yield out
@@ -69,9 +70,16 @@ def replacement(out: str, suffix: str) -> Iterator[str]:
         new.rmdir()
 
 
-def _remove_dataset(dataset: str) -> None:
+@contextmanager
+def _replaced_dataset(out: str) -> Iterator[str]:
+    """Yield the name of the dataset to write: another one in the file, if there is one to replace."""
+    dataset = out if Path(out).suffix.lower() not in _HDF5 else f"{out}/volume"
     try:
         located, _ = require_deletable(f"hdf5://{dataset}")
-    except VoxomeError:  # there is none
+    except NotFound:
+        yield out
         return
-    delete(located)
+    store = get_remote(located.scheme)
+    assert isinstance(store, SupportsReplacement)
+    with store.replacement(located) as new:
+        yield new.path

@@ -17,12 +17,15 @@ import httpx
 from voxome.config.settings import settings
 from voxome.errors import AccessDenied, NotFound, StoreError
 from voxome.extras import require
+from voxome.redaction import redact
+from voxome.storage.http_client import http_client, of_first_request
 from voxome.storage.page import Page
 
 _SCOPE = "https://www.googleapis.com/auth/devstorage.read_only"
 _FIELDS = "prefixes,items(name),nextPageToken"
 _REFUSED = frozenset({401, 403})
 _TEMPORARY = frozenset({408, 429})
+_LARGEST_BYTES = 1 << 26
 _SERVER_ERROR = 500
 """Statuses that may change: these two, and all from 500 on."""
 _FIRST_DELAY_S, _LONGEST_DELAY_S = 0.1, 1.0
@@ -73,26 +76,25 @@ def gcs_pages(
         "fields": _FIELDS,
         **({"userProject": project} if project else {}),
     }
-    with httpx.Client(headers=headers, timeout=settings().stall_s) as client:
-        token: str | None = ""
-        while token is not None:
-            reply = _page(client, name, url, {**query, **({"pageToken": token} if token else {})})
-            folders, items = reply.get("prefixes", ()), reply.get("items", ())
-            if folders or items:
-                yield Page.of(
-                    (key.removeprefix(prefix).removesuffix("/") for key in folders),
-                    (one["name"].removeprefix(prefix).removesuffix("/") for one in items),
-                )
-            token = reply.get("nextPageToken")
+    token: str | None = ""
+    while token is not None:
+        reply = _page(name, url, headers, {**query, **({"pageToken": token} if token else {})})
+        folders, items = reply.get("prefixes", ()), reply.get("items", ())
+        if folders or items:
+            yield Page.of(
+                (key.removeprefix(prefix).removesuffix("/") for key in folders),
+                (one["name"].removeprefix(prefix).removesuffix("/") for one in items),
+            )
+        token = reply.get("nextPageToken")
 
 
-def _page(client: httpx.Client, name: str, url: str, query: Mapping[str, str]) -> dict[str, Any]:
+def _page(name: str, url: str, headers: Mapping[str, str], query: Mapping[str, str]) -> dict[str, Any]:
     try:
-        reply = _get(client, url, query)
+        reply = _get(url, headers, query)
         if reply.is_success:
             return dict(reply.json())
     except (httpx.HTTPError, ValueError) as error:
-        raise StoreError(f"{name} cannot be listed: {error!r}") from error
+        raise StoreError(f"{name} cannot be listed: {redact(repr(error))}") from error
     what = f"{reply.status_code} {' '.join(reply.text.split())[:300]}"
     if reply.status_code == 404:
         raise NotFound(f"{name}: the bucket does not exist ({what}); check its name")
@@ -104,15 +106,17 @@ def _page(client: httpx.Client, name: str, url: str, query: Mapping[str, str]) -
     raise StoreError(f"{name} cannot be listed: the server responded {what}")
 
 
-def _get(client: httpx.Client, url: str, query: Mapping[str, str]) -> httpx.Response:
+def _get(url: str, headers: Mapping[str, str], query: Mapping[str, str]) -> httpx.Response:
     """Return the response of the server; a request that failed for now is repeated, ``retries`` times at most."""
+    options: dict[str, Any] = {"params": query, "headers": headers}
+    client = http_client(settings().stall_s)
     for attempt in range(settings().retries):
         with suppress(httpx.TransportError):
-            reply = client.get(url, params=query)
+            reply = client.get(url, **options, extensions=of_first_request(_LARGEST_BYTES))
             if reply.status_code not in _TEMPORARY and reply.status_code < _SERVER_ERROR:
                 return reply
         time.sleep(min(_FIRST_DELAY_S * 2**attempt, _LONGEST_DELAY_S) * random.uniform(0.5, 1))
-    return client.get(url, params=query)
+    return client.get(url, **options, extensions=of_first_request(_LARGEST_BYTES))
 
 
 def _token(name: str) -> str:

@@ -14,6 +14,7 @@ from voxome.contracts.uri import Uri
 from voxome.errors import AccessDenied, InvalidInput, NotFound, StoreError, describe_value
 from voxome.redaction import redact
 from voxome.storage.find import storage_at
+from voxome.storage.http_client import RefusedBody, http_client, of_first_request
 
 State = dict[str, Any]
 _RELAY_PAGE = re.compile(r"(https?://[^?#]*/)view(?:/|/v/[^/?#]+/?)?")
@@ -147,21 +148,20 @@ def _read(address: str) -> bytes:
 
 def _download(address: str) -> bytes:
     """Return the body of an answer of at most `_LARGEST_BYTES`."""
-    body = bytearray()
+    shown = redact(address)
     try:
-        with httpx.stream("GET", address, follow_redirects=True, timeout=_TIMEOUT_S) as response:
-            if response.status_code == 404:
-                raise NotFound(f"there is no state of Neuroglancer at {redact(address)}")
-            if response.status_code in (401, 403):
-                raise AccessDenied(
-                    f"the state at {redact(address)} needs a login; open the link in a browser, and save "
-                    "its JSON to a file"
-                )
-            response.raise_for_status()
-            for part in response.iter_bytes():
-                body += part
-                if len(body) > _LARGEST_BYTES:
-                    raise InvalidInput(f"the state at {redact(address)} is over {_LARGEST_BYTES} bytes; expected less")
-    except httpx.HTTPError as error:
-        raise StoreError(f"the state at {redact(address)} cannot be read: {redact(str(error))}") from error
-    return bytes(body)
+        response = http_client(_TIMEOUT_S).get(
+            address, follow_redirects=True, extensions=of_first_request(_LARGEST_BYTES)
+        )
+        if response.status_code == 404:
+            raise NotFound(f"there is no state of Neuroglancer at {shown}")
+        if response.status_code in (401, 403):
+            raise AccessDenied(
+                f"the state at {shown} needs a login; open the link in a browser, and save its JSON to a file"
+            )
+        response.raise_for_status()
+    except RefusedBody as error:
+        raise InvalidInput(f"the state at {shown} cannot be read: {error}") from error
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise StoreError(f"the state at {shown} cannot be read: {redact(str(error))}") from error
+    return response.content

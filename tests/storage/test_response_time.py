@@ -12,8 +12,8 @@ from types import SimpleNamespace
 import pytest
 
 from voxome.errors import StoreError
-from voxome.remotes import response_time
 from voxome.remotes.http import Api
+from voxome.storage import response_time
 
 _OK = b"HTTP/1.1 200 OK\r\n"
 _CHUNKED = _OK + b"Transfer-Encoding: chunked\r\n\r\n5"
