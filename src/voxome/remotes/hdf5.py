@@ -246,7 +246,7 @@ class Hdf5Remote:
 
     @contextmanager
     def replacement(self, uri: Uri) -> Iterator[Uri]:
-        """Yield where to create the dataset that replaces the one at `uri`, when it is complete and was read back."""
+        """Give where to create the dataset that replaces the one at `uri`, when it is complete and was read back."""
         file, inner = self.file_parts(uri)
         with storing(file):
             _require_own_file(file, inner)
