@@ -218,6 +218,60 @@ def _of_manifests() -> Decoder:
     return Decoder([seed], Manifest.decode, (ValueError, struct.error))
 
 
+def _of_shards() -> Decoder:
+    from tempfile import mkdtemp
+
+    from voxome.remotes.precomputed.shard_reader import ShardReader
+    from voxome.remotes.precomputed.shard_writer import write_shard
+    from voxome.remotes.precomputed.sharding import Sharding
+    from voxome.storage.local import LocalPath
+
+    folder, ids = LocalPath(mkdtemp()), np.arange(1, 40, dtype=np.uint64)
+    sharding = Sharding(shard_bits=0, minishard_bits=1, data_encoding="gzip")
+    write_shard(folder, sharding, 0, ((int(id), b"value %d" % id) for id in ids))
+    file = Path((folder / sharding.file_name(0)).path)
+    seed = file.read_bytes()
+
+    def decode(data: bytes) -> None:
+        file.write_bytes(data)
+        ShardReader(folder, sharding).read_all(ids)
+
+    return Decoder([seed], decode, (VoxomeError,), sharding.index_bytes)
+
+
+def _of_relay_files() -> Decoder:
+    from tempfile import mkdtemp
+
+    from voxome.relay.config import parse_config, read_config
+
+    file = Path(mkdtemp()) / "relay.toml"
+    seed = (
+        b'port = 8090\nworkers = 4\nallow_origins = ["*"]\n[cache]\nfolder = "/c"\nmemory_mib = 10\n[limits]\n'
+        b'header_s = 10\n[sources."lab/em"]\nuri = "zarr:///a"\nreaders = ["lab"]\nttl_s = 60\n'
+        b'[sources.edges]\ntool = "common.threshold"\nsource = "lab/em"\nparameters = {at = 100}\n'
+    )
+
+    def decode(data: bytes) -> None:
+        file.write_bytes(data)
+        parse_config(read_config(file), str(file))
+
+    return Decoder([seed], decode, (VoxomeError,), 0)
+
+
+def _of_trees() -> Decoder:
+    from voxome.models.pixels.card import FeatureChoice, ForestCard
+    from voxome.models.pixels.forest import _read_trees, write_trees
+    from voxome.models.pixels.trees import NODE, Trees
+
+    nodes = np.array([(0.5, 0, 1), (np.inf, 0, 1), (np.inf, 0, 2)], NODE)
+    seed = write_trees(Trees(nodes, np.zeros(1, np.uint32), np.full((3, 2), 0.5)))
+    card = ForestCard(
+        name="a", file="a.npz", sha256="0", classes=("a", "b"), features=(FeatureChoice(name="gaussian", sigma_um=1),),
+        dimensions=3, voxel_size_nm=(8, 8, 8), dtype="uint8", intensity_range=(0, 255),
+    )  # fmt: skip
+    return Decoder([seed], lambda data: _read_trees(data, Path("a.npz"), card), (VoxomeError,), 30)
+
+
 def _of_rows() -> Decoder:
     from voxome.resources import row_bytes
 
@@ -327,6 +381,7 @@ def _of_boxes() -> Decoder:
 
 DECODERS: Mapping[str, Callable[[], Decoder]] = {
     "addresses": _of_uris,
+    "archives of trees": _of_trees,
     "bodies: blosc": lambda: _of_bodies("application/blosc"),
     "bodies: gzip": _of_codings,
     "bodies: npy": _of_npy_bodies,
@@ -342,6 +397,7 @@ DECODERS: Mapping[str, Callable[[], Decoder]] = {
     "cubes: jpg": lambda: _of_cubes(".jpg"),
     "cubes: overlay": lambda: _of_cubes(".seg.sz.zip"),
     "cubes: png": lambda: _of_cubes(".png"),
+    "files of relays": _of_relay_files,
     "gzip": lambda: _of_codec("gzip"),
     "gzip of files": _of_files,
     "indices of DVID": _of_indices,
@@ -363,6 +419,7 @@ DECODERS: Mapping[str, Callable[[], Decoder]] = {
     "runs of DVID": _of_runs,
     "sections: jpg": lambda: _of_sections(".jpg"),
     "sections: png": lambda: _of_sections(".png"),
+    "shards": _of_shards,
     "snappy": _of_snappy,
     "swc": _of_swc,
     "tables": lambda: _of_tables(".parquet"),

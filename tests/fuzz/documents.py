@@ -36,6 +36,28 @@ def _model_card() -> Document:
     return Document(json.loads((cards.FOLDER / "membranes.json").read_text()), cards.load)
 
 
+def _classifier() -> Document:
+    from voxome.contracts.formats import PIXELS
+    from voxome.models.pixels.classifier import read_classifier
+
+    feature = {"name": "gaussian", "sigma_um": 0.5}
+    card = {
+        "kind": "forest", "name": "a", "version": "1", "file": "a.npz", "sha256": "0" * 64, "classes": ["a", "b"],
+        "features": [feature, feature], "dimensions": 3, "voxel_size_nm": [40, 8, 8], "dtype": "uint8",
+        "intensity_range": [0, 255], "scores": {"a": {"b": 0.5}},
+    }  # fmt: skip
+    return Document(PIXELS.stamp(card), lambda path: read_classifier(path.read_bytes(), path))
+
+
+def _mixture() -> Document:
+    from voxome.contracts.formats import PIXELS
+    from voxome.models.pixels.classifier import read_classifier
+
+    components = [{"weight": 0.5, "mean": 10.0, "std": 2.0}, {"weight": 0.5, "mean": 100.0, "std": 9.0}]
+    card = {"kind": "mixture", "components": components, "voxels": 100}
+    return Document(PIXELS.stamp(card), lambda path: read_classifier(path.read_bytes(), path))
+
+
 def _image_lock() -> Document:
     from voxome.environments.lock import ImageLock
 
@@ -206,6 +228,8 @@ def _recalled() -> Document:
 
 
 DOCUMENTS: Mapping[str, Callable[[], Document]] = {
+    "cards of forests": _classifier,
+    "cards of mixtures": _mixture,
     "configurations of relays": _relay_config,
     "CWL": _workflow,
     "handles": _handle,

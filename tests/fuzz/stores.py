@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import voxome
+from fuzz.foreign import read_annotations, write_annotations, write_dicom, write_wkw
 from fuzz.mutation import mutate, mutate_json
 from voxome.errors import VoxomeError
 
@@ -24,6 +25,8 @@ class Store(NamedTuple):
     file: str
     is_json: bool = True
     encoding: Mapping[str, Any] | None = None
+    write: Callable[[Path], None] | None = None
+    read: Callable[[str], None] | None = None
 
 
 STORES: Mapping[str, Store] = {
@@ -38,15 +41,33 @@ STORES: Mapping[str, Store] = {
     "NIfTI": Store("nifti://{}/a.nii", "a.nii", is_json=False),
     "TIFF": Store("images://{}/a", "a/000002.tif", is_json=False),
     "npy": Store("npy://{}/a.npy", "a.npy", is_json=False),
+    "shards of zarr": Store("zarr://{}/a", "a/0/c/0/0/0", is_json=False, encoding={"shard": (12, 8, 8)}),
+    "chunks of N5": Store("n5://{}/a", "a/s0/0/0/0", is_json=False),
+    "DICOM": Store("dicom://{}/a", "a/1.dcm", is_json=False, write=write_dicom),
+    "headers of WKW": Store("wkw://{}/a/color", "a/color/1/header.wkw", is_json=False, write=write_wkw),
+    "cubes of WKW": Store("wkw://{}/a/color", "a/color/1/z0/y0/x0.wkw", is_json=False, write=write_wkw),
+    "properties of WKW": Store("wkw://{}/a/color", "a/datasource-properties.json", write=write_wkw),
+    "metadata of annotations": Store("precomputed://{}/a", "a/info", write=write_annotations, read=read_annotations),
+    "indices of annotations": Store(
+        "precomputed://{}/a", "*", is_json=False, write=write_annotations, read=read_annotations
+    ),
 }
 
 
 def create(store: Store, folder: Path) -> tuple[str, Path]:
     """Write a volume; return its URI and the file that is to be damaged."""
     uri = store.uri.format(folder)
+    if store.write is not None:
+        store.write(folder)
+        if store.file != "*":
+            return uri, folder / store.file
+        return uri, max(
+            (file for file in folder.rglob("*") if file.name != "info"), key=lambda file: file.stat().st_size
+        )
     size = None if uri.startswith("npy") else (40, 8, 8)
     dtype = "uint8" if uri.startswith("knossos") else "uint16"
-    spec = voxome.VolumeSpec.of(_SHAPE, dtype, encoding=store.encoding, voxel_size_nm=size)
+    chunk = (4, 4, 4) if "shard" in (store.encoding or {}) else None
+    spec = voxome.VolumeSpec.of(_SHAPE, dtype, chunk=chunk, encoding=store.encoding, voxel_size_nm=size)
     voxome.create(uri, spec)[...] = np.arange(np.prod(_SHAPE)).reshape(_SHAPE) % 256
     return uri, folder / store.file
 
@@ -63,12 +84,16 @@ def attempts(store: Store, folder: Path) -> Callable[[Random], None]:
         else:
             file.write_bytes(mutate(random, [valid]))
         try:
-            volume = voxome.open(uri, expect=voxome.Volume)
-            box = volume.domain & voxome.Box.of_shape((4,) * volume.ndim, volume.domain.start)
-            volume.cutout(box)
-            for level in volume.levels:
-                repr(level)
+            (store.read or _read)(uri)
         except VoxomeError:
             return
 
     return attempt
+
+
+def _read(uri: str) -> None:
+    volume = voxome.open(uri, expect=voxome.Volume)
+    box = volume.domain & voxome.Box.of_shape((4,) * volume.ndim, volume.domain.start)
+    volume.cutout(box)
+    for level in volume.levels:
+        repr(level)

@@ -9,9 +9,10 @@ from random import Random
 from fuzz.decoders import DECODERS
 from fuzz.documents import DOCUMENTS, document_attempts
 from fuzz.mutation import mutate
+from fuzz.projects import PROJECT, project_attempts
 from fuzz.stores import STORES, attempts
 
-TARGETS = (*DECODERS, *DOCUMENTS, *STORES)
+TARGETS = (*DECODERS, *DOCUMENTS, *STORES, PROJECT)
 
 
 def open_target(name: str, folder: Path) -> Callable[[Random], None]:
@@ -24,6 +25,8 @@ def open_target(name: str, folder: Path) -> Callable[[Random], None]:
     folder : path
         An empty folder for files.
     """
+    if name == PROJECT:
+        return project_attempts(folder)
     if name in STORES:
         return attempts(STORES[name], folder)
     if name in DOCUMENTS:

@@ -6,6 +6,7 @@ import pytest
 
 from fuzz.decoders import DECODERS
 from fuzz.documents import DOCUMENTS
+from fuzz.projects import PROJECT
 from fuzz.run import run
 from fuzz.stores import STORES
 
@@ -18,7 +19,7 @@ def test_decoders_refuse_damaged_bytes(name: str) -> None:
     assert not report.faults, report
 
 
-@pytest.mark.parametrize("name", STORES)
+@pytest.mark.parametrize("name", [*STORES, PROJECT])
 def test_volumes_with_damaged_files_are_refused(name: str) -> None:
     report = run(name, range(700))
     assert not report.faults, report

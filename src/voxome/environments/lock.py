@@ -11,6 +11,7 @@ from voxome.contracts.formats import IMAGE_LOCK
 from voxome.contracts.json_text import json_text, parse_object
 from voxome.errors import InvalidInput
 from voxome.storage.atomic import replacing
+from voxome.storage.bounded_file import read_document
 
 LOCK_NAME = "voxome.lock.json"
 
@@ -41,7 +42,7 @@ class ImageLock:
         """
         if not path.exists():
             return cls(path)
-        data = parse_object(path.read_bytes())
+        data = parse_object(read_document(path))
         content = {} if data is None else IMAGE_LOCK.content(data, path)
         images = content.get("images")
         if not isinstance(images, dict) or not all(isinstance(ids, dict) for ids in images.values()):

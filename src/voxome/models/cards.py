@@ -12,6 +12,7 @@ from annotated_types import Ge, Gt, MinLen
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from voxome.errors import CorruptData, NotFound, UnknownName
+from voxome.storage.bounded_file import read_document
 
 FOLDER = Path(__file__).parent
 Count = Annotated[int, Ge(0)]
@@ -139,7 +140,7 @@ def find(name: str) -> Model:
 def load(path: Path) -> Model:
     """Read a card and check its ONNX file; raises the same errors as `find`."""
     try:
-        card = ModelCard.model_validate_json(path.read_bytes())
+        card = ModelCard.model_validate_json(read_document(path))
     except FileNotFoundError as error:
         raise NotFound(f"The model card {path} does not exist") from error
     except OSError as error:

@@ -7,6 +7,7 @@ instance number. Values are those stored; slope and intercept of a rescaling are
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,9 +23,14 @@ from voxome.errors import CorruptData, NotFound, ReadOnly, UnsupportedFormat
 from voxome.extras import require
 from voxome.geometry import Box
 from voxome.remotes.arrays import allocate
+from voxome.remotes.decompression import inflate
 from voxome.remotes.local_files import file_version
+from voxome.storage.bounded_file import BoundedFile
 
 _NM_PER_MM = 1e6
+_META_START, _META_BYTES = 132, 4096
+"""Where the elements about a file begin (PS3.10, 7.1), and in how many bytes the way of its encoding is among them."""
+_DEFLATED = b"1.2.840.10008.1.2.1.99"
 _ATTRIBUTES = ("Modality", "SeriesInstanceUID", "SeriesDescription", "RescaleSlope", "RescaleIntercept")
 
 
@@ -87,13 +93,11 @@ class DicomRemote:
         if mode == "r+":
             raise ReadOnly(f"{uri}: DICOM is read only; write zarr instead")
         require("dicom", "pydicom")
-        import pydicom
-
         files = _files(uri.local_path)
         if not files:
             raise NotFound(f"{uri} contains no DICOM file")
         with _reading(str(uri)):
-            heads = [pydicom.dcmread(file, stop_before_pixels=True) for file in files]
+            heads = [_read(file, stop_before_pixels=True) for file in files]
             series = {str(head.get("SeriesInstanceUID", "")) for head in heads}
             if len(series) > 1:
                 raise UnsupportedFormat(f"{uri} contains {len(series)} series; put each into a separate folder")
@@ -171,11 +175,28 @@ def _spec(head: Any, files: int, step_mm: float | None, name: str) -> VolumeSpec
     )
 
 
-def _pixels(file: Path) -> NDArray[Any]:
+def _read(file: Path, *, stop_before_pixels: bool = False) -> Any:
+    """Return the elements of a file; those whose length is that of more than the file end in an error of pydicom."""
     import pydicom
 
+    with BoundedFile(file) as opened:
+        _require_plausible(opened)
+        return pydicom.dcmread(opened, stop_before_pixels=stop_before_pixels)
+
+
+def _require_plausible(opened: BoundedFile) -> None:
+    """Refuse elements that are deflated (PS3.5, A.5) and would fill the memory; raises zlib.error."""
+    meta = opened.read(_META_START + _META_BYTES)[_META_START:]
+    if _DEFLATED in meta:
+        length = int.from_bytes(meta[8:12], "little")
+        opened.seek(_META_START + 12 + length)
+        inflate(opened.read(), -zlib.MAX_WBITS)
+    opened.seek(0)
+
+
+def _pixels(file: Path) -> NDArray[Any]:
     try:
-        pixels: NDArray[Any] = pydicom.dcmread(file).pixel_array
+        pixels: NDArray[Any] = _read(file).pixel_array
     except Exception as error:
         raise CorruptData(f"{file}: its pixels cannot be decoded: {error}") from error
     return pixels

@@ -246,7 +246,13 @@ class Hdf5Remote:
 
     @contextmanager
     def replacement(self, uri: Uri) -> Iterator[Uri]:
-        """Give where to create the dataset that replaces the one at `uri`, when it is complete and was read back."""
+        """Replace the dataset at `uri` by another one, when that is complete and was read back.
+
+        Yields
+        ------
+        Uri
+            Where to create the other one.
+        """
         file, inner = self.file_parts(uri)
         with storing(file):
             _require_own_file(file, inner)

@@ -59,6 +59,7 @@ from voxome.remotes.swc import SUFFIX as SWC
 from voxome.remotes.tiff_files import image_series, open_tiff
 from voxome.remotes.tiffs import TiffStack, voxel_size
 from voxome.storage.atomic import replacing, storing
+from voxome.storage.bounded_file import read_document
 from voxome.storage.json_store import Json, update_json
 from voxome.storage.local import LocalPath
 
@@ -297,7 +298,7 @@ def _read_sidecar(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        return _checked_sidecar(require_object("its content", json.loads(path.read_bytes())))
+        return _checked_sidecar(require_object("its content", json.loads(read_document(path))))
     except (KeyError, ValueError, TypeError, SyntaxError, RecursionError) as error:
         raise CorruptData(f"{path} is not a valid sidecar: {problem_of(error)}") from error
 

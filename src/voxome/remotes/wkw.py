@@ -27,6 +27,7 @@ from voxome.extras import require
 from voxome.geometry import Box
 from voxome.remotes.arrays import allocate
 from voxome.remotes.local_files import file_version, tree_version
+from voxome.storage.bounded_file import read_document
 
 HEADER = "header.wkw"
 PROPERTIES = "datasource-properties.json"
@@ -174,7 +175,7 @@ def _properties(layer: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        dataset = json.loads(path.read_text(encoding="utf-8"))
+        dataset = json.loads(read_document(path))
         scale = dataset["scale"]
         if isinstance(scale, dict):
             if scale.get("unit", "nanometer") != "nanometer":
@@ -211,8 +212,8 @@ def _header(folder: Path) -> Any:
     try:
         with wkw.Dataset.open(str(folder)) as opened:
             return opened.header
-    except wkw.wkw.WKWException as error:
-        raise CorruptData(f"{folder / HEADER} cannot be read: {error}") from error
+    except (wkw.wkw.WKWException, AssertionError, OverflowError, ValueError) as error:
+        raise CorruptData(f"{folder / HEADER} cannot be read: {error or 'its values are invalid'}") from error
 
 
 def _read(folder: Path, frame: Box) -> NDArray[Any]:
@@ -223,6 +224,6 @@ def _read(folder: Path, frame: Box) -> NDArray[Any]:
     try:
         with wkw.Dataset.open(str(folder)) as opened:
             data: NDArray[Any] = opened.read(frame.start[::-1], frame.shape[::-1])
-    except wkw.wkw.WKWException as error:
+    except (wkw.wkw.WKWException, AssertionError, OverflowError, ValueError) as error:
         raise CorruptData(f"{folder}: {error}") from error
     return data.transpose(0, 3, 2, 1)

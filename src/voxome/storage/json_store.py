@@ -8,6 +8,7 @@ from typing import Any
 
 from voxome.contracts.json_text import json_text
 from voxome.errors import CorruptData, InvalidInput, StoreError
+from voxome.storage.bounded_file import require_document_size
 from voxome.storage.path import StoragePath
 
 Json = dict[str, Any]
@@ -24,12 +25,14 @@ def read_json(folder: StoragePath, key: str) -> Json | None:
     AccessDenied, StoreError
         If it cannot be read.
     """
+    require_document_size((folder / key).size() or 0, f"{folder}/{key}")
     text = folder.read(key)
     return None if text is None else _parse(text, f"{folder}/{key}")
 
 
 def begins_as_object(folder: StoragePath, key: str) -> bool:
     """Return whether the file `key` of `folder` begins as a JSON object does, whatever follows."""
+    require_document_size((folder / key).size() or 0, f"{folder}/{key}")
     return (folder.read(key) or b"").lstrip().startswith(b"{")
 
 
@@ -82,6 +85,7 @@ def _has_bare_nan(text: bytes) -> bool:
 
 
 def _parse(text: bytes, name: str) -> Json:
+    require_document_size(len(text), name)
     try:
         parsed = json.loads(text)
     except (ValueError, RecursionError) as error:

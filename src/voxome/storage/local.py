@@ -9,14 +9,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from io import FileIO
 from itertools import groupby
-from os import O_NONBLOCK, DirEntry, fstat, scandir, urandom
-from os import open as open_descriptor
+from os import DirEntry, fstat, scandir, urandom
 from pathlib import Path
-from stat import S_ISREG
 from typing import Any, BinaryIO
 
 from voxome.errors import AlreadyExists, InvalidBox, NotFound, StoreError, UnsupportedFormat
 from voxome.storage.atomic import replacing, storing
+from voxome.storage.bounded_file import BoundedFile, open_regular
 from voxome.storage.page import Page
 from voxome.storage.path import StoragePath
 from voxome.storage.tensorstore import map_errors
@@ -53,8 +52,12 @@ class LocalPath(StoragePath):
         return f"{stat.st_mtime_ns}-{stat.st_size}"
 
     def size(self) -> int | None:
-        with map_errors(str(self), invalid=StoreError):
+        try:
             return Path(self.path).stat().st_size
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise StoreError(f"cannot read {self}: {error.strerror or error}") from error
 
     def tree_state(self) -> str | None:
         """Return a text that changes with the inode, size or time of any file below this folder, except locks."""
@@ -97,7 +100,7 @@ class LocalPath(StoragePath):
 
     def open_file(self) -> BinaryIO:
         try:
-            return Path(self.path).open("rb")
+            return BoundedFile(Path(self.path))
         except FileNotFoundError as error:
             raise NotFound(f"the file {self} does not exist") from error
         except OSError as error:
@@ -200,7 +203,7 @@ class LocalPath(StoragePath):
 
 def _read(path: Path) -> bytes | None:
     try:
-        with _open_file(path) as file:
+        with open_regular(path) as file:
             return file.readall()
     except (FileNotFoundError, NotADirectoryError):
         return None
@@ -208,18 +211,9 @@ def _read(path: Path) -> bytes | None:
         raise StoreError(f"cannot read {path}: {error.strerror or error}") from error
 
 
-def _open_file(path: Path) -> FileIO:
-    """Open a file for reading; a pipe or a device of that name, which could block or have no end, is refused."""
-    file = FileIO(path, "rb", opener=lambda name, flags: open_descriptor(name, flags | O_NONBLOCK))
-    if not S_ISREG(fstat(file.fileno()).st_mode):
-        file.close()
-        raise OSError("it is a pipe or a device, not a file")
-    return file
-
-
 def _read_ranges(path: Path, ranges: Sequence[tuple[int, int]]) -> list[bytes | None]:
     try:
-        with _open_file(path) as file:
+        with open_regular(path) as file:
             return [_read_range(path, file, start, stop) for start, stop in ranges]
     except (FileNotFoundError, NotADirectoryError):
         return [None] * len(ranges)

@@ -274,7 +274,7 @@ class StoragePath(ABC):
         return None if data is None else (data, hashlib.sha256(generation).hexdigest()[:16])
 
     def size(self) -> int | None:
-        """Return the bytes of the file at this path; None if the store does not tell without a read."""
+        """Return the bytes of the file at this path; None without one, or if the store does not tell without a read."""
         return None
 
     @cached_property

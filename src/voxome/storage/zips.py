@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
 import tensorstore as ts
 
+from voxome.config.settings import settings
 from voxome.errors import CorruptData, ReadOnly, UnsupportedFormat
 from voxome.storage.atomic import read_error
 from voxome.storage.path import StoragePath
@@ -24,8 +25,8 @@ _MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
 """First bytes of a zip, and of an empty one."""
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, 93, 95)
 """Compressions of zip that tensorstore reads: also zstd and xz."""
-_slashed: set[tuple[str, str | None]] = set()
-"""Addresses, and on this machine states, of the zips whose names have no backslash."""
+_checked: dict[tuple[str, str | None], Mapping[str, int]] = {}
+"""Address, and on this machine state, of each zip that was looked at → bytes of its files, if they are known."""
 
 
 class ZipPath(StoragePath):
@@ -64,19 +65,33 @@ class ZipPath(StoragePath):
         Raises
         ------
         UnsupportedFormat
-            If names in the zip have backslashes: the folders that they should mean would seem to be empty.
+            If names in the zip have backslashes: the folders that they should mean would seem to be empty. Or if a file
+            has more bytes than are read at once.
         """
         if self._archive.is_local:
             self._archive.spec()  # of a path that tensorstore takes for another, it raises
         folder = self._archive._folder.spec()
         zipped = {"driver": "zip", "base": {**folder, "path": f"{folder['path']}{self._archive.name}"}}
-        self._require_slashes({**zipped, "path": ""})
+        self._check({**zipped, "path": ""})
         return {**zipped, "path": f"{self._inner}/" if self._inner else ""}
 
-    def _require_slashes(self, whole: dict[str, Any]) -> None:
-        """Require that no name in the zip has a backslash; the names of a zip are looked at once in a process."""
-        state = self._archive.file_state() if self._archive.is_local else None
-        if (self._archive.address, state) in _slashed:
+    def size(self) -> int | None:
+        self.spec()
+        return self._sizes().get(self._inner)
+
+    def _sizes(self) -> Mapping[str, int]:
+        return _checked.get((self._archive.address, self._state()), {})
+
+    def _state(self) -> str | None:
+        return self._archive.file_state() if self._archive.is_local else None
+
+    def _check(self, whole: dict[str, Any]) -> None:
+        """Require that no name in the zip has a backslash, and no file more bytes than are read at once.
+
+        The files of a zip are looked at once in a process.
+        """
+        state = self._state()
+        if (self._archive.address, state) in _checked:
             return
         with map_errors(self._described(), invalid=CorruptData):
             keys = result_of(result_of(ts.KvStore.open(whole, context=context())).list())
@@ -86,7 +101,17 @@ class ZipPath(StoragePath):
                 f"{self._archive} has names with backslashes, such as {found}, where a zip separates folders by "
                 "slashes: unpack it and zip it again"
             )
-        _slashed.add((self._archive.address, state))
+        sizes: dict[str, int] = {}
+        if self._archive.is_local:
+            with zipfile.ZipFile(self._archive.path) as entries:
+                sizes = {one.filename: one.file_size for one in entries.infolist()}
+        largest = max(sizes, key=lambda name: sizes[name], default=None)
+        if largest is not None and sizes[largest] > settings().largest_chunk_bytes:
+            raise UnsupportedFormat(
+                f"{self._archive}: {largest} has {sizes[largest]:,} bytes, more than are read at once; unpack the zip, "
+                "or allow more (VOXOME_LARGEST_CHUNK_BYTES)"
+            )
+        _checked[self._archive.address, state] = sizes
 
     def files(self) -> list[str]:
         """Return the paths of all files in this folder and below, relative to it.

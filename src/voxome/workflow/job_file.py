@@ -10,6 +10,7 @@ from typing import Any
 from voxome.contracts.arguments import require_count
 from voxome.errors import InvalidInput, NotFound
 from voxome.geometry.notation import parse_shape
+from voxome.storage.bounded_file import read_document
 from voxome.workflow.cwl_files import file_address, is_file
 from voxome.workflow.graph import Graph
 from voxome.workflow.mixed.values import located
@@ -89,7 +90,7 @@ def _load(file: Path) -> Mapping[Any, Any]:
     from voxome.workflow.documents import require_bounded
 
     try:
-        text = file.read_text(encoding="utf-8")
+        text = read_document(file).decode()
         require_bounded(text, str(file))
         values = YAML(typ="safe", pure=True).load(text)
     except FileNotFoundError:

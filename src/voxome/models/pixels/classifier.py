@@ -18,6 +18,7 @@ from voxome.models.pixels.forest import Forest
 from voxome.models.pixels.mixture import Mixture
 from voxome.models.pixels.network import Network
 from voxome.models.pixels.place import Place
+from voxome.storage.bounded_file import read_document
 
 Scale = tuple[float, float, float]
 
@@ -84,14 +85,14 @@ def load_classifier(path: str) -> PixelClassifier:
 
 @lru_cache(maxsize=4)
 def _load(file: Path, _time: int, _size: int) -> PixelClassifier:
-    return read_classifier(file.read_bytes(), file)
+    return read_classifier(read_document(file), file)
 
 
 def read_classifier(text: bytes, file: Path) -> PixelClassifier:
     """Return the classifier that a card describes; other files are beside `file`. Cards of networks have a task."""
     try:
         content = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CorruptData(f"{file} is not the card of a pixel classifier: {error}; expected JSON") from error
     if not isinstance(content, dict):
         raise CorruptData(f"{file} is not the card of a pixel classifier; expected a JSON object")

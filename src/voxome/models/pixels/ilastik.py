@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from voxome.errors import CorruptData, InvalidInput, NotFound, UnsupportedFormat
+from voxome.errors import CorruptData, InvalidInput, NotFound, UnsupportedFormat, VoxomeError
 from voxome.geometry import Box
 from voxome.models.pixels.card import FeatureChoice
 from voxome.models.pixels.features import UM, FeatureName
@@ -56,10 +57,10 @@ class IlastikProject:
 
         Raises
         ------
-        NotFound, UnsupportedFormat, InvalidInput
-            If it does not exist, is no project of pixel classification, or has no classes or unknown features.
+        NotFound, UnsupportedFormat, CorruptData
+            If it does not exist, is no project of pixel classification, or has other values or unknown features.
         """
-        with _open(path) as file:
+        with _reading(path) as file:
             names = file.get("PixelClassification/LabelNames")
             classes = () if names is None else tuple(_text(name) for name in names[()])
             return cls(path, classes, tuple(_features(file, path)))
@@ -97,7 +98,7 @@ class IlastikProject:
         InvalidInput
             If there is no such image, or labels have axes that cannot be known, or are outside of the image.
         """
-        with _open(self.path) as file:
+        with _reading(self.path) as file:
             raw = _raw_axes(file, lane, self.path)
             group = file.get(f"PixelClassification/LabelSets/labels{lane:03d}")
             blocks = [] if group is None else [group[name] for name in sorted(group)]
@@ -111,6 +112,18 @@ class IlastikProject:
         own = ((voxels >= box.start) & (voxels < box.stop)).all(axis=1)
         chosen = np.array([numbers[label] for label in labels[own].tolist()], np.int64)
         return PointMarks(unique_marks(Marks(voxels[own], chosen), self.path), box)
+
+
+@contextmanager
+def _reading(path: str) -> Iterator[Any]:
+    """Open a project, and turn what other types and shapes of its values raise into CorruptData."""
+    with _open(path) as file:
+        try:
+            yield file
+        except VoxomeError:
+            raise
+        except (ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError) as error:
+            raise CorruptData(f"{path} has values that no project has: {error}; save it again with ilastik") from error
 
 
 def _open(path: str) -> Any:
@@ -162,7 +175,7 @@ def _raw_axes(file: Any, lane: int, path: str) -> str:
 def _axes_of_tags(tags: Any, path: str) -> str:
     try:
         return "".join(axis["key"] for axis in json.loads(_text(tags))["axes"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise CorruptData(f"{path} has axis tags that cannot be read: {error}") from error
 
 

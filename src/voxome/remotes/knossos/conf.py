@@ -10,6 +10,7 @@ from pathlib import Path
 from voxome.errors import CorruptData
 from voxome.remotes.knossos.cubes import SUFFIXES
 from voxome.storage.atomic import replacing, storing
+from voxome.storage.bounded_file import read_document
 from voxome.storage.inside import is_inside
 
 CONF = "knossos.conf"
@@ -29,7 +30,7 @@ class Conf:
     @classmethod
     def read(cls, folder: Path) -> Conf:
         path = folder / CONF
-        values = dict(_LINE.findall(path.read_text(encoding="utf-8", errors="replace")))
+        values = dict(_LINE.findall(read_document(path).decode(errors="replace")))
         try:
             z, y, x = (int(values[f"boundary {axis}"]) for axis in "zyx")
             sizes = [float(values[f"scale {axis}"]) for axis in "zyx" if f"scale {axis}" in values]

@@ -47,6 +47,7 @@ class AnnotationIndices:
         info = folder.info
         self.name, self._folder, self._info = folder.name, folder.path, info
         self.codec = AnnotationCodec(info, folder.name)
+        self._bounds_nm = self._parse_bounds()
         self._by_id = None if info.get("by_id") is None else self._index(info["by_id"])
         self._by_relation = {str(one["id"]): self._index(one) for one in info.get("relationships") or ()}
         lower = info.get("lower_bound", (0, 0, 0))
@@ -65,8 +66,21 @@ class AnnotationIndices:
     @property
     def bounds_nm(self) -> NDArray[np.float64] | None:
         """Lowest and highest corner that the metadata name, (2, 3): z, y, x in nm; None if they name none."""
+        return self._bounds_nm
+
+    def _parse_bounds(self) -> NDArray[np.float64] | None:
         corners = [self._info[name] for name in ("lower_bound", "upper_bound") if name in self._info]
-        return np.stack([self.codec.to_nm(corner) for corner in corners]) if len(corners) == 2 else None
+        if len(corners) < 2:
+            return None
+        try:
+            stored = np.array(corners, np.float64)
+        except (TypeError, ValueError):
+            stored = np.empty(0)
+        if stored.shape != (2, 3) or not np.isfinite(stored).all():
+            raise CorruptData(
+                f"{self.name}: lower_bound and upper_bound are {corners!r:.200}; expected three numbers each"
+            )
+        return np.stack([self.codec.to_nm(corner) for corner in stored])
 
     def ids(self) -> NDArray[np.uint64]:
         return self._ids_index().ids()
