@@ -38,7 +38,9 @@ Reopen = Callable[[], VolumeSource]
 _MAX_WAITING = 1 << 20
 """Ids that wait to be united."""
 _TRIM_EVERY = 16
-"""Tiles after which freed memory is returned to the system, which keeps much of it otherwise."""
+"""Tiles of a large block after which freed memory is returned to the system, which keeps much of it otherwise."""
+_LARGE_BYTES = 1 << 26
+"""Size of a large block; for a small one, to return memory and get it again takes a tenth of the time."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,7 @@ class OpenPass:
         began, check = time.perf_counter(), _Check(self._pass, self._reopen, payload)
         for index in self._pass.blocks(payload["job"]):
             self._run_block(index, check)
-            trim_memory()
+            _trim(self._pass, self._target)
         return JobResult(time.perf_counter() - began, peak_bytes(), {"verified": check.verified})
 
     def _run_block(self, index: int, check: _Check) -> None:
@@ -138,7 +140,7 @@ class OpenPass:
             tasks = [partial(self._compute, write, put, *tile) for tile in one.tiles(index)]
             for number, tile in enumerate(self._pool.results(tasks), 1):
                 if number % _TRIM_EVERY == 0:
-                    trim_memory()
+                    _trim(one, self._target)
                 for row, levels in enumerate(tile.rows):
                     for level, found in zip((one.before, *one.levels), levels.ids, strict=False):
                         ids.add(level, found)
@@ -149,9 +151,9 @@ class OpenPass:
                         _put(own, spatial_part(boxes[level]), levels.boxes[at], levels.values[at])
                     if levels.last is not None:
                         kept[row].append(levels.last)
-            trim_memory()  # before the shard is encoded
+            _trim(one, self._target)  # before the shard is encoded
         del put, tasks  # which hold what was staged
-        trim_memory()
+        _trim(one, self._target)
         for level, array in arrays.items():
             if array.size:
                 self._scratch.write(group_of_level(level), index, {"values": array})
@@ -251,9 +253,9 @@ class OpenAssembly:
             with check.staged(self._target, index) as put:
                 pieces = one.made_by.pieces(axes.arrange(write), one.level)
                 for _ in self._pool.results([partial(self._copy, put, write, *piece) for piece in pieces]):
-                    trim_memory()
+                    _trim(one, self._target)
             del put  # which holds what was staged
-            trim_memory()
+            _trim(one, self._target)
         return JobResult(time.perf_counter() - began, peak_bytes(), {"verified": check.verified})
 
     def _copy(self, put: Put, write: Box, number: int, piece: Box) -> None:
@@ -283,6 +285,12 @@ class _Ids:
 
     def _united(self) -> dict[int, NDArray[Any]]:
         return {level: np.unique(np.concatenate(ids)) for level, ids in self._found.items()}
+
+
+def _trim(one: Pass | Assembly, target: VolumeSource) -> None:
+    """Return freed memory to the system, if blocks are large."""
+    if math.prod(one.block) * target.spec.dtype.itemsize >= _LARGE_BYTES:
+        trim_memory()
 
 
 @contextmanager
