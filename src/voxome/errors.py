@@ -205,6 +205,23 @@ class OutOfMemory(VoxomeError, MemoryError):
         return Exception.__new__(cls, *args)  # that of MemoryError refuses the layout of other exceptions
 
 
+LESS_MEMORY = "smaller blocks (--block) or fewer workers (--workers), or more memory"
+"""What needs less memory, as the end of a sentence."""
+
+
+def describe_lack_of_memory(error: MemoryError) -> str:
+    """Return what a lack of memory means, as the begin of a sentence.
+
+    Examples
+    --------
+    >>> describe_lack_of_memory(MemoryError("Unable to allocate 8 GiB")), describe_lack_of_memory(MemoryError())
+    ('out of memory: Unable to allocate 8 GiB', 'out of memory')
+    """
+    if isinstance(error, OutOfMemory):
+        return str(error)
+    return f"out of memory: {error}" if str(error) else "out of memory"
+
+
 class TimeLimit(VoxomeError, TimeoutError):
     """A command ran longer than it may."""
 

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
+import voxome
 from voxome.blocks.worker import DONE, FAILED, WRONG_USAGE, run_file
 from voxome.contracts.engine import Job, JobResult, JobStatus
 from voxome.engines.perform import perform
+from voxome.errors import OutOfMemory
 from voxome.testing.engine import count, probe
 
 WORKER = [sys.executable, "-m", "voxome.blocks.worker"]
@@ -47,6 +49,52 @@ def test_settings_that_the_worker_cannot_adopt_fail_the_job(settings: dict[str, 
     code, status = _run_one(job, tmp_path)
     assert (code, status.state, status.retryable) == (FAILED, "failed", False)
     assert next(iter(settings)) in status.error
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (MemoryError(), "out of memory; use smaller blocks (--block) or fewer workers (--workers), or more memory"),
+        (
+            MemoryError("Unable to allocate 8 GiB"),
+            "out of memory: Unable to allocate 8 GiB; use smaller blocks (--block)",
+        ),
+        (OutOfMemory("em: 9 voxels take 8 GB"), "em: 9 voxels take 8 GB; use smaller blocks (--block)"),
+    ],
+)
+def test_a_lack_of_memory_is_named_with_what_needs_less(error: MemoryError, message: str) -> None:
+    def task(_: object) -> JobResult:
+        raise error
+
+    status = perform(Job("one", "probe", {}), task, quiet=True)
+    assert status.error is not None
+    assert status.error.startswith(message)
+    assert (status.error_type, status.retryable) == ("OutOfMemory", True)
+
+
+_LIMITED = """
+import resource, sys
+import voxome.cli.main
+import voxome.services.transfer.execute, voxome.workflow.run_tool
+
+mapped = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (mapped + (3 << 30),) * 2)
+voxome.cli.main.main(sys.argv[1:])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", ["1", "sequential"])
+def test_a_run_with_too_little_memory_says_what_to_lower(tmp_path: Path, workers: str) -> None:
+    spec = voxome.VolumeSpec.of((1700, 1700, 1700), "uint8", chunk=(64, 64, 64), voxel_size_nm=(8, 8, 8))
+    voxome.create(f"zarr://{tmp_path}/em.zarr", spec)
+    words = ["tool", "common.threshold", "--image", f"{tmp_path}/em.zarr", "--at", "3", "--out", f"{tmp_path}/out"]
+    words += ["--block", "1700,1700,1700", *(["--workers", "1"] if workers == "1" else ["--engine", workers])]
+    ended = subprocess.run([sys.executable, "-c", _LIMITED, *words], capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert "smaller blocks (--block) or fewer workers (--workers)" in ended.stderr
+    assert "internal error" not in ended.stderr
+    assert "Traceback" not in ended.stderr.split("voxome: ")[-1]
 
 
 def test_a_job_whose_result_is_there_is_not_performed_again(tmp_path: Path) -> None:

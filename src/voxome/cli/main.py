@@ -49,7 +49,7 @@ try:
     )
     from voxome.cli.complete import joined_words
     from voxome.cli.console import print_stderr
-    from voxome.errors import VoxomeError
+    from voxome.errors import LESS_MEMORY, VoxomeError, describe_lack_of_memory
 except KeyboardInterrupt:
     print("Interrupted", file=sys.stderr)
     raise SystemExit(130) from None
@@ -126,6 +126,10 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except VoxomeError as error:
         logs.print_traceback(error)
         print_stderr("\n".join([f"voxome: {error}", *getattr(error, "__notes__", ())]))
+    except MemoryError as error:
+        logs.print_traceback(error)
+        what = describe_lack_of_memory(error)
+        print_stderr(f"voxome: {what}; use a smaller box (--box), a coarser level (--level), {LESS_MEMORY}")
     except OSError as error:
         logs.print_traceback(error)
         what = f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"

@@ -11,7 +11,16 @@ from typing import Any
 
 from voxome.config.settings import adopt
 from voxome.contracts.engine import Job, JobResult, JobStatus
-from voxome.errors import CorruptData, InvalidInput, TimeLimit, UnsupportedFormat, VoxomeError
+from voxome.errors import (
+    LESS_MEMORY,
+    CorruptData,
+    InvalidInput,
+    OutOfMemory,
+    TimeLimit,
+    UnsupportedFormat,
+    VoxomeError,
+    describe_lack_of_memory,
+)
 from voxome.redaction import redact
 from voxome.registry import load
 
@@ -46,10 +55,17 @@ def perform(job: Job, task: Task | None = None, *, log: Path | None = None, quie
     except Exception as error:
         if not quiet:
             _write_traceback(log)
-        known = isinstance(error, VoxomeError | MemoryError)
         retryable = not isinstance(error, InvalidInput | UnsupportedFormat | CorruptData | TimeLimit)
-        message = str(error) if known else f"{type(error).__name__}: {error}"
-        return JobStatus(job.id, "failed", error=redact(message), error_type=type(error).__name__, retryable=retryable)
+        kind = OutOfMemory if isinstance(error, MemoryError) else type(error)
+        return JobStatus(
+            job.id, "failed", error=redact(_describe(error)), error_type=kind.__name__, retryable=retryable
+        )
+
+
+def _describe(error: Exception) -> str:
+    if isinstance(error, MemoryError):
+        return f"{describe_lack_of_memory(error)}; use {LESS_MEMORY}"
+    return str(error) if isinstance(error, VoxomeError) else f"{type(error).__name__}: {error}"
 
 
 def _write_traceback(log: Path | None) -> None:
