@@ -29,10 +29,10 @@ inputs:
   vessel_low: {type: "double?", default: 2.6, doc: "Contrast, in standard deviations, at which the probability of vessels is 0."}
   vessel_high: {type: "double?", default: 3.2, doc: "Contrast, in standard deviations, at which the probability of vessels is 1."}
   vessel_background_um: {type: "double?", default: 30, doc: "Width of the window of the contrast of vessels, in micrometres."}
-  vessel_rim_um: {type: "double?", default: 1.3, doc: "Depth of the surface of vessels, which has half their contrast, in micrometres."}
+  vessel_rim_um: {type: "double?", default: 2.0, doc: "Depth of the blurred surface of vessels, up to half their contrast, in micrometres; a voxel more than it is."}
   vessel_threshold: {type: "int?", default: 128, doc: "Minimum probability (0 to 255) of a voxel of a vessel."}
   closing_um: {type: "double?", doc: "Radius of the ball with which the mask of vessels is closed, in micrometres."}
-  min_vessel_volume_um3: {type: "double?", default: 1300, doc: "Smallest object that is a vessel, in cubic micrometres."}
+  min_vessel_volume_um3: {type: "double?", default: 1300, doc: "Smallest object that is a vessel, in cubic micrometres; elongated pieces at faces may be smaller."}
   max_vessel_volume_um3: {type: "double?", doc: "Largest object that is a vessel, in cubic micrometres."}
   exclude_um: {type: "double?", default: 0.65, doc: "Distance from vessels in which there are no cells, in micrometres."}
   spur_ratio: {type: "double?", doc: "Minimum length of a branch that ends, in radii of the vessel at its junction."}

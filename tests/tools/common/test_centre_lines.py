@@ -14,10 +14,15 @@ from voxome.tools.common.vessels.runs import fill_voids, find_runs
 FULL = np.ones((3, 3, 3))
 
 
-def thinned(mask: np.ndarray, voxel_size_nm: tuple[float, float, float] = (650.0,) * 3) -> np.ndarray:
+def thinned(
+    mask: np.ndarray,
+    voxel_size_nm: tuple[float, float, float] = (650.0,) * 3,
+    start: tuple[int, int, int] = (5, -3, 100),
+    offset_nm: tuple[float, float, float] = (0.0,) * 3,
+) -> np.ndarray:
     """The voxels of the centre lines, (n, 3)."""
-    box = Box.of_shape(mask.shape, (5, -3, 100))
-    lines = thin_runs(find_runs(mask, box), Frame(box, box, voxel_size_nm, (0.0,) * 3))
+    box = Box.of_shape(mask.shape, start)
+    lines = thin_runs(find_runs(mask, box), Frame(box, box, voxel_size_nm, offset_nm))
     return np.stack([lines[axis] for axis in "zyx"], axis=1).astype(int) - box.start
 
 
@@ -87,3 +92,27 @@ def test_coarse_sections_give_one_line_too() -> None:
     points = thinned(np.hypot(3 * (z - 9.5), y - 20) <= 8, (3000.0, 1000.0, 1000.0))
     assert degrees(points) == [0, 2, 38]
     assert np.abs(points[:, 1] - 20).max() <= 1
+
+
+def vessel_mask() -> np.ndarray:
+    """Vessels of several widths that bend and meet."""
+    z, y, x = np.mgrid[:60, :60, :60]
+    bends = [
+        (np.hypot(y - 20 - 6 * np.sin(z / 9), x - 25 - 5 * np.cos(z / 7)) <= 3.2),
+        (np.hypot(z - 30 - 7 * np.sin(x / 8), y - 38 - 4 * np.cos(x / 11)) <= 4.1),
+        (np.hypot(x - 25 - 5 * np.cos(34 / 7), z - 34 + 0.2 * (y - 20)) <= 2.3) & (y > 20) & (y < 44),
+    ]
+    return np.logical_or.reduce(bends)
+
+
+@pytest.mark.parametrize("cut", [(1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 2, 3), (3, 3, 3)])
+def test_a_crop_has_the_same_lines_away_from_its_faces(cut: tuple[int, int, int]) -> None:
+    mask, margin, zero = vessel_mask(), 14, (0, 0, 0)
+    crop = mask[cut[0] :, cut[1] :, cut[2] :]
+    whole = thinned(mask, start=zero)
+    of_part = thinned(crop, start=cut) + cut
+    of_file = thinned(crop, start=zero, offset_nm=tuple(650.0 * n for n in cut)) + cut
+    for found in (of_part, of_file):
+        inside = [one[((one >= margin) & (one < 60 - margin)).all(axis=1)].tolist() for one in (whole, found)]
+        assert inside[0] == inside[1]
+        assert len(inside[0]) > 60

@@ -155,6 +155,26 @@ def test_a_rim_has_half_the_contrast(tmp_path: Path) -> None:
     assert found[11, 17, 9] == 0
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("radius", [4.5, 6.0])
+@pytest.mark.parametrize("size_nm", [(1000.0, 1000.0, 1000.0), (2000.0, 1000.0, 1000.0)])
+def test_smoothing_makes_no_vessel_narrower(tmp_path: Path, radius: float, size_nm: tuple[float, float, float]) -> None:
+    shape = (round(40_000 / size_nm[0]), 48, 40)
+    z, _, x = np.indices(shape)
+    away = np.hypot(z * size_nm[0] / 1000 - 19.7, x - 19.4)
+    share = np.clip(0.5 + (radius - away) * 1000 / size_nm[0], 0, 1)
+    image = np.rint(100 * ndimage.gaussian_filter(157 - 103 * share, [600 / n for n in size_nm])).astype(np.uint16)
+    mean = image.mean() / 100
+    middle = 2 * (mean - (157 + 54) / 2) / mean
+    domain = Box.of_shape(shape)
+    found = run(
+        tmp_path, image, shape, frame=Frame(domain, domain, size_nm, (0.0, 0.0, 0.0)), unit="mean",
+        low=middle - 0.02, high=middle + 0.02, background_um=400.0, tile_um=10.0, smoothing_um=1.0, rim_um=8.0,
+    )  # fmt: skip
+    area = (found[:, 24] >= 128).sum() * size_nm[0] / 1000
+    assert area == pytest.approx(np.pi * radius**2, rel=0.045)
+
+
 def test_a_probability_takes_the_place_of_the_contrast(tmp_path: Path) -> None:
     given = np.full(SHAPE, 77, np.uint8)
     exclude = np.zeros(SHAPE, np.uint8)

@@ -76,6 +76,22 @@ def test_objects_are_measured_after_they_are_merged(cut: int, tmp_path: Path) ->
     assert cleaned(image, tmp_path, max_volume_um3=40)[1]["large_objects"] == 0
 
 
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_a_piece_of_a_vessel_at_a_face_is_no_small_object(axis: int, tmp_path: Path) -> None:
+    image = np.zeros(SHAPE, np.uint8)
+    piece = [slice(8, 11)] * 3
+    piece[axis] = slice(SHAPE[axis] - 11, SHAPE[axis])
+    image[tuple(piece)] = 255  # 99 voxels of a vessel
+    short = [slice(16, 19)] * 3
+    short[axis] = slice(0, 8)
+    image[tuple(short)] = 128  # 72 voxels, shorter than the edge of a cube of 1000
+    image[13:18, 12:17, 21:26] = image[:5, :5, :5] = 200  # 125 voxels, as long as wide; one in a corner
+    image[7, 2:20, 2] = 90 + 128  # longer, but inside
+    mask, counts = cleaned(image, tmp_path, (7, 8, 10), min_volume_um3=1000)
+    assert (mask == (image == 255)).all()
+    assert (counts["objects"], counts["small_objects"]) == (1, 4)
+
+
 def test_voids_are_filled_and_counted(tmp_path: Path) -> None:
     image = np.full(SHAPE, 255, np.uint8)
     image[5, 5, 5] = image[10, 10, 10:13] = 0

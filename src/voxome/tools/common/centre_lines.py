@@ -11,6 +11,7 @@ from voxome.contracts.frame import Frame
 from voxome.contracts.kinds import Rows
 from voxome.contracts.python_tool import tool
 from voxome.resources.table import TableFile
+from voxome.tools.common.contrast.moments import place_box
 from voxome.tools.common.vessels.distance import distances
 from voxome.tools.common.vessels.faces import find_exits
 from voxome.tools.common.vessels.runs import RUNS
@@ -51,8 +52,11 @@ def thin_runs(runs: Rows, frame: Frame) -> Rows:
     distance = distances(tiles, frame.scale_nm)
     level = (distance * (_LEVELS / min(frame.scale_nm)) + np.float32(1e-3)).astype(np.int32)
     exits = find_exits(tiles, distance, frame.scale_nm)
-    thin(tiles, level, exits.slots)
-    thin(tiles, np.zeros_like(level), np.zeros(0, np.int64))  # around voxels that were kept at a face and end no line
+    origin = place_box(frame.box, frame).start
+    thin(tiles, level, exits.slots, origin)
+    thin(
+        tiles, np.zeros_like(level), np.zeros(0, np.int64), origin
+    )  # around voxels that were kept at a face and end no line
     slots = tiles.found()
     points = tiles.points(slots)
     order = np.lexsort(points.T[::-1])

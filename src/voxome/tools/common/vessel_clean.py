@@ -7,15 +7,19 @@ from typing import Annotated
 
 import numpy as np
 from annotated_types import Ge
+from numpy.typing import NDArray
 
 from voxome import kinds
 from voxome.contracts.frame import Frame
 from voxome.contracts.kinds import Rows
 from voxome.contracts.python_tool import tool
+from voxome.geometry import Box
 from voxome.geometry.units import min_voxels
 from voxome.resources.table import TableFile
+from voxome.tools.common.faces import long_axes
 from voxome.tools.common.size_window import require_window, window_problems
-from voxome.tools.common.vessels.runs import RUNS, count_voxels, fill_voids, join_runs, label_objects
+from voxome.tools.common.vessels.elongation import measure_extents
+from voxome.tools.common.vessels.runs import RUNS, Index, count_voxels, fill_voids, join_runs, label_objects
 
 COUNTS = kinds.Table(
     {
@@ -31,6 +35,9 @@ COUNTS = kinds.Table(
     key=("objects",),
 )
 
+_ELONGATED = 2
+"""Length of a piece of a vessel, in widths; two cells that touch are less long."""
+
 
 @tool("common.vessel_clean", scope="whole", outputs={"runs": RUNS, "counts": COUNTS}, check=window_problems)
 def vessel_clean(
@@ -43,14 +50,15 @@ def vessel_clean(
     """Fill the voids of vessels, and leave out objects that are too small or too large, over the whole volume.
 
     Voids are 6-connected and do not reach a face of the volume; objects are 26-connected, measured with their voids
-    filled. Memory is that of the runs.
+    filled. A smaller object that touches a face of the volume is kept if it is a piece of a vessel by its shape: twice
+    as long as wide, and at least as long as the edge of a cube of the minimum volume. Memory is that of the runs.
 
     Parameters
     ----------
     runs : table
         Runs of ``common.vessel_runs``.
     min_volume_um3, max_volume_um3 : float
-        Volume, in cubic micrometres, of the smallest and of the largest object that is kept.
+        Volume, in cubic micrometres, of the smallest and of the largest object that is kept, except pieces at faces.
 
     Returns
     -------
@@ -64,6 +72,7 @@ def vessel_clean(
     objects = label_objects(filled.runs)
     sizes = np.bincount(objects, count_voxels(filled.runs)).astype(np.int64)
     small = sizes < min_voxels(min_volume_um3, frame.scale_nm)
+    small &= ~_pieces(filled.runs, objects, min_volume_um3, frame)
     large = ~small & (sizes > _max_voxels(max_volume_um3, frame.scale_nm))
     kept = ~small & ~large
     counts = {"voids": filled.voids, "void_voxels": filled.voxels}
@@ -73,6 +82,26 @@ def vessel_clean(
         "runs": {name: values[kept[objects]] for name, values in filled.runs.items()},
         "counts": {name: np.array([count], np.int64) for name, count in counts.items()},
     }
+
+
+def _pieces(runs: Rows, objects: Index, min_volume_um3: float, frame: Frame) -> NDArray[np.bool_]:
+    """Return which objects touch a face of the volume and are as long, compared with their width, as vessels."""
+    touching = np.unique(objects[_touch_faces(runs, frame.box)])
+    length, width = measure_extents(runs, objects, frame.scale_nm)
+    result = np.zeros(len(length), bool)
+    result[touching] = True
+    return result & (length >= _ELONGATED * width) & (length >= 1000 * np.cbrt(min_volume_um3))
+
+
+def _touch_faces(runs: Rows, box: Box) -> NDArray[np.bool_]:
+    """Return which runs touch a face of a box; in a section, that is its rim."""
+    ends = (("z", "z"), ("y", "y"), ("start", "stop"))
+    result = np.zeros(len(runs["z"]), bool)
+    for axis in long_axes(box.shape):
+        low, high = ends[axis]
+        beyond = runs[high] + (high != "stop")
+        result |= (runs[low] <= box.start[axis]) | (beyond >= box.stop[axis])
+    return result
 
 
 def _max_voxels(volume_um3: float | None, voxel_size_nm: tuple[float, float, float]) -> float:

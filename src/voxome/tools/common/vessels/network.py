@@ -44,7 +44,7 @@ def vessel_network(runs: Rows, lines: Rows, frame: Frame, spur_ratio: float, *, 
     before = len(lines["z"])
     skeleton = Tiles.of_points(np.stack([lines[name] for name in "zyx"], axis=1), frame.box)
     objects = count_objects(skeleton)
-    lines, graph = prune(lines, spur_ratio, frame.box, frame.scale_nm)
+    lines, graph = prune(lines, spur_ratio, frame)
     voxels = np.stack([lines[name] for name in "zyx"], axis=1).astype(np.float64)
     builder = _Builder(graph, voxels * frame.scale_nm + frame.offset_nm, lines["distance_nm"], tiles, frame)
     paths = [builder.path(branch) for branch in graph.branches]

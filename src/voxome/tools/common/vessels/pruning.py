@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
+from voxome.contracts.frame import Frame
 from voxome.contracts.kinds import Rows
-from voxome.geometry import Box
+from voxome.tools.common.contrast.moments import place_box
 from voxome.tools.common.vessels.branches import Branch, LineGraph, line_graph
 from voxome.tools.common.vessels.paths import path_length
 from voxome.tools.common.vessels.thinning import thin
 from voxome.tools.common.vessels.tiles import Tiles
 
 
-def prune(lines: Rows, ratio: float, box: Box, voxel_size: Sequence[float]) -> tuple[Rows, LineGraph]:
+def prune(lines: Rows, ratio: float, frame: Frame) -> tuple[Rows, LineGraph]:
     """Delete the spurs of centre lines, and return the others with their graph.
 
     A spur is a branch from a junction to an end whose length, up to the surface, is less than `ratio` times the radius
@@ -30,21 +29,20 @@ def prune(lines: Rows, ratio: float, box: Box, voxel_size: Sequence[float]) -> t
         ``z``, ``y``, ``x``, ``distance_nm``, ``leaves``, in C order.
     ratio : float
         0 prunes nothing.
-    box : Box
-        Box of the voxels.
-    voxel_size : (z, y, x)
-        In nm.
+    frame : Frame
+        Voxels of the run.
     """
+    origin = place_box(frame.box, frame).start
     points = np.stack([lines[name].astype(np.int64) for name in "zyx"], axis=1)
     distance, leaves = lines["distance_nm"].astype(np.float64), lines["leaves"]
     while True:
         graph = line_graph(points)
-        deleted = _spur_voxels(graph, points * np.asarray(voxel_size), distance, leaves, ratio)
+        deleted = _spur_voxels(graph, points * np.asarray(frame.scale_nm), distance, leaves, ratio)
         if not len(deleted):
             z, y, x = points.T.astype(np.int32)
             return {"z": z, "y": y, "x": x, "distance_nm": distance, "leaves": leaves}, graph
-        tiles = Tiles.of_points(np.delete(points, deleted, axis=0), box)
-        thin(tiles, np.zeros(len(tiles.present), np.int32), np.zeros(0, np.int64))
+        tiles = Tiles.of_points(np.delete(points, deleted, axis=0), frame.box)
+        thin(tiles, np.zeros(len(tiles.present), np.int32), np.zeros(0, np.int64), origin)
         kept = tiles.contains(points)
         points, distance, leaves = points[kept], distance[kept], leaves[kept]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numba
@@ -16,12 +17,13 @@ KEPT = 2
 """Value of a voxel that is in the mask and is not deleted."""
 
 
-def thin(tiles: Tiles, level: NDArray[np.int32], kept: NDArray[np.int64]) -> None:
+def thin(tiles: Tiles, level: NDArray[np.int32], kept: NDArray[np.int64], origin: Sequence[int]) -> None:
     """Delete voxels of a mask, lowest levels first, until its lines are one voxel wide.
 
     A voxel is deleted if it is simple and does not end a line of voxels. Those that are not next to each other are
     deleted together, one of eight subfields after the other (Bertrand & Aktouf 1994), so the result depends on no
-    order, and a vessel of any width keeps its ends within a voxel or so of the last level.
+    order, and a vessel of any width keeps its ends within a voxel or so of the last level. Subfields are those of the
+    positions in the volume: a box that starts elsewhere has the same lines away from its faces.
 
     Parameters
     ----------
@@ -31,6 +33,8 @@ def thin(tiles: Tiles, level: NDArray[np.int32], kept: NDArray[np.int64]) -> Non
         Level of every slot, such as its distance to the background.
     kept : (n,) int64
         Slots that are not deleted.
+    origin : (z, y, x)
+        Position in the volume, in voxels, of the first voxel of the box of `tiles`.
 
     Raises
     ------
@@ -41,7 +45,8 @@ def thin(tiles: Tiles, level: NDArray[np.int32], kept: NDArray[np.int64]) -> Non
     slots = tiles.found()
     order = slots[np.argsort(level[slots], kind="stable")]
     tiles.present[kept] = KEPT
-    _thin(tiles.present, tiles.neighbours, level, order)
+    z, y, x = (n & 1 for n in origin)
+    _thin(tiles.present, tiles.neighbours, level, order, z * 4 + y * 2 + x)
     tiles.present[kept] = 1
     after = count_objects(tiles), euler_number(tiles)
     if before != after:
@@ -73,7 +78,8 @@ def _ends_line(present: Any, neighbours: Any, slot: int, bits: int) -> bool:
 
 
 @numba.njit(cache=True)
-def _thin(present: Any, neighbours: Any, level: Any, order: Any) -> None:
+def _thin(present: Any, neighbours: Any, level: Any, order: Any, first_field: int) -> None:
+    """Delete the voxels of `order`; `first_field` is the subfield of the first voxel of the box."""
     queued = np.zeros(len(present), np.uint8)
     first = 0
     while first < len(order):
@@ -86,13 +92,16 @@ def _thin(present: Any, neighbours: Any, level: Any, order: Any) -> None:
         while len(active):
             found = [np.int64(0)]
             for field in range(8):
+                gone = [np.int64(0)]
                 for slot in active:
-                    if _subfield(slot) != field or present[slot] != 1:
+                    if _subfield(slot) ^ first_field != field or present[slot] != 1:
                         continue
                     bits = neighbourhood(present, neighbours, slot)
-                    if not is_simple(bits) or _ends_line(present, neighbours, slot, bits):
-                        continue
+                    if is_simple(bits) and not _ends_line(present, neighbours, slot, bits):
+                        gone.append(slot)
+                for slot in gone[1:]:
                     present[slot] = 0
+                for slot in gone[1:]:
                     for dz in range(-1, 2):
                         for dy in range(-1, 2):
                             for dx in range(-1, 2):
