@@ -111,7 +111,8 @@ inputs:
     default: 0.0
     doc: 'Voxels this near to one with a probability of at least one half are at least half probable, too, if they
       have half its contrast: the blurred surface of an object that is distinguished from others by its middle.
-      Allowed: at least 0.'
+      Their contrast is that of the image before it was smoothed, about: a smoothed surface is too far inside, the
+      more the narrower the object. Allowed: at least 0.'
     inputBinding:
       prefix: --rim-um
   exclude_um:
