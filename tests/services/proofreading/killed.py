@@ -13,10 +13,10 @@ import sqlalchemy as sa
 
 import voxome
 from voxome.errors import EditConflict, InvalidInput, NotFound
+from voxome.services.proofreading.chunk_edits import ChunkEdit
 from voxome.services.proofreading.editor import Editor
 from voxome.services.proofreading.session import Session
 from voxome.services.proofreading.state import State
-from voxome.services.proofreading.voxel_split import ChunkEdit
 
 LABELS = np.repeat(np.arange(1, 7, dtype=np.uint64), 12).reshape(1, 1, 72)
 """Six supervoxels in a row, in two chunks of the index and three of the voxels."""

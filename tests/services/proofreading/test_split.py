@@ -170,23 +170,6 @@ def chunk_numbers(voxels: NDArray[np.intp], shape: tuple[int, ...]) -> list[int]
 
 
 @pytest.mark.slow
-def test_coarse_levels_agree_with_the_finest(session: Session) -> None:
-    session.split(5, A, B)
-    fine = session.volume[...]
-    for level in (1, 2):
-        coarse = session.volume.level(level)[...]
-        start = voxome.open(session.store.uri, level=level)[...]
-        kept, new = session.history()[0].segments
-        assert np.array_equal(coarse == 0, start == 0)
-        assert np.array_equal(coarse == 9, start == 9)
-        factor = [-(-n // m) for n, m in zip(fine.shape, coarse.shape, strict=True)]
-        for cell in np.argwhere(start == 5).tolist():
-            inside = tuple(slice(at * f, (at + 1) * f) for at, f in zip(cell, factor, strict=True))
-            counts = {one: int((fine[inside] == one).sum()) for one in (kept, new)}
-            assert counts[int(coarse[tuple(cell)])] == max(counts.values())
-
-
-@pytest.mark.slow
 def test_splits_on_two_branches_do_not_mix(session: Session) -> None:
     other = session.create_branch("other")
     session.split(5, A, B)
@@ -224,30 +207,6 @@ def test_a_divided_segment_can_be_edited_and_divided_again(session: Session) -> 
     for number in (4, 1):
         session.undo(number)
     assert np.array_equal(session.volume[...], dumbbell())
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("start", [(0, 0, 0), (3, 5, 7)])
-def test_coarse_levels_of_a_split_are_those_of_a_downsampling(tmp_path: Path, start: tuple[int, int, int]) -> None:
-    choose = np.random.default_rng(1)
-    labels = np.full((20, 30, 80), 9, np.uint64)
-    labels[4:17, 5:26, 5:75] = 1
-    noise = (choose.random(labels.shape) < 0.3) & (labels == 1)
-    a, b = (10, 15, 10), (10, 15, 70)
-    noise[a] = noise[b] = False
-    labels[noise] = choose.integers(2, 9, noise.sum())
-    spec = voxome.VolumeSpec.of(labels.shape, "uint64", kind="labels", start=start)
-    for name in ("labels", "again"):
-        voxome.create(f"zarr://{tmp_path}/{name}.zarr", spec)
-    voxome.open(f"zarr://{tmp_path}/labels.zarr", mode="r+")[...] = labels
-    voxome.downsample(f"zarr://{tmp_path}/labels.zarr", levels=3)
-    session = voxome.proofread(tmp_path / "labels.zarr", tmp_path / "edits.sqlite", author="ann")
-    session.split(1, [np.add(a, start)], [np.add(b, start)], way="voxels")
-    voxome.open(f"zarr://{tmp_path}/again.zarr", mode="r+")[...] = session.volume[...]
-    voxome.downsample(f"zarr://{tmp_path}/again.zarr", levels=3)
-    for level in (1, 2):
-        expected = voxome.open(f"zarr://{tmp_path}/again.zarr", level=level)[...]
-        assert np.array_equal(session.volume.level(level)[...], expected)
 
 
 @pytest.mark.slow

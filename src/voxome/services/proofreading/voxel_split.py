@@ -2,57 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
-from voxome.contracts.abilities import SupportsLevels, ability
 from voxome.contracts.source import VolumeSource
-from voxome.contracts.spec import Scale
 from voxome.errors import InvalidInput
 from voxome.geometry import Box
+from voxome.services.proofreading.chunk_edits import ChunkEdit, bounding_box, chunk_edits
+from voxome.services.proofreading.coarse_split import CoarseSplit, cells_around, coarse_levels_of
 from voxome.services.proofreading.graph_cut import CannotCut
 from voxome.services.proofreading.mapping import Mapping, StoredIds
-from voxome.services.proofreading.scan import CHUNK, chunk_box, chunk_boxes
-from voxome.services.proofreading.voxels import EDGE, StoredVoxels, write_chunk
+from voxome.services.proofreading.scan import CHUNK, chunk_box
+from voxome.services.proofreading.voxels import StoredVoxels
 from voxome.services.proofreading.watershed import A, B, divide, is_parted
 
 MOST_VOXELS = 1 << 26
 """Voxels of a region that is divided, for which about 3 GB of memory are needed."""
-
-
-@dataclass(frozen=True, eq=False)
-class ChunkEdit:
-    """Change of one chunk by a split.
-
-    Attributes
-    ----------
-    level, number : int
-        Level of the pyramid, and number of the chunk.
-    at : (n,) array of intp
-        Voxels in the flat chunk.
-    new : (n,) array of int32
-        Position of the new id from 1, or -1: one of `values`.
-    values : (n,) array of uint64
-        Ids, where `new` is -1.
-    """
-
-    level: int
-    number: int
-    at: NDArray[np.intp]
-    new: NDArray[np.int32]
-    values: NDArray[np.uint64]
-
-    def write(self, connection: sa.Connection, operation: int, ids: Sequence[int]) -> None:
-        """Write the chunk, with these new ids."""
-        table = np.array([0, *ids], np.uint64)
-        values = np.where(self.new > 0, table[np.maximum(self.new, 0)], self.values)
-        write_chunk(
-            connection, self.level, self.number, operation, np.column_stack([self.at.astype(np.uint64), values])
-        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,19 +109,14 @@ def read_region(
         if not part.empty:
             ids[part.within(extent)] = voxels.read(part, connection)
     whole = Region(extent, ids, np.isin(ids, np.array(sorted(stored), np.uint64)))
-    return _crop(whole, max((max(scale) for _, scale in _coarse_levels_of(voxels.source)), default=1))
+    return _crop(whole, max((max(scale) for _, scale in coarse_levels_of(voxels.source)), default=1))
 
 
 def _crop(region: Region, margin: int) -> Region:
     """Return the part of a region around the segment."""
     if not region.mask.any():
         return region
-    ends = []
-    for axis in range(3):
-        others = tuple(one for one in range(3) if one != axis)
-        inside = np.flatnonzero(region.mask.any(axis=others))
-        ends.append((region.box.start[axis] + int(inside[0]), region.box.start[axis] + int(inside[-1]) + 1))
-    tight = Box(tuple(a for a, _ in ends), tuple(b for _, b in ends)).grow((margin,) * 3) & region.box
+    tight = bounding_box(region.mask, region.box).grow((margin,) * 3) & region.box
     inner = tight.within(region.box)
     return Region(tight, region.ids[inner], region.mask[inner])
 
@@ -204,79 +168,24 @@ def split_voxels(
     new = np.zeros(region.box.shape, np.int32)
     for number, id in enumerate(parents, 1):
         new[is_b & (region.ids == id)] = number
-    return VoxelSplit(
+    split = VoxelSplit(
         moved=sorted(set(supervoxels) - set(divided)),
         divided=divided,
         whole=set(parts) - set(parents),
         parents=parents,
-        chunks=[*_chunks(source.spec.domain, 0, region.box, new), *_coarse_chunks(source, connection, region, new)],
+        chunks=list(chunk_edits(source.spec.domain, 0, region.box, new)),
         contacts=_contacts(region, is_b, mapping) if contacts else set(),
     )
-
-
-def _chunks(
-    domain: Box, level: int, box: Box, new: NDArray[np.int32], values: NDArray[np.uint64] | None = None
-) -> Iterator[ChunkEdit]:
-    """Yield the chunks in which anything changes."""
-    for number, whole in chunk_boxes(box, domain, EDGE):
-        part = whole & box
-        voxels = np.argwhere(new[part.within(box)])
-        if len(voxels):
-            inside = tuple((voxels + np.subtract(part.start, box.start)).T)
-            at = np.ravel_multi_index(tuple((voxels + np.subtract(part.start, whole.start)).T), whole.shape)
-            literal = np.zeros(len(voxels), np.uint64) if values is None else values[inside]
-            yield ChunkEdit(level, number, at, new[inside], literal)
-
-
-def _coarse_chunks(
-    source: VolumeSource, connection: sa.Connection, region: Region, new: NDArray[np.int32]
-) -> Iterator[ChunkEdit]:
-    """Yield the changes of the coarser levels: the most frequent id of level 0, where a divided one was."""
-    pyramid = ability(source, SupportsLevels)
-    if pyramid is None or not new.any():
-        return
-    for level, scale in _coarse_levels_of(source):
-        voxels = StoredVoxels(pyramid.level(level), level)
-        box = region.box.coarsen(scale) & voxels.source.spec.domain
-        before = voxels.read(box, connection)
-        changed, values = np.zeros(box.shape, np.int32), np.zeros(box.shape, np.uint64)
-        where = np.argwhere(new > 0) + np.array(region.box.start)
-        cells = np.unique(where // np.array(scale), axis=0)
-        for cell in cells.tolist():
-            one = Box.of_shape((1, 1, 1), cell)
-            if one not in box:
-                continue
-            at = tuple(np.subtract(cell, box.start))
-            inside = (one.refine(scale) & region.box).within(region.box)
-            ids, parts = region.ids[inside].ravel(), new[inside].ravel()
-            if before[at] in ids[parts > 0]:
-                changed[at], values[at] = _most_frequent(ids, parts)
-        yield from _chunks(voxels.source.spec.domain, level, box, changed, values)
-
-
-def _most_frequent(ids: NDArray[np.uint64], parts: NDArray[np.int32]) -> tuple[int, int]:
-    """Return the number of the new id that is most frequent, or -1 and the old id that is.
-
-    Of equally frequent ones it is the smallest, as in any pyramid; new ids are larger than all old ones.
-    """
-    keys, counts = np.unique(np.rec.fromarrays([parts, np.where(parts > 0, 0, ids)]), return_counts=True)
-    part, id = keys[int(np.argmax(counts))].item()
-    return (part, 0) if part else (-1, id)
-
-
-def coarse_levels(pyramid: SupportsLevels) -> list[tuple[int, Scale]]:
-    """Return number and scale of the coarser levels, up to the first whose voxels are not multiples of the finest."""
-    result = []
-    for number, level in enumerate(pyramid.levels[1:], 1):
-        if level.scale is None:
-            break
-        result.append((number, level.scale))
-    return result
-
-
-def _coarse_levels_of(source: VolumeSource) -> list[tuple[int, Scale]]:
-    pyramid = ability(source, SupportsLevels)
-    return [] if pyramid is None else coarse_levels(pyramid)
+    if not new.any():
+        return split
+    touched = bounding_box(new > 0, region.box)
+    cells = cells_around(source, touched)
+    inside = cells in region.box
+    ids = region.ids[cells.within(region.box)] if inside else StoredVoxels(source).read(cells, connection)
+    on_b = np.isin(ids, np.array(sorted(split.whole), np.uint64))
+    on_b[touched.within(cells)] |= new[touched.within(region.box)] > 0
+    coarse = CoarseSplit(cells, ids, on_b, list(divided.values()), parents)
+    return replace(split, chunks=[*split.chunks, *coarse.chunk_edits(source, connection, touched)])
 
 
 def _contacts(region: Region, is_b: NDArray[np.bool_], mapping: Mapping) -> set[tuple[int, int, int, int]]:
