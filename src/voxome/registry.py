@@ -45,7 +45,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "podman": "voxome.environments.podman:PodmanEnvironment",
     },
     "voxome.records": {
-        "sqlite": "voxome.records.sql:open_sqlite",
+        "sqlite": "voxome.records.sqlite:open_sqlite",
     },
     "voxome.remotes": {
         "annotationfiles": "voxome.remotes.annotation_files.remote:AnnotationFilesRemote",

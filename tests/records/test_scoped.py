@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from voxome.records.scoped import ScopedLedger, ledger_of
-from voxome.records.sql import SqlRecords, open_sqlite
+from voxome.records.sql import SqlRecords
+from voxome.records.sqlite import open_sqlite
 
 
 def test_jobs_of_another_run_do_not_count_as_done(tmp_path: Path) -> None:

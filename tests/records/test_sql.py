@@ -9,7 +9,8 @@ import pytest
 from voxome.contracts.records import RecordStore
 from voxome.errors import StoreError, UnknownName
 from voxome.records.choice import records_opener
-from voxome.records.sql import SqlRecords, open_sqlite
+from voxome.records.sql import SqlRecords
+from voxome.records.sqlite import open_sqlite
 from voxome.testing import RecordStoreContract
 
 

@@ -79,7 +79,7 @@ _OF_EVERY_VERB = (
 )
 
 
-class _Group(typer.core.TyperGroup):
+class Group(typer.core.TyperGroup):
     """Shows no secret in the messages about wrong arguments, which quote them."""
 
     def make_context(self, *arguments: Any, **options: Any) -> Any:
@@ -104,7 +104,7 @@ def _redacted_usage() -> Iterator[None]:
 class Verbs(typer.Typer):
     """A group of verbs, which takes the options of the log, as each of its verbs does."""
 
-    def __init__(self, cls: type[typer.core.TyperGroup] = _Group, **options: Any) -> None:
+    def __init__(self, cls: type[typer.core.TyperGroup] = Group, **options: Any) -> None:
         super().__init__(callback=_log_options, cls=cls, **options)
 
     def command(self, name: str | None = None, **options: Any) -> Callable[[Any], Any]:

@@ -8,47 +8,10 @@ try:
     import traceback
     from typing import NoReturn
 
-    from voxome.cli import (
-        bench,
-        build,
-        clean,
-        convert,
-        cwl_runner,
-        datasets,
-        describe,
-        doctor,
-        downsample,
-        explain,
-        get,
-        import_model,
-        info,
-        init,
-        interrupt,
-        logs,
-        ls,
-        mesh,
-        phantom,
-        plan,
-        points,
-        profiles,
-        proofread,
-        put,
-        regions,
-        relay,
-        rm,
-        run,
-        schedule,
-        score,
-        serve,
-        skeletonize,
-        tool,
-        tools,
-        train,
-        transfer,
-        view,
-    )
+    from voxome.cli import interrupt, logs
     from voxome.cli.complete import joined_words
     from voxome.cli.console import print_stderr
+    from voxome.cli.verbs import VerbGroup
     from voxome.errors import LESS_MEMORY, VoxomeError, describe_lack_of_memory
 except KeyboardInterrupt:
     print("Interrupted", file=sys.stderr)
@@ -58,6 +21,7 @@ EPILOG = """Exit status: 0 done; 1 an error, with one message on standard error;
 are printed on standard output: tables on a terminal, tab-separated text elsewhere, JSON with --json."""
 
 app = logs.Verbs(
+    cls=VerbGroup,
     name="voxome",
     epilog=EPILOG,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -66,41 +30,6 @@ app = logs.Verbs(
     pretty_exceptions_enable=False,
 )
 app.callback()(logs.configure_logs)
-app.command("ls")(ls.ls)
-app.command("info")(info.info)
-app.command("explain")(explain.explain)
-app.command("get")(get.get)
-app.command("put")(put.put)
-app.command("transfer")(transfer.transfer)
-app.command("annotations")(points.points)
-app.command("convert")(convert.convert)
-app.command("mesh")(mesh.mesh)
-app.command("skeletonize")(skeletonize.skeletonize)
-app.command("regions")(regions.regions)
-app.command("downsample")(downsample.downsample)
-app.command("view")(view.view)
-app.command("rm")(rm.rm)
-app.add_typer(proofread.app, name="proofread")
-app.command("serve")(serve.serve)
-app.add_typer(relay.app, name="relay")
-app.command("datasets")(datasets.datasets)
-app.command("profiles")(profiles.profiles)
-app.command("doctor")(doctor.doctor)
-app.command("plan")(plan.plan)
-app.command("run")(run.run)
-app.command("schedule")(schedule.schedule)
-app.command("build")(build.build)
-app.add_typer(tool.app, name="tool")
-app.command("cwl-runner", context_settings={"ignore_unknown_options": True})(cwl_runner.cwl_runner)
-app.command("tools")(tools.tools)
-app.command("describe")(describe.describe)
-app.add_typer(score.app, name="score")
-app.command("phantom")(phantom.phantom)
-app.command("train")(train.train)
-app.command("import-model")(import_model.import_model)
-app.add_typer(bench.app, name="bench")
-app.command("clean")(clean.clean)
-app.add_typer(init.app, name="init")
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:

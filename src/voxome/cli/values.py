@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -11,6 +12,8 @@ from annotated_types import Ge, Interval
 from voxome.contracts.parameter import REQUIRED, Parameter
 from voxome.errors import InvalidInput
 from voxome.geometry import notation
+
+_BYTES = re.compile(r"(\d+(?:\.\d*)?)\s*(?:([kKMGTP])(i?)B|B)?")
 
 
 def parse_as(annotation: object) -> Callable[[Any], Any]:
@@ -37,6 +40,15 @@ parse_count = parse_as(Annotated[int, Ge(1)])
 parse_index = parse_as(Annotated[int, Ge(0)])
 parse_not_negative = parse_as(Annotated[float, Ge(0)])
 parse_fraction = parse_as(Annotated[float, Interval(ge=0, le=1)])
+
+
+def parse_bytes(text: Any) -> int:
+    """Parse a number of bytes, as ``50GB`` or ``1.5 MiB``."""
+    match = _BYTES.fullmatch(str(text).strip())
+    if match is None:
+        raise typer.BadParameter(f"{text!r}: expected a number of bytes, such as 0, 500MB or 1.5TiB")
+    number, prefix, binary = match.groups()
+    return int(float(number) * (1024 if binary else 1000) ** " KMGTP".index((prefix or " ").upper()))
 
 
 def parse_shape(text: Any) -> tuple[int, int, int]:

@@ -28,6 +28,7 @@ def call(
     stderr: Stream = None,
     limit_s: float | None = None,
     scratch: Path | None = None,
+    on_start: Callable[[Callable[[], None]], None] | None = None,
     on_end: Callable[[End], None] | None = None,
 ) -> int:
     """Run a command to its end, and return its exit status.
@@ -47,6 +48,8 @@ def call(
         Time limit in seconds.
     scratch : path, optional
         Folder in which its HOME and TMPDIR are created; one that is removed with this process if None.
+    on_start : function, optional
+        Is called with a function that ends the command, which other threads may call.
     on_end : function, optional
         Is called with how the command ended, and its peak of memory.
 
@@ -87,7 +90,9 @@ def call(
         before = _size(stderr)
         with (
             environment.observe(command, launch) as check_end,
-            supervising(launch, folder, stdin=stdin, stdout=stdout, stderr=stderr, limit_s=limit_s) as end,
+            supervising(
+                launch, folder, stdin=stdin, stdout=stdout, stderr=stderr, limit_s=limit_s, on_start=on_start
+            ) as end,
         ):
             if on_end is not None:
                 on_end(end)

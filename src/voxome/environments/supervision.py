@@ -7,9 +7,10 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -46,7 +47,14 @@ class End:
 
 @contextmanager
 def supervising(
-    launch: Launch, scratch: Path, *, stdin: Stream, stdout: Stream, stderr: Stream, limit_s: float | None
+    launch: Launch,
+    scratch: Path,
+    *,
+    stdin: Stream,
+    stdout: Stream,
+    stderr: Stream,
+    limit_s: float | None,
+    on_start: Callable[[Callable[[], None]], None] | None = None,
 ) -> Iterator[End]:
     """Run a process to its end; what it leaves to others is there until the caller leaves.
 
@@ -63,6 +71,8 @@ def supervising(
         control = stack.enter_context(start_supervisor(_descriptors(stack, stdin, stdout, stderr)))
         try:
             request = {**vars(launch), "variables": dict(launch.variables), "limit_s": limit_s, "scratch": str(scratch)}
+            if on_start is not None:
+                on_start(partial(_stop, control))
             yield _receive(control, request, launch)
             control.sendall(b"\n")
         finally:
@@ -86,10 +96,16 @@ def _descriptors(stack: ExitStack, stdin: Stream, stdout: Stream, stderr: Stream
     return [number(stdin, nothing), output, output if stderr == subprocess.STDOUT else number(stderr, own)]
 
 
-def _wait_for_end(control: socket.socket) -> None:
-    """Wait until a supervisor has ended the command and cleaned up."""
+def _stop(control: socket.socket) -> None:
+    """Have a supervisor end its command; the socket may be closed already."""
     with suppress(OSError):
         control.shutdown(socket.SHUT_WR)
+
+
+def _wait_for_end(control: socket.socket) -> None:
+    """Wait until a supervisor has ended the command and cleaned up."""
+    _stop(control)
+    with suppress(OSError):
         while control.recv(4096):
             pass
 

@@ -28,14 +28,15 @@ _END_TIMEOUT_S = 60.0
 
 
 def serve(requests: socket.socket) -> None:
-    """Fork a supervisor for each message, until there are no more."""
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    """Fork a supervisor for each message, until there are no more; the time that commands take is this process's."""
+    signal.signal(signal.SIGCHLD, lambda *_: _has_children())
     while True:
         files = socket.recv_fds(requests, 1, 4)[1]
         if len(files) < 4:
             return
         if os.fork() == 0:
             try:
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
                 requests.close()
                 os.setsid()
                 for number, file in enumerate(files[1:]):

@@ -1,4 +1,4 @@
-"""Records in a SQL database, SQLite by default."""
+"""Records in a SQL database of any kind, such as PostgreSQL."""
 
 from __future__ import annotations
 
@@ -157,11 +157,6 @@ class SqlRecords:
                 f"Cannot read or write the records in {self._name}: {error.orig}; free space if the disk is full, else "
                 "remove that file, and rerun: without it, finished blocks are computed again"
             ) from error
-
-
-def open_sqlite(folder: Path, name: str) -> SqlRecords:
-    """Return the records in the file ``<name>.sqlite`` of `folder`."""
-    return SqlRecords.in_file(folder / f"{name}.sqlite", shared=False)
 
 
 def _tune_sqlite(connection: Any, _: object) -> None:

@@ -146,6 +146,11 @@ class LocalPath(StoragePath):
                 links = [name for name in below if Path(folder, name).is_symlink()]
                 yield from (Path(folder, name).relative_to(self.path).as_posix() for name in sorted(files + links))
 
+    def tree_bytes(self) -> int | None:
+        with map_errors(str(self), invalid=StoreError):
+            paths = (Path(folder, name) for folder, _, files in os.walk(self.path, onerror=_raise) for name in files)
+            return sum(path.lstat().st_size for path in paths)
+
     def dead_links(self, names: Iterable[str]) -> Iterator[tuple[str, NotFound]]:
         for name in names:
             path = Path(self.path, name)

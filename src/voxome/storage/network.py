@@ -87,6 +87,13 @@ class S3Path(BucketPath):
         spec = self.spec()
         return s3_pages(str(self), spec["path"], spec, delimiter)
 
+    def tree_bytes(self) -> int | None:
+        require("s3", "botocore")
+        from voxome.storage.s3_listing import s3_bytes
+
+        spec = self.spec()
+        return s3_bytes(str(self), spec["path"], spec)
+
 
 class GcsPath(BucketPath):
     """A prefix of a bucket of Google Cloud Storage, with Google's application-default credentials.

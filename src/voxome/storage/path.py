@@ -300,6 +300,10 @@ class StoragePath(ABC):
         data, generation = folder._stored(self.name, folder.kvstore.read(self.name, byte_range=slice(0, 0)))
         return None if data is None else hashlib.sha256(generation).hexdigest()[:16]
 
+    def tree_bytes(self) -> int | None:
+        """Return the bytes of all files in this folder and below; None if the store does not tell without reads."""
+        return None
+
     @property
     def identity(self) -> object:
         """What is equal for two paths to one folder, where the store has links."""

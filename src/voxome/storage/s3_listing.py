@@ -58,6 +58,20 @@ def s3_pages(name: str, prefix: str, spec: Mapping[str, Any], delimiter: str = "
     AccessDenied, StoreError
         If the server refuses, the bucket is in another region, or the server fails.
     """
+    for page in _list(name, prefix, spec, delimiter):
+        folders = [one["Prefix"] for one in page.get("CommonPrefixes", ())]
+        files = [one["Key"] for one in page.get("Contents", ())]
+        if folders or files:
+            yield Page.of((_below(key, prefix) for key in folders), (_below(key, prefix) for key in files))
+
+
+def s3_bytes(name: str, prefix: str, spec: Mapping[str, Any]) -> int:
+    """Return the bytes of all objects below a prefix; arguments and errors are those of `s3_pages`."""
+    return sum(one["Size"] for page in _list(name, prefix, spec, "") for one in page.get("Contents", ()))
+
+
+def _list(name: str, prefix: str, spec: Mapping[str, Any], delimiter: str) -> Iterator[Mapping[str, Any]]:
+    """Yield the responses of the server."""
     bucket, credentials = spec["bucket"], spec["aws_credentials"]
     current = settings()
     with _map_errors(name, bucket):
@@ -70,14 +84,9 @@ def s3_pages(name: str, prefix: str, spec: Mapping[str, Any], delimiter: str = "
             current.stall_s,
             frozenset(item for item in os.environ.items() if item[0].startswith("AWS_")),
         )
-        pages = client.get_paginator("list_objects_v2").paginate(
+        yield from client.get_paginator("list_objects_v2").paginate(
             Bucket=bucket, Prefix=prefix, Delimiter=delimiter, PaginationConfig={"PageSize": PAGE_NAMES}
         )
-        for page in pages:
-            folders = [one["Prefix"] for one in page.get("CommonPrefixes", ())]
-            files = [one["Key"] for one in page.get("Contents", ())]
-            if folders or files:
-                yield Page.of((_below(key, prefix) for key in folders), (_below(key, prefix) for key in files))
 
 
 def _below(key: str, prefix: str) -> str:

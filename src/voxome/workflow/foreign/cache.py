@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
+from voxome.contracts.formats import RESULT_CACHE
 from voxome.errors import InvalidInput
+from voxome.records.folder import read_json_or_none, write_json
 from voxome.workflow.foreign.digests import Digests
-from voxome.workflow.foreign.results import JobFolder, Result, remove_tree
+from voxome.workflow.foreign.results import RESULT, JobFolder, Result, remove_tree
 
 _WORK = "work"
+_MARK = "voxome-cache.json"
 
 
 class ResultCache:
@@ -31,6 +38,8 @@ class ResultCache:
     ------
     InvalidInput
         If it is not a folder.
+    UnsupportedFormat
+        If it is the cache of another version.
     """
 
     def __init__(self, root: Path, digests: Digests) -> None:
@@ -39,18 +48,23 @@ class ResultCache:
             root.mkdir(parents=True, exist_ok=True)
         except FileExistsError:
             raise InvalidInput(f"The cache {root} is a file; expected a folder") from None
+        if not is_cache(root):
+            write_json(root / _MARK, RESULT_CACHE.stamp({}))
 
     def fetch(self, key: str, folder: JobFolder) -> Result | None:
         """Copy the outputs of a job into the work folder of an attempt; None if there are none, or damaged ones."""
         entry = self._folder(key)
-        result = Result.read(entry)
-        if result is None or result.key != key or not result.is_whole(entry / _WORK, self._digests):
-            return None
-        folder.clear()
-        try:
-            shutil.copytree(entry / _WORK, folder.work, dirs_exist_ok=True, symlinks=True)
-        except (OSError, shutil.Error):  # the cache is being cleaned
-            return None
+        with _using(entry) as is_there:
+            result = Result.read(entry) if is_there else None
+            if result is None or result.key != key or not result.is_whole(entry / _WORK, self._digests):
+                return None
+            with suppress(OSError):  # a cache that this user may only read keeps no order of use
+                os.utime(entry / RESULT)
+            folder.clear()
+            try:
+                shutil.copytree(entry / _WORK, folder.work, dirs_exist_ok=True, symlinks=True)
+            except (OSError, shutil.Error):  # somebody else is removing the cache
+                return None
         return result if result.is_whole(folder.work, self._digests) else None
 
     def store(self, result: Result, folder: JobFolder) -> None:
@@ -80,3 +94,82 @@ class ResultCache:
 
     def _folder(self, key: str) -> Path:
         return self._root / key[:2] / key
+
+
+@dataclass(frozen=True)
+class CacheEntry:
+    """The result of a job in a cache.
+
+    Attributes
+    ----------
+    path : path
+        Its folder.
+    nbytes : int
+        Size of its files.
+    used_s : float
+        When a run last took or stored it, in seconds since 1970.
+    """
+
+    path: Path
+    nbytes: int
+    used_s: float
+
+    @property
+    def name(self) -> str:
+        """Its path, for people."""
+        return str(self.path)
+
+    def remove(self) -> bool:
+        """Remove the entry, unless a run is copying it; return whether it is gone."""
+        with _using(self.path, alone=True) as is_free:
+            if not is_free:
+                return not self.path.exists()
+            removed = self.path.with_name(f".{self.path.name}.{os.urandom(4).hex()}.part")
+            self.path.rename(removed)
+        remove_tree(removed)
+        return True
+
+
+def is_cache(root: Path) -> bool:
+    """Return whether a folder is a cache of results.
+
+    Raises
+    ------
+    UnsupportedFormat
+        If it is the cache of another version.
+    """
+    mark = read_json_or_none(root / _MARK)
+    if mark is None:
+        return False
+    RESULT_CACHE.content(mark, root / _MARK)
+    return True
+
+
+def cache_entries(root: Path) -> Iterator[CacheEntry]:
+    """Yield the entries of a cache; those that another process removes meanwhile are left out."""
+    for path in sorted(root.glob("??/*")):
+        with suppress(OSError):
+            if not path.name.startswith("."):
+                files = [one.lstat() for one in path.rglob("*") if one.is_symlink() or not one.is_dir()]
+                yield CacheEntry(path, sum(one.st_size for one in files), (path / RESULT).stat().st_mtime)
+
+
+@contextmanager
+def _using(entry: Path, *, alone: bool = False) -> Iterator[bool]:
+    """Keep an entry from being removed, or `alone` from being used; give whether it is there, and free."""
+    try:
+        file = (entry / RESULT).open("rb")
+    except OSError:
+        yield False
+        return
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB if alone else fcntl.LOCK_SH)
+        except BlockingIOError:
+            yield False
+            return
+        try:
+            is_there = os.path.samestat(os.fstat(file.fileno()), (entry / RESULT).stat())
+        except FileNotFoundError:  # it was removed just now
+            is_there = False
+        yield is_there

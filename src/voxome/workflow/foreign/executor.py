@@ -78,6 +78,7 @@ class ForeignExecutor(JobExecutor):
         super().__init__()
         self._engine, self._folders, self._records, self._digests = engine, folders, records, digests
         self._cache = cache
+        self._settings = exported()
         self._running: dict[str, _Running] = {}
         self._keys: Counter[str] = Counter()
         self._events: list[Event] = []
@@ -159,7 +160,7 @@ class ForeignExecutor(JobExecutor):
             _log.warning("[job %s] %s", job.name, sentence)
         unkept = list(kept.unkept(command))
         self._record("job started", job, running.key, attempt=running.losses + 1, unkept=unkept)
-        self._engine.submit([Job(number, TASK, payload, resources, exported())])
+        self._engine.submit([Job(number, TASK, payload, resources, self._settings)])
 
     def _wait(self) -> None:
         self._flush()

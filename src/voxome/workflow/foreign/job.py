@@ -261,7 +261,7 @@ class ForeignJob(CommandLineJob):
 
     def forget_secrets(self) -> None:
         """Remove files with secrets that were made for the command, which no output can be."""
-        root = os.path.realpath(self.folder.root)
+        root = os.path.realpath(self.folder.root) if self._secret_files else ""
         while self._secret_files:
             path = self._secret_files.pop()
             if Path(os.path.realpath(path.parent)).is_relative_to(root):  # else the command has put a link there
@@ -269,8 +269,9 @@ class ForeignJob(CommandLineJob):
 
     def _own_roots(self) -> Iterator[str]:
         """Yield the files and folders to which outputs may lead: the work folder, and inputs."""
-        yield os.path.realpath(self.outdir)
-        yield os.path.realpath(self.folder.inputs)
+        own = JobFolder(Path(os.path.realpath(self.folder.root)))
+        yield str(own.work)
+        yield str(own.inputs)
         for entry in (*self.pathmapper, *(self.generatemapper or ())):
             if entry.resolved.startswith("/"):
                 yield os.path.realpath(entry.resolved)

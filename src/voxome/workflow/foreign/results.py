@@ -14,7 +14,8 @@ from typing import Any
 from voxome.records.folder import read_json_or_none, write_json
 from voxome.workflow.foreign.digests import Digests, walk
 
-_RESULT = "result.json"
+RESULT = "result.json"
+"""File of a committed result, in its folder."""
 _FORMAT = 1
 
 
@@ -85,13 +86,13 @@ class Result:
 
     def write(self, folder: Path) -> None:
         """Write the result into a folder, as the last thing."""
-        write_json(folder / _RESULT, {"format_version": _FORMAT, **vars(self)})
+        write_json(folder / RESULT, {"format_version": _FORMAT, **vars(self)})
 
     @classmethod
     def read(cls, folder: Path) -> Result | None:
         """Return the result in a folder; None if there is none of this format."""
         try:
-            data = read_json_or_none(folder / _RESULT)
+            data = read_json_or_none(folder / RESULT)
             if data is None or data.pop("format_version", None) != _FORMAT:
                 return None
             data["files"] = {name: (size, digest) for name, (size, digest) in data["files"].items()}

@@ -77,6 +77,7 @@ def run_process(
     """
     require("em", "cwltool")
     from voxome.workflow.foreign.cache import ResultCache
+    from voxome.workflow.foreign.command_engine import command_engine_opener
     from voxome.workflow.foreign.contexts import CwlCall, call_cwltool, run_id
     from voxome.workflow.foreign.digests import Digests
     from voxome.workflow.foreign.executor import ForeignExecutor
@@ -84,7 +85,7 @@ def run_process(
 
     folder = Path(out).absolute()
     private = folder / PRIVATE
-    open_engine, open_records = factory("voxome.engines", engine), records_opener(records)
+    open_engine, open_records = command_engine_opener(engine), records_opener(records)
     environment = environment or settings().environment or NATIVE
     open_environment = factory("voxome.environments", environment)
     count = workers or available_cpus()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any
@@ -21,7 +21,9 @@ TIMED_OUT = "timed_out"
 """Count of a `JobResult`: 1 if the program was ended at its time limit."""
 
 
-def run_command(payload: Mapping[str, Any]) -> JobResult:
+def run_command(
+    payload: Mapping[str, Any], *, on_start: Callable[[Callable[[], None]], None] | None = None
+) -> JobResult:
     """Run one command of a foreign process.
 
     Parameters
@@ -29,6 +31,8 @@ def run_command(payload: Mapping[str, Any]) -> JobResult:
     payload : mapping
         ``environment`` (its name, with options), ``command`` (JSON of a `Command`), ``stdin``, ``stdout`` and
         ``stderr`` (paths or None), ``log`` (file for what has no other place) and ``limit_s`` (or None).
+    on_start : function, optional
+        As of `voxome.environments.call.call`.
 
     Returns
     -------
@@ -53,6 +57,7 @@ def run_command(payload: Mapping[str, Any]) -> JobResult:
                 stdout=stdout,
                 stderr=stderr,
                 limit_s=payload["limit_s"],
+                on_start=on_start,
                 on_end=ends.append,
             )
         except TimeLimit:

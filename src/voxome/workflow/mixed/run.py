@@ -117,6 +117,7 @@ def run_pending(
         If a step failed; the other branches of the workflow were run.
     """
     require("em", "cwltool")
+    from voxome.workflow.foreign.command_engine import commands_on
     from voxome.workflow.foreign.contexts import CwlCall, call_cwltool
     from voxome.workflow.foreign.digests import Digests
     from voxome.workflow.foreign.results import JobFolders, remove_tree
@@ -131,7 +132,11 @@ def run_pending(
     for address in {home_address(folder), store}:
         (storage_at(address) / RECORD).unlink()
     began, clock = time.time(), time.monotonic()
-    with records_opener(records)(private, "run") as opened, engines:
+    with (
+        records_opener(records)(private, "run") as opened,
+        engines,
+        commands_on(_engine_of_commands(engines, pending), places.log) as commands,
+    ):
         run = run_id(folder)
         ledger = ledger_of(opened, run)
         if fresh:
@@ -152,7 +157,7 @@ def run_pending(
             scratch=folders.scratch(),
             progress=notify,
         )
-        executor = MixedExecutor(_engine_of_commands(engines, pending), folders, opened, digests, blocks, notify)
+        executor = MixedExecutor(commands, folders, opened, digests, blocks, notify)
         environment = pending.options.environment or settings().environment or ""
         if environment:
             open_environment(environment).clear(run)

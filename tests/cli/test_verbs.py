@@ -1,0 +1,41 @@
+"""Verbs that are imported when they are needed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+import typer
+
+from voxome.cli.main import app
+from voxome.cli.verbs import VERBS
+
+CODE = """
+import json, sys
+from voxome.cli.main import main
+try:
+    main(sys.argv[1:])
+except SystemExit:
+    print(json.dumps([name for name in sys.modules if name.startswith("voxome.cli.")]), file=sys.stderr)
+"""
+
+
+@pytest.mark.slow
+def test_the_help_begins_as_that_of_each_verb() -> None:
+    group = typer.main.get_command(app)
+    assert list(group.commands) == list(VERBS)  # type: ignore[attr-defined]
+    for name, verb in VERBS.items():
+        command = group.commands[name]  # type: ignore[attr-defined]
+        assert command.name == name
+        assert " ".join(command.help.split()).startswith(verb.help), name
+        assert verb.help.endswith("."), name
+
+
+@pytest.mark.parametrize(("words", "imported"), [(["--help"], set()), (["rm", "--help"], {"rm"})])
+def test_only_the_verb_that_runs_is_imported(words: list[str], imported: set[str]) -> None:
+    done = subprocess.run([sys.executable, "-c", CODE, *words], capture_output=True, text=True, check=True)
+    modules = {name.removeprefix("voxome.cli.") for name in json.loads(done.stderr)}
+    verbs = {verb.target.partition(":")[0] for verb in VERBS.values()}
+    assert modules & verbs == imported
