@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -21,6 +22,7 @@ from made_once import MakeOnce
 from peers.requirement import unavailable
 
 from voxome.config import settings
+from voxome.engines import choice
 from voxome.registry import BUILT_IN, look_again
 
 pytest_plugins = ["peers.fixtures"]
@@ -79,6 +81,20 @@ def _prompt_servers() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(uvicorn.server, "asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": sleep}))
         yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _freeze_objects() -> None:
+    """Leave what earlier modules have imported out of garbage collections, of which every step of a run starts one."""
+    with warnings.catch_warnings(action="ignore"):  # of what an earlier module has not closed
+        gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture
+def jobs_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run the jobs of runs in this process, unless an engine is chosen: for tests of what is not about workers."""
+    monkeypatch.setattr(choice, "DEFAULT", "sequential")
 
 
 @pytest.fixture(autouse=True)

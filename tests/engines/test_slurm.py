@@ -31,9 +31,8 @@ def open_engine(folder: Path, workers: int = 2) -> SlurmEngine:
 
 
 @pytest.fixture
-def cluster(slurm: Slurm, monkeypatch: pytest.MonkeyPatch) -> Slurm:
-    monkeypatch.setenv("SLURM_CONF", str(slurm.config))
-    return slurm
+def cluster(slurm_in_use: Slurm) -> Slurm:
+    return slurm_in_use
 
 
 @pytest.mark.usefixtures("cluster")

@@ -49,6 +49,17 @@ def slurm() -> Iterator[Slurm]:
         yield cluster
 
 
+@pytest.fixture
+def slurm_in_use(slurm: Slurm, monkeypatch: pytest.MonkeyPatch) -> Slurm:
+    """Slurm cluster that the commands of this process find; its engine submits and looks for results often."""
+    from voxome.engines.array_engine import ArrayEngine
+
+    for name, value in (("_scan_s", 0.1), ("_submit_s", 0.1), ("_tick_s", 0.05)):
+        monkeypatch.setattr(ArrayEngine, name, value)
+    monkeypatch.setenv("SLURM_CONF", str(slurm.config))
+    return slurm
+
+
 @pytest.fixture(scope="session")
 def podman() -> Iterator[Podman]:
     """podman with an image of busybox."""

@@ -9,7 +9,7 @@ import signal
 import ssl
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from numpy.testing import assert_array_equal
 from relay.dialects.boss.client import Client
 
 import voxome
+from voxome.cli.main import main
 
 pytestmark = pytest.mark.slow
 
@@ -45,10 +46,17 @@ def running(folder: Path, *more: str, stop: int = signal.SIGTERM) -> Iterator[st
     assert "Error" not in output, output
 
 
-def fails(*arguments: str) -> str:
-    ran = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=20, check=False)
-    assert ran.returncode == 1, ran
-    return ran.stderr
+@pytest.fixture
+def fails(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Function that returns what the command says before it fails; it starts no server, so it needs no process."""
+
+    def run(*arguments: str) -> str:
+        with pytest.raises(SystemExit) as ended:
+            main(["serve", *arguments])
+        assert ended.value.code == 1
+        return capsys.readouterr().err
+
+    return run
 
 
 def token(*arguments: str) -> str:
@@ -104,7 +112,7 @@ def test_sources_are_served_by_name_and_admins_write_where_they_may(tmp_path: Pa
     assert voxome.open(f"zarr://{tmp_path}/copy.zarr")[0, 0, 0] == 0
 
 
-def test_wrong_options_are_explained(tmp_path: Path) -> None:
+def test_wrong_options_are_explained(tmp_path: Path, fails: Callable[..., str]) -> None:
     catalogue = str(tmp_path / "names.sqlite")
     config = tmp_path / "relay.toml"
     assert "RELAY_NONE" in fails("--admin-token-env", "RELAY_NONE")
@@ -128,7 +136,7 @@ def test_wrong_options_are_explained(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="makes a certificate with openssl")
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_a_relay_with_a_certificate_serves_https(tmp_path: Path, workers: str) -> None:
+def test_a_relay_with_a_certificate_serves_https(tmp_path: Path, fails: Callable[..., str], workers: str) -> None:
     key, certificate = str(tmp_path / "key.pem"), str(tmp_path / "cert.pem")
     subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
     make = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", *subject]
@@ -141,6 +149,6 @@ def test_a_relay_with_a_certificate_serves_https(tmp_path: Path, workers: str) -
     assert "tls.key: missing" in fails("--tls-certificate", certificate)
 
 
-def test_a_port_in_use_is_reported(tmp_path: Path) -> None:
+def test_a_port_in_use_is_reported(tmp_path: Path, fails: Callable[..., str]) -> None:
     with running(tmp_path) as url:
         assert "in use" in fails("--port", url.rpartition(":")[2])

@@ -12,8 +12,9 @@ from voxome.storage import tensorstore
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make retries few and quick, and take a second of silence for a stall."""
+    """Make retries few and quick, and take a second of silence for a stall, also if some bytes have arrived before."""
     monkeypatch.setenv("VOXOME_STALL_S", "1")
+    monkeypatch.setenv("TENSORSTORE_CURL_LOW_SPEED_LIMIT_BYTES", "10000")
     monkeypatch.setenv("VOXOME_RETRIES", "3")
     monkeypatch.setattr(tensorstore, "_SHARED", {})
     monkeypatch.setattr(tensorstore, "_DELAYS", {"initial_delay": "1ms", "max_delay": "10ms"})

@@ -14,6 +14,8 @@ from voxome.resources.table import TableFile
 
 ROOT = Path(__file__).parent.parent.parent
 CONNECTOME = ROOT / "pipelines" / "em" / "connectome.cwl"
+NEURONS = ROOT / "pipelines" / "em" / "neurons.cwl"
+"""The part of the pipeline that has jobs of every scope: for tests of what runs jobs, at a third of the processes."""
 ARRAYS = ("affinities", "membranes", "neurons")
 TABLES = ("synapses", "connectome", "neurons")
 
@@ -48,6 +50,17 @@ def assert_same_results(one: Path, other: Path) -> None:
     for name in TABLES:
         assert_same_tables(one / f"{name}.parquet", other / f"{name}.parquet")
     assert (one / "connectome.graphml").read_bytes() == (other / "connectome.graphml").read_bytes()
+
+
+def neuron_inputs(reference: Path) -> dict[str, Any]:
+    """Return the inputs of `NEURONS`: results of a run of the whole pipeline, whose neurons it gives again."""
+    return {name: f"{reference}/{name}.zarr" for name in ("membranes", "affinities")}
+
+
+def assert_same_neurons(one: Path, other: Path) -> None:
+    """Assert that the neurons of two run folders are equal."""
+    neurons = (voxome.open(f"{folder}/neurons.zarr", expect=voxome.Volume)[...] for folder in (one, other))
+    assert np.array_equal(*neurons)
 
 
 def assert_same_tables(one: Path, other: Path) -> None:

@@ -1,4 +1,4 @@
-"""The EM pipeline gives the same results in array jobs of AWS Batch, also when spot instances are taken away."""
+"""A pipeline gives the same results in array jobs of AWS Batch, also when spot instances are taken away."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from peers.s3 import Bucket
 from standins.awsbatch import SPOT, BatchStandIn
-from workflow.pipeline import CONNECTOME, Phantom, assert_same_results
+from workflow.pipeline import NEURONS, assert_same_neurons, neuron_inputs
 from workflow.test_dask import repeating
 
 from voxome.workflow.verbs import run
@@ -17,7 +17,6 @@ pytestmark = pytest.mark.slow
 
 
 def test_the_pipeline_runs_in_array_jobs_with_everything_on_s3(
-    phantom: Phantom,
     reference: Path,
     tmp_path: Path,
     aws_batch: BatchStandIn,
@@ -25,9 +24,9 @@ def test_the_pipeline_runs_in_array_jobs_with_everything_on_s3(
     fresh_key: Callable[[], str],
 ) -> None:
     data, results = fresh_key(), fresh_key()
-    for name in ("raw", "membranes"):
-        bucket.upload(phantom.folder / f"{name}.zarr", f"{data}/{name}.zarr")
-    inputs = {name: f"zarr://{bucket.uri(f'{data}/{name}.zarr')}" for name in ("raw", "membranes")}
+    for name, path in neuron_inputs(reference).items():
+        bucket.upload(Path(path), f"{data}/{name}.zarr")
+    inputs = {name: f"zarr://{bucket.uri(f'{data}/{name}.zarr')}" for name in neuron_inputs(reference)}
 
     def take_an_instance_away() -> bool:
         running = aws_batch.running()
@@ -35,9 +34,9 @@ def test_the_pipeline_runs_in_array_jobs_with_everything_on_s3(
             aws_batch.end(running[0], SPOT)
         return bool(running)
 
-    with repeating(take_an_instance_away, every_s=5.0, most=2) as kills:
+    with repeating(take_an_instance_away, every_s=3.0, most=2) as kills:
         record = run(
-            CONNECTOME,
+            NEURONS,
             inputs,
             out=tmp_path / "out",
             store=bucket.uri(results),
@@ -48,7 +47,7 @@ def test_the_pipeline_runs_in_array_jobs_with_everything_on_s3(
     assert [(row["name"], row["workers"]) for row in record["engines"]] == [("awsbatch", 2)]
     assert kills
     bucket.download(results, tmp_path / "store")
-    assert_same_results(reference, tmp_path / "store")
+    assert_same_neurons(reference, tmp_path / "store")
     assert not [key for key in bucket.keys(results) if "/awsbatch/" in key]
     text = "".join(
         path.read_text() for path in (tmp_path / "out" / ".voxome").rglob("*") if path.suffix in (".json", ".log")

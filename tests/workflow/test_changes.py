@@ -237,7 +237,6 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
     found.write_inputs()
     gc.freeze()  # every step collects garbage, of which the modules of the whole test session are none
     yield found
-    gc.unfreeze()
     reload_tools()
 
 

@@ -13,7 +13,15 @@ from pathlib import Path
 import psutil
 import pytest
 from peers.slurm import Slurm
-from workflow.pipeline import CONNECTOME, Phantom, assert_same_results, has_jobs
+from workflow.pipeline import (
+    CONNECTOME,
+    NEURONS,
+    Phantom,
+    assert_same_neurons,
+    assert_same_results,
+    has_jobs,
+    neuron_inputs,
+)
 
 from voxome.workflow.verbs import run
 
@@ -31,7 +39,7 @@ def test_the_pipeline_runs_on_a_local_cluster_whose_workers_are_killed(
 
 
 def test_the_pipeline_runs_in_jobs_of_slurm(
-    phantom: Phantom, reference: Path, tmp_path: Path, slurm: Slurm, monkeypatch: pytest.MonkeyPatch
+    reference: Path, tmp_path: Path, slurm: Slurm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SLURM_CONF", str(slurm.config))
     engine = "dask?cluster=slurm&cores=2&memory=800MB&interface=lo&walltime=00:20:00"
@@ -43,9 +51,9 @@ def test_the_pipeline_runs_in_jobs_of_slurm(
         return bool(jobs) and slurm.run("scancel", "--signal=KILL", jobs[0]).returncode == 0
 
     with repeating(cancel_a_job, every_s=0.5, most=1) as kills:
-        run(CONNECTOME, phantom.inputs, out=tmp_path, workers=2, block=(48, 48, 48), engine=engine)
+        run(NEURONS, neuron_inputs(reference), out=tmp_path, workers=2, block=(48, 48, 48), engine=engine)
     assert kills
-    assert_same_results(reference, tmp_path)
+    assert_same_neurons(reference, tmp_path)
     assert not slurm.run("squeue", "--noheader", "--states=RUNNING").stdout.strip()
 
 

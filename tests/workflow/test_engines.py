@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from peers.slurm import Slurm
-from workflow.pipeline import CONNECTOME, Phantom, assert_same_results
+from workflow.pipeline import CONNECTOME, NEURONS, Phantom, assert_same_neurons, neuron_inputs
 
 from voxome.blocks.job_loop import MAX_FAILED_JOBS, JobBatch, run_jobs
 from voxome.contracts.engine import Job, JobResult, JobStatus, Resources
@@ -156,32 +156,28 @@ def test_an_unknown_engine_or_step_is_refused_before_any_work(phantom: Phantom, 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("oneshot")
-def test_the_pipeline_runs_on_the_engine_of_another_package(phantom: Phantom, reference: Path, tmp_path: Path) -> None:
-    record = run(CONNECTOME, phantom.inputs, out=tmp_path, workers=2, block=(96, 96, 96), engine="oneshot")
+def test_the_pipeline_runs_on_the_engine_of_another_package(reference: Path, tmp_path: Path) -> None:
+    record = run(NEURONS, neuron_inputs(reference), out=tmp_path, workers=2, block=(96, 96, 96), engine="oneshot")
     assert [(row["name"], row["workers"]) for row in record["engines"]] == [("oneshot", 2)]
-    assert_same_results(reference, tmp_path)
+    assert_same_neurons(reference, tmp_path)
 
 
 @pytest.mark.slow
-def test_the_pipeline_runs_in_job_arrays_of_slurm(
-    phantom: Phantom, reference: Path, tmp_path: Path, slurm: Slurm, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SLURM_CONF", str(slurm.config))
+def test_the_pipeline_runs_in_job_arrays_of_slurm(reference: Path, tmp_path: Path, slurm_in_use: Slurm) -> None:
     engine = "slurm?partition=main&poll=1&grace=5&group=2"
-    record = run(CONNECTOME, phantom.inputs, out=tmp_path, workers=2, block=(96, 96, 96), engine=engine)
+    record = run(NEURONS, neuron_inputs(reference), out=tmp_path, workers=2, block=(96, 48, 96), engine=engine)
     assert [row["name"] for row in record["engines"]] == ["slurm"]
-    assert_same_results(reference, tmp_path)
+    assert_same_neurons(reference, tmp_path)
 
 
 @pytest.mark.slow
 def test_a_run_on_slurm_that_is_killed_is_resumed_with_its_jobs(
-    phantom: Phantom, reference: Path, tmp_path: Path, slurm: Slurm, monkeypatch: pytest.MonkeyPatch
+    reference: Path, tmp_path: Path, slurm_in_use: Slurm
 ) -> None:
-    monkeypatch.setenv("SLURM_CONF", str(slurm.config))
     engine = "slurm?partition=main&poll=1&grace=5"
-    inputs = [f"--set={name}={uri}" for name, uri in phantom.inputs.items()]
+    inputs = [f"--set={name}={uri}" for name, uri in neuron_inputs(reference).items()]
     options = ["--out", str(tmp_path), "--block", "96,96,96", "--workers", "2", "--engine", engine]
-    command = [sys.executable, "-m", "voxome.cli.main", "run", str(CONNECTOME), *inputs, *options]
+    command = [sys.executable, "-m", "voxome.cli.main", "run", str(NEURONS), *inputs, *options]
     spool = tmp_path / ".voxome" / "logs" / "slurm"
     killed = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + 300
@@ -191,9 +187,9 @@ def test_a_run_on_slurm_that_is_killed_is_resumed_with_its_jobs(
     killed.wait()
     unreported = {path.parent for path in spool.glob("*/array.json")}
     assert unreported
-    run(CONNECTOME, phantom.inputs, out=tmp_path, workers=2, block=(96, 96, 96), engine=engine)
-    assert_same_results(reference, tmp_path)
+    run(NEURONS, neuron_inputs(reference), out=tmp_path, workers=2, block=(96, 96, 96), engine=engine)
+    assert_same_neurons(reference, tmp_path)
     assert not any(spool.glob("*/array.json"))
-    while slurm.run("squeue", "--noheader").stdout:
+    while slurm_in_use.run("squeue", "--noheader").stdout:
         assert time.monotonic() < deadline + 200
         time.sleep(0.2)

@@ -44,7 +44,7 @@ steps:
     out: [result]
   count: {{run: {TOOLS}/common.statistics.cwl, in: {{image: mark/result, store: store}}, out: [result]}}
 """
-START, SHAPE, SIZE = (8, 16, 32), (96, 130, 140), (40.0, 8.0, 8.0)
+START, SHAPE, SIZE = (8, 16, 32), (96, 66, 70), (40.0, 8.0, 8.0)
 BLOCK, BOX = (64, 64, 64), "16:100,16:48,40:80"
 
 
@@ -496,12 +496,12 @@ def test_the_command_takes_destinations(lab: Lab, capsys: pytest.CaptureFixture[
         assert ended.value.code == 0
         return capsys.readouterr().err
 
-    assert f"mask: 1.75 MB into {uri}, which will be created" in command("plan", str(lab.workflow))
+    assert f"mask: 444 kB into {uri}, which will be created" in command("plan", str(lab.workflow))
     err = command("run", str(lab.workflow), "--out", str(lab.out), "--workers", "1")
     assert "mask.into: " in err
     assert "mask.into.level1: " in err
-    assert f"mask: 1.75 MB in {uri}, " in err
-    assert f"mask: 1.75 MB into {uri}, which exists" in command("plan", str(lab.workflow))
+    assert f"mask: 444 kB in {uri}, " in err
+    assert f"mask: 444 kB into {uri}, which exists" in command("plan", str(lab.workflow))
 
 
 @pytest.mark.slow

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from workflow.pipeline import CONNECTOME, Phantom, assert_same_results
 
 import voxome
+from voxome.contracts.run_record import RunRecord
 from voxome.errors import RunFailed
 from voxome.metrics.segmentation import contingency, score_segmentation
 from voxome.resources.table import TableFile
@@ -38,6 +41,11 @@ def padded(phantom: Phantom, folder: Path, grey: int, **attributes: object) -> d
     return inputs
 
 
+def run_here(inputs: Mapping[str, Any], **options: Any) -> RunRecord:
+    """Run the pipeline in this process, which spares the start of workers."""
+    return run(CONNECTOME, inputs, engine="sequential", **options)
+
+
 def synapses_of(run_folder: Path) -> np.ndarray:
     """Positions in nm, sorted."""
     rows = TableFile(run_folder / "synapses.parquet").read()
@@ -52,7 +60,7 @@ def neurons_of(run_folder: Path) -> np.ndarray:
 @pytest.fixture(scope="module")
 def run_with_padding(phantom: Phantom, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("padding")
-    run(CONNECTOME, padded(phantom, folder, 130), out=folder / "out", block=(48, 48, 48))
+    run_here(padded(phantom, folder, 130), out=folder / "out", block=(48, 48, 48))
     return folder / "out"
 
 
@@ -68,7 +76,7 @@ def test_padding_changes_nothing_in_the_tissue(reference: Path, run_with_padding
 
 
 def test_results_with_padding_do_not_depend_on_blocks(phantom: Phantom, run_with_padding: Path, tmp_path: Path) -> None:
-    run(CONNECTOME, padded(phantom, tmp_path, 130), out=tmp_path / "out", block=(96, 40, 64))
+    run_here(padded(phantom, tmp_path, 130), out=tmp_path / "out", block=(96, 40, 64))
     assert_same_results(run_with_padding, tmp_path / "out")
 
 
@@ -79,8 +87,8 @@ def test_a_mask_and_an_attribute_act_alike(phantom: Phantom, tmp_path: Path) -> 
     textured = voxome.open(inputs["raw"])[...]
     textured[:, :, -PADDING:] = 1 + 250 * (np.indices(textured[:, :, -PADDING:].shape).sum(axis=0) % 2)
     masked = {"raw": save(tmp_path / "textured.zarr", textured), "mask": save(tmp_path / "mask.zarr", mask)}
-    run(CONNECTOME, {**inputs, "detect_no_data": False}, out=tmp_path / "value")
-    run(CONNECTOME, {**inputs, **masked, "detect_no_data": False}, out=tmp_path / "mask")
+    run_here({**inputs, "detect_no_data": False}, out=tmp_path / "value")
+    run_here({**inputs, **masked, "detect_no_data": False}, out=tmp_path / "mask")
     assert (neurons_of(tmp_path / "value")[:, :, -PADDING:] == 0).all()
     assert_same_results(tmp_path / "value", tmp_path / "mask")
 
@@ -93,7 +101,7 @@ def test_neurons_go_on_across_gaps_of_two_sections_but_not_of_five(
         values = voxome.open(phantom.inputs[name])[...]
         values[20], values[44:46], values[70:75] = 0, 255, 130
         inputs[name] = save(tmp_path / f"{name}.zarr", values)
-    run(CONNECTOME, inputs, out=tmp_path / "out", block=(48, 48, 48))
+    run_here(inputs, out=tmp_path / "out", block=(48, 48, 48))
     neurons, expected = neurons_of(tmp_path / "out"), neurons_of(reference)
     absent = (neurons == 0).all(axis=(1, 2))
     assert np.flatnonzero(absent).tolist() == [70, 71, 72, 73, 74]
@@ -106,7 +114,7 @@ def test_neurons_go_on_across_gaps_of_two_sections_but_not_of_five(
 
 def test_tissue_beyond_the_box_of_a_run_is_seen(phantom: Phantom, reference: Path, tmp_path: Path) -> None:
     box = (slice(20, 60), slice(10, 80), slice(0, 96))
-    run(CONNECTOME, phantom.inputs, out=tmp_path / "out", block=(48, 48, 48), box="20:60,10:80,0:96")
+    run_here(phantom.inputs, out=tmp_path / "out", block=(48, 48, 48), box="20:60,10:80,0:96")
     for name in ("affinities", "membranes"):
         found = voxome.open(f"{tmp_path}/out/{name}.zarr")[...]
         known = voxome.open(f"{reference}/{name}.zarr")[(..., *box)]
@@ -116,4 +124,4 @@ def test_tissue_beyond_the_box_of_a_run_is_seen(phantom: Phantom, reference: Pat
 def test_an_image_without_tissue_is_refused(phantom: Phantom, tmp_path: Path) -> None:
     raw = save(tmp_path / "raw.zarr", np.full((96, 96, 96), 7, np.uint8))
     with pytest.raises(RunFailed, match=r"no tissue in the box: it is constant.*choose another box"):
-        run(CONNECTOME, {**phantom.inputs, "raw": raw}, out=tmp_path / "out")
+        run_here({**phantom.inputs, "raw": raw}, out=tmp_path / "out")

@@ -31,6 +31,7 @@ steps:
   mark: {{run: common.threshold.cwl, in: {{image: raw, at: {{default: 100}}, store: store}}, out: [result]}}
   count: {{run: common.statistics.cwl, in: {{image: mark/result, store: store}}, out: [result]}}
 """
+pytestmark = pytest.mark.usefixtures("jobs_in_this_process")
 HINT = "{report: demo.counts, scorer: demo.share, results: {counts: mask}}"
 
 

@@ -30,7 +30,8 @@ ABOVE = np.where(ARRAY > 99, 255, 0)
 
 def threshold(image: Any, out: Path, **options: Any) -> voxome.Volume:
     """Run ``common.threshold`` at 99."""
-    handles = voxome.tool("common.threshold", {"image": image, "at": 99.0}, out=out, block=(8, 8, 8), **options)
+    options = {"block": (8, 8, 8), "engine": "sequential", **options}
+    handles = voxome.tool("common.threshold", {"image": image, "at": 99.0}, out=out, **options)
     return voxome.open(handles["result"].uri, expect=voxome.Volume)
 
 

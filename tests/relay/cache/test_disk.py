@@ -171,9 +171,13 @@ def test_an_index_that_fails_costs_no_read(tmp_path: Path, monkeypatch, caplog: 
 def test_a_million_entries_are_ready_at_once_with_the_right_budget(tmp_path: Path) -> None:
     tier = DiskTier(tmp_path, 10**12)
     tier.put(key(0), chunk(0))
-    rows = ((key(n), f"{key(n).hex()[:2]}/{n}", 1000, 0, 0, 0, float(n)) for n in range(1, 10**6))
     with tier.index.transaction() as connection:
-        connection.executemany("INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+        connection.execute(
+            "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 999999) "
+            "INSERT INTO entries "
+            "SELECT CAST(printf('%016d', n) AS BLOB), printf('%02x/%d', n % 256, n), 1000, 0, 0, 0, n + 0.0 "
+            "FROM numbers"
+        )
     tier.close()
     begin = time.perf_counter()
     again = DiskTier(tmp_path, 10**9)

@@ -76,10 +76,21 @@ def _is_part(patch: np.ndarray, whole: np.ndarray, mixed: str) -> bool:
             view = np.pad(whole, 8, constant_values=data.UNKNOWN).transpose(order)[
                 tuple(slice(None, None, f) for f in flips)
             ]
-            windows = np.lib.stride_tricks.sliding_window_view(view, patch.shape)
-            if (windows == patch).all(axis=(3, 4, 5)).any():
+            if _contains(view, patch):
                 return True
     return False
+
+
+def _contains(volume: np.ndarray, part: np.ndarray) -> bool:
+    """Whether a part is anywhere in a volume: voxel by voxel, where all voxels before are equal."""
+    room = [range(n - m + 1) for n, m in zip(volume.shape, part.shape, strict=True)]
+    at = np.stack(np.meshgrid(*room, indexing="ij")).reshape(3, -1)
+    for index in np.ndindex(*part.shape):
+        z, y, x = at + np.reshape(index, (3, 1))
+        at = at[:, volume[z, y, x] == part[index]]
+        if not at.size:
+            return False
+    return True
 
 
 def test_raw_and_labels_of_a_patch_stay_together() -> None:
