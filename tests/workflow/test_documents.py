@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import voxome
 from voxome.errors import InvalidInput, VoxomeError
+from voxome.workflow import documents
 from voxome.workflow.cwl import load
 from voxome.workflow.documents import may_fetch, require_bounded
 from voxome.workflow.job_file import read_job
 
 WORKFLOW = "cwlVersion: v1.2\nclass: Workflow\ninputs: {}\noutputs: {}\nsteps: {}\n"
 BOMB = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 40))
+
+
+PIECES = [*"[]{}-?:,a\n *&'\"", "- ", ": ", "\n  ", "? ", "\r", "\x85", "&a ", "*a"]
 
 
 def test_aliases_of_aliases_are_counted() -> None:
@@ -33,6 +40,27 @@ def test_levels_and_characters_are_limited() -> None:
         require_bounded("[" * 300 + "]" * 300, "a.yml")
     with pytest.raises(InvalidInput, match="characters"):
         require_bounded(" " * (1 << 25), "a.yml")
+
+
+@pytest.mark.slow
+@given(
+    st.lists(st.sampled_from([*"[]{}-?:,a\n *&'\"", "- ", ": ", "\n  ", "? ", "\r", "\x85", "&a ", "*a"]), max_size=60)
+)
+def test_what_seems_to_be_bounded_by_its_characters_is(parts: list[str]) -> None:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(documents, "_DEEPEST", 12)
+        patched.setattr(documents, "_MOST_VALUES", 15)
+        if documents._is_plainly_bounded(text := "".join(parts)):
+            patched.setattr(documents, "_is_plainly_bounded", lambda _: False)
+            require_bounded(text, "a.yml")
+
+
+def test_a_large_document_is_looked_at_in_no_time() -> None:
+    begin = time.thread_time()
+    for line in ("- {a: 1, b: [2]}\n", "- a: 1\n", "# x\n", "- 'x'\n"):
+        require_bounded(line * 100_000, "a.yml")
+    require_bounded(json.dumps([{"a": [1, 2], "b": {}}] * 50_000), "a.json")
+    assert time.thread_time() - begin < 10
 
 
 def test_text_that_is_not_yaml_is_left_to_its_reader() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,6 +20,11 @@ NETWORK = "documents on the network are fetched with --allow-network only (VOXOM
 _MOST_BYTES = 1 << 24
 _MOST_VALUES = 1_000_000
 _DEEPEST = 200
+_QUOTES, _BRACKETS = re.compile("[\"'#]"), re.compile(r"[\[\]{}]")
+_UNCOMMON = re.compile("[*\x85\u2028\u2029]|\r(?!\n)")
+"""Aliases, and ends of lines that are no line feeds."""
+_INDENTATION = re.compile(r"^[ \t?:-]*", re.MULTILINE)
+"""What may be before the values of a line, and has a column for each level."""
 
 
 def may_fetch(process: str) -> bool:
@@ -42,6 +49,8 @@ def require_bounded(text: str, name: str) -> None:
     """
     if len(text) > _MOST_BYTES:
         raise InvalidInput(f"{name} has {len(text):,} characters; a workflow or job file has at most {_MOST_BYTES:,}")
+    if _is_plainly_bounded(text):
+        return
     sizes: dict[str, int] = {}
     open_nodes: list[tuple[str | None, int]] = [(None, 0)]
     try:
@@ -68,6 +77,44 @@ def require_bounded(text: str, name: str) -> None:
                 raise InvalidInput(f"{name} has more than {_MOST_VALUES:,} values, with its aliases expanded")
     except (YAMLError, RecursionError):
         return
+
+
+def _is_plainly_bounded(text: str) -> bool:
+    """Return whether a document has few values and levels by its characters: parsing it takes seconds for a megabyte.
+
+    Without aliases, a value has a character of its own that separates it from others. A level has a bracket, or a
+    column of its own; the items of a list may have that of their key.
+    """
+    if _UNCOMMON.search(text) or sum(text.count(one) for one in "\n\r,:-?[{") >= _MOST_VALUES:
+        return False
+    columns = max((len(found[0]) for found in _INDENTATION.finditer(text)), default=0)
+    levels = _brackets(text) + 2 * (columns + 1)
+    return levels < _DEEPEST or _is_shallow_json(text)
+
+
+def _brackets(text: str) -> int:
+    """Return the most brackets that are open at once: at least as many as are those of lists and mappings."""
+    if _QUOTES.search(text):  # in which brackets may close nothing
+        return text.count("[") + text.count("{")
+    depth = deepest = 0
+    for found in _BRACKETS.finditer(text):
+        depth = depth + 1 if found[0] in "[{" else max(0, depth - 1)
+        deepest = max(deepest, depth)
+    return deepest
+
+
+def _is_shallow_json(text: str) -> bool:
+    """Return whether a text is JSON of fewer levels than are allowed."""
+    try:
+        level = [json.loads(text)]
+    except (ValueError, RecursionError):
+        return False
+    for _ in range(_DEEPEST - 1):
+        inside = [one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list)]
+        if not inside:
+            return True
+        level = [one for values in inside for one in values]
+    return False
 
 
 class DocumentFetcher(DefaultFetcher):
