@@ -3,6 +3,7 @@
 # make test   everything, in one process more than there are cores, as many tests wait for servers, programs and clocks
 # make fuzz-relay   100,000 hostile requests on a relay, and those of Schemathesis
 # make fuzz         100,000 damaged inputs for every decoder and kind of metadata
+# make fuzz-reach   what damaged inputs reach of the decoders
 # make test-image   build and run the container image of the relay
 # make airflow      a run in a real Airflow 3, in an environment of its own
 # make conformance  the conformance tests of CWL v1.1 and v1.2; with CACHE=--cache each twice, cold and warm
@@ -17,7 +18,7 @@ NEWEST_PYTHON ?= $(or $(lastword $(shell ls -v $$(pyenv root 2>/dev/null)/versio
 # Without compiled modules, every process of the tests would compile all that it imports, for twice the time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo check lint fast test fuzz fuzz-relay test-image airflow conformance oldest newest lock-oldest peers cwl clean
+.PHONY: demo check lint fast test fuzz fuzz-reach fuzz-relay test-image airflow conformance oldest newest lock-oldest peers cwl clean
 
 TRUTH := demo-output/phantom
 # Servers and programs that tests start, as packages of Debian; tests of what is missing skip, or fail under CI.
@@ -54,6 +55,10 @@ test: .venv/train .venv/intern/ready .venv/fuzz/ready lint peers
 INPUTS := 100000
 fuzz: .venv/em
 	cd tests && ../$(BIN)/python -m fuzz.run --inputs $(INPUTS)
+
+# share of branches that damaged inputs reach, and of those that keep their headers; figures in SECURITY.md
+fuzz-reach: .venv/em .venv/reach/ready
+	cd tests && PYTHONPATH=../.venv/reach ../$(BIN)/python -m fuzz.reach --inputs 1000
 
 # the image of deploy/relay: the build takes minutes, and packages from an index, which its container must reach
 test-image: .venv/dev
@@ -127,6 +132,10 @@ cwl: .venv/dev
 .venv/airflow/ready: constraints-airflow.txt | .venv/bin/python
 	$(PYTHON) -m venv .venv/airflow
 	.venv/airflow/bin/python -m pip install --quiet --disable-pip-version-check --requirement constraints-airflow.txt
+	touch $@
+
+.venv/reach/ready: | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --target .venv/reach coverage==7.10.7
 	touch $@
 
 .venv/fuzz/ready: constraints-fuzz.txt | .venv/bin/python

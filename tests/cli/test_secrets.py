@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from pathlib import Path
 from urllib.parse import quote
@@ -17,6 +18,7 @@ from voxome.remotes.http import Api
 pytestmark = pytest.mark.slow
 
 SECRET = "zq7-never-to-be-shown"
+WORKFLOW = Path(__file__).parents[2] / "pipelines/em/membranes.cwl"
 ADDRESS = f"http://me:{SECRET}@127.0.0.1:9"
 FORMS = {
     "user and password": f"zarr://{ADDRESS}/a",
@@ -32,6 +34,13 @@ FORMS = {
     "signature": f"zarr://http://127.0.0.1:9/a?X-Amz-Credential={SECRET}&X-Amz-Signature={SECRET}",
     "fragment": f"precomputed://http://127.0.0.1:9/o#access_token={SECRET}",
     "unknown format": f"nosuch://{ADDRESS}/a?token={SECRET}",
+    "encoded password": f"zarr://http://me:{quote('a@/' + SECRET, safe='')}@127.0.0.1:9/a",
+    "signature of Google": f"zarr://http://127.0.0.1:9/a?X-Goog-Credential={SECRET}&X-Goog-Signature={SECRET}",
+    "signature of Azure": f"precomputed://http://127.0.0.1:9/a?sv=2022&se=1&sig={SECRET}%3D",
+    "token that ends in a blank": f"zarr://http://127.0.0.1:9/a?access_token={SECRET}%20",
+    "token that is not ASCII": f"n5://http://127.0.0.1:9/a?token=\u00e9{SECRET}\u00e9",
+    "header": f"zarr://http://127.0.0.1:9/a?authorization=Bearer%20{SECRET}",
+    "database": f"postgresql+pg8000://me:{SECRET}@127.0.0.1:9/db",
 }
 VERBS = [
     "ls URI", "info URI", "explain URI", "get URI out.npy", "get EM URI", "put a.npy URI", "transfer URI t.zarr",
@@ -43,7 +52,13 @@ VERBS = [
     "relay key list --catalogue URI", "relay writes list URI", "phantom URI --shape 24,32,40", "datasets URI",
     "init aws URI",
     "serve em=URI --dialect nonsense", "serve em=EM --catalogue URI --data d --dialect nonsense", "profiles URI",
-    "doctor URI", "URI", "info --URI", "info EM --level=URI",
+    "doctor URI", "URI", "info --URI", "info EM --level=URI", "plan w.cwl --set raw=URI --json",
+    "run w.cwl --set URI --out r", "run w.cwl --set raw=URI --out r", "run w.cwl --set raw=EM --out r --into mask=URI",
+    "run w.cwl j.yml --out r", "plan w.cwl --set raw=EM --store URI", "run w.cwl --set raw=EM --out r --truth URI",
+    "schedule w.cwl --set raw=URI", "tool common.threshold --image EM --at 3 --out t --into result=URI",
+    "tool common.threshold --image EM --at URI --out t", "proofread start URI s.sqlite", "proofread history URI",
+    "train segmentation URI", "import-model URI", "view URI --json", "serve --config c.toml --dialect nonsense",
+    "ls EM --profile URI",
 ]  # fmt: skip
 
 
@@ -63,12 +78,16 @@ def test_a_verb_shows_no_secret(
     caplog.set_level(logging.DEBUG)
     np.save("a.npy", np.zeros((4, 8, 8), np.uint8))
     voxome.create("zarr://em.zarr", voxome.VolumeSpec.of((4, 8, 8), "uint8", voxel_size_nm=(8, 8, 8)))[...] = 1
+    kept = {"j.yml", "c.toml"}
+    given = [word.replace("EM", "em.zarr").replace("w.cwl", str(WORKFLOW)) for word in verb.split()]
     for uri in FORMS.values():
+        Path("j.yml").write_text(json.dumps({"raw": {"class": "File", "location": uri}, "membranes": uri}))
+        Path("c.toml").write_text(f"port = {json.dumps(uri)}\n[sources.em]\nuri = {json.dumps(uri)}\nnonsense = 1\n")
         with pytest.raises(SystemExit):
-            main([word.replace("URI", uri).replace("EM", "em.zarr") for word in verb.split()])
+            main([word.replace("URI", uri) for word in given])
         shown = "".join(capfd.readouterr())
         assert SECRET not in shown, shown
         assert SECRET not in caplog.text
         caplog.clear()
-    for file in tmp_path.rglob("*"):
+    for file in (file for file in tmp_path.rglob("*") if file.name not in kept):
         assert not file.is_file() or SECRET.encode() not in file.read_bytes(), file

@@ -378,7 +378,8 @@ def _of_messages() -> Decoder:
 def _of_boxes() -> Decoder:
     from voxome.geometry import Box
 
-    return Decoder([b"0:4,0:5,-3:6", b"-12:0,7:9,10:20"], lambda data: Box.parse(data.decode("latin1")), (VoxomeError,))
+    seeds = [b"0:4,0:5,-3:6", b"-12:0,7:9,10:20"]
+    return Decoder(seeds, lambda data: Box.parse(data.decode("latin1")), (VoxomeError,), 0)
 
 
 DECODERS: Mapping[str, Callable[[], Decoder]] = {

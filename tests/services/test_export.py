@@ -122,9 +122,12 @@ voxome.get(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("most", [1, 2, 4])
-def test_a_dataset_is_kept_if_a_process_that_overwrites_it_is_killed(tmp_path: Path, most: int) -> None:
+@pytest.mark.parametrize(("most", "libver"), [(1, None), (2, "latest"), (4, None)])
+def test_a_dataset_is_kept_if_a_process_that_overwrites_it_is_killed(
+    tmp_path: Path, most: int, libver: str | None
+) -> None:
     out = f"{tmp_path}/a.h5"
+    h5py.File(out, "w", libver=libver).close()
     voxome.get(np.full((2, 3, 4), 7, "uint8"), out)
     ended = subprocess.run([sys.executable, "-c", _KILLED, out, str(most)], check=False)
     assert ended.returncode == -signal.SIGKILL
@@ -133,6 +136,22 @@ def test_a_dataset_is_kept_if_a_process_that_overwrites_it_is_killed(tmp_path: P
     assert_array_equal(contents(tmp_path / "a.h5"), 8)
     with h5py.File(out) as h5:
         assert list(h5) == ["volume"]
+
+
+def test_files_that_are_marked_while_they_are_written_are_replaced_by_a_copy(tmp_path: Path) -> None:
+    """HDF5 opens no file that a killed process was writing, if it has this version."""
+    with h5py.File(tmp_path / "a.h5", "w", libver="latest") as h5:
+        h5["volume"], h5["other"] = np.ones((2, 3, 4), np.uint8), np.arange(5)
+    before = (tmp_path / "a.h5").read_bytes()
+
+    def check(done: int, total: int) -> None:
+        assert (tmp_path / "a.h5").read_bytes() == before
+
+    voxome.get(np.full((4, 5, 6), 7, "uint8"), tmp_path / "a.h5", overwrite=True, progress=check)
+    assert_array_equal(contents(tmp_path / "a.h5"), 7)
+    with h5py.File(tmp_path / "a.h5") as h5:
+        assert sorted(h5) == ["other", "volume"]
+    assert [path.name for path in tmp_path.iterdir()] == ["a.h5"]
 
 
 def test_a_dataset_is_kept_if_its_replacement_cannot_be_read_back(

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 import os
 import re
+import shutil
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -80,6 +81,8 @@ SUFFIXES = (".h5", ".hdf5", ".hdf", ".he5", ".h5ad", ".nwb", ".ims", ".mat")
 """Suffixes of HDF5 files: they mark the end of the file name in the URI of a new one."""
 
 _OPTIONS = ("compression", "compression_opts", "shuffle", "fletcher32")
+_NAMES_WRITERS = 3
+"""Version of the superblock from which on a file that a killed process has written cannot be opened."""
 _SLAB_BYTES = 1 << 26
 """Memory for the voxels that are read back at once, unless a slab of chunks has more."""
 _LOCK = threading.RLock()
@@ -248,30 +251,33 @@ class Hdf5Remote:
     def replacement(self, uri: Uri) -> Iterator[Uri]:
         """Replace the dataset at `uri` by another one, when that is complete and was read back.
 
+        It is written beside the other one, or, where HDF5 marks files while they are written, in a copy of the file.
+
         Yields
         ------
         Uri
             Where to create the other one.
         """
         file, inner = self.file_parts(uri)
-        with storing(file):
-            _require_own_file(file, inner)
-            with _open_file(file, "r+") as h5:
-                _dataset(h5, file, inner)
-                remove_dead_parts(h5, inner)
-        part = part_path(inner)
-        yield Uri("hdf5", f"{file}/{part}", uri.query)
+        _require_own_file(file, inner)
+        with _open_file(file) as h5:
+            _dataset(h5, file, inner)
+            names_writers = h5.id.get_create_plist().get_version()[0] >= _NAMES_WRITERS
+        if not names_writers:
+            with _replacement(file, inner) as part:
+                yield Uri("hdf5", f"{file}/{part}", uri.query)
+            return
+        copy = file.with_name(f".{os.getpid()}-{file.name}")
         try:
-            _read_all(Hdf5Source(file, part, "r"))
             with storing(file):
-                _flush(file)
-                with _open_file(file, "r+") as h5:
-                    swap(h5, part, inner)
-                _flush(file)
-        except BaseException:
-            with suppress(VoxomeError), storing(file), _open_file(file, "r+") as h5:
-                remove_dead_parts(h5, inner)
-            raise
+                require_space(file, file.stat().st_size)
+                shutil.copy2(file, copy)
+            with _replacement(copy, inner) as part:
+                yield Uri("hdf5", f"{copy}/{part}", uri.query)
+            with storing(file):
+                copy.replace(file)
+        finally:
+            copy.unlink(missing_ok=True)
 
     def check_deletable(self, uri: Uri) -> None:
         file, inner = _require_file(uri)
@@ -294,6 +300,26 @@ class Hdf5Remote:
             with _open_file(file, "r+") as h5:
                 _node(h5, file, inner)
                 del h5[inner]
+
+
+@contextmanager
+def _replacement(file: Path, inner: str) -> Iterator[str]:
+    """Yield the path of a dataset, and put it in the place of another of the same file if the body succeeds."""
+    with storing(file), _open_file(file, "r+") as h5:
+        remove_dead_parts(h5, inner)
+    part = part_path(inner)
+    yield part
+    try:
+        _read_all(Hdf5Source(file, part, "r"))
+        with storing(file):
+            _flush(file)
+            with _open_file(file, "r+") as h5:
+                swap(h5, part, inner)
+            _flush(file)
+    except BaseException:
+        with suppress(VoxomeError), storing(file), _open_file(file, "r+") as h5:
+            remove_dead_parts(h5, inner)
+        raise
 
 
 @contextmanager

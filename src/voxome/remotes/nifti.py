@@ -41,6 +41,7 @@ from voxome.remotes.arrays import copy_out, writable_slices
 from voxome.remotes.local_files import file_version, require_content, write_blank
 from voxome.remotes.spec_checks import parse_options, require_storable
 from voxome.storage.atomic import replacing, storing
+from voxome.storage.bounded_file import BoundedFile
 
 GZ_LIMIT_BYTES = 2 * 1024**3
 """Largest ``.nii.gz`` that is opened, uncompressed: gzip has no index, so the file is decompressed into memory."""
@@ -182,7 +183,7 @@ def _require_file(uri: Uri) -> Path:
 def _load(path: Path) -> nibabel.Nifti1Image:
     require_content(path, "a NIfTI file")
     try:
-        with gzip.open(path) if path.name.endswith(".gz") else path.open("rb") as stream:
+        with gzip.open(path) if path.name.endswith(".gz") else BoundedFile(path) as stream:
             if len(stream.read(_HEADER_BYTES)) < _HEADER_BYTES:
                 raise EOFError(f"the file is truncated: it ends within the {_HEADER_BYTES} bytes of the header")
         image = nibabel.load(path)

@@ -27,6 +27,7 @@ from voxome.remotes.arrays import copy_out, writable_slices
 from voxome.remotes.local_files import file_version, require_content, write_blank
 from voxome.remotes.spec_checks import parse_options, require_storable
 from voxome.storage.atomic import replacing, storing
+from voxome.storage.bounded_file import BoundedFile
 
 
 class NpySource:
@@ -124,7 +125,7 @@ def _map(path: Path, mode: Mode) -> NDArray[Any]:
     if not _is_npy(path):
         raise UnsupportedFormat(f"{path} is not a .npy file: it does not start with {npy.MAGIC_PREFIX!r}")
     try:
-        with path.open("rb") as file:
+        with BoundedFile(path) as file:
             major, _ = npy.read_magic(file)
             read_header = npy.read_array_header_1_0 if major == 1 else npy.read_array_header_2_0
             shape, fortran, dtype = read_header(file)
