@@ -114,6 +114,15 @@ def test_a_split_divides_supervoxels(session: DvidSession) -> None:
         session.split(kept, A, [[16, 16, 20]], way="graph")
 
 
+@pytest.mark.parametrize("point", [[16, 16, 12], [16, 16, 60]])
+def test_a_point_outside_the_box_of_a_split_is_refused(session: DvidSession, point: list[int]) -> None:
+    with pytest.raises(InvalidInput, match=r"point \(16, 16, \d+\) is outside box 0:32,0:32,20:50"):
+        session.split(5, [point], [[16, 16, 40]], box="0:32,0:32,20:50")
+    assert session.history() == []
+    kept, new = session.split(5, [[16, 16, 24]], [[16, 16, 40]], box="0:32,0:32,20:50").segments
+    assert session.segments_at([[16, 16, 12], [16, 16, 24], [16, 16, 40]]).tolist() == [kept, kept, new]
+
+
 def test_an_edit_based_on_an_old_version_is_a_conflict(session: DvidSession, address: str) -> None:
     bob = voxome.proofread(address, author="bob")
     session.merge([5, 6])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from scipy import ndimage
 import voxome
 from voxome.errors import EditConflict, InvalidInput, UnknownName
 from voxome.services.proofreading.session import Session
+from voxome.services.proofreading.split import SplitPlan, Way
 from voxome.services.proofreading.tables import CHUNKS
 
 CHAIN = np.repeat(np.arange(1, 7, dtype=np.uint64), 4).reshape(1, 1, 24)
@@ -91,6 +93,30 @@ def test_both_points_in_one_supervoxel_offer_a_split_of_its_voxels(tmp_path: Pat
     operation = session.split(1, [[0, 0, 0]], [[0, 0, 3]], way="voxels")
     assert operation.details["divided"] == [1]
     assert len(np.unique(session.volume[...])) == 2
+
+
+@pytest.mark.parametrize("way", ["graph", "voxels"])
+@pytest.mark.parametrize("is_shared", [True, False])
+def test_a_segment_that_changes_while_its_split_is_computed_is_a_conflict(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: Way, is_shared: bool
+) -> None:
+    session = chain(tmp_path)
+    editor = session if is_shared else session.on("main")  # a thread of the same session, or another session
+    preview = session.preview_split
+
+    def preview_and_lose_time(*args: Any, **options: Any) -> SplitPlan:
+        plan = preview(*args, **options)
+        editor.cleave(1, [5])
+        return plan
+
+    monkeypatch.setattr(session, "preview_split", preview_and_lose_time)
+    with pytest.raises(EditConflict, match=r"segment 1 has changed while its split was computed; nothing has changed"):
+        session.split(1, [CENTRES[0]], [CENTRES[5]], way=way, version="main")
+    assert [one.action for one in session.history()] == ["merge", "cleave"]
+    assert [session.supervoxels(one).tolist() for one in (1, 7)] == [[1, 2, 3, 4, 6], [5]]
+    monkeypatch.undo()
+    session.refresh()
+    session.split(1, [CENTRES[0]], [CENTRES[2]], way=way)
 
 
 def test_supervoxels_that_no_edge_joins_stay_and_a_lone_one_gets_an_id(tmp_path: Path) -> None:

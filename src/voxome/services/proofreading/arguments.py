@@ -134,6 +134,13 @@ def require_apart(points_a: NDArray[np.int64], points_b: NDArray[np.int64]) -> N
         raise InvalidInput(f"point {both[0]} is on both sides; give each side its own")
 
 
+def require_inside(box: Box, *sides: NDArray[np.int64]) -> None:
+    """Raise if a point of a split is outside the box that is divided."""
+    for point in np.concatenate(sides).tolist():
+        if point not in box:
+            raise InvalidInput(f"point {tuple(point)} is outside box {box}; give a box with all points")
+
+
 def require_distinct(ids: Sequence[int], what: str) -> None:
     """Raise if an id occurs twice."""
     if repeated := sorted({one for one in ids if ids.count(one) > 1}):

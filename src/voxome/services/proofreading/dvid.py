@@ -26,6 +26,7 @@ from voxome.services.proofreading.arguments import (
     require_distinct,
     require_id,
     require_ids,
+    require_inside,
     require_points,
 )
 from voxome.services.proofreading.changes import Changes
@@ -173,10 +174,12 @@ class DvidSession:
         domain = self.volume.domain
         seeds_a, seeds_b = require_points("points_a", points_a, domain), require_points("points_b", points_b, domain)
         require_apart(seeds_a, seeds_b)
+        region = domain if box is None else Box.of(box, domain) & domain
+        require_inside(region, seeds_a, seeds_b)
         for point, body in zip(np.concatenate([seeds_a, seeds_b]), self.labels.at([*seeds_a, *seeds_b]), strict=True):
             if body != id:
                 raise InvalidInput(f"point {tuple(point.tolist())} is in segment {body}, not in segment {id}")
-        side = self._side_b(id, seeds_a, seeds_b, None if box is None else Box.of(box, domain))
+        side = self._side_b(id, seeds_a, seeds_b, None if box is None else region)
         cut = []
         for supervoxel in self.supervoxels(id).tolist():
             runs = self.labels.runs(supervoxel, supervoxel=True)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from voxome.errors import EditConflict, InvalidInput, UnknownName
 from voxome.geometry import Box
-from voxome.services.proofreading.arguments import require_apart
+from voxome.services.proofreading.arguments import require_apart, require_inside
 from voxome.services.proofreading.changes import Changes
 from voxome.services.proofreading.editor import Edit, NewIds
 from voxome.services.proofreading.graph_cut import CannotCut, Edges, cut_graph
@@ -54,7 +54,18 @@ class SplitPlan:
     edges: list[EdgeRow] = field(default_factory=list, repr=False)
 
     def prepare(self, mapping: Mapping, new_ids: NewIds) -> Edit:
-        """Return the edit, if the supervoxels are still as they were."""
+        """Return the edit, if the supervoxels are still as they were.
+
+        Raises
+        ------
+        EditConflict
+            If the segment has other supervoxels by now, or one that is divided was divided on another branch.
+        """
+        if mapping.supervoxels(self.segment) != set(np.concatenate([self.kept, self.moved, self.divided]).tolist()):
+            raise EditConflict(
+                f"segment {self.segment} has changed while its split was computed; nothing has changed now: look at it "
+                "again after refresh(), and repeat the split"
+            )
         parents = [] if self.voxels is None else self.voxels.parents
         new_segment, *ids = new_ids(1 + 2 * len(self.divided) + len(parents))
         moves = [(one, self.segment, new_segment) for one in self.moved.tolist()]
@@ -153,10 +164,11 @@ def plan_split(
                 raise CannotCut("the store has no edges; give them as edges= when it is made, or use way='voxels'")
             is_b = cut_graph(members, edges, *seeds)
             return SplitPlan(segment, way, members[~is_b], members[is_b], np.empty(0, np.uint64))
+        if box is not None:
+            require_inside(box, points_a, points_b)
         stored = {id for one in members.tolist() for id in mapping.stored_ids(one)}
         chunks = store.chunks_of({root_of(state.tree, id) for id in stored})
         region = read_region(voxels, connection, chunks, stored, box)
-        _require_inside(region.box, points_a, points_b)
         split = split_voxels(store.source, connection, region, mapping, points_a, points_b, contacts=edges is not None)
     except CannotCut as error:
         raise InvalidInput(f"cannot split segment {segment}: {error}; nothing has changed") from error
@@ -202,9 +214,3 @@ def _supervoxel_at(
         where = f"in segment {actual}" if actual else "in the background"
         raise InvalidInput(f"point {tuple(point)} is {where}, not in segment {segment}")
     return supervoxel
-
-
-def _require_inside(box: Box, *sides: NDArray[np.int64]) -> None:
-    for point in np.concatenate(sides).tolist():
-        if point not in box:
-            raise InvalidInput(f"point {tuple(point)} is outside box {box}; give a box with all points")
