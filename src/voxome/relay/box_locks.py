@@ -1,11 +1,9 @@
-"""Locks on boxes that all processes of a relay respect."""
+"""Locks on boxes that all requests of a relay respect, in all of its processes."""
 
 from __future__ import annotations
 
-import fcntl
 import itertools
 import math
-import os
 import zlib
 from collections.abc import Hashable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -14,6 +12,8 @@ from typing import Protocol
 
 from voxome.geometry import Box
 from voxome.geometry.box_locks import BoxLocks
+from voxome.relay.file_locks import locked_file
+from voxome.relay.threads import waiting
 
 _FILES, _GROUPS = 32, 64
 _EDGE = 64
@@ -29,38 +29,40 @@ class SupportsHold(Protocol):
 class SharedBoxLocks:
     """Locks on boxes by locks on files, which the system frees when a process dies.
 
+    A request that waits for a lock, or holds one, has no slot: who holds a lock may wait for a slot, and those who
+    wait for the lock would have them all.
+
     Volumes share 64 groups of files by their hashes, and their cubes of 64 voxels the 32 files of a group. A box locks
     those of all its cubes, in one order, so that no two wait for each other; a store that does not answer holds up few
     other volumes.
 
     Parameters
     ----------
-    folder : Path
-        Folder of the files, created if it does not exist.
+    folder : Path, optional
+        Folder of the files, created if it does not exist; without one, only threads of this process share the locks.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
         self._threads = BoxLocks()
 
     @contextmanager
     def hold(self, volume: Hashable, box: Box) -> Iterator[None]:
-        """Wait until no other thread or process holds a voxel of `box` in `volume`, then hold it."""
-        with self._threads.hold(volume, box), ExitStack() as stack:
-            group = zlib.crc32(f"{volume}".encode()) % _GROUPS
-            for number in _files(volume, box):
-                stack.enter_context(self._lock(f"{group}-{number}"))
-            yield
+        """Wait until no other thread or process holds a voxel of `box` in `volume`, then hold it.
 
-    @contextmanager
-    def _lock(self, name: str) -> Iterator[None]:
-        file = os.open(self._folder / f"{name}.lock", os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        Raises
+        ------
+        StoreError
+            If too many requests wait for boxes of the volume.
+        """
+        with waiting(f"boxes of {volume}"), self._threads.hold(volume, box), ExitStack() as stack:
+            if self._folder is not None:
+                group = zlib.crc32(f"{volume}".encode()) % _GROUPS
+                for number in _files(volume, box):
+                    stack.enter_context(locked_file(self._folder / f"{group}-{number}.lock"))
             yield
-        finally:
-            os.close(file)
 
 
 def _files(volume: Hashable, box: Box) -> list[int]:

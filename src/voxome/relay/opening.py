@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import secrets
 import sqlite3
 import ssl
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,7 +16,6 @@ from starlette.applications import Starlette
 
 from voxome.contracts.uri import Uri
 from voxome.errors import InvalidInput, NotFound, RunLocked
-from voxome.geometry.box_locks import BoxLocks
 from voxome.relay.access_log import open_log
 from voxome.relay.accounts import Accounts
 from voxome.relay.app import create_app
@@ -35,6 +33,7 @@ from voxome.relay.catalogue.sql import SqlCatalogue
 from voxome.relay.collections import Collections
 from voxome.relay.config import CacheConfig, RelayConfig, SourceConfig, TlsConfig
 from voxome.relay.dialect import open_dialects
+from voxome.relay.file_locks import claimed_file, locked_file
 from voxome.relay.index import Index
 from voxome.relay.operation import Operation
 from voxome.relay.origin import Origin, is_edited
@@ -131,7 +130,7 @@ def opened(shared: SharedConfig) -> Iterator[Starlette]:
         cache, processes = _open_cache(config.cache, config.workers)
         stack.enter_context(closing(cache))
         folder = config.cache.folder
-        locks = BoxLocks() if folder is None else SharedBoxLocks(folder / "boxes")
+        locks = SharedBoxLocks(None if folder is None else folder / "boxes")
         journal = stack.enter_context(_open_journal(config, cache))
         entering = None if journal is None else SharedBoxLocks(journal.folder / "boxes")
         sources = Sources(cache, locks, journal, entering, slots=_compute_slots(config))
@@ -294,20 +293,14 @@ def _open_journal(config: RelayConfig, cache: ChunkCache) -> Iterator[Journal | 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # what is cached is for those with rights
-    with (folder / "relay.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise RunLocked(f"another relay uses the cache in {folder}; stop it, or use another folder") from error
+    with claimed_file(folder / "relay.lock") as is_ours:
+        if not is_ours:
+            raise RunLocked(f"another relay uses the cache in {folder}; stop it, or use another folder")
         yield
 
 
 @contextmanager
 def _one_at_a_time(folder: Path | None) -> Iterator[None]:
     """Let the processes of a relay enter the context one after the other: dialects write records when they start."""
-    if folder is None:
-        yield
-        return
-    with (folder / "start.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with nullcontext() if folder is None else locked_file(folder / "start.lock"):
         yield

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from voxome.geometry.box_locks import BoxLocks
 from voxome.relay.accounts import Accounts
-from voxome.relay.box_locks import SupportsHold
+from voxome.relay.box_locks import SharedBoxLocks, SupportsHold
 from voxome.relay.catalogue.contract import Catalogue
 from voxome.relay.collections import Collections
 from voxome.relay.limits import LARGEST_CUTOUT_BYTES
@@ -55,7 +54,7 @@ class Relay:
     threads: RequestThreads = field(default_factory=RequestThreads, repr=False)
     look_ups: LookUps = field(default_factory=LookUps, repr=False)
     dialect_names: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    locks: SupportsHold = field(default_factory=BoxLocks, repr=False)
+    locks: SupportsHold = field(default_factory=SharedBoxLocks, repr=False)
     stopping: Stopping = field(default_factory=Stopping, repr=False)
     collections: Collections = field(default_factory=Collections)
 

@@ -14,9 +14,8 @@ from voxome.contracts.source import VolumeSource
 from voxome.contracts.spec import VolumeSpec
 from voxome.errors import InvalidBox, InvalidInput, NotFound, ReadOnly
 from voxome.geometry import Box
-from voxome.geometry.box_locks import BoxLocks
 from voxome.relay.access_log import note
-from voxome.relay.box_locks import SupportsHold
+from voxome.relay.box_locks import SharedBoxLocks, SupportsHold
 from voxome.relay.cache.chunk_cache import ChunkCache
 from voxome.relay.cache.counters import SourceCounters, exposition
 from voxome.relay.cache.generations import Generations
@@ -89,7 +88,7 @@ class Sources(SourceTable):
         states = SourceStates(generations, None if cache is None or cache.disk is None else cache.disk.index)
         writes = None if journal is None else WriteBack(journal, generations, entering)
         super().__init__(generations, states, SourceReader(cache, writes), writes, slots or ComputeSlots())
-        self._locks: SupportsHold = BoxLocks() if locks is None else locks
+        self._locks: SupportsHold = SharedBoxLocks() if locks is None else locks
         self._writer = SourceWriter(generations, self._locks, writes, self._reader)
         self._listeners: list[Callable[[str, int], None]] = []
         self.facts = SourceFacts(self.find, self.names_of, states.metadata)

@@ -34,6 +34,21 @@ def sync_files(path: Path) -> None:
             os.close(file)
 
 
+def sync_folder(path: Path) -> None:
+    """Wait until the names in a folder are on its disk.
+
+    Raises
+    ------
+    OSError
+        If it is no folder, or the disk fails.
+    """
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
 def _sync(file: int) -> None:
     syncfs = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
     if syncfs is None:  # not Linux

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import mmap
 import os
 import secrets
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxome.errors import StoreError
+from voxome.relay.file_locks import claim_file, locked_file
 
 _SOURCES, _CHUNKS, PROCESSES = 2**10, 2**16, 64
 _NUMBER = np.dtype("uint64")
@@ -130,16 +130,12 @@ class Generations:
         if file is None:
             return mmap.mmap(-1, _BYTES)
         try:
-            with file.open("a+b") as opened:
-                fcntl.flock(opened, fcntl.LOCK_EX)  # one process fills a new file; the others find it whole
-                try:
-                    if os.fstat(opened.fileno()).st_size != _BYTES:
+            with locked_file(file) as lock:  # one process fills a new file; the others find it whole
+                if os.fstat(lock).st_size != _BYTES:
+                    with open(lock, "r+b", closefd=False) as opened:
                         opened.truncate(0)
                         opened.write(bytes(_BYTES))  # a sparse file would end the process when the disk is full
-                        opened.flush()
-                    return mmap.mmap(opened.fileno(), _BYTES)
-                finally:
-                    fcntl.flock(opened, fcntl.LOCK_UN)  # the map has the same file, and would keep the lock
+                return mmap.mmap(lock, _BYTES)
         except OSError as error:
             raise StoreError(f"cannot open {file}, which the processes of a relay share: {error.strerror}") from error
 
@@ -156,15 +152,7 @@ class Generations:
 
     def _lock_process(self, number: int) -> int | None:
         """Return the locked file of a number; None if a living process has it."""
-        if self._file is None:
-            return None
-        claim = os.open(self._file.with_name(f"process-{number}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(claim)
-            return None
-        return claim
+        return None if self._file is None else claim_file(self._file.with_name(f"process-{number}.lock"))
 
     def _forget(self, number: int) -> None:
         """Give the sources that a dead process was writing new generations."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from voxome.relay.file_locks import locked_file
 
 _FILES = 2**14
 
@@ -35,9 +35,5 @@ class Leases:
         """
         number = (int.from_bytes(key[:4], "big") ^ generation) % _FILES
         name = f"{depth}-{number}.lock" if depth else f"{number}.lock"
-        file = os.open(self._folder / name, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        with locked_file(self._folder / name):
             yield
-        finally:
-            os.close(file)

@@ -105,15 +105,6 @@ class Folder:
                     return
 
 
-def sync_folder(path: Path) -> None:
-    """Wait until the names in a folder are on the disk."""
-    folder = os.open(path, _FOLDER)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
 def _open_below(folder: int, part: str, parts: Sequence[str], *, create: bool) -> int:
     for _ in range(_TRIES):
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import secrets
@@ -17,6 +16,7 @@ from threading import Lock
 from typing import BinaryIO
 
 from voxome.errors import NotFound
+from voxome.relay.file_locks import locked_file
 from voxome.relay.lazy import lazy
 from voxome.relay.rights import Rights
 from voxome.relay.stores.folder import Folder
@@ -176,12 +176,8 @@ class Store:
         have locks of their own on each other.
         """
         number = zlib.crc32(parts[0].encode()) % _LOCKS
-        lock = os.open(self.own / "locks" / str(number), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH)
+        with locked_file(self.own / "locks" / str(number), shared=not exclusive):
             yield
-        finally:
-            os.close(lock)
 
     def waiting(self) -> AbstractContextManager[None]:
         """Return the context of what may take long, outside of all locks: other requests work meanwhile."""

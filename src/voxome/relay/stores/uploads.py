@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import itertools
 import json
@@ -13,15 +12,16 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from voxome.errors import InvalidInput, NotFound
-from voxome.relay.stores.folder import sync_folder
+from voxome.relay.file_locks import locked_file
 from voxome.relay.stores.keys import parts_of
 from voxome.relay.stores.properties import Properties
 from voxome.relay.stores.store import Check, Store
+from voxome.storage.durable import sync_folder
 
 MOST_PARTS = 10_000
 LEAST_PART_BYTES = 5 * 2**20
@@ -239,17 +239,14 @@ class Uploads:
         NoSuchUpload
             If it has ended.
         """
-        try:
-            lock = os.open(self._folder / upload.id / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except FileNotFoundError as error:
-            raise NoSuchUpload("the upload has ended") from error
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(locked_file(self._folder / upload.id / _LOCK))
+            except FileNotFoundError as error:
+                raise NoSuchUpload("the upload has ended") from error
             if self._read(upload.id) is None:
                 raise NoSuchUpload("the upload has ended")
             yield
-        finally:
-            os.close(lock)
 
 
 def _rest(properties: Properties) -> tuple[str, dict[str, str]]:

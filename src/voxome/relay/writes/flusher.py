@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
-import os
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
@@ -18,6 +16,7 @@ import numpy as np
 from voxome.errors import AccessDenied, InvalidInput, ReadOnly, VoxomeError
 from voxome.geometry import Box
 from voxome.relay.failures import describe_cause
+from voxome.relay.file_locks import claimed_file
 from voxome.relay.writes.entry import WriteEntry
 from voxome.relay.writes.index import QueuedWrite
 from voxome.relay.writes.journal import Journal
@@ -102,7 +101,7 @@ class Flusher:
     def _run(self) -> None:
         while not self._stop.is_set():
             try:
-                with _Lease(self._lease) as held:
+                with claimed_file(self._lease) as held:
                     while held and not self._stop.is_set():
                         self._look()
                         self._stop.wait(_LOOK_S)
@@ -275,29 +274,3 @@ def _fills(boxes: Sequence[Box], voxel_bytes: int) -> bool:
 
 def _wait_s(failures: int, longest: float = _LONGEST_WAIT_S) -> float:
     return min(longest, _FIRST_WAIT_S * 2.0 ** min(failures - 1, 30))
-
-
-class _Lease:
-    """A locked file, which the system frees when the process dies.
-
-    Parameters
-    ----------
-    file : Path
-        The file.
-    """
-
-    def __init__(self, file: Path) -> None:
-        self._path = file
-        self._file = -1
-
-    def __enter__(self) -> bool:
-        """Return whether this process has the lease."""
-        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return False
-        return True
-
-    def __exit__(self, *error: object) -> None:
-        os.close(self._file)

@@ -21,6 +21,7 @@ from voxome.relay.writes.entry import WriteEntry
 from voxome.relay.writes.frame import Voxels, decode_payload, encode_head, encode_payload, parse_file, with_payload
 from voxome.relay.writes.index import QueuedWrite, WriteIndex
 from voxome.relay.writes.shares import Shares
+from voxome.storage.durable import sync_folder
 
 FOLDER = "writes"
 """Name of the folder of the journal in the folder of the cache."""
@@ -86,7 +87,7 @@ class Journal:
             self._files.mkdir(parents=True, exist_ok=True)
             self.index = WriteIndex(folder / INDEX_FILE)
             for made in (folder, folder.parent):
-                _sync_folder(made)
+                sync_folder(made)
             if process is not None:
                 self._fill_reserve()
             for number in () if process is None else self.index.take_reserved(process):
@@ -228,7 +229,7 @@ class Journal:
             os.fsync(file)
         finally:
             os.close(file)
-        _sync_folder(self._files)
+        sync_folder(self._files)
 
     def _path(self, number: int) -> Path:
         return self._files / f"{number:016x}{_SUFFIX}"
@@ -253,15 +254,6 @@ def _is_full(error: Exception) -> bool:
 def journal_folder(cache: Path) -> Path:
     """Return the folder of the journal in that of a cache."""
     return cache / FOLDER
-
-
-def _sync_folder(path: Path) -> None:
-    """Wait until the names in a folder are on the disk."""
-    folder = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def recover(folder: Path) -> None:

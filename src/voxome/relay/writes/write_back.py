@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from voxome.contracts.spec import VolumeSpec
 from voxome.errors import CorruptData, StoreError
 from voxome.geometry import Box
-from voxome.geometry.box_locks import BoxLocks
-from voxome.relay.box_locks import SupportsHold
+from voxome.relay.box_locks import SharedBoxLocks, SupportsHold
 from voxome.relay.cache.generations import ENTERED, Generations, entered
 from voxome.relay.origin import Origin
 from voxome.relay.writes.entry import WriteEntry, layout_of
@@ -42,7 +41,7 @@ class WriteBack:
 
     def __init__(self, journal: Journal, generations: Generations, locks: SupportsHold | None = None) -> None:
         self.journal, self._generations = journal, generations
-        self._locks: SupportsHold = BoxLocks() if locks is None else locks
+        self._locks: SupportsHold = SharedBoxLocks() if locks is None else locks
         self._expected: list[Origin] = []
         with _reading():
             self._watched = set(journal.index.sources())

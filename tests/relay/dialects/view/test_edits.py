@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import httpx
@@ -8,9 +10,11 @@ import numpy as np
 import pytest
 from peers.chromium import Visit
 from playwright.sync_api import Browser, Page
-from relay.serving import as_user, serving
+from relay.serving import as_user, serving, stored
 
 import voxome
+from voxome.relay.dialects.view import edits
+from voxome.relay.dialects.view.edits import _ACTIONS
 from voxome.relay.rights import Rights
 from voxome.relay.sources import Sources
 from voxome.services.proofreading.session import Session
@@ -84,6 +88,37 @@ def test_writers_edit_by_version_and_everybody_else_is_refused(tmp_path: Path) -
             assert edit(**wrong, version=again.json()["version"]).status_code == 400, wrong
         for version in ("", "0", "99." + first.partition(".")[2], "9" * 5000 + first[1:], "0.other"):
             assert edit(action="merge", ids=["11", "12"], version=version).status_code == 400
+
+
+@pytest.mark.slow
+def test_edits_that_take_long_hold_up_no_other_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store_in(tmp_path)
+    begun, go = Event(), Event()
+
+    def merge_slowly(*arguments: Any) -> Any:
+        begun.set()
+        go.wait(100)
+        return _ACTIONS["merge"](*arguments)
+
+    monkeypatch.setattr(edits, "_ACTIONS", {"merge": merge_slowly})
+    sources = Sources()
+    sources.add("cells", f"proofread://{tmp_path}/edits.sqlite", Rights(writers=frozenset({"lab"})))
+    sources.add("em", stored(np.zeros((4, 4, 4), "uint8")))
+    limits = httpx.Limits(max_connections=None)
+    with (
+        serving(sources, ["view", "raw"], members={"ann": "lab"}) as url,
+        ThreadPoolExecutor(40) as pool,
+        httpx.Client(headers=as_user("ann"), limits=limits, timeout=60) as client,
+    ):
+        version = client.get(f"{url}/view/edits?layer=cells").json()["cells"]["version"]
+        values = {"action": "merge", "ids": ["11", "12"], "version": version}
+        sent = [pool.submit(client.post, f"{url}/view/edits/cells", json=values) for _ in range(40)]
+        assert begun.wait(60)
+        try:
+            assert client.get(f"{url}/raw/em/info", timeout=20).status_code == 200
+        finally:
+            go.set()
+        assert sorted(one.result().status_code for one in sent) == [200] + [409] * 39
 
 
 def test_a_split_takes_points_in_nm(tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ from voxome.relay.relay import Relay
 from voxome.relay.request_errors import NOT_KEPT
 from voxome.relay.sessions import is_same_origin
 from voxome.relay.stopping import EventStream
+from voxome.relay.threads import waiting
 from voxome.services.proofreading.operations import Operation
 from voxome.services.proofreading.session import Session
 from voxome.services.proofreading.source import SegmentsSource
@@ -104,7 +105,7 @@ class Edits:
         version = _number(source, str(values.get("version", "")))
         session, lock = self._session(name, source)
         try:
-            with lock:
+            with waiting(f"edits of {name}"), lock:  # an edit may read many voxels
                 session.token, session.author = uuid.uuid4().hex, caller.name or _user()
                 operation = _ACTIONS[action](session, values, version, sources.spec(name))
         except EditConflict as conflict:
