@@ -444,6 +444,7 @@ SCHEMAS: dict[str, Schema] = {
         sampled_chunks=COUNT,
         warnings=TEXTS,
     ),
+    "gc": record(removed=TEXTS, freed_bytes=COUNT, left_bytes=COUNT, warnings=TEXTS, dry_run=FLAG),
     "clean": record(folder=TEXT, freed_bytes=optional(COUNT)),
 }
 """Verb → what it prints."""

@@ -48,7 +48,7 @@ VERBS = [
     "regions EM --out URI", "downsample URI", "rm URI --yes", "plan URI", "run URI --out r",
     "tool common.threshold --image URI --at 3 --out t", "tool common.threshold --image EM --at 3 --out t --engine URI",
     "build URI", "cwl-runner URI", "cwl-runner --outdir URI none.cwl", "score segmentation --truth URI --result URI",
-    "annotations URI", "bench read URI", "clean URI", "relay token list --catalogue URI",
+    "annotations URI", "bench read URI", "clean URI", "gc URI --bytes 0", "relay token list --catalogue URI",
     "relay key list --catalogue URI", "relay writes list URI", "phantom URI --shape 24,32,40", "datasets URI",
     "init aws URI",
     "serve em=URI --dialect nonsense", "serve em=EM --catalogue URI --data d --dialect nonsense", "profiles URI",

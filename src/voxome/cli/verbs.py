@@ -59,7 +59,7 @@ VERBS = {
     ),
     "downsample": Verb("downsample:downsample", "Add coarser levels to a volume."),
     "view": Verb("view:view", "Show volumes and runs in Neuroglancer, until interrupted."),
-    "rm": Verb("rm:rm", "Remove a volume and all its levels, after asking."),
+    "rm": Verb("rm:rm", "Remove a volume and all its levels, after showing what goes and asking."),
     "proofread": Verb("proofread:app", "Proofread label volumes; edits are made in Python, by voxome.proofread."),
     "serve": Verb("serve:serve", "Serve volumes over HTTP, with a cache, until interrupted."),
     "relay": Verb("relay:app", "Manage a relay."),
@@ -106,6 +106,11 @@ VERBS = {
     "bench": Verb("bench:app", "Measure the speed of stores."),
     "clean": Verb(
         "clean:clean", "Remove the intermediate arrays and tables of a finished run; keep its results and records."
+    ),
+    "gc": Verb(
+        "gc:gc",
+        "Remove what can be computed again: results in caches, intermediate data of runs, the least recently used "
+        "first.",
     ),
     "init": Verb("init:app", "Set up clouds on which workflows run."),
 }

@@ -1,0 +1,50 @@
+"""``voxome gc``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from cli.schemas import SCHEMAS
+
+from voxome.contracts.formats import RUN
+from voxome.records.folder import write_json
+
+Command = Callable[..., Any]
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    part = tmp_path / "run" / ".voxome" / "steps" / "mark-1"
+    part.mkdir(parents=True)
+    (part / "0").write_bytes(b"x" * 1000)
+    (tmp_path / "run" / ".voxome" / "lock").touch()
+    write_json(tmp_path / "run" / "run.json", RUN.stamp({"store": None, "started_s": 1.0, "wall_s": 1.0}))
+    return part
+
+
+def test_nothing_is_removed_without_yes(command: Command, data: Path, tmp_path: Path) -> None:
+    shown = command("gc", str(tmp_path), "--bytes", "0.5kB")
+    assert shown.status == 0
+    assert str(data) in shown.out
+    assert "Would remove 1 kB, and leave 0 B; add --yes to remove" in shown.err
+    assert data.exists()
+    removed = command("gc", str(tmp_path), "--bytes", "0.5kB", "--yes", "--json").json
+    jsonschema.validate(removed, SCHEMAS["gc"])
+    assert removed == {"removed": [str(data)], "freed_bytes": 1000, "left_bytes": 0, "warnings": [], "dry_run": False}
+    assert not data.exists()
+
+
+def test_what_fits_stays(command: Command, data: Path, tmp_path: Path) -> None:
+    assert command("gc", str(tmp_path), "--bytes", "1kB", "--yes").err.startswith("Removed 0 B; 1 kB left")
+    assert data.exists()
+
+
+@pytest.mark.parametrize("text", ["ten", "-1", "1XB", "nan", ""])
+def test_numbers_of_bytes_are_checked(text: str, command: Command, tmp_path: Path) -> None:
+    found = command("gc", str(tmp_path), f"--bytes={text}")
+    assert found.status == 2
+    assert "expected a number of bytes" in found.err
