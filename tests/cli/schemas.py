@@ -32,6 +32,7 @@ def mapping(values: Schema) -> Schema:
 TEXT: Schema = {"type": "string"}
 NUMBER: Schema = {"type": "number"}
 COUNT: Schema = {"type": "integer", "minimum": 0}
+ID: Schema = {"type": "string", "pattern": "^[0-9]+$"}
 FLAG: Schema = {"type": "boolean"}
 TEXTS = listing(TEXT)
 INDICES = listing({"type": "integer"})
@@ -54,7 +55,7 @@ OPERATION = record(
     branch=TEXT,
     action=TEXT,
     target=optional(COUNT),
-    segments=INDICES,
+    segments=listing(ID),
     author=TEXT,
     time=TEXT,
     status=TEXT,
@@ -249,7 +250,7 @@ SCHEMAS: dict[str, Schema] = {
     "downsample": record(
         destination=TEXT,
         levels=listing(record(shape=INDICES, voxel_size_nm=optional(ZYX), offset_nm=ZYX)),
-        lost_ids=mapping(listing(COUNT)),
+        lost_ids=mapping(listing(ID)),
         bytes=COUNT,
         blocks=COUNT,
         run=COUNT,
@@ -398,7 +399,7 @@ SCHEMAS: dict[str, Schema] = {
     "proofread versions": listing(
         record(name=TEXT, type=TEXT, number=COUNT, branch=optional(TEXT), author=TEXT),
     ),
-    "proofread changes": listing(record(supervoxel=COUNT, before=COUNT, after=COUNT)),
+    "proofread changes": listing(record(supervoxel=ID, before=ID, after=ID)),
     "proofread compare": listing(record(box=TEXT)),
     "proofread export": record(source=TEXT, destination=TEXT, run=COUNT),
     "proofread suggestions": listing(

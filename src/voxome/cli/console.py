@@ -22,6 +22,19 @@ def show_json(data: Any, *, secret: bool = False) -> None:
     print(text if secret else redact(text))
 
 
+def id_texts(data: Any) -> Any:
+    """Return ids, in lists and mappings too, as texts of digits: many readers of JSON round numbers above 2⁵³.
+
+    Examples
+    --------
+    >>> id_texts({"id": 2**53 + 1, "supervoxels": [1]})
+    {'id': '9007199254740993', 'supervoxels': ['1']}
+    """
+    if isinstance(data, Mapping):
+        return {name: id_texts(one) for name, one in data.items()}
+    return [id_texts(one) for one in data] if isinstance(data, list) else str(data)
+
+
 def print_stderr(message: str) -> None:
     """Print a message on standard error, without secrets."""
     print(redact(message), file=sys.stderr, flush=True)

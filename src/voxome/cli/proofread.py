@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 import typer
 
 from voxome.cli.complete import uris
-from voxome.cli.console import Json, print_stderr, show_json
+from voxome.cli.console import Json, id_texts, print_stderr, show_json
 from voxome.cli.logs import Verbs
 from voxome.cli.options import CoreWorkers, NewChunk
 from voxome.cli.table import show_facts, show_table
@@ -138,7 +138,7 @@ def changes(
         table = session.changes(since, until)
     rows = list(zip(*(column.tolist() for column in table.values()), strict=True))
     if json:
-        show_json([dict(zip(table, row, strict=True)) for row in rows])
+        show_json([id_texts(dict(zip(table, row, strict=True))) for row in rows])
     else:
         show_table(list(table), rows)
 
@@ -202,7 +202,7 @@ def suggestions(
 ) -> None:
     """List the suggested edits of a branch, those with the highest scores first."""
     with _open(store) as session:
-        rows = [dict(vars(one)) for one in session.suggestions.list(status)]
+        rows = [{**vars(one), "arguments": _arguments(one.arguments)} for one in session.suggestions.list(status)]
     if json:
         show_json(rows)
     else:
@@ -217,13 +217,17 @@ def _open(store: str, author: str | None = None) -> Session:
     return open_session(Uri.parse(store if store.startswith("proofread://") else f"proofread://{store}"), author)
 
 
+def _arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: id_texts(one) if name in ("id", "ids", "supervoxels") else one for name, one in arguments.items()}
+
+
 def _facts(one: Operation, session: Session) -> dict[str, Any]:
     return {
         "number": one.number,
         "branch": one.branch,
         "action": one.action,
         "target": one.target,
-        "segments": one.segments,
+        "segments": id_texts(one.segments),
         "author": one.author,
         "time": one.time,
         "status": session.status(one),

@@ -13,21 +13,32 @@ def require_labels(labels: VolumeLike) -> Volume:
     Raises
     ------
     InvalidInput
-        If it has other axes, or its voxels are not integers, or an image. Integers of one byte are labels only if
-        their store says so.
+        If it has other axes, or its voxels are not integers, or an image; see `require_ids`.
     """
     volume = as_volume(labels)
     if volume.dtype.kind not in "iu" or volume.ndim != 3:
         name, axes = volume.uri or "the array", "/".join(volume.axes)
-        raise InvalidInput(f"{name} has axes {axes} and dtype {volume.dtype}; expected integer labels along z, y and x")
-    if (
-        volume.uri
-        and volume.spec.kind != "labels"
-        and (volume.spec.kind == "probability" or volume.dtype.itemsize == 1)
-    ):
+        hint = "; a mask becomes labels by .astype('uint8')" if volume.dtype == bool else ""
         raise InvalidInput(
-            f"{volume.uri} is {volume.spec.kind} data of {volume.dtype}; expected a label volume (if these are labels, "
-            "copy them with `voxome put … --kind labels`)"
+            f"{name} has axes {axes} and dtype {volume.dtype}; expected integer labels along z, y and x{hint}"
+        )
+    return require_ids(volume)
+
+
+def require_ids(volume: Volume) -> Volume:
+    """Return a volume whose voxels are ids, or booleans, along any axes.
+
+    Raises
+    ------
+    InvalidInput
+        If they are others, or an image: integers of one byte in a store are ids only if the store says so.
+    """
+    kind, dtype, name = volume.spec.kind, volume.dtype, volume.uri or "the array"
+    is_image = volume.uri and kind != "labels" and (kind == "probability" or dtype.itemsize == 1)
+    if dtype.kind not in "biu" or is_image:
+        raise InvalidInput(
+            f"{name} is {kind} data of {dtype}; expected a label volume (if these are labels, copy them with "
+            "`voxome put … --kind labels`)"
         )
     return volume
 

@@ -80,7 +80,11 @@ class _ById(_Stored[S], Mapping[int, Shape], Generic[S, Shape]):
         return len(self.ids())
 
     def __contains__(self, id: object) -> bool:
-        return is_whole(id) and int(id) in self.ids().tolist()
+        if not is_whole(id) or not 0 <= int(id) < 2**64:
+            return False
+        ids = self.ids()
+        at = np.searchsorted(ids, np.uint64(int(id)))
+        return bool(at < len(ids) and ids[at] == int(id))
 
     def get(self, id: int, default: Any = None) -> Any:
         """Return the shape of a segment, or `default` if it has none."""

@@ -12,10 +12,10 @@ from voxome.contracts.arguments import require_count, require_flags
 from voxome.contracts.provenance import LOCAL, OWN
 from voxome.contracts.service import Requirement
 from voxome.contracts.service import service as as_service
-from voxome.errors import InvalidInput, NotFound
+from voxome.errors import NotFound
 from voxome.geometry import Box
+from voxome.resources.labels import require_ids
 from voxome.resources.local_ids import find_bounding_box, find_ids
-from voxome.resources.volume import Volume
 from voxome.resources.volume_like import VolumeLike, as_volume
 from voxome.services.choice import call_service, choose
 
@@ -60,7 +60,7 @@ def ids(volume: VolumeLike, box: Box | str | None = None, *, service: str | None
     region = opened.domain if box is None else Box.of(box, opened.domain)
     if way == OWN:
         return _INDEX.find(opened.source, opened.uri).ids(region)
-    return find_ids(_require_labels(opened).source, opened.uri or "the array", region)
+    return find_ids(require_ids(opened).source, opened.uri or "the array", region)
 
 
 @as_service()
@@ -107,14 +107,4 @@ def bounding_box(volume: VolumeLike, label: int, *, exact: bool = True, service:
         return cast("Box", call_service(way, opened, number, exact=None if exact else False))
     if way == OWN:
         return _INDEX.find(opened.source, opened.uri).bounding_box(number, exact=exact)
-    return find_bounding_box(_require_labels(opened).source, opened.uri or "the array", number)
-
-
-def _require_labels(volume: Volume) -> Volume:
-    kind, dtype, name = volume.spec.kind, volume.dtype, volume.uri or "the array"
-    if dtype.kind not in "biu" or (volume.uri and kind != "labels"):
-        raise InvalidInput(
-            f"{name} is {kind} data of {dtype}; expected a label volume (if these are labels, copy them with "
-            "`voxome put … --kind labels`)"
-        )
-    return volume
+    return find_bounding_box(require_ids(opened).source, opened.uri or "the array", number)

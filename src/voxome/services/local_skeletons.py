@@ -16,6 +16,7 @@ from voxome.contracts.shapes import Skeleton
 from voxome.errors import InvalidBox, InvalidInput, NotFound, VoxomeError
 from voxome.extras import require
 from voxome.geometry import BlockGrid, Box
+from voxome.geometry.places import voxels_at
 from voxome.registry import load
 from voxome.resources.addresses import absolute_text
 from voxome.resources.local_ids import require_positive
@@ -156,7 +157,7 @@ class LocalSkeletons:
 
         region = self._labels.bounding_box(id, exact=True) & self._region
         given = [*([] if root_nm is None else [root_nm]), *targets_nm]
-        points = np.floor((np.array(given, float).reshape(-1, 3) - self._origin) / self._size).astype(np.int64)
+        points = voxels_at(np.array(given, float).reshape(-1, 3), self._size, self._origin)
         self._require_inside(id, points, given)
         pieces = self._traced(region, np.array([id], np.uint64), points) if id and not region.empty else {}
         if id not in pieces:

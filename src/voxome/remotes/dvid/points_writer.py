@@ -18,6 +18,7 @@ from voxome.contracts.provenance import Provenance
 from voxome.contracts.shapes import Annotations
 from voxome.contracts.uri import Uri
 from voxome.errors import AlreadyExists, InvalidInput, UnsupportedFormat, VoxomeError
+from voxome.geometry.places import voxels_at
 from voxome.remotes.annotation_checks import require_positions
 from voxome.remotes.dvid.annotations import AnnotationInstance
 from voxome.remotes.dvid.elements import CONFIDENCE, Element, Relation
@@ -151,11 +152,11 @@ def to_voxels(annotations: Annotations, voxel_size_nm: tuple[float, float, float
     """Return the voxels that contain positions; DVID keeps no more of these."""
     require_positions(annotations, name)
     exact = annotations.positions_nm / np.asarray(voxel_size_nm)
-    voxels = np.floor(exact)
+    voxels = voxels_at(annotations.positions_nm, voxel_size_nm)
     moved = int((np.abs(exact - voxels - 0.5) > 1e-6).any(axis=(1, 2)).sum())
     if moved:
         _LOG.warning("%s: DVID keeps the voxel of a position; %d positions are moved to its centre", name, moved)
-    return voxels.astype(np.int64)
+    return voxels
 
 
 def _require_storable(annotations: Annotations, properties: tuple[str, ...], name: str) -> None:

@@ -15,6 +15,7 @@ from voxome.contracts.ragged import Ragged
 from voxome.contracts.shapes import Annotations, AnnotationShape
 from voxome.errors import InvalidInput, UnsupportedFormat
 from voxome.geometry import Box
+from voxome.geometry.places import voxels_at
 from voxome.resources.provenance import input_record
 from voxome.resources.shapes import Points
 from voxome.resources.volume import Volume
@@ -67,7 +68,7 @@ class SegmentFinder:
         """Return annotations with their relations to the segments at their positions; background is none."""
         relations = dict(annotations.relations)
         for name, at in zip(RELATIONS[annotations.shape], _anchors(annotations), strict=True):
-            found = self._labels_at(np.floor(at / self.voxel_size_nm).astype(np.int64))
+            found = self._labels_at(voxels_at(at, self.voxel_size_nm))
             relations[name] = Ragged(found[found != 0], (found != 0).astype(np.int64))
         return annotations.replace(relations=relations)
 

@@ -75,12 +75,12 @@ class DownsampleReport:
     array: Volume | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return the outcome as JSON values."""
+        """Return the outcome as JSON values; ids are texts of digits."""
         counts = {name: getattr(self, name) for name in ("bytes", "blocks", "run", "reused", "wall_s")}
         return {
             "destination": self.destination,
             "levels": [asdict(level) for level in self.levels],
-            "lost_ids": {str(level): ids.tolist() for level, ids in self.lost_ids.items()},
+            "lost_ids": {str(level): [str(id) for id in ids.tolist()] for level, ids in self.lost_ids.items()},
             **counts,
             "provenance": self.provenance.to_json(),
         }

@@ -26,6 +26,7 @@ from starlette.routing import BaseRoute, Route
 
 from voxome.contracts.spec import VolumeSpec
 from voxome.errors import AccessDenied, EditConflict, InvalidInput, NotFound, UnknownName, VoxomeError
+from voxome.geometry.places import voxels_at
 from voxome.relay.accounts import Caller
 from voxome.relay.dialects.view.bodies import json_object
 from voxome.relay.http import endpoint, identify
@@ -239,7 +240,7 @@ def _points(values: Values, name: str, spec: VolumeSpec) -> NDArray[np.int64]:
         places = np.empty((0, 3))
     if not len(places) or not np.isfinite(places).all() or np.abs(places).max() > 1e15:
         raise InvalidInput(f"{name} should be a list of one or more points: nm along z, y and x")
-    return np.floor(places / (spec.voxel_size_nm or (1.0, 1.0, 1.0))).astype(np.int64)
+    return voxels_at(places, spec.voxel_size_nm or (1.0, 1.0, 1.0))
 
 
 def _texts(ids: Sequence[int]) -> list[str]:

@@ -12,6 +12,7 @@ from voxome.contracts.shapes import Skeleton
 from voxome.contracts.source import VolumeView
 from voxome.errors import InvalidInput
 from voxome.geometry import Box
+from voxome.geometry.places import voxels_at
 from voxome.tools.common.skeletonization.cells import CELL
 from voxome.tools.common.skeletonization.cross_sections import doubtful, section_areas, tangents
 from voxome.tools.common.skeletonization.objects import CROSS_SECTION
@@ -46,7 +47,7 @@ def add_cross_sections(labels: VolumeView, id: int, skeleton: Skeleton, size_nm:
     size = np.asarray(size_nm, np.float64)
     normals = tangents(skeleton, size_nm)
     normals[doubtful(skeleton, normals, size_nm)] = np.nan
-    nodes = np.floor(skeleton.nodes_nm / size).astype(np.int64)
+    nodes = voxels_at(skeleton.nodes_nm, size)
     reach = np.ceil((_RADII * skeleton.radii_nm[:, None] + _MARGIN_NM) / size).astype(np.int64)
     reach = np.minimum(reach, _MOST_VOXELS)
     areas, found = np.full(len(nodes), np.nan, np.float32), 0
