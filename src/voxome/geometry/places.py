@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -11,9 +9,7 @@ _DECIMALS = 6
 """Positions are compared with the faces of voxels to a millionth of a voxel: ``7 * 11.4 / 11.4`` is below 7."""
 
 
-def voxels_at(
-    positions_nm: ArrayLike, voxel_size_nm: Sequence[float], corner_nm: Sequence[float] = (0, 0, 0)
-) -> NDArray[np.int64]:
+def voxels_at(positions_nm: ArrayLike, voxel_size_nm: ArrayLike, corner_nm: ArrayLike = (0, 0, 0)) -> NDArray[np.int64]:
     """Return the voxel that contains each position, in the frame of shapes; on a face, the one that begins there.
 
     Parameters
