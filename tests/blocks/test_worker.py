@@ -14,7 +14,7 @@ import voxome
 from voxome.blocks.worker import DONE, FAILED, WRONG_USAGE, run_file
 from voxome.contracts.engine import Job, JobResult, JobStatus
 from voxome.engines.perform import perform
-from voxome.errors import OutOfMemory
+from voxome.errors import OutOfMemory, StoreError
 from voxome.testing.engine import count, probe
 
 WORKER = [sys.executable, "-m", "voxome.blocks.worker"]
@@ -116,6 +116,22 @@ def test_failures_are_reported_without_secrets(capfd: pytest.CaptureFixture[str]
     for text in (status.error, capfd.readouterr().err):
         assert "GET http://host/x?token=*** failed" in text
         assert "abc" not in text
+
+
+def test_causes_of_failures_are_logged_without_secrets(tmp_path: Path) -> None:
+    def task(_: object) -> JobResult:
+        try:
+            try:
+                raise KeyError(b"Authorization: Bearer zq7-never")
+            except KeyError as error:
+                raise ValueError({"token": "zq7-never\u00e9 ", "url": "s3://AKIA:zq7-never@b"}) from error
+        except ValueError:
+            raise StoreError("GET http%3A%2F%2Fme:zq7-never%40host/x?X-Goog-Signature=zq7-never&sig=zq7-never%3D")  # noqa: B904
+
+    status = perform(Job("one", "probe", {}), task, log=tmp_path / "log")
+    assert "zq7" not in (status.error or "")
+    assert "zq7" not in (text := (tmp_path / "log").read_text())
+    assert all(name in text for name in ("KeyError", "ValueError", "StoreError", "Authorization: Bearer ***"))
 
 
 @pytest.mark.slow
