@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import re
@@ -288,6 +289,55 @@ def test_a_locked_segment_is_edited_by_its_session_only(labels_uri: str, store: 
             bob.undo(1)
     bob.refresh()
     bob.merge([3, 1])
+
+
+def test_a_name_is_undone_and_redone_by_who_has_the_lock_of_its_segment(open_session: Open) -> None:
+    ann, bob = open_session("ann"), open_session("bob")
+    number = ann.name(2, "soma").number
+    ann.merge([1, 2])  # the name moves with its supervoxel
+    for toggle in (ann.undo, ann.redo):
+        with bob.lock(1), pytest.raises(EditConflict, match="segment 1 is locked by bob"):
+            toggle(number)
+        with bob.lock(3):
+            toggle(number)
+    assert ann.names(1) == ["soma"]
+
+
+def test_names_that_two_sessions_give_at_once_are_both_kept(open_session: Open) -> None:
+    ann, bob = open_session("ann"), open_session("bob")
+    ann.name(1, "soma")
+    bob.name(1, "Mi1")
+    assert ann.names(1) == ["soma", "Mi1"]
+
+
+@pytest.mark.slow
+def test_an_edit_that_waits_for_another_writer_has_the_time_at_which_it_is_made(labels_uri: str, store: str) -> None:
+    ann, bob = (voxome.proofread(labels_uri, store, author=author) for author in ("ann", "bob"))
+    database = ann.store.database
+    edit = threading.Thread(target=bob.merge, args=([1, 2],))
+    with database.writing():
+        edit.start()
+        time.sleep(1)
+        with database.reading() as connection:
+            end = database.now_s(connection)
+    edit.join()
+    assert ann.history()[0].time_s >= end
+
+
+def test_an_edit_that_could_not_be_flushed_is_made_and_says_so(
+    open_session: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = open_session()
+
+    def fail(file: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fail)
+        with pytest.raises(StoreError, match=r"has the change, .* Input/output error; .* do not repeat it"):
+            session.merge([1, 2])
+    assert [one.action for one in session.history()] == ["merge"]
+    assert session.merge([1, 3]).number == 2
 
 
 @pytest.mark.slow

@@ -33,6 +33,10 @@ _WRITE = (
     "cannot write the proofreading store {name}: {reason}; nothing has changed: check the permissions and the free "
     "space, and repeat the edit"
 )
+_FLUSH = (
+    "the proofreading store {name} has the change, which all see, but could not flush it to the disk: {reason}; it "
+    "may be lost if the machine stops: check the disk, and do not repeat it before a look at the history"
+)
 _CREATE = "cannot make the proofreading store {name}: {reason}; check the address, the permissions and the free space"
 _KNOWN = "FILE, sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE"
 
@@ -145,10 +149,13 @@ class Database:
         return is_new
 
     def now_s(self, connection: sa.Connection) -> float:
-        """Return the time, in seconds since 1970, of the clock that all editors share."""
+        """Return the time, in seconds since 1970, of the clock that all editors share.
+
+        It is that of the call: a transaction may have waited for other writers since its start.
+        """
         if self.is_file:
             return time.time()
-        return float(connection.execute(sa.select(sa.func.current_timestamp())).scalar_one().timestamp())
+        return float(connection.execute(sa.select(sa.func.clock_timestamp())).scalar_one().timestamp())
 
     def close(self) -> None:
         """Close the connections; the next call opens new ones."""
@@ -164,9 +171,13 @@ class Database:
 
     def _flush(self) -> None:
         """Write the last transactions of a file to the disk; other editors need not wait meanwhile."""
-        if self.is_file:
+        if not self.is_file:
+            return
+        try:
             with suppress(FileNotFoundError), open(f"{self.url.database}-wal", "r+b", buffering=0) as file:  # noqa: PTH123
                 os.fsync(file)
+        except OSError as error:
+            raise StoreError(_FLUSH.format(name=self.name, reason=error.strerror or error)) from error
 
     def _connect(self) -> sa.Engine:
         self._process = os.getpid()

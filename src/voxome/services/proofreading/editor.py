@@ -103,7 +103,7 @@ class Editor:
             self._state.follow(connection)
             number = self._last(action) if operation is None else require_operation(operation)
             edit, toggle, changes = self._state.log.toggle(number, action, self._state.mapping)
-            self._require_free(connection, edit.changes.segments)
+            self._require_free(connection, self._state.concerned(edit))
             entry = self._insert(connection, toggle, edit.number, {"segments": edit.segments}, changes)
         self._append(entry)
         return entry

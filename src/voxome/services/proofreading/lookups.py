@@ -161,13 +161,8 @@ class Lookups(Editor):
         segment = require_id("id", id)
         with self._reading(version) as state:
             named = [one for one in state.log.entries if one.action == "name" and state.log.status(one) == "done"]
-            mapping = state.mapping
-            _members(mapping, segment, version)
-            return [
-                one.details["name"]
-                for one in named
-                if mapping.segment_of(mapping.supervoxel_of(one.details["stored_id"])) == segment
-            ]
+            _members(state.mapping, segment, version)
+            return [one.details["name"] for one in named if segment in state.concerned(one)]
 
     @explain_calls
     def mapping(self, version: VersionLike | None = None) -> Rows:

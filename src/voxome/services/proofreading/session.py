@@ -238,6 +238,8 @@ class Session(Lookups):
     def name(self, id: int, name: str, *, version: VersionLike | None = None) -> Operation:
         """Give a segment a name, or a note; `names` says what becomes of it.
 
+        Names that other sessions have given since are kept beside it, so they are no conflict.
+
         Parameters
         ----------
         id : int

@@ -81,6 +81,13 @@ class State:
             self.log.append(operation)
             self.known = operation.number
 
+    def concerned(self, edit: Operation) -> frozenset[int]:
+        """Return the segments that change if an edit is undone or redone; of a name the one that has it."""
+        named = edit.details.get("stored_id")
+        if named is None:
+            return edit.changes.segments
+        return frozenset([self.mapping.segment_of(self.mapping.supervoxel_of(named))])
+
     def _query(self) -> sa.Select[tuple[object, ...]]:
         branches = [
             OPERATIONS.c.branch == branch
