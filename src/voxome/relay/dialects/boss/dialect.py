@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from urllib.parse import quote
 
 from starlette.routing import BaseRoute, Mount
 
@@ -34,6 +35,14 @@ class BossDialect:
 
     def routes(self) -> Sequence[BaseRoute]:
         return [Mount("/", app=boss_app(self.state, self._downsampler, self._relay.threads, self._relay.look_ups))]
+
+    def addresses(self, name: str) -> Mapping[str, str]:
+        """Return the address of a source as a channel; nothing if it is none."""
+        key = self.state.publication.key_of(name)
+        if key is None:
+            return {}
+        collection, experiment, channel = map(quote, key)
+        return {"boss": f"v1/collection/{collection}/experiment/{experiment}/channel/{channel}/"}
 
     def close(self) -> None:
         self._downsampler.close()

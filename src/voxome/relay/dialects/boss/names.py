@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Iterable, Mapping
+
+from voxome.errors import AlreadyExists
 
 ChannelKey = tuple[str, str, str]
 """Names of a collection, an experiment and a channel."""
@@ -12,7 +13,6 @@ ChannelKey = tuple[str, str, str]
 NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
 """What BossDB allows as a name."""
 _OTHER = re.compile(r"[^A-Za-z0-9_-]")
-_LOG = logging.getLogger(__name__)
 
 
 def channel_key(name: str) -> ChannelKey:
@@ -34,7 +34,7 @@ def channel_key(name: str) -> ChannelKey:
 
 
 def channel_keys(names: Iterable[str], given: Mapping[str, str]) -> dict[ChannelKey, str]:
-    """Return sources by their names in BossDB; of several with the same name only the first has it.
+    """Return sources by their names in BossDB.
 
     Parameters
     ----------
@@ -42,18 +42,22 @@ def channel_keys(names: Iterable[str], given: Mapping[str, str]) -> dict[Channel
         Names of the sources.
     given : mapping
         Source → ``COLLECTION/EXPERIMENT/CHANNEL``, where it is not derived from the name.
+
+    Raises
+    ------
+    AlreadyExists
+        If two have the same name: clients would read and write one in place of the other.
     """
     found: dict[ChannelKey, str] = {}
     for name in sorted(names, key=lambda one: (one not in given, one.count("/") != 2, one)):
         collection, experiment, channel = given[name].split("/") if name in given else channel_key(name)
-        key = (collection, experiment, channel)
-        if key in found:
-            _LOG.warning(
-                "%s is not served as a channel of BossDB: %s is %s; give it another name, as boss = %r",
-                name, "/".join(key), found[key], f"{collection}/{experiment}/{channel}-2",
-            )  # fmt: skip
-        else:
-            found[key] = name
+        other = found.setdefault((collection, experiment, channel), name)
+        if other != name:
+            path = f"{collection}/{experiment}/{channel}"
+            raise AlreadyExists(
+                f"{other} and {name} are both the channel {path} of BossDB; give {name} another name there, as "
+                f'boss = "{path}-2"'
+            )
     return found
 
 

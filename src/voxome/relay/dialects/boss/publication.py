@@ -70,6 +70,11 @@ class Publication:
         What is served.
     given : mapping
         Source → ``COLLECTION/EXPERIMENT/CHANNEL``, where that is not derived from its name.
+
+    Raises
+    ------
+    AlreadyExists
+        If two sources have the same name in BossDB.
     """
 
     def __init__(self, catalogue: Catalogue, sources: Sources, given: Mapping[str, str]) -> None:
@@ -81,6 +86,7 @@ class Publication:
         self._known: dict[str, tuple[object, ...]] = {}
         self._failed: dict[str, VoxomeError] = {}
         self._tried: dict[tuple[str, str], float] = {}
+        _ = self.keys  # which raises
 
     @property
     def keys(self) -> Mapping[ChannelKey, str]:
@@ -90,6 +96,14 @@ class Publication:
             if names != self._names:
                 self._keys, self._names = channel_keys(names, self._given), names
             return self._keys
+
+    def key_of(self, source: str) -> ChannelKey | None:
+        """Return the names of the channel that a source is, or a variant of one; None if it is no channel."""
+        base, separator, changes = source.partition(SEPARATOR)
+        key = next((key for key, name in self.keys.items() if name == base), None)
+        if key is None or isinstance(self._failed.get(base), Indescribable):
+            return None
+        return key[0], key[1], f"{key[2]}{separator}{changes}"
 
     def inside(self, collection: str, experiment: str = "") -> dict[ChannelKey, str]:
         """Return the sources in a collection or an experiment."""
