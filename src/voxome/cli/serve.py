@@ -19,6 +19,7 @@ from voxome.errors import InvalidInput
 if TYPE_CHECKING:
     from voxome.relay.config import RelayConfig
 
+_CONFIG = ".toml"
 _TOOL = "tool:"
 """Before the name of the tool of a virtual layer."""
 
@@ -102,7 +103,8 @@ def serve(
     if annotations:
         options["annotations"] = {name: {"uri": uri} for name, uri in map(split_name, annotations)}
     config = build_config(sources or [], writable or [], options)
-    serve_relay(config, started=lambda url: _announce(url, config, json=json))
+    file = next((Path(text) for text in sources or [] if text.endswith(_CONFIG)), None)
+    serve_relay(config, started=lambda url: _announce(url, config, json=json), file=file)
 
 
 def build_config(arguments: list[str], writable: list[str], options: dict[str, Any]) -> RelayConfig:
@@ -115,13 +117,13 @@ def build_config(arguments: list[str], writable: list[str], options: dict[str, A
     """
     from voxome.relay.config import check_file, parse_config, read_config
 
-    files = [Path(text) for text in arguments if text.endswith(".toml")]
+    files = [Path(text) for text in arguments if text.endswith(_CONFIG)]
     if len(files) > 1:
         raise InvalidInput(f"there are {len(files)} configuration files; give one")
     values = read_config(files[0]) if files else {}
     if files:
         check_file(values, str(files[0]))
-    named = [split_name(text) for text in arguments if not text.endswith(".toml")]
+    named = [split_name(text) for text in arguments if not text.endswith(_CONFIG)]
     configured = values.get("sources", {})
     for name, uri in named:
         if not isinstance(configured, dict) or name in configured:

@@ -42,6 +42,7 @@ from voxome.relay.rates import RateTable
 from voxome.relay.relay import Relay
 from voxome.relay.rights import Rights
 from voxome.relay.secrets import digest
+from voxome.relay.served_folders import check_served_folders
 from voxome.relay.sources import Sources
 from voxome.relay.virtual.adding import add_sources
 from voxome.relay.virtual.slots import ComputeSlots
@@ -74,8 +75,15 @@ class SharedConfig:
 
 
 @contextmanager
-def prepared(config: RelayConfig) -> Iterator[SharedConfig]:
+def prepared(config: RelayConfig, file: Path | None = None) -> Iterator[SharedConfig]:
     """Yield the configuration with an id and all folders that its processes share, locked against other relays.
+
+    Parameters
+    ----------
+    config : RelayConfig
+        All about the relay.
+    file : Path, optional
+        Where the configuration is.
 
     Raises
     ------
@@ -83,7 +91,7 @@ def prepared(config: RelayConfig) -> Iterator[SharedConfig]:
         If another relay uses the cache folder.
     NotFound, UnknownName, InvalidInput
         If a volume on this machine does not exist, or a URI cannot be one of a volume, or several processes would write
-        a volume of which only one can.
+        a volume of which only one can, or clients would reach files that are not for them.
     """
     for name, source in config.sources.items():
         if source.recipe is None:
@@ -92,6 +100,7 @@ def prepared(config: RelayConfig) -> Iterator[SharedConfig]:
     for name, collection in config.annotations.items():
         with _naming(f"annotations.{name}"):
             _locate(collection.uri)
+    check_served_folders(config, file)
     _check_layers(config)
     _check_certificate(config.tls)
     with ExitStack() as stack:

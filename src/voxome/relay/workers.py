@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
+from pathlib import Path
 from socket import socket
 
 from starlette.applications import Starlette
@@ -53,7 +54,7 @@ class _Worker:
         return True
 
 
-def serve(config: RelayConfig, *, started: Callable[[str], None]) -> None:
+def serve(config: RelayConfig, *, started: Callable[[str], None], file: Path | None = None) -> None:
     """Serve a relay until SIGINT or SIGTERM.
 
     Parameters
@@ -62,13 +63,15 @@ def serve(config: RelayConfig, *, started: Callable[[str], None]) -> None:
         All about it.
     started : function
         Called with ``http://HOST:PORT`` once it serves.
+    file : Path, optional
+        Where the configuration is, which is not served.
 
     Raises
     ------
     VoxomeError, OSError
         If it cannot start.
     """
-    with listening(config.host, config.port) as listener, prepared(config) as shared:
+    with listening(config.host, config.port) as listener, prepared(config, file) as shared:
         address = address_of(listener, "http" if config.tls is None else "https")
         if config.workers > 1:
             run_workers(shared, listener, lambda: started(address))
