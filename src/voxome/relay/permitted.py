@@ -26,8 +26,8 @@ class PermittedSources:
     Who may write a source, but not read it, may see its metadata, and nothing else; it is in no list either.
 
     A name that the caller may neither read nor write raises AccessDenied, not NotFound: viewers draw a chunk that is
-    missing as empty tissue, and so would show an expired session. Such names are in no list. Other errors are those of
-    `Sources`.
+    missing as empty tissue, and so would show an expired session. Such names are in no list. So does every name in a
+    store that the caller may not use, whether anything is there or not. Other errors are those of `Sources`.
 
     Parameters
     ----------
@@ -61,11 +61,24 @@ class PermittedSources:
         InvalidInput
             If it is a variant of a virtual layer with wrong parameters.
         """
+        self.require_store(name)
         rights = self._sources.rights(name)
         if not rights.may_see(self._caller):
             raise AccessDenied(f"no permission to use {name}")
         self._sources.check_name(name)
         return rights
+
+    def require_store(self, path: str) -> None:
+        """Check that the caller may find out what is in the store to which a name or path belongs, if it is in one.
+
+        Raises
+        ------
+        AccessDenied
+            If the caller may neither read nor write the store.
+        """
+        found = self._sources.find_store(path)
+        if found is not None and not found[0].rights.may_see(self._caller):
+            raise AccessDenied(f"no permission to use {found[0].name}")
 
     def level_count(self, name: str) -> int:
         """Return the number of levels of a source: 1 without a pyramid."""

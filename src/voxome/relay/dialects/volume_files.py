@@ -168,7 +168,7 @@ class VolumeFilesDialect:
         SourceUnavailable
             If the store behind it fails.
         """
-        for name, rest in self._names(path):
+        for name, rest in self._names(sources, path):
             sources.require_write(name)
             files = self.files(sources, name)
             chunk = files.find(rest)
@@ -189,15 +189,22 @@ class VolumeFilesDialect:
         SourceUnavailable
             If the store behind the source fails.
         """
-        for name, rest in self._names(path):
+        for name, rest in self._names(sources, path):
             sources.rights(name)
             file = self.file(sources, name, rest)
             if file is not None:
                 return name, file
         raise NotFound(f"there is no {self.prefix}/{path}")
 
-    def _names(self, path: str) -> Iterator[tuple[str, str]]:
-        """Yield the sources whose names begin a path, the longest first, and what follows."""
+    def _names(self, sources: PermittedSources, path: str) -> Iterator[tuple[str, str]]:
+        """Yield the sources whose names begin a path, the longest first, and what follows.
+
+        Raises
+        ------
+        AccessDenied
+            If the path is in a store that the caller may not use.
+        """
+        sources.require_store(path)
         parts = path.split("/")
         for count in range(len(parts) - 1, 0, -1):
             name = "/".join(parts[:count])

@@ -103,7 +103,7 @@ class PrecomputedDialect(VolumeFilesDialect):
             name, rest = "/".join(parts[:count]), "/".join(parts[count:])
             if name in collections:
                 yield name, partial(collections.read, name, rest), PUBLIC in collections.rights(name).readers
-        for name, rest in self._names(path):
+        for name, rest in self._names(sources, path):
             folder, _, file = rest.partition("/")
             if folder in (_MESH, _SKELETONS) and file:
                 read = partial(_read_stored, sources, name, folder, file)
