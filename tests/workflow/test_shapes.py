@@ -278,13 +278,22 @@ def test_levels_that_do_not_share_the_corner_are_placed_or_refused(tmp_path: Pat
     labels = f"zarr://{tmp_path}/labels.zarr"
     voxome.put(array, labels, kind="labels", voxel_size_nm=(16, 16, 16))
     voxome.downsample(labels, method="stride", levels=2)
-    mesh = voxome.mesh(labels, 7, level=1)
-    assert mesh.vertices_nm.min(axis=0) == pytest.approx([56, 56, 56])
-    skeleton = voxome.skeleton(labels, 7, level=1)
-    assert (skeleton.nodes_nm.min(axis=0) > [56, 56, 56]).all()
-    assert (skeleton.nodes_nm.max(axis=0) < [184, 184, 440]).all()
-    with pytest.raises(InvalidInput, match="does not begin at the corner of level 0"):
-        voxome.write_meshes(labels, f"precomputed://{tmp_path}/mesh", level=1)
+    opened = voxome.open(labels, expect=voxome.Volume)
+    ways = [(labels, {"level": 1}), (f"{labels}?level=1", {}), (opened.level(1), {}), (opened, {"level": 1})]
+    for volume, options in ways:
+        mesh = voxome.mesh(volume, 7, **options)
+        assert mesh.vertices_nm.min(axis=0) == pytest.approx([56, 56, 56])
+        skeleton = voxome.skeleton(volume, 7, **options)
+        assert (skeleton.nodes_nm.min(axis=0) > [56, 56, 56]).all()
+        assert (skeleton.nodes_nm.max(axis=0) < [184, 184, 440]).all()
+        with pytest.raises(InvalidInput, match="does not begin at the corner of level 0"):
+            voxome.write_meshes(volume, f"precomputed://{tmp_path}/mesh", **options)
+        middle = mesh.vertices_nm.min(axis=0) / 2 + mesh.vertices_nm.max(axis=0) / 2
+        if not options:
+            row = voxome.regions(volume).row(7)
+            assert [row["z_nm"], row["y_nm"], row["x_nm"]] == pytest.approx(middle.tolist())
+    in_memory = voxome.downsample(array, method="stride", levels=2, voxel_size_nm=(16, 16, 16)).volume.level(1)
+    assert voxome.mesh(in_memory, 7).vertices_nm.min(axis=0) == pytest.approx([56, 56, 56])
 
 
 @pytest.mark.slow

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from voxome.contracts.levels import Level
+from voxome.contracts.spec import VolumeSpec
+from voxome.contracts.uri import Uri, with_options
 from voxome.errors import InvalidInput
+from voxome.resources.open import open_source
 from voxome.resources.volume import Volume
 from voxome.resources.volume_like import VolumeLike, as_volume
 
@@ -43,31 +47,51 @@ def require_ids(volume: Volume) -> Volume:
     return volume
 
 
-def corner_of_level(volume: Volume, number: int) -> tuple[float, float, float]:
-    """Return the corner of voxel 0 of a level of a pyramid, from that of level 0, where the frame of shapes begins.
+def corner_of_voxel_0(volume: Volume) -> tuple[float, float, float]:
+    """Return the corner of voxel 0 of a volume, or a level of one, from that of level 0: there, shapes have their 0.
 
     It is 0 but for levels that were made by striding, or whose metadata have no position.
 
     Parameters
     ----------
     volume : Volume
-        A volume, whose levels are known.
-    number : int
-        Level of the pyramid.
+        A volume, or a level of one, whichever way it was opened.
 
     Returns
     -------
     (z, y, x)
         In nm.
     """
-    if not number:
-        return 0.0, 0.0, 0.0
-    finest, level = volume.levels[0], volume.levels[number]
-    if finest.voxel_size_nm is None or level.voxel_size_nm is None:
+    finest = _finest(volume)
+    if finest.voxel_size_nm is None or volume.voxel_size_nm is None:
         return 0.0, 0.0, 0.0
     corners = (
-        [place - size / 2 for place, size in zip(one.offset_nm, one.voxel_size_nm, strict=True)]  # type: ignore[arg-type]
-        for one in (finest, level)
+        [place - size / 2 for place, size in zip(offset, sizes, strict=True)]
+        for offset, sizes in (
+            (finest.offset_nm, finest.voxel_size_nm),
+            (volume.spec.offset_nm, volume.voxel_size_nm),
+        )
     )
     z, y, x = (round(there - here, 9) for here, there in zip(*corners, strict=True))
     return z, y, x
+
+
+def require_corner(level: Volume) -> None:
+    """Raise an error unless voxel 0 of a level begins where that of level 0 does; see `corner_of_voxel_0`."""
+    corner = corner_of_voxel_0(level)
+    if any(corner):
+        raise InvalidInput(
+            f"{level.uri or 'the level'} does not begin at the corner of level 0, but {corner} nm from it, "
+            "as with levels that keep every n-th voxel; use level 0, or another pyramid"
+        )
+
+
+def _finest(volume: Volume) -> Level | VolumeSpec:
+    """Return voxel size and position of level 0."""
+    if volume.finest is not None:
+        return volume.finest
+    uri = volume.reveal_uri()
+    number = Uri.parse(uri).query.get("level", "0") if uri else "0"
+    if number == "0":
+        return volume.spec
+    return open_source(with_options(uri, level=0)).spec

@@ -47,6 +47,8 @@ class Volume:
         Reads and writes boxes.
     uri : str
         Its address; the attribute `uri` has it without user name, password and tokens.
+    finest : Level, optional
+        Level 0 of the pyramid of which this is a level; None for a volume, and for a level that its URI names.
 
     Raises
     ------
@@ -54,13 +56,13 @@ class Volume:
         If the source cannot be read: a URI is opened by `voxome.open`.
     """
 
-    def __init__(self, source: VolumeSource, uri: str = "") -> None:
+    def __init__(self, source: VolumeSource, uri: str = "", *, finest: Level | None = None) -> None:
         if not callable(getattr(source, "read", None)):
             raise InvalidInput(
                 f"{describe_value(source)} is not a source of voxels; open a volume with voxome.open(URI), and pass "
                 "NumPy arrays to functions as they are"
             )
-        self.source, self.uri = source, redact(uri)
+        self.source, self.uri, self.finest = source, redact(uri), finest
         self._secret_uri = None if self.uri == uri else Secret(uri)
 
     def reveal_uri(self) -> str:
@@ -252,7 +254,8 @@ class Volume:
         require_level(self.uri or "the array", number, 1 if pyramid is None else len(pyramid.levels))
         if pyramid is None:
             return self
-        return Volume(pyramid.level(number), at_level(self.reveal_uri(), number) if self.uri else "")
+        uri = at_level(self.reveal_uri(), number) if self.uri else ""
+        return Volume(pyramid.level(number), uri, finest=pyramid.levels[0])
 
     def __getitem__(self, key: Key) -> NDArray[Any]:
         selection = select(key, self.shape)

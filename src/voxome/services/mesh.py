@@ -16,7 +16,7 @@ from voxome.contracts.source import MeshSource
 from voxome.errors import InvalidBox, InvalidInput, NotFound
 from voxome.extras import require
 from voxome.geometry import Box
-from voxome.resources.labels import corner_of_level, require_labels
+from voxome.resources.labels import corner_of_voxel_0, require_labels
 from voxome.resources.shapes import Meshes
 from voxome.resources.volume import Volume
 from voxome.resources.volume_like import VolumeLike, as_volume
@@ -205,4 +205,4 @@ def _local(
     require("services", "fastremap", "numba", "zmesh")
     from voxome.services.local_meshes import LocalMeshes
 
-    return LocalMeshes(labels, region, corner_of_level(volume, number), float(error), shape, chosen, service)
+    return LocalMeshes(labels, region, corner_of_voxel_0(labels), float(error), shape, chosen, service)

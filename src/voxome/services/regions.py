@@ -21,7 +21,7 @@ from voxome.extras import require
 from voxome.geometry import Box
 from voxome.geometry.notation import comma_text
 from voxome.resources.columns import Table
-from voxome.resources.labels import require_labels
+from voxome.resources.labels import corner_of_voxel_0, require_labels
 from voxome.resources.provenance import input_record, own_version
 from voxome.resources.rows import empty_rows
 from voxome.resources.volume import Volume
@@ -116,6 +116,7 @@ def regions(
         rows |= measure_values(sums.segments, sums.values)
     inputs = {"labels": labels} if pictured is None else {"labels": labels, "image": pictured}
     made = _provenance("regions", inputs, region)
+    rows = _placed(rows, labels)
     return Table(rows if ids is None else _select(rows, ids, labels), ("id",), made)
 
 
@@ -177,8 +178,14 @@ def contacts(
 
     region = measured_region(labels, box)
     sums = _sums(labels, None, region, contacts=True)
-    rows = measure_contacts(sums.contacts, labels.domain.start, labels.voxel_size_nm)
+    rows = _placed(measure_contacts(sums.contacts, labels.domain.start, labels.voxel_size_nm), labels)
     return Table(rows, ("a", "b"), _provenance("contacts", {"labels": labels}, region), pairs=True)
+
+
+def _placed(rows: dict[str, NDArray[Any]], labels: Volume) -> dict[str, NDArray[Any]]:
+    """Return rows with positions from the corner of level 0, for those of a level that begins elsewhere."""
+    corner = zip(("z_nm", "y_nm", "x_nm"), corner_of_voxel_0(labels), strict=True)
+    return rows | {name: rows[name] + moved for name, moved in corner if moved}
 
 
 def measured_region(labels: Volume, box: Box | str | None) -> Box:

@@ -12,7 +12,7 @@ from voxome.contracts.service import service as as_service
 from voxome.contracts.shapes import Skeleton
 from voxome.contracts.source import SkeletonSource
 from voxome.geometry import Box
-from voxome.resources.labels import corner_of_level, require_labels
+from voxome.resources.labels import corner_of_voxel_0, require_labels
 from voxome.resources.shapes import Skeletons
 from voxome.resources.volume_like import VolumeLike, as_volume
 from voxome.services.choice import call_service, choose, chosen_options
@@ -113,7 +113,7 @@ def skeleton(
     if way != LOCAL:
         found = call_service(way, opened, number, **changed, root_nm=root, targets_nm=targets or None, box=box)
         return cast("Skeleton", found)
-    origin = corner_of_level(whole, level)
+    origin = corner_of_voxel_0(opened)
     source = LocalSkeletons(require_labels(opened), options, None, box, origin, cross_sections)
     return source.trace(number, root, targets)
 
@@ -169,7 +169,7 @@ def skeletons(
     options = Options.of(scale, const_nm, soma_radius_nm)
     if way != LOCAL:
         return cast("Skeletons", call_service(way, opened, wanted, **changed, box=box))
-    origin = corner_of_level(whole, level)
+    origin = corner_of_voxel_0(opened)
     source = LocalSkeletons(require_labels(opened), options, wanted, box, origin, cross_sections)
     if wanted is not None:
         source.require_ids()

@@ -17,7 +17,7 @@ from voxome.errors import InvalidInput, InvalidUri, VoxomeError
 from voxome.records.choice import RecordsChoice
 from voxome.registry import TOOLS, load
 from voxome.resources.columns import provenance_metadata, read_table_provenance
-from voxome.resources.labels import require_labels
+from voxome.resources.labels import require_corner, require_labels
 from voxome.resources.provenance import input_record, own_version
 from voxome.resources.recognition import find_remote
 from voxome.resources.table import ROW_GROUP, TableFile
@@ -143,6 +143,7 @@ def write_regions(
     if options.block is None:
         options = replace(options, block=_BLOCK)
     volumes = {"labels": require_labels(labels)} | ({} if image is None else {"image": as_volume(image)})
+    require_corner(volumes["labels"].level(options.level))
     if image is not None:
         _require_same_voxels(volumes["image"], volumes["labels"], options)
     tables, properties = _tables(out, contacts), None

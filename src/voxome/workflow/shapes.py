@@ -23,7 +23,7 @@ from voxome.kinds.shapes import Shapes, split_options
 from voxome.records.choice import RecordsChoice
 from voxome.registry import load
 from voxome.resources.addresses import absolute
-from voxome.resources.labels import corner_of_level, require_labels
+from voxome.resources.labels import require_corner, require_labels
 from voxome.resources.open import open
 from voxome.resources.shapes import Meshes, Skeletons
 from voxome.resources.volume_like import VolumeLike, as_volume
@@ -218,12 +218,7 @@ def _require_labels(labels: VolumeLike, options: RunOptions) -> None:
     name = volume.uri or "the array"
     if options.voxel_size_nm is None and volume.level(options.level).voxel_size_nm is None:
         raise InvalidInput(f"{name} has no voxel size; give it with voxel_size_nm=(z, y, x) (--voxel-size)")
-    corner = corner_of_level(volume, options.level)
-    if any(corner):
-        raise InvalidInput(
-            f"level {options.level} of {name} does not begin at the corner of level 0, but {corner} nm from it, "
-            "as with levels that keep every n-th voxel; use level 0, or another pyramid"
-        )
+    require_corner(volume.level(options.level))
 
 
 def _require_format(out: Location, example: str) -> str:

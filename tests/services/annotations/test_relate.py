@@ -142,6 +142,39 @@ def test_relations_are_those_of_a_version_of_a_proofreading_store(tmp_path: Path
 
 
 @pytest.mark.slow
+def test_relations_are_of_one_version_if_labels_are_edited_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels = np.repeat(np.array([11, 12, 13], np.uint64), 5) * np.ones((8, 16, 1), np.uint64)
+    voxome.put(labels, f"zarr://{tmp_path}/labels.zarr", voxel_size_nm=SIZE, kind="labels")
+    session = voxome.proofread(f"zarr://{tmp_path}/labels.zarr", tmp_path / "edits.sqlite", author="ada")
+    at = (np.array([[[2, 5, 2]], [[2, 5, 7]], [[2, 5, 12]]]) + 0.5) * SIZE
+    store = f"proofread://{tmp_path}/edits.sqlite"
+    (points,) = voxome.create_annotations(
+        f"precomputed://{tmp_path}/a", voxome.Annotations("point", [1, 2, 3], at), labels=store
+    )
+    session.merge([12, 13])
+    monkeypatch.setattr(relate, "_BATCH", 1)
+    find = relate.SegmentFinder.relate
+    calls: list[int] = []
+
+    def edit_between(finder: relate.SegmentFinder, annotations: voxome.Annotations) -> voxome.Annotations:
+        found = find(finder, annotations)
+        if not calls:
+            session.merge([11, 12])
+        calls.append(1)
+        return found
+
+    monkeypatch.setattr(relate.SegmentFinder, "relate", edit_between)
+    editor = voxome.open(points.uri, mode="r+", expect=voxome.Points)
+    voxome.relate_annotations(editor, store)
+    assert len(calls) >= 3
+    assert [points.related("segment", one).ids.tolist() for one in (11, 12, 13)] == [[1], [2, 3], []]
+    assert points.relation_versions["segment"]["version"].startswith("1")
+    assert voxome.relate_annotations(editor, store) == 2
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("then", ["edits are beside", "fold"])
 def test_edits_that_others_make_meanwhile_are_kept(
     tmp_path: Path, labels: np.ndarray, monkeypatch: pytest.MonkeyPatch, then: str

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxome.calls import explain_calls
+from voxome.contracts.abilities import SupportsPinnedVersions
 from voxome.contracts.points import SupportsUpdatePoints
 from voxome.contracts.provenance import InputRecord
 from voxome.contracts.ragged import Ragged
@@ -16,6 +17,7 @@ from voxome.contracts.shapes import Annotations, AnnotationShape
 from voxome.errors import InvalidInput, UnsupportedFormat
 from voxome.geometry import Box
 from voxome.geometry.places import voxels_at
+from voxome.resources.labels import corner_of_voxel_0
 from voxome.resources.provenance import input_record
 from voxome.resources.shapes import Points
 from voxome.resources.volume import Volume
@@ -37,7 +39,7 @@ _BLOCK = 64
 
 
 class SegmentFinder:
-    """Finds the segments of annotations in a volume of labels.
+    """Finds the segments of annotations in a volume of labels: in one version of it, where the store keeps versions.
 
     Parameters
     ----------
@@ -51,13 +53,14 @@ class SegmentFinder:
     """
 
     def __init__(self, labels: VolumeLike) -> None:
-        self._volume: Volume = as_volume(labels)
+        self._volume = _pinned(as_volume(labels))
         spec = self._volume.spec
         if spec.dtype.kind not in "iu":
             raise InvalidInput(f"{self._volume.uri} has the dtype {spec.dtype}; expected labels, of whole numbers")
         if spec.voxel_size_nm is None or spec.domain.ndim != 3:
             raise InvalidInput(f"{self._volume.uri} needs three axes and a voxel size, to find annotations in it")
         self.voxel_size_nm = spec.voxel_size_nm
+        self._corner_nm = corner_of_voxel_0(self._volume)
         self.record: InputRecord = input_record("labels", self._volume.source, self._volume.uri)
 
     def version(self) -> dict[str, Any]:
@@ -68,7 +71,7 @@ class SegmentFinder:
         """Return annotations with their relations to the segments at their positions; background is none."""
         relations = dict(annotations.relations)
         for name, at in zip(RELATIONS[annotations.shape], _anchors(annotations), strict=True):
-            found = self._labels_at(voxels_at(at, self.voxel_size_nm))
+            found = self._labels_at(voxels_at(at, self.voxel_size_nm, self._corner_nm))
             relations[name] = Ragged(found[found != 0], (found != 0).astype(np.int64))
         return annotations.replace(relations=relations)
 
@@ -91,13 +94,22 @@ class SegmentFinder:
         return labels
 
 
+def _pinned(volume: Volume) -> Volume:
+    """Return the version that a volume is now, whatever is edited from here on; the volume itself, if it has none."""
+    source = volume.source
+    if not isinstance(source, SupportsPinnedVersions):
+        return volume
+    return Volume(source.at_version(source.current_version()), volume.reveal_uri(), finest=volume.finest)
+
+
 @explain_calls
 def relate_annotations(points: Points, labels: VolumeLike) -> int:
     """Relate stored annotations to the segments that are at their positions now, as after proofreading.
 
     The relations are ``segment``, or ``pre_segment`` and ``post_segment`` of lines. Those that changed are written as
     edits, which every reader sees, and the collection says of which version of the labels its relations are. What
-    others edit meanwhile is kept. After every million, edits are folded into the indices, to bound memory.
+    others edit meanwhile is kept. The segments are those of one version of a proofreading store; other labels must not
+    change meanwhile. After every million, edits are folded into the indices, to bound memory.
 
     Parameters
     ----------
