@@ -20,12 +20,13 @@ inputs:
   min_light: {type: "double?", doc: "Least smoothed light, above the offset, of the background channel in tissue, or of the image; where there is less, there are no cells."}
   shading_um: {type: "double?", doc: "Standard deviation with which the background channel is smoothed, in micrometres."}
   polarity: {type: "string?", default: bright, doc: "Whether cells are bright or dark."}
-  unit: {type: "string?", default: mean, doc: "Unit of contrast: mean, or deviation, around a voxel."}
+  unit: {type: "string?", default: mean, doc: "Unit of contrast: mean, or deviation, of the background."}
   smoothing_um: {type: "double?", default: 1.0, doc: "Standard deviation with which the image is smoothed, in micrometres."}
   tile_um: {type: "double?", default: 10, doc: "Edge of the tiles of which the background is computed, in micrometres."}
-  cell_low: {type: "double?", default: 0.3, doc: "Contrast, in the unit, at which the probability of cells is 0."}
-  cell_high: {type: "double?", default: 0.6, doc: "Contrast, in the unit, at which the probability of cells is 1."}
-  cell_background_um: {type: "double?", default: 30, doc: "Width of the window of the contrast of cells, in micrometres."}
+  beside_cells_um: {type: "double?", default: 2.0, doc: "How far around bright voxels, or dark ones, there is no background, in micrometres."}
+  cell_low: {type: "double?", default: 0.4, doc: "Contrast to the background, in the unit, at which the probability of cells is 0."}
+  cell_high: {type: "double?", default: 0.9, doc: "Contrast to the background, in the unit, at which the probability of cells is 1."}
+  cell_background_um: {type: "double?", default: 30, doc: "Width of the window of the background of cells, in micrometres."}
   radii_um: {type: "double[]?", default: [5.2, 6.5, 8.0], doc: "Radii of cells that are searched for, in micrometres."}
   gap_um: {type: "double?", default: 1.3, doc: "Voxels this near to a cell are not in another one, in micrometres."}
   cell_threshold: {type: "double?", default: 0.2, doc: "Probability of cells (0 to 1) up to which a voxel counts as 0."}
@@ -63,11 +64,40 @@ steps:
       block: block
       workers: workers
     out: [result]
+  level:
+    run: ../tools/common.tile_moments.cwl
+    in:
+      image: shading/result
+      tissue: tissue/tissue
+      tile_um: tile_um
+      store: store
+      block: block
+      workers: workers
+    out: [moments]
+  foreground:
+    run: ../tools/common.local_contrast.cwl
+    in:
+      image: shading/result
+      moments: level/moments
+      tissue: tissue/tissue
+      polarity: polarity
+      unit: unit
+      low: cell_low
+      high: cell_high
+      smoothing_um: smoothing_um
+      background_um: cell_background_um
+      tile_um: tile_um
+      store: store
+      block: block
+      workers: workers
+    out: [probability]
   background_level:
     run: ../tools/common.tile_moments.cwl
     in:
       image: shading/result
       tissue: tissue/tissue
+      exclude: foreground/probability
+      exclude_um: beside_cells_um
       tile_um: tile_um
       store: store
       block: block

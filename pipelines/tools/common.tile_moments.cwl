@@ -11,6 +11,8 @@ hints:
     parameters:
       tile_um:
         exclusiveMinimum: 0
+      exclude_um:
+        minimum: 0
 baseCommand:
 - voxome
 - tool
@@ -29,6 +31,13 @@ inputs:
     - string
     inputBinding:
       prefix: --tissue
+  exclude:
+    type:
+    - 'null'
+    - File
+    - string
+    inputBinding:
+      prefix: --exclude
   tile_um:
     type: double?
     default: 10.0
@@ -36,6 +45,12 @@ inputs:
       0.'
     inputBinding:
       prefix: --tile-um
+  exclude_um:
+    type: double?
+    default: 0.0
+    doc: 'How far around exclude voxels are not summed either, in micrometres. Allowed: at least 0.'
+    inputBinding:
+      prefix: --exclude-um
   store:
     type: string
     doc: Folder (absolute path) or address for results.

@@ -184,6 +184,43 @@ def test_a_probability_takes_the_place_of_the_contrast(tmp_path: Path) -> None:
     assert np.unique(found).tolist() == [0, 77]
 
 
+@pytest.mark.parametrize("block", [SHAPE, (7, 12, 13)])
+def test_what_is_excluded_has_no_part_in_moments(block: tuple[int, int, int]) -> None:
+    image, frame = tissue_with_cells(), frame_of(SHAPE)
+    exclude = np.where(image < 120, 7, 0).astype(np.uint8)
+    near = ndimage.distance_transform_edt(exclude == 0) <= 2
+    volumes = {"image": image, "exclude": exclude}
+    found = run_blocks(tile_moments, volumes, block, frame, tile_um=5.0, exclude_um=2.0)["moments"]
+    without = {"image": image, "tissue": np.where(near, 0, 1).astype(np.uint8)}
+    expected = run_blocks(tile_moments, without, SHAPE, frame, tile_um=5.0)["moments"]
+    assert {name: found[name].tolist() for name in found} == {name: expected[name].tolist() for name in expected}
+    assert found["voxels"].sum() == (~near).sum() < image.size
+
+
+def test_a_cell_has_the_same_contrast_among_few_and_many_others_once_these_are_excluded(tmp_path: Path) -> None:
+    options: dict[str, Any] = {"polarity": "bright", "unit": "mean", "low": 0.4, "high": 0.9, "smoothing_um": 0.5}
+    faint = {}
+    for count in (0, 60):
+        rng = np.random.default_rng(2)
+        balls = np.zeros(SHAPE)
+        balls[tuple(rng.integers(0, n, count) for n in SHAPE)] = 1
+        balls[6:16, 12:22, 12:24] = 0
+        bright = ndimage.distance_transform_edt(balls == 0) <= 3 if count else np.zeros(SHAPE, bool)
+        image = np.where(bright, 600, 200).astype(np.uint16)
+        image[9:13, 15:19, 16:20] = 350  # 0.75 times as much as the background
+        first = run(tmp_path, image, **options)
+        frame = frame_of(SHAPE)
+        volumes = {"image": image, "exclude": first}
+        rows = run_blocks(tile_moments, volumes, SHAPE, frame, tile_um=5.0, exclude_um=2.0)["moments"]
+        table = as_file(tmp_path / f"{count}.parquet", rows, MOMENTS.columns)
+        values = {**OPTIONS, **options}
+        second = run_blocks(local_contrast, {"image": image}, SHAPE, frame, moments=table, **values)["probability"]
+        faint[count] = [int(one[11, 17, 18]) for one in (first, second)]
+    first_change, second_change = (faint[0][i] - faint[60][i] for i in range(2))
+    assert first_change > 100
+    assert abs(second_change) < 25  # 0.05 of the background
+
+
 def test_moments_of_other_tiles_are_refused(tmp_path: Path) -> None:
     image, frame = tissue_with_cells(), frame_of(SHAPE)
     rows = run_blocks(tile_moments, {"image": image}, SHAPE, frame, tile_um=4.0)["moments"]

@@ -17,6 +17,7 @@ from voxome.contracts.python_tool import tool
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.tool import memory_of
 from voxome.resources.table import TableFile
+from voxome.tools.common.contrast.distance import Scale, near
 from voxome.tools.common.contrast.limits import size_problems
 from voxome.tools.common.contrast.moments import local_moments, place_box
 from voxome.tools.common.contrast.settings import EDGES, require_settings
@@ -24,13 +25,11 @@ from voxome.tools.common.density.grid import DensityGrid, grid_factors
 from voxome.tools.common.gaps import BRIDGED, LONGEST, TISSUE, interpolate_gaps
 from voxome.tools.common.tile_moments import MOMENTS
 
-Scale = tuple[float, float, float]
 _TRUNCATE = 4.0
 _HALF = 128
 """Smallest probability of at least one half."""
 _FLAT = 1e-3
 """Standard deviation, as a share of the mean, up to which there is nothing to see."""
-_NEVER_LESS = 1 + 1e-9
 
 
 def _radii(smoothing_um: float, scale_nm: Scale) -> tuple[int, ...]:
@@ -134,12 +133,12 @@ def local_contrast(
         result = np.rint(np.clip(share, 0, 1) * np.float32(255)).astype(np.uint8)
         if rim_um:
             sharp = _contrast(_sharpen(smooth, known, smoothing_um, size), mean, deviation, unit) * sign
-            rim = _near(result >= _HALF, rim_um, size) & (sharp >= np.float32((low + high) / 4))
+            rim = near(result >= _HALF, rim_um, size) & (sharp >= np.float32((low + high) / 4))
             result[rim] = np.maximum(result[rim], _HALF)
     else:
         result = probability
     if exclude is not None:
-        result = np.where(_near(exclude != 0, exclude_um, size), np.uint8(0), result)
+        result = np.where(near(exclude != 0, exclude_um, size), np.uint8(0), result)
     return {"probability": np.where(known, result, np.uint8(0))[write]}
 
 
@@ -203,21 +202,3 @@ def _contrast(
     difference = np.where(valid, smooth - mean, np.float32(0))
     result: NDArray[Any] = difference / np.where(valid, divisor, np.float32(1))
     return result
-
-
-def _near(mask: NDArray[np.bool_], distance_um: float, size: Scale) -> NDArray[np.bool_]:
-    """Return the voxels of a mask, and those whose centres are up to a distance from the centre of one."""
-    if not distance_um or not mask.any():
-        return mask
-    box = _bounds(mask, [math.ceil(1000 * distance_um / one) for one in size])
-    result = mask.copy()
-    away = ndimage.distance_transform_edt(~mask[box], sampling=size)
-    result[box] = away <= 1000 * distance_um * _NEVER_LESS
-    return result
-
-
-def _bounds(mask: NDArray[np.bool_], reach: list[int]) -> tuple[slice, ...]:
-    """Return the slices of the bounding box of a mask, grown by `reach`."""
-    (found,) = ndimage.find_objects(mask.view(np.uint8))
-    ends = zip(found, reach, mask.shape, strict=True)
-    return tuple(slice(max(one.start - n, 0), min(one.stop + n, end)) for one, n, end in ends)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
 import numpy as np
-from annotated_types import Gt
+from annotated_types import Ge, Gt
 from numpy.typing import NDArray
 
 from voxome import kinds
@@ -17,6 +18,7 @@ from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.tool import memory_of
 from voxome.kinds.merge import Fold
 from voxome.resources.rows import concatenate
+from voxome.tools.common.contrast.distance import Scale, near
 from voxome.tools.common.contrast.limits import size_problems
 from voxome.tools.common.contrast.moments import place_box, split_floats
 from voxome.tools.common.contrast.settings import EDGE_COLUMNS, EDGE_FOLD, EDGES, repeat_settings
@@ -30,6 +32,11 @@ _KEY = ("z", "y", "x", "exponent")
 MOMENTS = kinds.Table({**dict.fromkeys((*_KEY, *_SUMS), "int64"), **EDGE_COLUMNS}, key=_KEY, fold=_FOLD)
 
 
+def _halo(parameters: Mapping[str, Any], scale_nm: Scale) -> tuple[int, int, int]:
+    z, y, x = (math.ceil(1000 * parameters["exclude_um"] / size) for size in scale_nm)
+    return z, y, x
+
+
 def _problems(specs: Mapping[str, VolumeSpec], parameters: Mapping[str, Any]) -> Iterable[str]:
     yield from size_problems({"image": specs["image"]}, parameters)
     dtype = specs["image"].dtype
@@ -39,6 +46,7 @@ def _problems(specs: Mapping[str, VolumeSpec], parameters: Mapping[str, Any]) ->
 
 @tool(
     "common.tile_moments",
+    halo=_halo,
     outputs={"moments": MOMENTS},
     check=_problems,
     examine=unusual_image,
@@ -47,8 +55,10 @@ def _problems(specs: Mapping[str, VolumeSpec], parameters: Mapping[str, Any]) ->
 def tile_moments(
     image: Annotated[NDArray[Any], kinds.Image()],
     tissue: Annotated[NDArray[np.uint8] | None, kinds.Image("uint8")] = None,
+    exclude: Annotated[NDArray[np.uint8] | None, kinds.Image("uint8")] = None,
     *,
     tile_um: Annotated[float, Gt(0)] = 10.0,
+    exclude_um: Annotated[float, Ge(0)] = 0.0,
     block: BlockContext,
 ) -> dict[str, Rows]:
     """Sum grey values and their squares in small tiles, for ``common.local_contrast``.
@@ -59,8 +69,13 @@ def tile_moments(
         8- or 16-bit integers, or floats, which are rounded to 12 significant bits or finer.
     tissue : (z, y, x) array of uint8, optional
         Tissue map from ``common.tissue``; only tissue is summed. NaN never is.
+    exclude : (z, y, x) array of uint8, optional
+        What is not summed: voxels greater than 0, such as those of cells, so that the mean is that of what is between
+        them, and does not depend on how many there are.
     tile_um : float
         Edge of a tile in micrometres, rounded to whole voxels; tiles start at position 0 nm.
+    exclude_um : float
+        How far around `exclude` voxels are not summed either, in micrometres.
 
     Returns
     -------
@@ -72,6 +87,8 @@ def tile_moments(
     box, seen = place_box(block.write, block.frame), block.write.within(block.read)
     values = image[seen]
     known = np.ones(values.shape, bool) if tissue is None else tissue[seen] == TISSUE
+    if exclude is not None:
+        known &= ~near(exclude > 0, exclude_um, block.frame.scale_nm)[seen]
     if values.dtype.kind == "f":
         known &= ~np.isnan(values)
         numbers, exponents = split_floats(np.where(known, values, 0))
