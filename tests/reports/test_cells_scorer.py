@@ -64,6 +64,25 @@ def test_the_truth_itself_scores_1(truth: Path) -> None:
     assert scores["branch_points"]["true_positives"] == 2
 
 
+def test_true_branch_points_that_cannot_be_seen_may_be_left_out(truth: Path, tmp_path: Path) -> None:
+    found = write(tmp_path / "found")
+    graph = {"id": np.arange(1, 9, dtype=np.uint64), "degree": np.array([3, 1, 1, 1, 3, 1, 1, 1])}
+    places = np.full((8, 3), 5e3)
+    places[:, 2] = np.array([2, 5, 8, 11, 30, 33, 36, 39]) * 1e3
+    table(truth / "vessel_nodes.parquet", {**graph, **dict(zip(("z_nm", "y_nm", "x_nm"), places.T, strict=True))})
+    ends = {"source": np.repeat(np.array([1, 5], np.uint64), 3), "target": np.array([2, 3, 4, 6, 7, 8], np.uint64)}
+    lengths = {"length_nm": np.array([9e3, 9e3, 9e3, 9e3, 9e3, 1e3]), "radius_nm": np.full(6, 2e3)}
+    table(truth / "vessels.parquet", {**ends, **lengths})
+    one = dict(zip(("z_nm", "y_nm", "x_nm"), places[:1].T, strict=True))
+    table(found / "vessel_nodes.parquet", {**one, "degree": np.array([3])})
+    scores = CellsScorer().score(truth, results(found))
+    assert scores["branch_points"]["recall"] == 0.5
+    assert scores["visible_branch_points"]["recall"] == scores["visible_branch_points"]["precision"] == 1
+    assert scores["visible_branch_points"]["ignored_truths"] == 1
+    part = CellsScorer().score(truth, {"vessel_nodes": results(found, Box((0, 0, 0), (9, 9, 9)))["vessel_nodes"]})
+    assert "visible_branch_points" not in part
+
+
 def test_branch_points_near_faces_may_be_left_out(truth: Path, tmp_path: Path) -> None:
     wide = Box((0, 0, 0), (90, 90, 90))
     found = write(tmp_path / "found")

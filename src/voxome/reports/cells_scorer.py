@@ -15,6 +15,7 @@ from voxome.contracts.placement import placement_problem
 from voxome.contracts.report import Result, Results
 from voxome.errors import InvalidInput
 from voxome.geometry import Box
+from voxome.metrics.branch_points import MEETING, score_branch_points, visible_branch_points
 from voxome.metrics.cells import Cells, Faces, score_cells
 from voxome.reports import score
 from voxome.resources.open import open_source
@@ -25,8 +26,7 @@ TOLERANCE_UM = 6.5
 BRANCH_POINT_TOLERANCE_UM = 10.0
 """Branch points this close may be the same: about a radius of larger vessels."""
 _POSITION = ("z_nm", "y_nm", "x_nm")
-_JUNCTION = 3
-"""Branches that meet, at least, at a branch point."""
+_BRANCH = ("source", "target", "length_nm", "radius_nm")
 
 
 class CellsScorer:
@@ -35,7 +35,8 @@ class CellsScorer:
     The truth has ``cells.parquet``, ``vessel_mask.zarr``, ``vessels.parquet`` and ``vessel_nodes.parquet``; what is
     missing on either side is not scored. A run that covers a part of the volume is compared with the true cells and
     branch points whose centres lie in the part, and with its voxels. Of branch points near a face, one of the branches
-    may be beyond it: the group ``inner_branch_points`` leaves out those at most the tolerance away from a face.
+    may be beyond it: the group ``inner_branch_points`` leaves out those at most the tolerance away from a face, and
+    ``visible_branch_points`` the true ones of which a branch ends at once, inside of the other vessel.
     """
 
     def check(self, truth: Path, results: Results) -> Iterable[str]:
@@ -63,7 +64,7 @@ class CellsScorer:
                 yield f"the run covers {frame.box}, whose place in nm is unknown: set the voxel size (--voxel-size)"
 
     def score(self, truth: Path, results: Results) -> Mapping[str, Mapping[str, float]]:
-        """Return scores of ``cells``, ``vessel_mask``, ``vessels``, ``branch_points`` and ``inner_branch_points``."""
+        """Return the scores of cells, of the mask and the lengths of vessels, and the three of branch points."""
         groups = ((name, group) for name in _scored(truth, results) for group in _GROUPS.get(name, (name,)))
         found = {group: _SCORES[group](truth / _FILES[name], results[name]) for name, group in groups}
         known = {group: {key: value for key, value in one.items() if value is not None} for group, one in found.items()}
@@ -105,6 +106,19 @@ def _score_inner_branch_points(truth: Path, result: Result) -> dict[str, Any]:
     return {name: getattr(scores, name) for name in _DETECTION}
 
 
+def _score_visible_branch_points(truth: Path, result: Result) -> dict[str, Any]:
+    """Score the branch points, without true ones that cannot be seen; of a part of a volume, none is known to be so."""
+    branches = truth.with_name(_FILES["vessels"])
+    if _part(result.frame) is not None or not branches.exists():
+        return {}
+    if not {*_BRANCH} <= {*TableFile(branches).columns} or "id" not in TableFile(truth).columns:
+        return {}
+    nodes = TableFile(truth).read([*_POSITION, "id", "degree"])
+    seen = visible_branch_points(nodes, TableFile(branches).read([*_BRANCH]))[nodes["degree"] >= MEETING]
+    true, found = (np.stack([rows[name] for name in _POSITION], axis=1) for rows in _junctions(truth, result))
+    return asdict(score_branch_points(true, seen, found, BRANCH_POINT_TOLERANCE_UM * 1000))
+
+
 def _junctions(truth: Path, result: Result) -> tuple[Rows, Rows]:
     """Return the true and the detected nodes where vessels meet."""
     true, found = (_rows_inside(one, result.frame, ("degree",)) for one in (truth, result.uri))
@@ -112,7 +126,7 @@ def _junctions(truth: Path, result: Result) -> tuple[Rows, Rows]:
 
 
 def _of_junctions(rows: Rows) -> Rows:
-    return {name: rows[name][rows["degree"] >= _JUNCTION] for name in _POSITION}
+    return {name: rows[name][rows["degree"] >= MEETING] for name in _POSITION}
 
 
 _FILES = {
@@ -122,7 +136,7 @@ _FILES = {
     "vessel_nodes": "vessel_nodes.parquet",
 }
 _COLUMNS = {"cells": {*_POSITION}, "vessels": {"length_nm"}, "vessel_nodes": {*_POSITION, "degree"}}
-_GROUPS = {"vessel_nodes": ("branch_points", "inner_branch_points")}
+_GROUPS = {"vessel_nodes": ("branch_points", "inner_branch_points", "visible_branch_points")}
 _DETECTION = ("precision", "recall", "f1", "true_positives", "false_positives", "false_negatives", "ignored_truths")
 _SCORES: dict[str, Callable[[Path, Result], dict[str, Any]]] = {
     "cells": _score_cells,
@@ -130,6 +144,7 @@ _SCORES: dict[str, Callable[[Path, Result], dict[str, Any]]] = {
     "vessels": _score_lengths,
     "branch_points": _score_branch_points,
     "inner_branch_points": _score_inner_branch_points,
+    "visible_branch_points": _score_visible_branch_points,
 }
 
 
