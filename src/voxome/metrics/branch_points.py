@@ -77,10 +77,12 @@ def score_branch_points(
 
     Parameters
     ----------
-    truth_nm, result_nm : (n, 3) and (m, 3) float
+    truth_nm : (n, 3) float
         Positions z, y, x in nm.
     visible : (n,) bool
         True branch points that count; the others are matched with what these leave.
+    result_nm : (m, 3) float
+        Positions of the detected ones.
     tolerance_nm : float
         Maximum distance of a pair, inclusive.
     """
