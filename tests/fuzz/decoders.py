@@ -272,6 +272,14 @@ def _of_trees() -> Decoder:
     return Decoder([seed], lambda data: _read_trees(data, Path("a.npz"), card), (VoxomeError,), 30)
 
 
+def _of_arrays() -> Decoder:
+    from voxome.storage.array_file import unpack_arrays
+
+    stream = io.BytesIO()
+    np.savez(stream, id=np.arange(50, dtype=np.uint64), size=np.ones((5, 3), np.float32))
+    return Decoder([stream.getvalue()], unpack_arrays, (ValueError,), 30)
+
+
 def _of_rows() -> Decoder:
     from voxome.resources import row_bytes
 
@@ -385,6 +393,7 @@ def _of_boxes() -> Decoder:
 DECODERS: Mapping[str, Callable[[], Decoder]] = {
     "addresses": _of_uris,
     "archives of trees": _of_trees,
+    "arrays of blocks": _of_arrays,
     "bodies: blosc": lambda: _of_bodies("application/blosc"),
     "bodies: gzip": _of_codings,
     "bodies: npy": _of_npy_bodies,

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 from collections.abc import Mapping
+from tokenize import TokenError
 from typing import Any
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +18,13 @@ from voxome.storage.path import StoragePath
 
 SUFFIX = ".npz"
 """End of the names of the files."""
+_LEAST_BYTES, _MOST_RATIO = 1 << 26, 128
+"""Bytes of arrays that are always read, and those for a byte of their file."""
+_DAMAGE = (
+    *(BadZipFile, EOFError, LookupError, MemoryError, NotImplementedError, OSError, OverflowError, RuntimeError),
+    *(SyntaxError, TokenError, TypeError, struct.error, zlib.error),
+)
+"""What numpy and zipfile raise of files that are damaged."""
 
 
 def write_arrays(file: StoragePath, arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -39,9 +50,29 @@ def read_arrays(file: StoragePath, advice: str) -> dict[str, NDArray[Any]]:
     """
     content = file.read_bytes()
     try:
-        with np.load(io.BytesIO(content or b""), allow_pickle=False) as stored:
-            return dict(stored)
-    except (ValueError, OSError, EOFError) as error:
+        return unpack_arrays(content or b"")
+    except ValueError as error:
         raise CorruptData(
             f"{file} is {'damaged' if content else 'missing'}, but an earlier job has written it; {advice}"
         ) from error
+
+
+def unpack_arrays(content: bytes) -> dict[str, NDArray[Any]]:
+    """Return the arrays of numbers in the content of a file.
+
+    Raises
+    ------
+    ValueError
+        If it is damaged, has other objects than arrays of numbers, or a few bytes that would fill the memory.
+    """
+    try:
+        with ZipFile(io.BytesIO(content)) as packed:
+            size = sum(one.file_size for one in packed.infolist())
+        if size > max(_LEAST_BYTES, _MOST_RATIO * len(content)):
+            raise ValueError(f"its {len(content):,} bytes claim to be {size:,}")
+        with np.load(io.BytesIO(content), allow_pickle=False) as stored:
+            return dict(stored)
+    except ValueError:
+        raise
+    except _DAMAGE as error:
+        raise ValueError(str(error) or type(error).__name__) from error

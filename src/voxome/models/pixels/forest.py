@@ -5,14 +5,10 @@ from __future__ import annotations
 import hashlib
 import io
 import math
-import struct
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from tokenize import TokenError
 from typing import Any
-from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,17 +23,11 @@ from voxome.models.pixels.features import Feature, Scale, Shape, compute_feature
 from voxome.models.pixels.place import Place
 from voxome.models.pixels.suitability import differences
 from voxome.models.pixels.trees import NODE, Trees
+from voxome.storage.array_file import unpack_arrays
 
 TILE = (48, 96, 96)
 """Voxels whose features are in memory at the same time."""
 _PROCESS_BYTES = 300_000_000
-_LEAST_BYTES, _MOST_RATIO = 1 << 26, 128
-"""Size of unpacked trees that is always read, and that in bytes for a byte of their archive."""
-_DAMAGE = (
-    *(KeyError, ValueError, TypeError, OSError, EOFError, MemoryError, NotImplementedError, RuntimeError),
-    *(SyntaxError, BadZipFile, TokenError, struct.error, zlib.error),
-)
-"""What numpy and zipfile raise of archives that are damaged."""
 
 
 @dataclass(frozen=True)
@@ -129,25 +119,16 @@ def write_trees(trees: Trees) -> bytes:
 
 def _read_trees(archive: bytes, path: Path, card: ForestCard) -> Trees:
     try:
-        _require_plausible(archive)
-        with np.load(io.BytesIO(archive), allow_pickle=False) as arrays:
-            nodes = np.empty(len(arrays["left"]), NODE)
-            for name in NODE.names or ():
-                nodes[name] = arrays[name]
-            trees = Trees(nodes, arrays["roots"].astype(np.uint32), arrays["values"].astype(np.float64))
-    except _DAMAGE as error:
+        arrays = unpack_arrays(archive)
+        nodes = np.empty(len(arrays["left"]), NODE)
+        for name in NODE.names or ():
+            nodes[name] = arrays[name]
+        trees = Trees(nodes, arrays["roots"].astype(np.uint32), arrays["values"].astype(np.float64))
+    except (KeyError, TypeError, ValueError) as error:
         raise CorruptData(f"{path} is not an archive of trees: {error}; train it again") from error
     values = sum(one.count(card.dimensions) for one in (Feature(c.sigma_um, c.name) for c in card.features))
     _check(trees, values, len(card.classes), path)
     return trees
-
-
-def _require_plausible(archive: bytes) -> None:
-    """Refuse an archive of a few bytes that would fill the memory."""
-    with ZipFile(io.BytesIO(archive)) as packed:
-        size = sum(one.file_size for one in packed.infolist())
-    if size > max(_LEAST_BYTES, _MOST_RATIO * len(archive)):
-        raise ValueError(f"its {len(archive):,} bytes claim to be {size:,}")
 
 
 def _check(trees: Trees, values: int, classes: int, path: Path) -> None:
