@@ -136,7 +136,7 @@ def test_an_unknown_unit_is_not_guessed(meta: str) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("1 0 0 0 0 1\n", "expected lines of seven numbers"),
+        ("1 0 0 0 0 1\n", r"line 1 is '1 0 0 0 0 1'; expected seven numbers"),
         ("1 0 0 0 0 1 -1\n1 0 0 0 0 1 -1\n", "a node id occurs twice"),
         ("1 0 0 0 0 1 7\n", "node 1 has parent 7, which is missing"),
         ("# repeats: [[9, 1]]\n1 0 0 0 0 1 -1\n", "which nodes are repeated"),

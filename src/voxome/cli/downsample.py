@@ -9,7 +9,7 @@ import typer
 from voxome.cli.complete import uris
 from voxome.cli.console import Json, print_stderr, show_json, size_text
 from voxome.cli.options import EngineName, NewChunk, Records, State, Unfinished, Workers
-from voxome.cli.values import parse_as, parse_count, parse_shape
+from voxome.cli.values import parse_as, parse_count, parse_number, parse_shape
 from voxome.contracts.downsampling import Method
 
 
@@ -28,9 +28,11 @@ def downsample(
         ),
     ] = None,
     no_data: Annotated[
-        float | None,
+        Any,
         typer.Option(
-            metavar="VALUE", help="Value that does not count; with 0, the background of labels loses against any id."
+            parser=parse_number,
+            metavar="VALUE",
+            help="Value that does not count; with 0, the background of labels loses against any id.",
         ),
     ] = None,
     levels: Annotated[

@@ -11,12 +11,9 @@ from voxome.cli.console import Json, show_json
 from voxome.cli.logs import Verbs
 from voxome.cli.options import BOX, Unfinished
 from voxome.cli.table import show_facts, show_table
-from voxome.cli.values import parse_as, parse_box, parse_fraction, parse_not_negative
+from voxome.cli.values import parse_as, parse_box, parse_fraction, parse_not_negative, parse_number
 
 app = Verbs(help="Score results against ground truth.", no_args_is_help=True)
-
-parse_number = parse_as(float)
-
 
 LabelsUri = Annotated[str, typer.Option(metavar="URI", help="Label volume.")]
 VolumeUri = Annotated[str, typer.Option(metavar="URI", help="Mask, labels or probability.")]

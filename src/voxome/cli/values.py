@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
@@ -40,6 +41,20 @@ parse_count = parse_as(Annotated[int, Ge(1)])
 parse_index = parse_as(Annotated[int, Ge(0)])
 parse_not_negative = parse_as(Annotated[float, Ge(0)])
 parse_fraction = parse_as(Annotated[float, Interval(ge=0, le=1)])
+
+
+def parse_number(text: Any) -> int | float:
+    """Parse a number; a whole one stays exact, however large.
+
+    Examples
+    --------
+    >>> parse_number("9007199254740993"), parse_number("0.5")
+    (9007199254740993, 0.5)
+    """
+    for convert in (int, float):
+        with suppress(ValueError):
+            return convert(str(text))
+    raise typer.BadParameter(f"{str(text)!r}: expected a number")
 
 
 def parse_bytes(text: Any) -> int:

@@ -11,6 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from voxome.errors import InvalidInput, describe_value
 
+_SHOWN = 5
+"""Lists that are displayed."""
+
 
 class Ragged(Sequence[NDArray[np.uint64]]):
     """Lists of labels, kept as one array.
@@ -65,6 +68,10 @@ class Ragged(Sequence[NDArray[np.uint64]]):
     def starts(self) -> NDArray[np.int64]:
         """Index of the first label of each list."""
         return np.cumsum(self.counts) - self.counts
+
+    def __repr__(self) -> str:
+        shown = ", ".join(str(row.tolist()) for row in self[:_SHOWN])
+        return f"<Ragged of {len(self)}: {shown}{', …' if len(self) > _SHOWN else ''}>"
 
     def __len__(self) -> int:
         return len(self.counts)

@@ -55,6 +55,16 @@ class SwcTable:
         return np.column_stack([children, self.parents[children]])
 
 
+def _numbers(line: str, what: str) -> list[float]:
+    try:
+        numbers = [float(one) for one in line.split()]
+    except ValueError:
+        numbers = []
+    if len(numbers) != _COLUMNS:
+        raise CorruptData(f"{what} is {line.strip()[:60]!r}; expected seven numbers")
+    return numbers
+
+
 def parse_swc(text: str, what: str) -> SwcTable:
     """Parse the lines of a file; `what` begins error messages.
 
@@ -63,11 +73,12 @@ def parse_swc(text: str, what: str) -> SwcTable:
     CorruptData
         If a line does not have seven numbers, an id occurs twice, or a parent is missing.
     """
-    lines = [line.split() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
-    try:
-        table = np.array(lines, np.float64).reshape(-1, _COLUMNS)
-    except ValueError as error:
-        raise CorruptData(f"{what}: expected lines of seven numbers: {error}") from error
+    lines = [
+        _numbers(line, f"{what}: line {number}")
+        for number, line in enumerate(text.splitlines(), 1)
+        if line.strip() and not line.lstrip().startswith("#")
+    ]
+    table = np.array(lines, np.float64).reshape(-1, _COLUMNS)
     ids, types, x, y, z, radii, parents = table.T
     rows = _parent_rows(ids.astype(np.int64), parents.astype(np.int64), what)
     known = np.where(radii > 0, radii, np.nan)

@@ -71,7 +71,7 @@ def test_undo_is_refused_where_later_edits_depend_on_it(open_session: Open) -> N
     ann.merge([1, 2])
     bob.refresh()
     bob.cleave(1, [2])
-    with pytest.raises(EditConflict, match=r"operation 2 \(cleave by bob, .*\) depend on it; undo these first"):
+    with pytest.raises(EditConflict, match=r"undo what depends on it first: operation 2 \(cleave by bob, .*\)"):
         ann.undo()
     assert len(ann.history()) == 2
     ann.undo(2)
@@ -85,7 +85,7 @@ def test_an_edit_whose_supervoxels_came_back_is_not_undone_alone(open_session: O
     session.cleave(1, [2])
     segment = int(session.segment_of([2])[0])
     session.merge([1, segment])
-    with pytest.raises(EditConflict, match=r"operation 2 .* depend on it"):
+    with pytest.raises(EditConflict, match=r"undo what depends on it first: operation 2 "):
         session.undo(1)
 
 

@@ -163,7 +163,7 @@ def _cast(name: str, values: Any, dtype: np.dtype[Any]) -> Any:
         raise InvalidInput(f"the property {name!r} cannot be converted to {dtype}: {error}") from error
     kept = _are_kept(values, cast)
     if not kept.all():
-        lost = values[~kept][0]
+        lost = values[~kept].tolist()[0]
         raise InvalidInput(f"the property {name!r} has values that {dtype} cannot hold, such as {describe_value(lost)}")
     return cast
 

@@ -170,7 +170,7 @@ class OperationLog:
         if later or not _fits(changes, set(emptied), set(created), mapping):
             others = [one for one in self.since(last.number, edit.changes.segments) if self.status(one) == "done"]
             names = ", ".join(map(str, later or others)) or "later operations"
-            raise EditConflict(f"cannot {action} {edit}: {names} depend on it; undo these first")
+            raise EditConflict(f"cannot {action} {edit}; undo what depends on it first: {names}")
         return edit, action, changes
 
     def _dependent(self, edit: Operation) -> list[Operation]:
