@@ -6,6 +6,7 @@ process of its own, make random merges of neighbours, cleaves, splits through vo
 Then the script compares what it has read with the versions that existed, checks the history, undoes everything, and
 compares mapping and voxels with the start. Times are wall times of one call, which includes waiting for the other
 editors; the overhead of reading is a ratio of alternating reads of the same boxes from the zarr and ``proofread://``.
+At last one supervoxel that fills 128³ voxels, with two coarser levels, is split through its middle.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import random
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,7 @@ from voxome.services.proofreading.source import SegmentsSource
 
 EDGE, ACROSS = 6, 47
 CHUNK = 64
+LARGE = 128
 ERRORS = (EditConflict, InvalidInput, NotFound)
 
 
@@ -141,11 +144,11 @@ def undo_all(session: Session, labels: Any) -> None:
     print(f"{count} operations taken back in {time.perf_counter() - began:.1f} s: the start is back")
 
 
-def overhead(labels: Any, segments: Any, edge: int, repeats: int = 15) -> float:
+def overhead(labels: Any, segments: Any, edge: int, extent: int = ACROSS * EDGE, repeats: int = 15) -> float:
     """Return the median ratio of the times of alternating reads."""
     choose, ratios = random.Random(0), []
     for _ in range(repeats):
-        corner = [choose.randrange(ACROSS * EDGE - edge + 1) for _ in range(3)]
+        corner = [choose.randrange(extent - edge + 1) for _ in range(3)]
         box = voxome.Box.of_shape((edge,) * 3, corner)
         times = []
         for volume in (labels, segments):
@@ -154,6 +157,21 @@ def overhead(labels: Any, segments: Any, edge: int, repeats: int = 15) -> float:
             times.append(time.process_time() - began)
         ratios.append(times[1] / times[0])
     return statistics.median(ratios)
+
+
+def divide_large(folder: Path) -> None:
+    """Split a large supervoxel at all levels, and read what is written."""
+    with tempfile.TemporaryDirectory(dir=folder) as made:
+        uri = f"zarr://{made}/large.zarr"
+        voxome.transfer(np.ones((LARGE,) * 3, np.uint64), uri, levels=3, voxel_size_nm=(8, 8, 8))
+        session = voxome.proofread(uri, f"{made}/edits.sqlite", author="benchmark")
+        used = time.process_time()
+        session.split(1, [[LARGE // 2, LARGE // 2, 3]], [[LARGE // 2, LARGE // 2, LARGE - 4]])
+        print(f"a split of a supervoxel of {LARGE}³ voxels takes {time.process_time() - used:.1f} s of CPU time")
+        labels = voxome.open(uri, expect=voxome.Volume)
+        for edge in (LARGE // 2, LARGE):
+            ratio = overhead(labels, session.volume, edge, LARGE)
+            print(f"reading {edge}³ voxels of it takes {ratio:.2f} of the CPU time of the zarr")
 
 
 def main() -> None:
@@ -191,6 +209,7 @@ def main() -> None:
     for edge in (64, 128, ACROSS * EDGE):
         print(f"reading {edge}³ voxels takes {overhead(labels, session.volume, edge):.2f} of the CPU time of the zarr")
     undo_all(session, labels)
+    divide_large(given.folder)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -193,6 +194,21 @@ def chunk_numbers(voxels: NDArray[np.intp], shape: tuple[int, ...]) -> list[int]
     """Return the numbers of the chunks of 32³ voxels that some voxels are in."""
     counts = [-(-extent // 32) for extent in shape]
     return np.unique(np.ravel_multi_index(tuple((voxels // 32).T), counts)).tolist()
+
+
+@pytest.mark.slow
+def test_what_a_large_split_has_written_is_read_without_copies_of_every_voxel(tmp_path: Path) -> None:
+    session = voxome.proofread(np.ones((64, 64, 64), np.uint64), tmp_path / "edits.sqlite", author="ann")
+    session.split(1, [[32, 32, 3]], [[32, 32, 60]])
+    volume = session.volume
+    assert np.unique(volume[...]).tolist() == [1, 2]
+    tracemalloc.start()
+    try:
+        voxels = volume[...]
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 2.5 * voxels.nbytes
 
 
 @pytest.mark.slow

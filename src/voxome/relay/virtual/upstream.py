@@ -173,10 +173,9 @@ class VirtualUpstream:
 
     def array(self, number: int) -> CachedArray | None:
         """Return a level as it is cached; None if it does not exist."""
-        level = self.open_level(number)
-        if level is None:
+        if not 0 <= number < self.level_count():
             return None
-        plan = self._current()
+        plan, level = self._planned(number)
         with self._lock:
             status, array = _status_of(plan), plan.arrays.get(number)
             if array is None or array.epoch != status.epoch:
@@ -269,10 +268,14 @@ class VirtualUpstream:
             return self._plan
 
     def _level(self, number: int) -> PlannedLevel:
+        return self._planned(number)[1]
+
+    def _planned(self, number: int) -> tuple[_Plan, PlannedLevel]:
+        """Return a level with the plan to which it belongs: an input may be replaced before that is looked up again."""
         for _ in range(_ATTEMPTS):
             plan = self._current()
             if number in plan.levels:
-                return plan.levels[number]
+                return plan, plan.levels[number]
             with self.waiting(), self._planning:  # whoever holds a lock waits for no slot, which others may have
                 level = plan.levels.get(number) or self._plan_level(number, plan.others.handles)
                 if self._current() is plan:  # else an input was replaced meanwhile
