@@ -46,7 +46,7 @@ from voxome.relay.served_folders import check_served_folders
 from voxome.relay.sources import Sources
 from voxome.relay.virtual.adding import add_sources
 from voxome.relay.virtual.slots import ComputeSlots
-from voxome.relay.writes.flusher import Flusher
+from voxome.relay.writes.flusher import LEASE_FILE, Flusher
 from voxome.relay.writes.journal import Journal, journal_folder, recover
 from voxome.relay.writes.operate import GENERATIONS_FILE
 from voxome.resources.open import bare_address, locate, open_source
@@ -165,7 +165,7 @@ def opened(shared: SharedConfig) -> Iterator[Starlette]:
         with _one_at_a_time(folder):
             dialects = open_dialects(relay, config.dialects)
         if journal is not None:
-            flusher = Flusher(journal, journal.folder / "flusher.lock", sources.replay())
+            flusher = Flusher(journal, journal.folder / LEASE_FILE, sources.replay())
             stack.callback(flusher.close)
             flusher.start()
         operation = Operation(relay, cache, processes)

@@ -93,6 +93,27 @@ def test_a_damaged_file_is_kept_aside_when_the_index_is_made_again(
     assert first.name in caplog.text
 
 
+@pytest.mark.parametrize("index", ["kept", "lost"])
+def test_files_that_are_none_of_the_journal_are_left_alone(
+    tmp_path: Path, index: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with closing(Journal(tmp_path, BUDGET, 0)) as journal:
+        append(journal, 1)
+    strays = [
+        tmp_path / "entries" / name
+        for name in ("0000000000000001 (copy).write", "notes.write", "-000000000000001.write", "1.write")
+    ]
+    for stray in strays:
+        stray.write_bytes(b"a stray")
+    if index == "lost":
+        (tmp_path / "index.sqlite").unlink()
+    recover(tmp_path)
+    assert all(stray.read_bytes() == b"a stray" for stray in strays)
+    assert strays[0].name in caplog.text
+    with closing(Journal(tmp_path, BUDGET, 0)) as journal:
+        assert [one.entry.number for one in journal.index.queue()] == [1]
+
+
 @pytest.mark.parametrize("damage", ["zeros", "short", "flipped header", "flipped voxel", "long", "missing", "another"])
 def test_a_damaged_write_is_never_read_nor_replayed(
     tmp_path: Path, damage: str, monkeypatch: pytest.MonkeyPatch

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 from uuid import uuid4
 
 import numpy as np
@@ -18,13 +20,15 @@ from relay.writes.journals import LAB, Upstream, backlogs, flushing, journal_of,
 import voxome
 from voxome.errors import AccessDenied, InvalidInput, NotFound, ReadOnly, StoreError
 from voxome.geometry import Box
+from voxome.relay.accounts import ADMIN, Caller
 from voxome.relay.cache.chunk_cache import ChunkCache
 from voxome.relay.source_errors import SourceUnavailable, StorageFull
 from voxome.relay.sources import Sources
 from voxome.relay.writes import flusher
-from voxome.relay.writes.flusher import Flusher
+from voxome.relay.writes.flusher import LEASE_FILE, Flusher
 from voxome.relay.writes.journal import Journal, TooLargeForJournal
 from voxome.relay.writes.operate import describe_write
+from voxome.relay.writes.report import gauges, warnings_of
 from voxome.testing.strategies import noise
 
 AWAY = StoreError("the store is away")
@@ -164,6 +168,91 @@ def test_a_write_that_a_store_does_not_take_is_kept_and_others_go_on(error: type
         wait_until(lambda: not waiting(sources))
         assert (part(store.voxels, over) == 2).all()
         assert (part(store.voxels, bad)[:4] == 1).all()
+
+
+def rows_of_chunks(count: int) -> list[Box]:
+    """Return boxes of which each is in a chunk of its own."""
+    return [Box((64 * z, 0, 0), (64 * z + 2, 2, 2)) for z in range(count)]
+
+
+@pytest.mark.parametrize("count", [3, 60])
+def test_writes_that_a_store_refuses_hold_up_no_others(tmp_path: Path, count: int) -> None:
+    *refused, good = rows_of_chunks(count + 1)
+    store = Upstream(np.zeros((64 * count + 64, 64, 64), "uint8"))
+    store.refuse = lambda box: None if box == good else ReadOnly("no")
+    with journaled(tmp_path, store, flush=False) as sources:
+        for box in (*refused, good):
+            sources.write("em", box, filled(box, 1))
+        with flushing(tmp_path, sources):
+            wait_until(lambda: bool(store.written), 10)
+            assert waiting(sources) == count
+
+
+def test_writes_that_fail_again_and_again_let_those_behind_them_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flusher, "_LONGEST_WAIT_S", 0.0)  # else those behind go while the others rest
+    *failing, good = rows_of_chunks(11)
+    store = Upstream(np.zeros((64 * 11, 64, 64), "uint8"))
+    store.refuse = lambda box: None if box == good else StoreError("this chunk is away")
+    with journaled(tmp_path, store, flush=False) as sources:
+        for box in (*failing, good):
+            sources.write("em", box, filled(box, 1))
+        with flushing(tmp_path, sources):
+            wait_until(lambda: bool(store.written), 10)
+            store.refuse = lambda box: None
+            wait_until(lambda: not waiting(sources), 10)
+
+
+@pytest.mark.slow
+def test_nothing_is_written_to_a_chunk_that_a_store_may_still_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flusher, "_FIRST_WAIT_S", 1.0)
+    store, other = Upstream(), Box((30, 30, 30), (32, 32, 32))
+    store.error = AWAY
+    with journaled(tmp_path, store) as sources:
+        sources.write("em", ONE, filled(ONE, 1))
+        wait_until(lambda: store.tries == 2)  # the third try is later than the next look at the others
+        store.error = None
+        sources.write("em", other, filled(other, 2))
+        wait_until(lambda: not waiting(sources))
+    assert store.written == [ONE, other]
+
+
+def test_the_flusher_goes_on_when_no_thread_can_be_started_for_a_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures = iter([RuntimeError("can't start new thread"), MemoryError()])
+
+    class FailingThread(Thread):
+        def start(self) -> None:
+            if self.name == "voxome-relay-flush" and (error := next(failures, None)) is not None:
+                raise error
+            super().start()
+
+    monkeypatch.setattr(flusher, "Thread", FailingThread)
+    store = Upstream()
+    with journaled(tmp_path, store) as sources:
+        sources.write("em", ONE, filled(ONE, 1))
+        wait_until(lambda: not waiting(sources))
+    assert next(failures, None) is None
+
+
+def test_operators_see_that_no_process_passes_writes_on(tmp_path: Path) -> None:
+    store = Upstream()
+    store.error = AWAY
+    with journaled(tmp_path, store, flush=False) as sources:
+        sources.write("em", ONE, filled(ONE, 1))
+        admin, late = Caller("admin", frozenset({ADMIN})), "no process of the relay looks at them"
+        assert late in "".join(warnings_of(sources, admin))
+        assert "voxome_relay_writes_looked_seconds inf" in gauges(sources, ["em"])
+        with flushing(tmp_path, sources):
+            wait_until(lambda: late not in "".join(warnings_of(sources, admin)))
+        lease = tmp_path / "writes" / LEASE_FILE
+        os.utime(lease, (0, time.time() - 100))
+        assert late in "".join(warnings_of(sources, admin))
+        assert "voxome_relay_writes_looked_seconds 100" in gauges(sources, ["em"])
 
 
 def test_writes_of_two_sources_do_not_wait_for_each_other(tmp_path: Path) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Lock, Thread
@@ -26,13 +27,13 @@ REFUSALS = (ReadOnly, InvalidInput, AccessDenied)
 """Errors by which a store refuses a write, so that repeating it alone will not help."""
 _LOOK_S = 0.1
 """Time between two looks at the journal, and at the lease of another process."""
+LEASE_FILE = "flusher.lock"
+"""Name of the lease in the folder of the journal."""
 _FIRST_WAIT_S, _LONGEST_WAIT_S, _LONGEST_REFUSED_S = 0.5, 30.0, 300.0
 """Waits between two tries are doubled, from the first to the longest."""
 _MOST_FAILURES = 3
-"""Failures in a row after which a source is left alone for a while."""
+"""Failures in a row, other than refusals, after which a source is left alone for a while."""
 _PAGE = 256
-_MOST_HELD = 4096
-"""Writes that wait for others, beyond which the rest is left for later."""
 _RUN_BYTES = 2**26
 """Bytes of the largest box that is written at once for several writes."""
 _STOP_S = 15.0
@@ -83,6 +84,8 @@ class Flusher:
         self._drains: dict[str, Thread] = {}
         self._resting: dict[str, _Failed] = {}
         self._failed: dict[int, _Failed] = {}
+        self._reaches: dict[int, tuple[str, int, Box]] = {}
+        self._tried: dict[str, int] = {}
         self._lock = Lock()
 
     def start(self) -> None:
@@ -118,10 +121,14 @@ class Flusher:
                 running = self._drains.get(source)
                 if (running is None or not running.is_alive()) and self._is_rested(source):
                     drain = Thread(target=self._drain, args=(source,), name="voxome-relay-flush", daemon=True)
-                    self._drains[source] = drain
                     drain.start()
+                    self._drains[source] = drain
+            os.utime(self._lease)  # by which all processes see that writes are passed on
         except sqlite3.Error as error:
             _LOG.warning("the journal of writes cannot be read: %s", error)
+            self._stop.wait(_FIRST_WAIT_S)
+        except Exception:  # no thread can be started, or a fault of ours; it may go well the next time
+            _LOG.exception("the writes of a source could not be replayed")
             self._stop.wait(_FIRST_WAIT_S)
 
     def _is_rested(self, source: str) -> bool:
@@ -133,62 +140,73 @@ class Flusher:
         )
 
     def _drain(self, source: str) -> None:
-        before = self._resting.get(source)
+        before, begun = self._resting.get(source), time.monotonic()
         try:
             fails, retries = self._drain_queue(source), self._journal.index.retries(source)
         except Exception:  # of the journal itself, or a fault of ours: nothing is lost, and it is tried again
             _LOG.exception("the writes of a source could not be replayed")
             fails, retries = True, 0 if before is None else before.retries
         count = (0 if before is None else before.count) + 1 if fails else 0
-        wait_s = _wait_s(count) if fails else _FIRST_WAIT_S if self._failed else 0.0
-        self._resting[source] = _Failed(count, time.monotonic() + wait_s, retries)
+        now = time.monotonic()
+        wait_s = _wait_s(count) if fails else max(_FIRST_WAIT_S, now - begun) if self._failed else 0.0
+        self._resting[source] = _Failed(count, now + wait_s, retries)
 
     def _drain_queue(self, source: str) -> bool:
-        """Replay the writes of a source; return whether its store fails again and again."""
-        held: list[tuple[int, Box]] = []
-        failures = 0
-        for run in self._runs(source, held):
+        """Replay the writes of a source; return whether its store fails again and again.
+
+        Then the next call begins behind those that were tried, which are tried again after all others.
+        """
+        self._forget_discarded()
+        failures, tried = 0, self._tried.pop(source, 0)
+        for run in self._runs(source, tried):
             if self._stop.is_set():
                 return False
             problem = self._try(run)
             if problem is None:
                 self._journal.remove(run)
-                self._forget(run)
+                self._forget([entry.number for entry in run])
                 failures = 0
                 continue
-            failures += 1
-            held += [(entry.level, self._reach(entry, problem)) for entry in run]
+            failures += not isinstance(problem, REFUSALS)
             if failures >= _MOST_FAILURES:
+                self._tried[source] = run[-1].number
                 return True
         return False
 
-    def _forget(self, entries: Sequence[WriteEntry]) -> None:
+    def _forget(self, numbers: Iterable[int]) -> None:
         with self._lock:
-            for entry in entries:
-                self._failed.pop(entry.number, None)
+            for number in numbers:
+                self._failed.pop(number, None)
+                self._reaches.pop(number, None)
 
-    def _runs(self, source: str, held: list[tuple[int, Box]]) -> Iterator[list[WriteEntry]]:
-        """Yield writes that may be replayed now, those to the same chunks that follow each other together."""
+    def _forget_discarded(self) -> None:
+        """Forget the writes that an operator has discarded, for which no other waits any more."""
+        with self._lock:
+            failed = set(self._failed)
+        if failed:
+            self._forget(failed - self._journal.index.numbers())
+
+    def _runs(self, source: str, tried: int) -> Iterator[list[WriteEntry]]:
+        """Yield writes that may be replayed now, those to the same chunks that follow each other together.
+
+        Those up to the number `tried` that have failed are left out.
+        """
         # a write with a lower number than another may be entered later, but not if the two overlap; so what is entered
         # from now on waits for the next look
         after, last = 0, self._journal.index.last()
-        while len(held) < _MOST_HELD:
-            page = self._journal.index.queue(source, after, last, _PAGE)
-            if not page:
-                return
+        while page := self._journal.index.queue(source, after, last, _PAGE):
             after = page[-1].entry.number
             position = 0
             while position < len(page):
                 queued = page[position]
-                if not self._may_go(queued, held):
-                    held.append((queued.entry.level, queued.entry.box))
+                if not self._is_due(queued, tried) or self._waits(queued.entry, queued.entry.number):
                     position += 1
                     continue
-                run = self._run_from(page, position, held)
+                run = self._run_from(page, position, tried)
                 position += len(run)
                 yield run
 
-    def _run_from(self, page: list[QueuedWrite], position: int, held: list[tuple[int, Box]]) -> list[WriteEntry]:
+    def _run_from(self, page: list[QueuedWrite], position: int, tried: int) -> list[WriteEntry]:
         """Return a write, with those right behind it if all together fill one box in the chunks of the first.
 
         A box with gaps would need voxels of the store, which others may be writing.
@@ -206,20 +224,28 @@ class Flusher:
             together = (entry.level, entry.hops, entry.layout) == (first.level, first.hops, first.layout)
             if not together or entry.masked or queued.problem or entry.box not in reach:
                 break
-            if not self._may_go(queued, held):
+            if not self._is_due(queued, tried) or self._waits(entry, first.number):
                 break
             run.append(entry)
         while len(run) > 1 and not _fills([entry.box for entry in run], first.voxel_bytes // first.box.size):
             run = run[: len(run) // 2]
         return run
 
-    def _may_go(self, queued: QueuedWrite, held: list[tuple[int, Box]]) -> bool:
-        """Return whether no earlier write to the same voxels waits, and it has not failed a moment ago."""
-        entry = queued.entry
-        if any(level == entry.level and not (box & entry.box).empty for level, box in held):
-            return False
-        failed = self._failed.get(entry.number)
-        return failed is None or failed.retries != queued.retries or time.monotonic() >= failed.until
+    def _is_due(self, queued: QueuedWrite, tried: int) -> bool:
+        """Return whether a write has not failed a moment ago, or is to be repeated now."""
+        failed = self._failed.get(queued.entry.number)
+        if failed is None or failed.retries != queued.retries:
+            return True
+        return queued.entry.number > tried and time.monotonic() >= failed.until
+
+    def _waits(self, entry: WriteEntry, first: int) -> bool:
+        """Return whether a write has to wait for one before the number `first`, which may still reach its voxels."""
+        with self._lock:
+            reaches = list(self._reaches.items())
+        return any(
+            number < first and (source, level) == (entry.source, entry.level) and not (reach & entry.box).empty
+            for number, (source, level, reach) in reaches
+        ) or self._journal.index.is_behind(entry, first)
 
     def _try(self, run: list[WriteEntry]) -> Exception | None:
         """Replay writes; return why that was not possible, for each of them on its own."""
@@ -235,30 +261,29 @@ class Flusher:
     def _note(self, entry: WriteEntry, problem: Exception) -> None:
         queued = self._journal.find(entry.number)
         if queued is None:  # an operator has discarded it
-            self._forget([entry])
+            self._forget([entry.number])
             return
         refused, text = isinstance(problem, REFUSALS), describe_cause(problem)
+        reach = None if refused else self._reach(entry)
         with self._lock:
             before = self._failed.get(entry.number)
             count = 1 if before is None or before.retries != queued.retries else before.count + 1
             until = time.monotonic() + _wait_s(count, _LONGEST_REFUSED_S if refused else _LONGEST_WAIT_S)
             self._failed[entry.number] = _Failed(count, until, queued.retries)
+            self._reaches.pop(entry.number, None)
+            if reach is not None:
+                self._reaches[entry.number] = (entry.source, entry.level, reach)
         if (queued.problem, queued.refused) != (text, refused):
             self._journal.index.note(entry.number, text, refused=refused)
             level, what = (logging.ERROR, "refused") if refused else (logging.WARNING, "not taken")
             _LOG.log(level, "write %s to %s was %s by its store, and is kept: %s", entry.number, entry.name, what, text)
 
-    def _reach(self, entry: WriteEntry, problem: Exception) -> Box:
-        """Return the voxels that no later write may reach before `entry`, which has failed.
-
-        A store that has refused a write will not do it; one that has not answered may still write its whole chunks.
-        """
-        if isinstance(problem, REFUSALS):
-            return entry.box
+    def _reach(self, entry: WriteEntry) -> Box | None:
+        """Return the voxels that a store which has not answered may still write: whole chunks; None if unknown."""
         try:
             return self._replay.reach(entry)
         except (VoxomeError, OSError):
-            return entry.box
+            return None
 
 
 def _fills(boxes: Sequence[Box], voxel_bytes: int) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+import zlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,24 +13,29 @@ from voxome.relay.cache.database import Database
 from voxome.relay.writes.entry import WriteEntry
 from voxome.relay.writes.shares import Shares
 
-_VERSION = 2
+_VERSION = 3
 _HIGHEST = 2**63 - 1
 _AXES = 3
 """The last axes by which writes to a box are found; others are compared one by one."""
+_VOLUMES = 2**24
+"""Numbers of volumes that single precision tells apart; those that share one are compared one by one, too."""
 _TABLES = """
 CREATE TABLE reserved (
     number INTEGER PRIMARY KEY AUTOINCREMENT, bytes INTEGER NOT NULL, process INTEGER NOT NULL, source TEXT NOT NULL
 );
 CREATE TABLE writes (
     number INTEGER PRIMARY KEY, source TEXT NOT NULL, level INTEGER NOT NULL, bytes INTEGER NOT NULL,
-    low0 INTEGER, high0 INTEGER, low1 INTEGER, high1 INTEGER, low2 INTEGER, high2 INTEGER,
     entry TEXT NOT NULL, problem TEXT NOT NULL DEFAULT '', refused INTEGER NOT NULL DEFAULT 0,
     retries INTEGER NOT NULL DEFAULT 0
 );
-CREATE INDEX writes_of_source ON writes (source, level);
-CREATE TABLE totals (source TEXT PRIMARY KEY, bytes INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX writes_of_source ON writes (source);
+CREATE INDEX retries_of_source ON writes (source, retries);
+CREATE VIRTUAL TABLE boxes USING rtree(number, volume, same_volume, low0, high0, low1, high1, low2, high2);
+CREATE TABLE totals (
+    source TEXT PRIMARY KEY, bytes INTEGER NOT NULL DEFAULT 0, writes INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
 CREATE TRIGGER reservation_added AFTER INSERT ON reserved BEGIN
-    INSERT OR IGNORE INTO totals VALUES (NEW.source, 0);
+    INSERT OR IGNORE INTO totals (source) VALUES (NEW.source);
     UPDATE totals SET bytes = bytes + NEW.bytes WHERE source = NEW.source;
 END;
 CREATE TRIGGER reservation_removed AFTER DELETE ON reserved BEGIN
@@ -36,12 +43,13 @@ CREATE TRIGGER reservation_removed AFTER DELETE ON reserved BEGIN
     DELETE FROM totals WHERE source = OLD.source AND bytes = 0;
 END;
 CREATE TRIGGER write_added AFTER INSERT ON writes BEGIN
-    INSERT OR IGNORE INTO totals VALUES (NEW.source, 0);
-    UPDATE totals SET bytes = bytes + NEW.bytes WHERE source = NEW.source;
+    INSERT OR IGNORE INTO totals (source) VALUES (NEW.source);
+    UPDATE totals SET bytes = bytes + NEW.bytes, writes = writes + 1 WHERE source = NEW.source;
 END;
 CREATE TRIGGER write_removed AFTER DELETE ON writes BEGIN
-    UPDATE totals SET bytes = bytes - OLD.bytes WHERE source = OLD.source;
-    DELETE FROM totals WHERE source = OLD.source AND bytes = 0;
+    DELETE FROM boxes WHERE number = OLD.number;
+    UPDATE totals SET bytes = bytes - OLD.bytes, writes = writes - 1 WHERE source = OLD.source;
+    DELETE FROM totals WHERE source = OLD.source AND bytes = 0 AND writes = 0;
 END;
 """
 
@@ -144,16 +152,15 @@ class WriteIndex(Database):
 
     def add(self, entry: WriteEntry, nbytes: int) -> None:
         """Enter a write whose file of `nbytes` is on the disk."""
-        start, stop = entry.box.start[-_AXES:], entry.box.stop[-_AXES:]
-        ranges: list[int | None] = [bound for pair in zip(start, stop, strict=True) for bound in pair]
-        ranges += [None] * (2 * _AXES - len(ranges))
-        row = (entry.number, entry.source, entry.level, nbytes, *ranges, entry.to_json())
+        row = (entry.number, entry.source, entry.level, nbytes, entry.to_json())
+        volume = _volume(entry.source, entry.level)
+        bounds = [bound for pair in _ranges(entry.box) for bound in pair]
+        bounds += [0.0] * (2 * _AXES - len(bounds))
+        placed = (entry.number, volume, volume, *bounds)
         with self.transaction() as connection:
             connection.execute("DELETE FROM reserved WHERE number = ?", (entry.number,))
-            connection.execute(
-                "INSERT INTO writes (number, source, level, bytes, low0, high0, low1, high1, low2, high2, entry) "
-                f"VALUES ({', '.join('?' * len(row))})", row,
-            )  # fmt: skip
+            connection.execute("INSERT INTO writes (number, source, level, bytes, entry) VALUES (?, ?, ?, ?, ?)", row)
+            connection.execute(f"INSERT INTO boxes VALUES ({', '.join('?' * len(placed))})", placed)
             # numbers go on after the highest, also in an index that was lost
             connection.execute("UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = 'reserved'", (entry.number,))
             connection.execute(
@@ -191,19 +198,30 @@ class WriteIndex(Database):
             (version,) = self._connection.execute("PRAGMA data_version").fetchone()
             state = (version, self._changes)
             if self._sources is None or self._sources[0] != state:
-                found = frozenset(row[0] for row in self.fetch("SELECT DISTINCT source FROM writes"))
+                found = frozenset(row[0] for row in self.fetch("SELECT source FROM totals WHERE writes > 0"))
                 self._sources = (state, found)
             return self._sources[1]
 
     def overlapping(self, source: str, level: int, box: Box) -> list[QueuedWrite]:
         """Return the writes to voxels of `box`, in order."""
-        conditions, bounds = "", []
-        for axis, (low, high) in enumerate(zip(box.start[-_AXES:], box.stop[-_AXES:], strict=True)):
+        return [one for one in map(_queued, self._find(source, level, box)) if _overlap(one.entry.box, box)]
+
+    def is_behind(self, entry: WriteEntry, number: int) -> bool:
+        """Return whether there are writes before `number` to voxels of an entry."""
+        found = self._find(entry.source, entry.level, entry.box, number - 1)
+        return any(_overlap(_queued(row).entry.box, entry.box) for row in found)
+
+    def _find(self, source: str, level: int, box: Box, last: int = _HIGHEST) -> list[_Row]:
+        """Return the writes that may be to voxels of `box`, up to a number, in order."""
+        volume = _volume(source, level)
+        conditions, bounds = "volume >= ? AND volume <= ?", [volume, volume]
+        for axis, (low, high) in enumerate(_ranges(box)):
             conditions += f" AND low{axis} < ? AND high{axis} > ?"
             bounds += [high, low]
-        query = f"{_SELECT} WHERE source = ? AND level = ?{conditions} ORDER BY number"
-        queued = map(_queued, self.fetch(query, (source, level, *bounds)))
-        return [one for one in queued if one.entry.box.ndim == box.ndim and not (one.entry.box & box).empty]
+        return self.fetch(
+            f"{_SELECT} WHERE number IN (SELECT number FROM boxes WHERE {conditions}) "
+            "AND source = ? AND level = ? AND number <= ? ORDER BY number", (*bounds, source, level, last),
+        )  # fmt: skip
 
     def last(self) -> int:
         """Return the number of the last write; 0 if there is none."""
@@ -249,7 +267,23 @@ class WriteIndex(Database):
 
 
 _SELECT = "SELECT entry, problem, refused, retries FROM writes"
+_Row = tuple[str, str, int, int]
 
 
-def _queued(row: tuple[str, str, int, int]) -> QueuedWrite:
+def _volume(source: str, level: int) -> int:
+    """Return the number of a level, which others may have too."""
+    return zlib.crc32(f"{source} {level}".encode()) % _VOLUMES
+
+
+def _ranges(box: Box) -> Iterator[tuple[float, float]]:
+    """Yield the ranges of a box along the axes by which it is found, or somewhat larger ones."""
+    for low, high in zip(box.start[-_AXES:], box.stop[-_AXES:], strict=True):
+        yield math.nextafter(low, -math.inf), math.nextafter(high, math.inf)
+
+
+def _overlap(one: Box, other: Box) -> bool:
+    return one.ndim == other.ndim and not (one & other).empty
+
+
+def _queued(row: _Row) -> QueuedWrite:
     return QueuedWrite(WriteEntry.from_json(row[0]), row[1], bool(row[2]), row[3])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import re
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -28,6 +29,7 @@ FOLDER = "writes"
 INDEX_FILE = "index.sqlite"
 """Name of the index in the folder of the journal."""
 _SUFFIX = ".write"
+_NAME = re.compile(rf"[0-9a-f]{{16}}\{_SUFFIX}")
 _RESERVE_FILE, _RESERVE_BYTES = "reserve", 2**18
 _MEMORY_BYTES = 2**26
 """Bytes of writes that each process keeps in memory, so that not every read opens their files."""
@@ -277,8 +279,10 @@ def recover(folder: Path) -> None:
     try:
         index.take_reserved()
         known = index.numbers()
-        for path in files.glob(f"*{_SUFFIX}"):
-            if int(path.stem, 16) not in known:
+        for path in files.iterdir():
+            if _NAME.fullmatch(path.name) is None:
+                _LOG.warning("%s is no file of the journal, and left alone", path)
+            elif int(path.stem, 16) not in known:
                 path.unlink(missing_ok=True)
     except (OSError, sqlite3.Error) as error:
         raise StoreError(f"cannot clean the journal of writes in {folder}: {error}") from error
@@ -312,7 +316,7 @@ def _open_index(folder: Path) -> WriteIndex:
     part = folder / f"{INDEX_FILE}.part"
     part.unlink(missing_ok=True)
     index = WriteIndex(part)
-    for path in sorted((folder / "entries").glob(f"*{_SUFFIX}")):
+    for path in sorted(one for one in (folder / "entries").iterdir() if _NAME.fullmatch(one.name)):
         try:
             entry, _ = parse_file(path.read_bytes())
         except CorruptData as error:

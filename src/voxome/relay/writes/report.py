@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable
 
 from voxome.relay.accounts import Caller
 from voxome.relay.permitted import PermittedSources
 from voxome.relay.sources import Sources
+from voxome.relay.writes.flusher import LEASE_FILE
 from voxome.relay.writes.index import Backlog
+from voxome.relay.writes.journal import Journal
 
 _NEARLY_FULL = 0.8
 _PREFIX = "voxome_relay_writes"
@@ -18,6 +21,9 @@ _GAUGES = {
     "refused": "Writes that the store has refused",
     "oldest_seconds": "Age of the oldest write that the store does not have yet",
 }
+_LOOKED = "looked_seconds"
+_LATE_S = 30.0
+"""Time without a look at the journal after which the flusher is taken to be gone, or to fail."""
 
 
 def gauges(sources: Sources, names: Iterable[str]) -> str:
@@ -44,6 +50,9 @@ def gauges(sources: Sources, names: Iterable[str]) -> str:
     for gauge, meaning in _GAUGES.items():
         lines += [f"# HELP {_PREFIX}_{gauge} {meaning}.", f"# TYPE {_PREFIX}_{gauge} gauge"]
         lines += [f'{_PREFIX}_{gauge}{{source="{name}"}} {value:g}' for name, value in values[gauge]]
+    looked = f"{_PREFIX}_{_LOOKED}"
+    lines += [f"# HELP {looked} Time since the writes were last looked at to be passed on.", f"# TYPE {looked} gauge"]
+    lines.append(f"{looked} {_idle_s(sources.writes.journal):g}")
     return "\n".join(lines) + "\n"
 
 
@@ -73,6 +82,8 @@ def warnings_of(sources: Sources, caller: Caller) -> list[str]:
             found.append(f"{name}: {_writes(backlog.failing)} could not be passed on to the store, {age}")
         if backlog.nbytes > _NEARLY_FULL * journal.shares.largest(identity, journal.budget):
             found.append(f"{name}: its part of the journal is nearly full; see write_mib in the configuration")
+    if backlogs and _idle_s(journal) > _LATE_S:
+        found.append("writes are not passed on to stores: no process of the relay looks at them; see its log")
     if sources.writes.nbytes > _NEARLY_FULL * journal.budget:
         found.append("the journal of writes is nearly full; new writes are refused until stores take those in it")
     return found
@@ -80,6 +91,14 @@ def warnings_of(sources: Sources, caller: Caller) -> list[str]:
 
 def _age_s(backlog: Backlog) -> float:
     return max(0.0, time.time() - backlog.oldest.created)
+
+
+def _idle_s(journal: Journal) -> float:
+    """Return the time since the flusher, of whichever process, has looked at the journal."""
+    try:
+        return max(0.0, time.time() - (journal.folder / LEASE_FILE).stat().st_mtime)
+    except OSError:  # none has been started
+        return math.inf
 
 
 def _writes(count: int) -> str:
