@@ -45,9 +45,12 @@ class _Worker:
         self.process.start()
         child.close()
 
-    def wait_until_serving(self) -> bool:
-        """Return whether the process serves; False if it has ended before."""
+    def wait_until_serving(self, stop: threading.Event) -> bool:
+        """Return whether the process serves; False if it has ended before, or is to stop."""
         try:
+            while not self.pipe.poll(_LOOK_S):
+                if stop.is_set():
+                    return False
             self.pipe.recv()
         except EOFError:
             return False
@@ -101,9 +104,11 @@ def run_workers(shared: SharedConfig, listener: socket, started: Callable[[], No
     stop = threading.Event()
     for interruption in (signal.SIGINT, signal.SIGTERM):
         signal.signal(interruption, lambda *_: stop.set())
-    workers = [_Worker(shared, listener) for _ in range(shared.config.workers)]
+    workers: list[_Worker] = []
     try:
-        if not all(worker.wait_until_serving() for worker in workers):
+        for _ in range(shared.config.workers):
+            workers.append(_Worker(shared, listener))
+        if not all(worker.wait_until_serving(stop) for worker in workers):
             if stop.is_set():
                 return
             raise StoreError("a process of the relay could not start; its message is above")
@@ -111,10 +116,15 @@ def run_workers(shared: SharedConfig, listener: socket, started: Callable[[], No
         while not stop.is_set():
             stop.wait(_LOOK_S)
             for number, worker in enumerate(workers):
-                if not worker.process.is_alive() and time.monotonic() - worker.started >= _RESTART_S:
-                    code = worker.process.exitcode
-                    _LOG.error("process %s of the relay ended with status %s; it is replaced", worker.process.pid, code)
+                if worker.process.is_alive() or time.monotonic() - worker.started < _RESTART_S:
+                    continue
+                code = worker.process.exitcode
+                _LOG.error("process %s of the relay ended with status %s; it is replaced", worker.process.pid, code)
+                try:
                     workers[number] = _Worker(shared, listener)
+                except (OSError, MemoryError) as error:  # the machine has no room for a moment; the others serve
+                    _LOG.error("no process can be started instead, which is tried again: %s", error)
+                    worker.started = time.monotonic()
     finally:
         _stop(workers, shared.config.drain_s + shared.config.shutdown_s + _CLOSING_S)
 

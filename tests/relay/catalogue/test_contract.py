@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -225,3 +226,23 @@ def test_trouble_of_an_open_catalogue_is_that_of_a_store_without_its_address(tmp
             with pytest.raises(CatalogueUnavailable) as raised:
                 use()
             assert "c.sqlite" not in str(raised.value)
+
+
+def test_who_reads_does_not_wait_for_who_writes(tmp_path: Path) -> None:
+    file = tmp_path / "catalogue.sqlite"
+    with (
+        closing(SqlCatalogue.in_file(file)) as catalogue,
+        closing(sqlite3.connect(file, isolation_level=None)) as other,
+    ):
+        catalogue.write(add=[User(name="ann")])
+        other.execute("BEGIN IMMEDIATE")
+        with ThreadPoolExecutor(2) as pool:
+            write = pool.submit(lambda: catalogue.write(add=[User(name="bob")]))
+            time.sleep(0.3)  # until the write waits
+            try:
+                read = pool.submit(catalogue.find, User, name="ann")
+                assert [one.name for one in read.result(10)] == ["ann"]
+                assert not write.done()
+            finally:
+                other.execute("COMMIT")
+            write.result(60)

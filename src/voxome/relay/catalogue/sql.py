@@ -158,6 +158,9 @@ class SqlCatalogue:
             connection.commit()
 
     def _table(self, record_type: type[Record]) -> sa.Table:
+        known = self._tables.get(record_type)
+        if known is not None:  # so that who only reads does not wait for those who write
+            return known
         with self._lock:
             if record_type not in self._tables:
                 table = _table(record_type)

@@ -214,7 +214,8 @@ class WriteIndex(Database):
     def _find(self, source: str, level: int, box: Box, last: int = _HIGHEST) -> list[_Row]:
         """Return the writes that may be to voxels of `box`, up to a number, in order."""
         volume = _volume(source, level)
-        conditions, bounds = "volume >= ? AND volume <= ?", [volume, volume]
+        conditions = "volume >= ? AND volume <= ?"
+        bounds: list[float] = [volume, volume]
         for axis, (low, high) in enumerate(_ranges(box)):
             conditions += f" AND low{axis} < ? AND high{axis} > ?"
             bounds += [high, low]
