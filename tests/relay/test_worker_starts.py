@@ -75,8 +75,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def run(starts: Starts, monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], None]) -> list[str]:
-    """Run workers until SIGTERM, which is sent after `meanwhile`; return what was said."""
-    said: list[str] = []
+    """Run workers until SIGTERM, which is sent after `meanwhile`; return what was announced."""
+    announced: list[str] = []
     monkeypatch.setattr(workers, "_Worker", starts.worker())
 
     def act() -> None:
@@ -90,10 +90,10 @@ def run(starts: Starts, monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[],
         signal.signal(signal.SIGTERM, lambda *_: None)
         actor.start()
         try:
-            workers.run_workers(SHARED, listener, lambda: said.append("started"))
+            workers.run_workers(SHARED, listener, lambda: announced.append("started"))
         finally:
             actor.join()
-    return said
+    return announced
 
 
 def wait_until(reached: Callable[[], bool]) -> None:
@@ -119,7 +119,7 @@ def test_a_process_that_cannot_be_replaced_for_a_moment_does_not_end_the_relay(
     assert "Resource temporarily unavailable" in caplog.text
 
 
-def test_a_relay_stops_when_it_is_told_to_before_all_processes_serve(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_relay_stops_on_request_before_all_processes_serve(monkeypatch: pytest.MonkeyPatch) -> None:
     starts = Starts(serves=False)
     assert run(starts, monkeypatch, lambda: wait_until(lambda: len(starts.made) == 2)) == []
     assert not any(worker.process.lives for worker in starts.made)

@@ -220,7 +220,7 @@ def test_nothing_is_written_to_a_chunk_that_a_store_may_still_write(
     assert store.written == [ONE, other]
 
 
-def test_the_flusher_goes_on_when_no_thread_can_be_started_for_a_moment(
+def test_the_flusher_continues_when_no_thread_can_be_started_for_a_moment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failures = iter([RuntimeError("can't start new thread"), MemoryError()])
