@@ -7,6 +7,8 @@ from pathlib import Path
 from uuid import uuid4
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from remotes.precomputed.layers import write_info, write_volume
 
@@ -168,3 +170,16 @@ def test_tables_have_their_own() -> None:
 def test_what_does_not_exist_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(NotFound):
         voxome.provenance(f"zarr://{tmp_path}/none.zarr")
+
+
+def test_a_table_of_annotations_has_its_entries_by_its_path_too(tmp_path: Path) -> None:
+    points = voxome.Annotations("point", [1, 2], np.ones((2, 1, 3)))
+    voxome.create_annotations(f"annotationfiles://{tmp_path}/a.parquet", points)
+    entries = voxome.provenance(f"annotationfiles://{tmp_path}/a.parquet")
+    assert [one.service for one in entries] == ["annotations"]
+    assert voxome.provenance(f"{tmp_path}/a.parquet") == entries
+
+
+def test_a_table_of_another_program_has_no_entries(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"a": [1]}), tmp_path / "t.parquet")
+    assert voxome.provenance(tmp_path / "t.parquet") == ()

@@ -8,6 +8,7 @@ from voxome.calls import explain_calls
 from voxome.contracts.provenance import Provenance
 from voxome.contracts.shapes import Annotations, Mesh, Skeleton
 from voxome.contracts.uri import Uri, location_text
+from voxome.errors import UnsupportedFormat
 from voxome.registry import targets
 from voxome.resources.columns import Table, read_table_provenance
 from voxome.resources.open import Resource, open
@@ -48,7 +49,15 @@ def provenance(resource: VolumeLike | Resource | Mesh | Skeleton | Annotations |
     if isinstance(resource, str | os.PathLike):
         path = location_text(resource)
         if path.partition("?")[0].endswith(".parquet") and Uri.parse(path).scheme not in targets(GROUP):
-            return read_table_provenance(path)
+            return read_table_provenance(path) or _of_points(path)
         resource = open(resource)
     source = resource.source if isinstance(resource, Meshes | Skeletons | Points) else as_volume(resource).source
     return read_provenance(source)
+
+
+def _of_points(path: str) -> tuple[Provenance, ...]:
+    """Return what made a table of annotations; empty if it is another table."""
+    try:
+        return read_provenance(open(path, expect=Points).source)
+    except UnsupportedFormat:
+        return ()

@@ -244,7 +244,7 @@ def test_a_divided_segment_can_be_edited_and_divided_again(session: Session) -> 
     after = session.volume[...]
     assert len(np.unique(after)) == 5
     assert after[12, 12, 128] == third
-    with pytest.raises(EditConflict, match="depend on it"):
+    with pytest.raises(EditConflict, match="depends on it"):
         session.undo(1)
     for number in (4, 1):
         session.undo(number)

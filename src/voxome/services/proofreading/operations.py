@@ -110,7 +110,9 @@ class OperationLog:
         """
         operation = self._by_number.get(number)
         if operation is None:
-            raise NotFound(f"this branch has no operation {number}; session.history() lists its operations")
+            raise NotFound(
+                f"this branch has no operation {number}; session.history() or `voxome proofread history` lists them"
+            )
         return operation
 
     def after(self, version: int) -> Iterator[Operation]:

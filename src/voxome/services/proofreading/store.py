@@ -97,7 +97,10 @@ class ProofreadingStore:
     def __init__(self, database: Database, source: VolumeSource | None = None, *, compared: bool = False) -> None:
         self.database, self._source, self._compared = database, source, compared
         if not database.exists:
-            raise NotFound(f"{database.name} is not a proofreading store; voxome.proofread(VOLUME, store=…) makes one")
+            raise NotFound(
+                f"{database.name} is not a proofreading store; voxome.proofread(VOLUME, store=…) or "
+                "`voxome proofread start` makes one"
+            )
         with database.reading() as connection:
             version, self._description, last = connection.execute(
                 sa.select(STORE.c.format_version, STORE.c.description, STORE.c.last_operation)
@@ -264,7 +267,10 @@ class ProofreadingStore:
             sa.select(OPERATIONS.c.branch).where(OPERATIONS.c.number == version)
         ).scalar_one_or_none()
         if owner is None:
-            raise NotFound(f"{self.database.name} has no version {version}; session.history() lists the operations")
+            raise NotFound(
+                f"{self.database.name} has no version {version}; session.history() or `voxome proofread history` lists "
+                "the operations"
+            )
         return owner, version
 
 
