@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 from voxome.contracts.abilities import ability
@@ -13,7 +15,7 @@ from voxome.relay.cache.generations import Generations
 from voxome.relay.cache.states import SourceStates
 from voxome.relay.caching import CACHE_REMOTE, Caching
 from voxome.relay.rights import PUBLIC_READ, Rights, shared_rights
-from voxome.relay.source_entry import Guard, ReadableSource, SourceEntry
+from voxome.relay.source_entry import ReadableSource, SourceEntry
 from voxome.relay.source_names import base_name, check_source_name, is_source_name, key_in, split_variant, split_version
 from voxome.relay.source_reads import SourceReader
 from voxome.relay.source_versions import SourceVersions
@@ -103,7 +105,7 @@ class SourceTable:
         entry = self._upstreams[name] = Upstream(
             source, rights, caching, self._states, counters or SourceCounters(), write_back=write_back
         )
-        entry.all = self._stored
+        entry.all, entry.guard = self._stored, partial(self._guard, entry)
         if write_back and self._writes is not None:
             self._writes.watch(entry.origin)
 
@@ -203,9 +205,9 @@ class SourceTable:
 
         counted = self._store_counters[name] = counters or SourceCounters()
 
-        def open_upstream(uri: str, rights: Rights, guard: Guard) -> Upstream:
-            upstream = Upstream(uri, rights, CACHE_REMOTE, self._states, counted, guard)
-            upstream.all = self._named_and_inputs
+        def open_upstream(uri: str, rights: Rights) -> Upstream:
+            upstream = Upstream(uri, rights, CACHE_REMOTE, self._states, counted)
+            upstream.all, upstream.guard = self._named_and_inputs, partial(self._guard, upstream)
             return upstream
 
         self._stores[name] = StoreVolumes(
@@ -335,6 +337,15 @@ class SourceTable:
             _ = upstream.identity  # which what does not exist on this machine has not
         upstream.is_input = True
         return upstream
+
+    @contextmanager
+    def _guard(self, upstream: Upstream) -> Iterator[None]:
+        """Keep the objects of the stores in which a volume is as they are."""
+        with ExitStack() as stack:
+            if upstream.is_local and upstream.origin.place:
+                for store in self.stores.values():
+                    stack.enter_context(store.guard(upstream.origin.place))
+            yield
 
     def _stored(self) -> list[Upstream]:
         """Return all sources but virtual layers, and the inputs that are no sources."""

@@ -59,8 +59,6 @@ class Upstream:
         Its state, shared with other processes.
     counters : SourceCounters
         Counters of its reads.
-    guard : function
-        Context in which voxels are written.
     write_back : bool
         Whether writes are confirmed when they are in the journal, before the store has them.
     pool : str
@@ -74,6 +72,8 @@ class Upstream:
         Whether virtual layers are computed from it, so that it is worth knowing whether its voxels have changed.
     all : function
         Returns all sources of the relay: other names of one volume have one state, and so look for the same changes.
+    guard : function
+        Returns the context in which voxels are written: no object of a store in which they are changes meanwhile.
     """
 
     depth = 0
@@ -85,16 +85,16 @@ class Upstream:
         caching: Caching,
         states: SourceStates,
         counters: SourceCounters,
-        guard: Guard = nullcontext,
         *,
         write_back: bool = False,
         pool: str = "",
         identity: str = "",
     ) -> None:
         self.origin = Origin(source, identity)
-        self.rights, self.caching, self.counters, self.guard = rights, caching, counters, guard
+        self.rights, self.caching, self.counters = rights, caching, counters
         self.write_back, self.is_input, self._pool = write_back, False, pool
         self.all: Callable[[], Iterable[Upstream]] = lambda: ()
+        self.guard: Guard = nullcontext
         self._handles = SourceHandles()
         self._memory = SourceMemory(self.origin, states.metadata)
         self._checks = SourceChecks(

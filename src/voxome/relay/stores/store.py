@@ -9,7 +9,7 @@ import shutil
 import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -170,14 +170,34 @@ class Store:
 
     @contextmanager
     def locked(self, parts: Sequence[str], *, exclusive: bool) -> Iterator[None]:
-        """Hold what is in the same folder of the store as a key: for a change of one object, or of voxels.
+        """Hold what is in the same folder of the store as a key, all of it without one: for a change of an object.
+
+        Raises
+        ------
+        StoreError
+            If too many requests wait for it.
+        """
+        numbers = [zlib.crc32(parts[0].encode()) % _LOCKS] if parts else range(_LOCKS)
+        with ExitStack() as stack:
+            for number in numbers:
+                stack.enter_context(locked_file(self.own / "locks" / str(number), shared=not exclusive))
+            yield
+
+    def guard(self, place: str) -> AbstractContextManager[None]:
+        """Return the context in which voxels at a path may be written, whatever the name under which they are served.
 
         Whoever writes voxels reads, changes and writes chunks; no object may change in between. Those who write voxels
         have locks of their own on each other.
         """
-        number = zlib.crc32(parts[0].encode()) % _LOCKS
-        with locked_file(self.own / "locks" / str(number), shared=not exclusive):
-            yield
+        inside, outside = f"{self._real}/", f"{place}/"
+        if outside.startswith(inside):
+            return self.locked([part for part in outside[len(inside) :].split("/") if part], exclusive=False)
+        return self.locked((), exclusive=False) if inside.startswith(outside) else nullcontext()
+
+    @lazy
+    def _real(self) -> str:
+        """Return the path of the folder without links."""
+        return str(self.folder.path.resolve())
 
     def waiting(self) -> AbstractContextManager[None]:
         """Return the context of what may take long, outside of all locks: other requests work meanwhile."""

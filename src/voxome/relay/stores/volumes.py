@@ -18,7 +18,6 @@ from voxome.relay.cache.states import SourceState, SourceStates
 from voxome.relay.limits import LARGEST_CUTOUT_BYTES
 from voxome.relay.memory import chunk_bytes
 from voxome.relay.rights import Rights
-from voxome.relay.source_entry import Guard
 from voxome.relay.stores.store import UPLOADS_DAYS, Store
 from voxome.relay.stores.uploads import Uploads
 from voxome.relay.upstream import Upstream
@@ -34,8 +33,8 @@ _MOST_KNOWN = 4096
 _LOG = logging.getLogger(__name__)
 
 Parts = tuple[str, ...]
-OpenUpstream = Callable[[str, Rights, Guard], Upstream]
-"""Returns the source of a URI, with its rights, and the context in which its voxels are written."""
+OpenUpstream = Callable[[str, Rights], Upstream]
+"""Returns the source of a URI, with its rights."""
 
 
 class StoreVolumes:
@@ -155,9 +154,7 @@ class StoreVolumes:
         with self._lock:
             if parts not in self._upstreams:
                 _make_room(self._upstreams)
-                self._upstreams[parts] = self._open_upstream(
-                    self._uri(parts), self.store.rights, lambda: self.store.locked(parts, exclusive=False)
-                )
+                self._upstreams[parts] = self._open_upstream(self._uri(parts), self.store.rights)
             return self._upstreams[parts]
 
     def _uri(self, parts: Sequence[str]) -> str:

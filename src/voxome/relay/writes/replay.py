@@ -79,7 +79,7 @@ class Replay:
             upstream, source = self._upstream_of(first.source), self._source(first)
             chunks, array = upstream.chunks_under(box, first.level), self._reader.array(upstream, first.level)
             held = written_box(source, box if array is None else covered(array, box))
-            with self._locks.hold((first.source, first.level), held):
+            with self._locks.hold((first.source, first.level), held), upstream.guard():
                 replaced = None if array is None else self._reader.replaced(array, box, is_alone=True)
                 voxels = self._write(upstream, source, entries, box)
                 # What is cached is valid up to here, also if the write fails: the journal hides its voxels.
