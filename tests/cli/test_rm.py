@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import zipfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -82,6 +83,18 @@ def test_what_was_listed_is_what_goes(command: Any, tmp_path: Path) -> None:
     assert sum(one["bytes"] for one in listed["files"]) == sum(file.stat().st_size for file in files)
     assert command("rm", "a.zarr", "--yes", "--json").json == {**listed, "removed": True}
     assert not (tmp_path / "a.zarr").exists()
+
+
+def test_a_zip_is_kept(command: Any, tmp_path: Path) -> None:
+    voxome.create("zarr://a.zarr", SPEC)[...] = 1
+    with zipfile.ZipFile("a.zip", "w") as packed:
+        for file in (tmp_path / "a.zarr").rglob("*"):
+            packed.write(file, file.relative_to(tmp_path / "a.zarr"))
+    for name in ("a.zip", "zarr://a.zip"):
+        result = command("rm", name, "--dry-run")
+        assert result.status == 1
+        assert "is in a zip, which is only read; remove the whole file yourself" in result.err
+    assert voxome.open("a.zip").shape == (4, 5, 6)
 
 
 def test_one_dataset_of_a_file(command: Any, tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ from voxome.resources.view_options import refuse_view
 from voxome.storage.find import storage_path
 from voxome.storage.local import LocalPath
 from voxome.storage.path import StoragePath
+from voxome.storage.zips import in_zip
 
 LEFT_OVER = rf"(.+/)?({re.escape(PRIVATE)}/.+|\.[^/]*\.part|[^/]*\.__lock|\.DS_Store|\.nfs[^/]*)"
 """Paths of records, and of what killed writers and file systems leave, as a regular expression."""
@@ -93,6 +94,8 @@ def require_deletable(uri: str) -> tuple[Uri, VolumeSpec]:
         store.check_deletable(located)
     if isinstance(store, SupportsRecognise):
         path = removed_path(located)
+        if not (packed := in_zip(path)).writable:
+            raise ReadOnly(f"{located} {packed.read_only_because}; remove the whole file yourself")
         _refuse_level(located, path)
         if path.is_local:
             _refuse_protected(Path(path.path))
