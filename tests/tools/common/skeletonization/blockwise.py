@@ -59,6 +59,18 @@ def skeletonize(
     return {id: build_skeleton(parts, size_nm, teasar, box=Box.of_shape(labels.shape)) for id, parts in pieces.items()}
 
 
+def skeletonize_at(labels: NDArray[np.integer], start: Sequence[int], size_nm: Size, cell: bool = True) -> Skeleton:
+    """Return the skeleton of the only object of labels whose first voxel is at `start`, in cells or as one piece."""
+    box = Box.of_shape(labels.shape, start)
+    boxes = BlockBoxes(box, box, box, box)
+    pieces = (
+        trace_cells(labels, boxes, halo_of({}, size_nm), size_nm, Teasar())
+        if cell
+        else trace_pieces(labels, boxes, size_nm, Teasar())
+    )
+    return build_skeleton(list(pieces), size_nm, Teasar(), box=box)
+
+
 @dataclass(frozen=True)
 class Shape:
     """What two skeletons of one object have in common."""

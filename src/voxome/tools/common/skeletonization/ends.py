@@ -8,7 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 from scipy.spatial.distance import cdist
+
+from voxome.tools.common.skeletonization.join import NodeGraph
 
 Bounds = tuple[NDArray[np.float64], NDArray[np.float64]]
 BETWEEN = -1
@@ -50,17 +53,38 @@ class Path(NamedTuple):
     parents: NDArray[np.int64]
 
 
-def straighten_ends(path: Path, size_nm: Sequence[float], fixed: NDArray[np.bool_], box: Bounds | None = None) -> Path:
+class _Nodes(NamedTuple):
+    """All nodes of an object, in nm, and where they are."""
+
+    places: NDArray[np.float64]
+    depth_nm: NDArray[np.float64]
+    tree: cKDTree
+
+    @classmethod
+    def of(cls, graph: NodeGraph, size: NDArray[np.float64]) -> _Nodes:
+        places = (graph.points + 0.5) * size
+        return cls(places, graph.depth_nm, cKDTree(places))
+
+    def near(self, place: NDArray[np.float64], distance: float) -> NDArray[np.int64]:
+        return np.array(self.tree.query_ball_point(place, distance), np.int64)
+
+
+def straighten_ends(
+    path: Path, graph: NodeGraph, size_nm: Sequence[float], fixed: NDArray[np.bool_], box: Bounds | None = None
+) -> Path:
     """Return trees whose ends run along the axis to the surface, rather than to the rim.
 
-    Nodes from the axis to the rim are replaced. All new ones are in balls around the old ones that lie in the object,
-    and no farther along the axis than the rim. Ends without an axis stay: those of branches that
-    are shorter than their stem is wide, and of objects that are as thick as long.
+    Nodes from the axis to the rim are replaced. All new ones are in balls around nodes of the graph that lie in the
+    object, and at most a radius farther along the axis than the rim, which may be that far from the tip of a round end
+    of which a block has a part only. Ends without an axis stay: those of branches that are shorter than their stem is
+    wide, and of objects that are as thick as long.
 
     Parameters
     ----------
     path : Path
         Trees.
+    graph : NodeGraph
+        All nodes of the object.
     size_nm : (z, y, x)
         Voxel size.
     fixed : (n,) bool
@@ -74,6 +98,7 @@ def straighten_ends(path: Path, size_nm: Sequence[float], fixed: NDArray[np.bool
         if parent >= 0:
             neighbours[node].append(parent)
             neighbours[parent].append(node)
+    known = _Nodes.of(graph, size)
     found = path
     dropped, used = np.zeros(len(path.rows), np.bool_), np.zeros(len(path.rows), np.bool_)
     for end in [node for node, near in enumerate(neighbours) if len(near) == 1 and not fixed[node]]:
@@ -81,7 +106,7 @@ def straighten_ends(path: Path, size_nm: Sequence[float], fixed: NDArray[np.bool
         turn = _turn(chain, path, size)
         if turn is None or used[chain[:turn]].any() or dropped[chain[turn]]:
             continue
-        line = _line(chain, turn, path, size, box)
+        line = _line(chain, turn, path, known, size, box)
         if line is not None:
             dropped[chain[:turn]] = True
             used[chain[: turn + 1]] = True
@@ -117,6 +142,7 @@ def _line(
     chain: list[int],
     turn: int,
     path: Path,
+    known: _Nodes,
     size: NDArray[np.float64],
     box: Bounds | None,
 ) -> NDArray[np.float64] | None:
@@ -133,10 +159,11 @@ def _line(
     ahead = float(step @ axis)
     if ahead <= 0 or np.linalg.norm(step - ahead * axis) < max(_ASIDE * radius, float(size.max())):
         return None
-    reach = ahead + 0.5 * _INSIDE * float((size / np.maximum(np.abs(axis), 1e-9)).min())
+    near = known.near(places[turn], 2 * radius + ahead)
+    reach = ahead + radius + 0.5 * _INSIDE * float((size / np.maximum(np.abs(axis), 1e-9)).min())
     steps = np.arange(1, int(10 * reach / size.min()) + 1) / 10 * size.min()
     line = places[turn] + steps[:, None] * axis
-    balls = (cdist(line, places) <= _INSIDE * path.depth_nm[chain]).any(axis=1)
+    balls = (cdist(line, known.places[near]) <= _INSIDE * known.depth_nm[near]).any(axis=1)
     inside = balls if box is None else balls & (line >= box[0]).all(axis=1) & (line < box[1]).all(axis=1)
     last = len(steps) if inside.all() else int(np.argmin(inside))
     return line[last - 1] - places[turn] if last else None

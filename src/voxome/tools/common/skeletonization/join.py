@@ -55,6 +55,14 @@ def join_pieces(pieces: Iterable[Piece]) -> NodeGraph:
     return NodeGraph(points, depth, np.unique(joined, axis=0))
 
 
+def nodes_of_pieces(pieces: Iterable[Piece]) -> list[NDArray[np.int64]]:
+    """Return the nodes of each piece in the graph of `join_pieces`."""
+    pieces = [piece for piece in pieces if len(piece.points)]
+    every = np.concatenate([piece.points for piece in pieces])
+    number = np.unique(every, axis=0, return_inverse=True)[1].ravel()
+    return np.split(number, np.cumsum([len(piece.points) for piece in pieces])[:-1])
+
+
 def _neighbours(points: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the pairs of neighbouring voxels."""
     pairs: NDArray[np.int64] = cKDTree(points).query_pairs(1.5, p=np.inf, output_type="ndarray").astype(np.int64)

@@ -16,9 +16,10 @@ from voxome.contracts.shapes import Skeleton
 from voxome.geometry import Box
 from voxome.tools.common.skeletonization.axes import inverse, tracing_order
 from voxome.tools.common.skeletonization.ends import BETWEEN, Bounds, Path, straighten_ends
-from voxome.tools.common.skeletonization.join import join_pieces
+from voxome.tools.common.skeletonization.join import join_pieces, nodes_of_pieces
 from voxome.tools.common.skeletonization.parameters import Teasar
 from voxome.tools.common.skeletonization.pieces import Piece
+from voxome.tools.common.skeletonization.rungs import add_rungs, fill_links
 from voxome.tools.common.skeletonization.smoothing import smooth_nodes
 from voxome.tools.common.skeletonization.soma import add_soma
 from voxome.tools.common.skeletonization.tree import extract_tree
@@ -142,12 +143,14 @@ def _build(
     joined = join_pieces(pieces)
     surface = np.concatenate([piece.surface for piece in pieces])
     graph, soma = add_soma(joined, surface, size_nm, teasar)
+    graph = add_rungs(graph, nodes_of_pieces(pieces), size_nm)
     wanted = [graph.find(point) for point in targets]
     tree = extract_tree(graph, size_nm, teasar, None if root is None else graph.find(root), wanted, soma)
     places = np.asarray((graph.points[tree.nodes] + 0.5) * np.asarray(size_nm), np.float64)
     traced = Path(tree.nodes, places, graph.depth_nm[tree.nodes], tree.parents)
     given = [*wanted, *([] if root is None else [graph.find(root)]), *([] if soma is None else [soma])]
-    path = straighten_ends(traced, size_nm, np.isin(tree.nodes, given), bounds)
+    filled = fill_links(traced, size_nm, soma)
+    path = straighten_ends(filled, graph, size_nm, np.isin(filled.rows, given), bounds)
     fixed = np.isin(path.rows, [*wanted, BETWEEN]) | (path.parents < 0)
     nodes = smooth_nodes(path.places, path.depth_nm, path.parents, size_nm, fixed)
     child = np.flatnonzero(path.parents >= 0)

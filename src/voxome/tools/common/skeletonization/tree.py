@@ -17,7 +17,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from voxome.tools.common.skeletonization.heap import SETTLED, pop, push
+from voxome.tools.common.skeletonization.heap import OUT, SETTLED, pop, push
 from voxome.tools.common.skeletonization.join import NodeGraph
 from voxome.tools.common.skeletonization.parameters import Teasar
 
@@ -99,8 +99,19 @@ class _Links(NamedTuple):
         both = both[np.lexsort((both[:, 1], both[:, 0]))]
         starts = np.searchsorted(both[:, 0], np.arange(len(place) + 1))
         lengths = np.linalg.norm(place[both[:, 0]] - place[both[:, 1]], axis=1)
-        penalty = (unit / depth) ** 4
-        return cls(starts, both[:, 1].copy(), lengths, lengths * 0.5 * (penalty[both[:, 0]] + penalty[both[:, 1]]))
+        return cls(starts, both[:, 1].copy(), lengths, _costs(lengths, depth[both], unit))
+
+
+def _costs(lengths: NDArray[np.float64], depth: NDArray[np.float64], unit: float) -> NDArray[np.float64]:
+    """Return the integrals of ``(unit / depth)**4`` along links, at whose ends the depth (n, 2) is known.
+
+    It is taken to change evenly. A link that leaves both balls around its ends, as one that cuts a corner does, costs
+    more by the fourth power of how far it is longer than the radius of the larger one.
+    """
+    a, b = unit / depth.T
+    beyond = np.maximum(lengths / depth.max(axis=1), 1.0)
+    costs: NDArray[np.float64] = lengths / 3 * a * b * (a**2 + a * b + b**2) * beyond**4
+    return costs
 
 
 def _extract(
@@ -123,9 +134,10 @@ def _extract(
         root = soma
     else:
         deepest = int(members[np.argmax(depth[members])])
-        _, length = _search(links.starts, links.ends, links.lengths, links.lengths, deepest)
+        _, length, _ = _search(links.starts, links.ends, links.lengths, links.lengths, deepest)
         root = int(members[np.argmax(length[members])])
-    above, length = _search(links.starts, links.ends, links.costs, links.lengths, root)
+    above, length, cost = _search(links.starts, links.ends, links.costs, links.lengths, root)
+    position, heap = np.full(len(place), OUT, np.int32), np.empty(len(place), np.int32)
     near = cKDTree(place[members])
     covered = np.zeros(len(place), np.bool_)
     row = np.full(len(place), -1, np.int64)
@@ -153,6 +165,7 @@ def _extract(
             node = new
         if path:
             cover(path)
+            _turn_to(np.array(path), links.starts, links.ends, links.costs, above, cost, position, heap)
 
     if soma is not None:
         in_soma = np.linalg.norm(place - place[soma], axis=1) < depth[soma]
@@ -162,7 +175,7 @@ def _extract(
         cover([root])
     farthest = members[np.argsort(-length[members], kind="stable")].tolist()
     if soma is None:
-        trace(farthest[0])
+        trace(next((end for end in farthest if not covered[end]), farthest[0]))
     for target in targets:
         if target in inside:
             trace(target)
@@ -179,13 +192,13 @@ def _search(
     costs: NDArray[np.float64],
     lengths: NDArray[np.float64],
     root: int,
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Return the next node on the cheapest path to `root`, and the length of this path, of all nodes it reaches."""
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return the next node on the cheapest path to `root`, and the length and cost of this path, of all nodes."""
     count = len(starts) - 1
     above = np.full(count, -1, np.int64)
     length = np.zeros(count, np.float64)
     cost = np.full(count, np.inf, np.float64)
-    position = np.full(count, -1, np.int32)
+    position = np.full(count, OUT, np.int32)
     heap = np.empty(count, np.int32)
     cost[root] = 0.0
     filled = push(heap, position, cost, root, 0)
@@ -202,4 +215,38 @@ def _search(
                 above[u] = v
                 length[u] = length[v] + lengths[k]
                 filled = push(heap, position, cost, u, filled)
-    return above, length
+    return above, length, cost
+
+
+@numba.njit(cache=True, nogil=True)
+def _turn_to(
+    path: NDArray[np.int64],
+    starts: NDArray[np.int64],
+    ends: NDArray[np.int64],
+    costs: NDArray[np.float64],
+    above: NDArray[np.int64],
+    cost: NDArray[np.float64],
+    position: NDArray[np.int32],
+    heap: NDArray[np.int32],
+) -> None:
+    """Lead nodes to a new path of the tree if that is cheaper than to where they have led: a tree costs nothing.
+
+    Otherwise, branches would run beside the tree to its root, where there are several paths through a neurite.
+    """
+    filled, first = 0, len(heap)
+    for v in path:
+        cost[v] = 0.0
+        filled = push(heap, position, cost, v, filled)
+    while filled:
+        v = pop(heap, position, cost, filled)
+        filled -= 1
+        first -= 1
+        heap[first] = v
+        for k in range(starts[v], starts[v + 1]):
+            u = ends[k]
+            new = cost[v] + costs[k]
+            if new < cost[u]:
+                cost[u], above[u] = new, v
+                filled = push(heap, position, cost, u, filled)
+    for k in range(first, len(heap)):
+        position[heap[k]] = OUT
