@@ -32,14 +32,17 @@ def draw(lines_nm: Iterable[ArrayLike], radius_nm: float, size_nm: Size) -> NDAr
 
 
 def check(labels: NDArray[np.uint64], places: Iterable[Place], size_nm: Size, shape: Shape, truth_nm: float) -> None:
-    """Compare the skeletons of an object at places with that of one piece, and with its centre line."""
+    """Compare the skeletons of an object at places with that of one piece, and with its centre line.
+
+    Ends are on voxels, so that the cable of such small objects may differ by a voxel at both.
+    """
     whole = skeletonize_at(labels, (0, 0, 0), size_nm, cell=False)
     assert shape_of(whole) == shape
     assert whole.length_nm == pytest.approx(truth_nm, rel=0.05)
     for place in places:
         found = skeletonize_at(labels, place, size_nm)
         assert shape_of(found) == shape, place
-        assert found.length_nm == pytest.approx(whole.length_nm, rel=0.02), place
+        assert found.length_nm == pytest.approx(whole.length_nm, rel=0.02, abs=2 * max(size_nm)), place
         assert found.length_nm == pytest.approx(truth_nm, rel=0.05), place
         steps = np.abs(found.nodes_nm[found.edges[:, 0]] - found.nodes_nm[found.edges[:, 1]])
         assert (steps <= 2 * np.array(size_nm)).all(), place
@@ -89,7 +92,9 @@ def tubes(draw_from: st.DrawFn) -> tuple[NDArray[np.float64], float, Size, Place
 
 
 @given(tubes())
-def test_any_tube_anywhere_has_the_length_of_its_centre_line(tube: tuple[NDArray[np.float64], float, Size, Place]) -> None:
+def test_any_tube_anywhere_has_the_length_of_its_centre_line(
+    tube: tuple[NDArray[np.float64], float, Size, Place],
+) -> None:
     line, radius, size_nm, place = tube
     check(draw([line], radius, size_nm), [place], size_nm, TUBE, length_nm(line) + 2 * radius)
 

@@ -19,7 +19,7 @@ from voxome.tools.common.skeletonization.join import NodeGraph
 
 FILLED = -2
 """Instead of a row: a node along a link."""
-_GAP = 0.99
+_GAP = 0.5
 """Voxels by which balls may fail to meet: their radii end at the nearest face, and no layer of voxels is as thin."""
 
 
