@@ -13,6 +13,7 @@ import pytest
 import voxome
 from voxome.contracts.abilities import most_detailed_version
 from voxome.contracts.provenance import LOCAL, InputRecord, Provenance
+from voxome.errors import NotFound
 from voxome.resources.provenance import record
 from voxome.services import stored_shapes
 
@@ -131,3 +132,29 @@ def test_a_version_that_takes_long_is_not_looked_for_again_at_once(
     for _ in range(5):
         volume.mesh(7)
     assert len(found) == looks
+
+
+@pytest.mark.slow
+def test_shapes_of_a_part_do_not_stand_for_those_of_the_whole(labels: str) -> None:
+    part = {"box": "0:8,0:8,0:8", "overwrite": True, "engine": "sequential"}
+    voxome.write_meshes(labels, f"{labels}/mesh", **part)
+    voxome.write_skeletons(labels, f"{labels}/skeletons", **part)
+    volume = voxome.open(labels, expect=voxome.Volume)
+    for mesh in (volume.mesh(7), volume.meshes()[7]):
+        assert mesh.vertices_nm.max(axis=0)[2] == 220
+        assert mesh.provenance.way == LOCAL
+    for skeleton in (volume.skeleton(7), volume.skeletons()[7]):
+        assert skeleton.nodes_nm.max(axis=0)[2] > 150
+    assert volume.mesh(7, service="own").vertices_nm.max(axis=0)[2] == 80
+    assert volume.skeletons(service="own")[7].nodes_nm.max(axis=0)[2] <= 80
+
+
+@pytest.mark.slow
+def test_a_segment_that_was_too_small_to_be_stored_is_computed(labels: str) -> None:
+    voxome.open(labels, mode="r+")[0, 0, 0] = 3
+    voxome.write_meshes(labels, f"{labels}/mesh", min_volume_nm3=1e5, overwrite=True, engine="sequential")
+    volume = voxome.open(labels, expect=voxome.Volume)
+    assert volume.meshes().ids().tolist() == [7]
+    assert volume.mesh(3).vertices_nm.max() <= 20
+    with pytest.raises(NotFound, match="5"):
+        volume.mesh(5)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from voxome.contracts.arguments import require_count, require_id, require_ids, require_number, require_voxels
-from voxome.contracts.provenance import OWN
+from voxome.contracts.provenance import LOCAL, OWN
 from voxome.contracts.service import Requirement
 from voxome.contracts.service import service as as_service
 from voxome.contracts.shapes import Mesh
@@ -110,8 +110,10 @@ def mesh(
     options: dict[str, Any] = {"max_error_nm": max_error_nm, "box": box, "level": level, "block": block}
     way = choose(service, opened, "mesh", _STORED, options)
     if way == OWN:
-        return StoredMeshes("mesh", opened, _STORED.find(opened.source, opened.uri)).mesh(label, lod)
-    if way != "local":
+        stored = StoredMeshes("mesh", opened, _STORED.find(opened.source, opened.uri))
+        if service == OWN or stored.answers(label):
+            return stored.mesh(label, lod)
+    elif way != LOCAL:
         return cast("Mesh", call_service(way, opened, label, lod=lod or None, **options))
     if label == 0:
         raise NotFound("0 is background, of which there is no mesh; expected the id of an object")
@@ -169,8 +171,10 @@ def meshes(
     options: dict[str, Any] = {"max_error_nm": max_error_nm, "box": box, "level": level, "block": block}
     way = choose(service, opened, "meshes", _STORED, {"ids": chosen, **options})
     if way == OWN:
-        return Meshes(StoredMeshes("meshes", opened, _STORED.find(opened.source, opened.uri)), opened.uri)
-    if way != "local":
+        stored = StoredMeshes("meshes", opened, _STORED.find(opened.source, opened.uri))
+        if service == OWN or stored.part is None:
+            return Meshes(stored, opened.uri)
+    elif way != LOCAL:
         return cast("Meshes", call_service(way, opened, chosen, **options))
     source = _local(opened, "meshes", chosen, **options)
     if chosen is not None:

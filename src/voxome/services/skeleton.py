@@ -106,7 +106,10 @@ def skeleton(
     given = {"root_nm": root_nm, "targets_nm": targets_nm or None, "box": box, "level": level or None, **changed}
     way = choose(service, opened, "skeleton", _STORED, given)
     if way == OWN:
-        return StoredSkeletons("skeleton", opened, _STORED.find(opened.source, opened.uri)).skeleton(number)
+        stored = StoredSkeletons("skeleton", opened, _STORED.find(opened.source, opened.uri))
+        if service == OWN or stored.answers(number):
+            return stored.skeleton(number)
+        way = LOCAL
     options = Options.of(scale, const_nm, soma_radius_nm)
     root = None if root_nm is None else require_position("root_nm", root_nm)
     targets = tuple(require_position("targets_nm", one) for one in targets_nm)
@@ -165,7 +168,10 @@ def skeletons(
     given = {"ids": wanted, "box": box, "level": level or None, **changed}
     way = choose(service, opened, "skeletons", _STORED, given)
     if way == OWN:
-        return Skeletons(StoredSkeletons("skeletons", opened, _STORED.find(opened.source, opened.uri)), opened.uri)
+        stored = StoredSkeletons("skeletons", opened, _STORED.find(opened.source, opened.uri))
+        if service == OWN or stored.part is None:
+            return Skeletons(stored, opened.uri)
+        way = LOCAL
     options = Options.of(scale, const_nm, soma_radius_nm)
     if way != LOCAL:
         return cast("Skeletons", call_service(way, opened, wanted, **changed, box=box))

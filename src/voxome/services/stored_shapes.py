@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -52,6 +53,24 @@ class _StoredShapes(Generic[S]):
     def ids(self) -> NDArray[np.uint64]:
         """Return the ids of all shapes, sorted."""
         return self.source.ids()
+
+    @property
+    def part(self) -> str | None:
+        """The box of voxels that they were made of; None if it is the whole volume, or not known."""
+        box = self._made_with.get("box")
+        return None if box in (None, str(self.volume.domain)) else str(box)
+
+    def answers(self, id: int) -> bool:
+        """Return whether they say what the shape of a segment is: unless it was left out or cut when they were made."""
+        if self.part is not None:
+            _LOG.info("%s keeps shapes of %s only; others are computed", self.volume.uri, self.part)
+            return False
+        return not self._made_with.get("min_volume_nm3") or id in self.ids()
+
+    @cached_property
+    def _made_with(self) -> Mapping[str, Any]:
+        recorded = read_provenance(self.source)
+        return recorded[-1].parameters if recorded else {}
 
     def read_provenance(self) -> tuple[Provenance, ...]:
         """Return what made them, the last entry with what is known against it now."""
