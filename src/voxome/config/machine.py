@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from voxome.contracts.arguments import require_count
-
 _ROOT = Path("/")
 
 
@@ -40,6 +38,8 @@ def disk_at(path: Path) -> Disk:
 
 def worker_count(workers: int | None) -> int:
     """Return the number of processes of a run: all cores that this process may use by default."""
+    from voxome.contracts.arguments import require_count  # it imports NumPy
+
     return available_cpus() if workers is None else require_count("workers", workers)
 
 

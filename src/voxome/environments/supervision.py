@@ -10,12 +10,12 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
+from threading import Lock
 from typing import IO
 
 from voxome.contracts.environment import Launch
-from voxome.environments.supervisors import start_supervisor
+from voxome.environments.supervisors import keep_supervisor, start_supervisor
 from voxome.errors import EnvironmentFailed, InvalidInput
 
 Stream = int | IO[bytes] | None
@@ -68,15 +68,21 @@ def supervising(
         If its supervisor was killed.
     """
     with ExitStack() as stack:
-        control = stack.enter_context(start_supervisor(_descriptors(stack, stdin, stdout, stderr)))
+        control = start_supervisor(_descriptors(stack, stdin, stdout, stderr))
+        stop, is_idle = _Stop(control), False
         try:
             request = {**vars(launch), "variables": dict(launch.variables), "limit_s": limit_s, "scratch": str(scratch)}
             if on_start is not None:
-                on_start(partial(_stop, control))
+                on_start(stop)
             yield _receive(control, request, launch)
-            control.sendall(b"\n")
+            is_idle = _is_released(control)
         finally:
-            _wait_for_end(control)
+            stop.end()
+            if is_idle:
+                keep_supervisor(control)
+            else:
+                _wait_for_end(control)
+                control.close()
 
 
 def _descriptors(stack: ExitStack, stdin: Stream, stdout: Stream, stderr: Stream) -> list[int]:
@@ -96,16 +102,36 @@ def _descriptors(stack: ExitStack, stdin: Stream, stdout: Stream, stderr: Stream
     return [number(stdin, nothing), output, output if stderr == subprocess.STDOUT else number(stderr, own)]
 
 
-def _stop(control: socket.socket) -> None:
-    """Have a supervisor end its command; the socket may be closed already."""
-    with suppress(OSError):
-        control.shutdown(socket.SHUT_WR)
+def _is_released(control: socket.socket) -> bool:
+    """Have a supervisor clean up; return whether it has, and waits for the next command."""
+    try:
+        control.sendall(b"\n")
+        return bool(control.recv(1))
+    except OSError:
+        return False
+
+
+class _Stop:
+    """Function that ends a command; after that has ended, it does nothing: its supervisor may have another one."""
+
+    def __init__(self, control: socket.socket) -> None:
+        self._control, self._has_ended, self._lock = control, False, Lock()
+
+    def __call__(self) -> None:
+        with self._lock, suppress(OSError):
+            if not self._has_ended:
+                self._control.shutdown(socket.SHUT_WR)
+
+    def end(self) -> None:
+        """Take note that the command has ended."""
+        with self._lock:
+            self._has_ended = True
 
 
 def _wait_for_end(control: socket.socket) -> None:
     """Wait until a supervisor has ended the command and cleaned up."""
-    _stop(control)
     with suppress(OSError):
+        control.shutdown(socket.SHUT_WR)
         while control.recv(4096):
             pass
 

@@ -1,17 +1,19 @@
-"""Processes that run one command each, and end all of it when it ends, runs too long, or loses its caller.
+"""Processes that run commands, and end all of one when it ends, runs too long, or loses its caller.
 
-``python -I -S supervisor.py FD FOLDER``, where FD is a socket, forks a supervisor for each message on it, which has
-four files: a socket for the request, and the standard streams of the command. So a command costs no start of Python.
-It imports nothing of voxome, ends with its socket, and then removes FOLDER, which has temporary files of its caller.
+``python -I -S supervisor.py FD FOLDER``, where FD is a socket, forks a supervisor for each message on it, which has a
+socket. So a command costs no start of Python. It imports nothing of voxome, ends with its socket, and then removes
+FOLDER, which has temporary files of its caller.
 
-A supervisor reads a request from its socket and writes how the command ended to it, one line of JSON each; then it
-waits for a byte, by which the caller says that it lives, or for the end of the socket.
+A supervisor runs one command after the other. It gets the standard streams of a command and a request on its socket,
+and writes how the command ended to it, one line of JSON each; then it waits for a byte, by which the caller says that
+it lives, and returns one, when nothing is left of the command. It ends with its socket, and so does its command.
 """
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 import json
 import os
 import select
@@ -24,30 +26,28 @@ from typing import Any
 
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 _IS_LINUX = sys.platform == "linux"
+_LIBC = ctypes.CDLL(None)
 _END_TIMEOUT_S = 60.0
 
 
 def serve(requests: socket.socket) -> None:
     """Fork a supervisor for each message, until there are no more; the time that commands take is this process's."""
+    gc.disable()  # it would write to what supervisors share with this process
     signal.signal(signal.SIGCHLD, lambda *_: _has_children())
     while True:
-        files = socket.recv_fds(requests, 1, 4)[1]
-        if len(files) < 4:
+        files = socket.recv_fds(requests, 1, 1)[1]
+        if not files:
             return
         if os.fork() == 0:
             try:
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
                 requests.close()
                 os.setsid()
-                for number, file in enumerate(files[1:]):
-                    os.dup2(file, number)
-                    os.close(file)
                 with socket.socket(fileno=files[0]) as control:
                     supervise(control)
             finally:
                 os._exit(0)
-        for file in files:
-            os.close(file)
+        os.close(files[0])
 
 
 def remove(folder: str) -> None:
@@ -63,10 +63,10 @@ def remove(folder: str) -> None:
 
 
 def supervise(control: socket.socket) -> None:
-    """Run the command of a request.
+    """Run the commands of requests, one after the other, until the caller closes its socket or is killed.
 
-    Its fields are those of `voxome.contracts.environment.Launch`, and ``limit_s`` and ``scratch``. The answer has the
-    fields of `voxome.environments.supervision.End`, or ``error``.
+    The fields of a request are those of `voxome.contracts.environment.Launch`, and ``limit_s`` and ``scratch``. The
+    answer has the fields of `voxome.environments.supervision.End`, or ``error``.
     """
     control.set_inheritable(False)
     woken, wake = os.pipe()
@@ -75,17 +75,49 @@ def supervise(control: socket.socket) -> None:
     signal.set_wakeup_fd(wake)
     for one in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(one, lambda *_: None)
-    line = control.makefile("rb").readline()
-    if not line.endswith(b"\n"):
-        return  # the caller was killed
-    request = json.loads(line)
+    silence = os.open(os.devnull, os.O_RDWR)
+    while (request := _receive(control)) is not None and _run_request(request, control, woken):
+        _use_streams([silence] * 3)
+        try:
+            control.sendall(b"\n")
+        except OSError:
+            return
+
+
+def _receive(control: socket.socket) -> dict[str, Any] | None:
+    """Take the streams and the request of a command; None if there is none, or the caller was killed."""
+    streams = socket.recv_fds(control, 1, 3)[1]
+    if len(streams) < 3:
+        return None
+    _use_streams(streams)
+    for stream in streams:
+        os.close(stream)
+    line = b""
+    while not line.endswith(b"\n"):
+        data = control.recv(1 << 16)
+        if not data:
+            return None
+        line += data
+    request: dict[str, Any] = json.loads(line)
+    return request
+
+
+def _use_streams(files: list[int]) -> None:
+    for number, file in enumerate(files):
+        os.dup2(file, number)
+
+
+def _run_request(request: dict[str, Any], control: socket.socket, woken: int) -> bool:
+    """Run a command and answer; return whether its caller lives and may have another one."""
     stop = request["stop"]
-    if not stop and _IS_LINUX:
-        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    if _IS_LINUX:
+        _LIBC.prctl(_PR_SET_CHILD_SUBREAPER, 0 if stop else 1)
+    with contextlib.suppress(BlockingIOError):
+        os.read(woken, 4096)  # of the command before
     child, error = _start(request)
     if error:
         _answer(control, {"error": error})
-        return
+        return False
     status, is_late, peak = _wait(child, control, woken, request["limit_s"])
     if status is None or not stop:
         _end(child, all_of_them=not stop)
@@ -101,6 +133,7 @@ def supervise(control: socket.socket) -> None:
         _run(stop, request["variables"])
     if not has_caller:
         remove(request["scratch"])
+    return has_caller
 
 
 def _start(request: dict[str, Any]) -> tuple[int, str]:
@@ -112,7 +145,7 @@ def _start(request: dict[str, Any]) -> tuple[int, str]:
         try:
             os.setsid()
             if _IS_LINUX:
-                ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+                _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
             if os.getppid() != parent:
                 os._exit(127)
             signal.set_wakeup_fd(-1)

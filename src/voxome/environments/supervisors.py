@@ -1,4 +1,4 @@
-"""The process that forks supervisors, started with the first command of this process."""
+"""Supervisors of commands, and the process that forks them, which is started with the first command."""
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ _END_TIMEOUT_S = 5.0
 
 
 class _Server:
-    """Process that forks a supervisor for each command; it ends with this process."""
+    """Process that forks supervisors, and those that have no command now; all end with this process."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._folder: Path | None = None
+        self._idle: list[socket.socket] = []
 
     def folder(self) -> Path:
         """Return a folder for temporary files of commands, which is removed with this process, however it ends."""
@@ -36,12 +37,32 @@ class _Server:
             return self._folder
 
     def start(self, streams: Sequence[int]) -> socket.socket:
-        """Start a supervisor with these standard streams, and return the socket to it."""
+        """Give these standard streams of a command to a supervisor, and return the socket to it."""
+        while True:
+            control = self._take()
+            try:
+                socket.send_fds(control, [b"\n"], streams)
+                return control
+            except OSError:  # it was killed while it had nothing to do
+                control.close()
+
+    def keep(self, control: socket.socket) -> None:
+        """Keep a supervisor for other commands."""
+        with self._lock:
+            self._idle.append(control)
+
+    def _take(self) -> socket.socket:
+        """Return the socket to a supervisor that has no command."""
+        with self._lock:
+            if self._process is not None and self._process.poll() is not None:  # it was killed
+                self._close()
+            if self._idle:
+                return self._idle.pop()
         ours, theirs = socket.socketpair()
         with theirs, self._lock:
             for _ in range(2):
                 try:
-                    socket.send_fds(self._opened(), [b"\n"], [theirs.fileno(), *streams])
+                    socket.send_fds(self._opened(), [b"\n"], [theirs.fileno()])
                     return ours
                 except OSError as error:
                     reason = error
@@ -54,7 +75,7 @@ class _Server:
         )
 
     def close(self) -> None:
-        """End the process; supervisors of running commands stay."""
+        """End the process, and supervisors without a command; others stay."""
         with self._lock:
             self._close()
             if self._folder is not None:
@@ -87,6 +108,8 @@ class _Server:
         return self._socket
 
     def _close(self) -> None:
+        while self._idle:
+            self._idle.pop().close()
         if self._socket is not None:
             self._socket.close()
         if self._process is not None:
@@ -101,4 +124,4 @@ class _Server:
 _SERVER = _Server()
 atexit.register(_SERVER.close)
 os.register_at_fork(after_in_child=_SERVER.forget)
-start_supervisor, temporary_folder = _SERVER.start, _SERVER.folder
+start_supervisor, keep_supervisor, temporary_folder = _SERVER.start, _SERVER.keep, _SERVER.folder
