@@ -8,11 +8,13 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from subprocess import DEVNULL, STDOUT
 
 import pytest
+from peers.process import is_alive
 
 from voxome.contracts.environment import Command, Mount
 from voxome.environments import supervisors
@@ -81,6 +83,35 @@ def test_a_supervisor_that_is_killed_takes_its_command_along(command: Command, t
     size = (tmp_path / "grows").stat().st_size
     time.sleep(0.3)
     assert (tmp_path / "grows").stat().st_size == size
+
+
+def test_a_supervisor_runs_one_command_after_the_other(command: Command) -> None:
+    parents = replace(command, argv=("sh", "-c", "echo $PPID >> parents"))
+    for _ in range(3):
+        assert call(NativeEnvironment(), parents) == 0
+    pids = {int(pid) for pid in Path(command.folder, "parents").read_text().split()}
+    assert len(pids) == 1
+    os.kill(*pids, signal.SIGKILL)
+    while is_alive(*pids):
+        time.sleep(0.01)
+    assert call(NativeEnvironment(), parents) == 0
+    assert len(set(Path(command.folder, "parents").read_text().split())) == 2
+
+
+def test_a_supervisor_keeps_no_stream_of_a_command(command: Command) -> None:
+    reading, writing = os.pipe()
+    assert call(NativeEnvironment(), replace(command, argv=("echo", "one")), stdout=writing) == 0
+    os.close(writing)
+    with os.fdopen(reading) as stream:
+        assert stream.read() == "one\n"  # else it would wait
+
+
+def test_what_stops_a_command_does_nothing_after_its_end(command: Command) -> None:
+    stops: list[Callable[[], None]] = []
+    assert call(NativeEnvironment(), command, on_start=stops.append) == 0
+    slow = replace(command, argv=("sh", "-c", "sleep 0.3; exit 3"))
+    threading.Timer(0.1, stops[0]).start()
+    assert call(NativeEnvironment(), slow) == 3
 
 
 def test_calls_work_after_the_process_that_starts_supervisors_was_killed(command: Command) -> None:
