@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import voxome
-from voxome.errors import InvalidInput
+from voxome.errors import InvalidInput, WrongCall
 from voxome.services.proofreading import export
 from voxome.services.proofreading.session import Session
 
@@ -102,3 +102,17 @@ def test_an_interrupted_transfer_is_completed_first(session: Session, tmp_path: 
         session.export(out, progress=stop)
     with pytest.raises(InvalidInput, match="the transfer into its box"):
         session.export(out, since=0)
+
+
+def test_a_data_type_that_is_too_small_is_refused_before_anything_is_created(tmp_path: Path) -> None:
+    labels = np.repeat(np.array([1, 2**33], np.uint64), 2).reshape(4, 1, 1)
+    voxome.put(labels, f"zarr://{tmp_path}/labels.zarr")
+    with voxome.proofread(f"zarr://{tmp_path}/labels.zarr", tmp_path / "edits.sqlite") as session:
+        with pytest.raises(InvalidInput, match=f"segment {2**33} does not fit into uint32"):
+            session.export(f"zarr://{tmp_path}/copy.zarr", dtype="uint32")
+        assert not list(tmp_path.glob("*copy*"))
+        with pytest.raises(WrongCall, match=r"Unknown argument 'foo' of export\(\)") as error:
+            session.export(f"zarr://{tmp_path}/copy.zarr", foo=1)
+        assert " src" not in str(error.value)
+        session.export(f"zarr://{tmp_path}/copy.zarr")
+    assert (voxome.open(f"{tmp_path}/copy.zarr", expect=voxome.Volume)[...] == labels).all()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import ArrayLike
 from voxome.calls import explain_calls
 from voxome.contracts.provenance import Provenance
 from voxome.contracts.uri import Location, location_text
-from voxome.errors import EditConflict, InvalidInput, describe_value
+from voxome.errors import EditConflict, InvalidInput, WrongCall, describe_value, unknown
 from voxome.geometry import Box
 from voxome.resources.volume import Volume
 from voxome.services.proofreading.arguments import (
@@ -379,6 +380,10 @@ class Session(Lookups):
         RunLocked
             If something else is writing into the destination.
         """
+        for name in options.keys() - _EXPORT_OPTIONS:
+            raise WrongCall(unknown("argument", name, {"version", "since", *_EXPORT_OPTIONS}, "export()"))
+        if since is None and options.get("dtype") is not None:
+            self._require_room(np.dtype(options["dtype"]), version)
         with self._lock, self.store.database.reading() as connection:
             after = self._state_at(connection, version)
             before = None if since is None else self._state_at(connection, since)
@@ -402,6 +407,16 @@ class Session(Lookups):
             version_of=_version_of,
         )
         return export_changes(uri, update)
+
+    def _require_room(self, dtype: np.dtype[Any], version: VersionLike | None) -> None:
+        highest = max(self.mapping(version)["segment"], default=0)
+        if dtype.kind in "iu" and highest > np.iinfo(dtype).max:
+            raise InvalidInput(
+                f"the segment {highest} does not fit into {dtype}; leave dtype out, or choose a larger one"
+            )
+
+
+_EXPORT_OPTIONS = signature(transfer).parameters.keys() - {"src", "dst"}
 
 
 def _version_of(entries: Sequence[Provenance]) -> int | None:
