@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from remotes.precomputed.layers import write_volume
 
 from voxome.contracts.uri import Uri
 from voxome.errors import AlreadyExists, InvalidInput
@@ -65,3 +66,15 @@ def test_more_segments_than_a_viewer_lists_are_refused(tmp_path: Path, monkeypat
     with pytest.raises(InvalidInput, match="there are 3 segments; expected at most 2"):
         written(tmp_path, size=[1, 2, 3])
     assert not (tmp_path / "properties").exists()
+
+
+@pytest.mark.parametrize(("listed", "named"), [([], "properties"), ([{"id": "size"}], "mesh/segment_properties")])
+def test_a_list_of_ids_gives_way_to_properties_and_properties_do_not(
+    tmp_path: Path, listed: list[Any], named: str
+) -> None:
+    write_volume(tmp_path, segment_properties="mesh/segment_properties")
+    content = {"@type": "neuroglancer_segment_properties", "inline": {"ids": ["1"], "properties": listed}}
+    (tmp_path / "mesh/segment_properties").mkdir(parents=True)
+    (tmp_path / "mesh/segment_properties/info").write_text(json.dumps(content))
+    written(tmp_path, size=[1, 2, 3])
+    assert json.loads((tmp_path / "info").read_text())["segment_properties"] == named

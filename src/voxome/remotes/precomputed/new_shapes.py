@@ -105,13 +105,14 @@ def complete_folder(
 def link_folder(above: StoragePath, link: str, name: str, listed: bool) -> None:
     """Name a folder of shapes in the metadata of the segmentation in the folder above, if there is one.
 
-    Metadata that name another folder, which exists, are kept, and a warning says so.
+    Metadata that name another folder, which exists, are kept, and a warning says so; a mere list of ids gives way to
+    properties.
     """
     info = read_json(above, INFO)
     if info is None or not _is_segmentation(info):
         return
     named = info.get(link)
-    if named not in (None, "", name) and not _is_missing(above, named):
+    if named not in (None, "", name) and not _gives_way(above, link, named):
         _log.warning(
             "%s names %s as %s, and keeps it; for viewers to show %s instead, set %r to %r there",
             above / INFO,
@@ -130,11 +131,15 @@ def link_folder(above: StoragePath, link: str, name: str, listed: bool) -> None:
     update_json(above, INFO, enter)
 
 
-def _is_missing(above: StoragePath, named: object) -> bool:
-    """Return whether metadata name a folder in which there is nothing; one that is elsewhere counts as existing."""
+def _gives_way(above: StoragePath, link: str, named: object) -> bool:
+    """Return whether there is nothing in the folder that metadata name, or ids where properties are to be named.
+
+    A folder that is elsewhere counts as one that has something.
+    """
     if not isinstance(named, str) or "://" in named or ".." in named.split("/"):
         return False
-    return not (above / named.strip("/")).taken()
+    folder = above / named.strip("/")
+    return not folder.taken() or (link == PROPERTIES and _lists_ids_only(folder))
 
 
 def _is_segmentation(info: Json | None) -> bool:
