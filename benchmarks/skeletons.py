@@ -1,6 +1,9 @@
-"""Skeletons of seg512 and of tubes with known centre lines: speed, blocks and truth; two peers.
+"""Skeletons of seg512 and of tubes with known centre lines: speed, blocks, places and truth; two peers.
 
-``python benchmarks/skeletons.py [--objects 100] [--peers] [--truth]``. The labels are read from ``VOXOME_SHARED``
+Blocks consist of cells, so that all have equal skeletons by construction. What the planes between cells change is
+seen when the same labels are elsewhere in the volume, or are traced as one piece, without cells.
+
+``python benchmarks/skeletons.py [--objects 100] [--peers kimimaro] [--truth]``. The labels are in ``VOXOME_SHARED``
 (default ``../shared``); decompressing them takes ``crackle-codec``. Times are of the processor, in one process each.
 """
 
@@ -14,7 +17,7 @@ import resource
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -29,12 +32,14 @@ from voxome.tools.common.skeleton_pieces import halo_of
 from voxome.tools.common.skeletonization.cells import trace_cells
 from voxome.tools.common.skeletonization.objects import build_skeleton
 from voxome.tools.common.skeletonization.parameters import Teasar
-from voxome.tools.common.skeletonization.pieces import BlockBoxes, Piece
+from voxome.tools.common.skeletonization.pieces import BlockBoxes, Piece, trace_pieces
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 
 SIZE_NM = (40.0, 32.0, 32.0)
 TEASAR = Teasar()
+PLACES = [(64, 64, 64), (32, 96, 0)]
+"""Where the first voxel of the labels is, too: planes between cells are at other places of the objects."""
 CROP = Box((41, 30, 53), (440, 421, 467))
 MARGIN = 7
 """Voxels between the objects and the border of the crop: few neurites of seg512 end before a border."""
@@ -75,6 +80,13 @@ def skeletonize_part(labels: Labels, domain: Box, block: int) -> Skeletons:
     return {id: build_skeleton(parts, SIZE_NM, TEASAR) for id, parts in pieces.items()}
 
 
+def skeletonize_uncut(labels: Labels) -> Skeletons:
+    """Return the skeletons of all labels, traced without cells."""
+    domain = Box.of_shape(labels.shape)
+    pieces = trace_pieces(labels, BlockBoxes(domain, domain, domain, domain), SIZE_NM, TEASAR)
+    return {one.id: build_skeleton([one], SIZE_NM, TEASAR) for one in pieces}
+
+
 def kimimaro(labels: Labels, size_nm: tuple[float, float, float] = SIZE_NM) -> Skeletons:
     """Return the skeletons of kimimaro, with the same scale and constant."""
     import kimimaro as peer
@@ -101,6 +113,9 @@ def bioimage(labels: Labels, size_nm: tuple[float, float, float] = SIZE_NM) -> S
         nodes, edges, radii = teasar(mask, spacing=size_nm, scale=TEASAR.scale, constant=TEASAR.const_nm)
         found[id] = Skeleton(nodes + (np.array(box.start) + 0.5) * size_nm, edges.astype(np.int64), radii)
     return found
+
+
+PEERS = {"kimimaro": kimimaro, "bioimage-cpp": bioimage}
 
 
 def degrees(skeleton: Skeleton) -> NDArray[np.int64]:
@@ -172,12 +187,17 @@ def compare(name: str, found: Skeletons, expected: Skeletons) -> None:
 
 
 def compare_crop(labels: Labels) -> None:
-    """Print how skeletons differ in a crop with the indices of the whole; objects are cut to be inside it first."""
+    """Print how skeletons differ in a crop, with the indices of the whole and with its own.
+
+    Objects are cut to be inside it first.
+    """
     domain, inside = Box.of_shape(labels.shape), CROP.grow((-MARGIN,) * 3, (-MARGIN,) * 3)
     cut = np.zeros_like(labels)
     cut[inside.within(domain)] = labels[inside.within(domain)]
+    part = cut[CROP.within(domain)]
     whole = skeletonize(cut, 512)
-    compare(f"crop {CROP}", skeletonize_part(cut[CROP.within(domain)], CROP, 512), whole)
+    compare("crop", skeletonize_part(part, CROP, 512), whole)
+    compare("crop, indices from 0", skeletonize(part, 512), whole)
 
 
 def tubes() -> Iterator[tuple[str, Labels, float, tuple[float, float, float]]]:
@@ -201,15 +221,17 @@ def tubes() -> Iterator[tuple[str, Labels, float, tuple[float, float, float]]]:
                 yield f"{name}, radius {radius}, z {size_nm[0]:.0f} nm", labels, cable, size_nm
 
 
-def truth(peers: bool) -> None:
+def truth(peers: Sequence[str]) -> None:
     """Print cable relative to that of known centre lines."""
     from tools.common.skeletonization.blockwise import skeletonize as trace
+    from tools.common.skeletonization.blockwise import skeletonize_at
 
     ratios: dict[str, list[float]] = defaultdict(list)
     for name, labels, cable, size_nm in tubes():
-        found = {"voxome": trace(labels, size_nm), "voxome, blocks of 32": trace(labels, size_nm, 32)}
-        if peers:
-            found |= {"kimimaro": kimimaro(labels, size_nm), "bioimage-cpp": bioimage(labels, size_nm)}
+        found = {"voxome": trace(labels, size_nm), "voxome, pieces of 32": trace(labels, size_nm, 32)}
+        for start in ((64, 64, 64), (88, 70, 64), (101, 88, 60)):
+            found[f"voxome, cells, at {start}"] = {7: skeletonize_at(labels, start, size_nm)}
+        found |= {peer: PEERS[peer](labels, size_nm) for peer in peers}
         for peer, skeletons in found.items():
             ratios[peer].append(skeletons[7].length_nm / cable)
         print(f"{name:30} " + ", ".join(f"{peer} {values[-1]:.3f}" for peer, values in ratios.items()), flush=True)
@@ -221,7 +243,7 @@ def main() -> None:
     """Run the parts that were chosen."""
     parser = argparse.ArgumentParser(prog="skeletons.py", description=__doc__.splitlines()[0])
     parser.add_argument("--objects", type=int, default=100, help="how many objects of seg512; 0 for none")
-    parser.add_argument("--peers", action="store_true", help="run kimimaro and bioimage-cpp, too")
+    parser.add_argument("--peers", choices=PEERS, nargs="*", default=[], help="which to run, too")
     parser.add_argument("--truth", action="store_true", help="compare with known centre lines")
     options = parser.parse_args()
     if options.truth:
@@ -234,10 +256,12 @@ def main() -> None:
     whole = timed("whole", skeletonize, labels, 512)
     for block in (256, 128):
         compare(f"blocks of {block}", timed(f"blocks of {block}", skeletonize, labels, block), whole)
+    for start in PLACES:
+        compare(f"at {start}", skeletonize_part(labels, Box.of_shape(labels.shape, start), 512), whole)
+    compare("whole, without cells", timed("without cells", skeletonize_uncut, labels), whole)
     compare_crop(labels)
-    if options.peers:
-        for name, peer in (("kimimaro", kimimaro), ("bioimage-cpp", bioimage)):
-            compare(f"voxome by {name}", whole, timed(name, peer, labels))
+    for name in options.peers:
+        compare(f"voxome by {name}", whole, timed(name, PEERS[name], labels))
 
 
 if __name__ == "__main__":
