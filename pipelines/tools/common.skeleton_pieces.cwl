@@ -24,6 +24,13 @@ inputs:
     - string
     inputBinding:
       prefix: --labels
+  points:
+    type:
+    - 'null'
+    - File
+    - string
+    inputBinding:
+      prefix: --points
   scale:
     type: double?
     default: 1.5

@@ -55,6 +55,14 @@ def skeletonize(
     cross_sections: Annotated[
         bool, typer.Option("--cross-sections", help="Give nodes the area of the cross-section there, in nm².")
     ] = False,
+    points: Annotated[
+        str | None,
+        typer.Option(
+            "--points",
+            metavar="FILE.parquet",
+            help="Roots and targets: columns id, z_nm, y_nm, x_nm and kind, which is root or target.",
+        ),
+    ] = None,
     run: RunMapping,
 ) -> Any:
     """Skeletonize every object of a segmentation, block by block; rerun the same command to resume."""
@@ -68,5 +76,6 @@ def skeletonize(
         soma_radius_nm=soma_radius,
         min_volume_nm3=min_volume,
         cross_sections=cross_sections,
+        points=points,
         **run,
     )

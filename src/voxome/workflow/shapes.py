@@ -26,6 +26,8 @@ from voxome.resources.addresses import absolute
 from voxome.resources.labels import require_corner, require_labels
 from voxome.resources.open import open
 from voxome.resources.shapes import Meshes, Skeletons
+from voxome.resources.table import TableFile
+from voxome.resources.volume import Volume
 from voxome.resources.volume_like import VolumeLike, as_volume
 from voxome.workflow.array_inputs import inputs_folder, store_arrays
 from voxome.workflow.chain import chain_of, run_chain
@@ -127,6 +129,7 @@ def write_skeletons(
     soma_radius_nm: float = 2000.0,
     min_volume_nm3: float = 0.0,
     cross_sections: bool = False,
+    points: Location | None = None,
     **options: Unpack[ShapesOptions],
 ) -> Skeletons:
     """Skeletonize every object of a segmentation, block by block, into a store; repeat the same call to resume.
@@ -146,6 +149,10 @@ def write_skeletons(
     cross_sections : bool
         Whether nodes have the attribute ``cross_section_nm2``: the area of the segment's cross-section there, in nm²,
         NaN where it is not known. The table has the median of each object.
+    points : str or path, optional
+        Parquet file of roots and targets, with the columns ``id`` of the object, ``z_nm``, ``y_nm``, ``x_nm`` of a
+        position in it, in the corner frame, and ``kind``: ``root`` (one of an object at most) or ``target``, which has
+        a node.
     **options
         As of `write_meshes`; see `ShapesOptions`.
 
@@ -161,13 +168,15 @@ def write_skeletons(
     RunFailed, RunLocked, InvalidInput, InvalidUri
     """
     require_flags(cross_sections=cross_sections)
-    parameters = {
+    parameters: dict[str, Any] = {
         "scale": scale,
         "const_nm": const_nm,
         "soma_radius_nm": soma_radius_nm,
         "min_volume_nm3": min_volume_nm3,
         "cross_sections": cross_sections,
     }
+    if points is not None:
+        parameters["points"] = require_path("points", points)
     return _write("write_skeletons", SKELETONS, Skeletons, labels, out, parameters, options)
 
 
@@ -187,7 +196,9 @@ def _write(
     overwrite, fresh = options.get("overwrite", False), options.get("fresh", False)
     require_flags(overwrite=overwrite, fresh=fresh)
     run = RunOptions.of(options.get("block"), options.get("box"), options.get("level", 0), options.get("voxel_size_nm"))
-    _require_labels(labels, run)
+    volume = _require_labels(labels, run)
+    if "points" in parameters:
+        _require_points(parameters["points"], volume, run)
     loaded: list[Tool] = [load("voxome.tools", name) for name in tools]
     output = next(name for name, kind in loaded[-1].spec.outputs.items() if isinstance(kind, Shapes))
     uri = _require_format(out, loaded[-1].spec.outputs[output].location("FOLDER"))
@@ -212,13 +223,29 @@ def _write(
     return open(str(split_options(Uri.parse(uri))[0]), expect=expected)
 
 
-def _require_labels(labels: VolumeLike, options: RunOptions) -> None:
-    """Check what tools cannot: that the volume is of labels, and where its voxels are."""
+def _require_labels(labels: VolumeLike, options: RunOptions) -> Volume:
+    """Check what tools cannot: that the volume is of labels, and where its voxels are; return it."""
     volume = require_labels(as_volume(labels))
     name = volume.uri or "the array"
     if options.voxel_size_nm is None and volume.level(options.level).voxel_size_nm is None:
         raise InvalidInput(f"{name} has no voxel size; give it with voxel_size_nm=(z, y, x) (--voxel-size)")
     require_corner(volume.level(options.level))
+    return volume.level(options.level)
+
+
+def _require_points(table: str, volume: Volume, options: RunOptions) -> None:
+    """Check a table of roots and targets, as far as that takes no voxels: jobs find those outside their objects."""
+    from voxome.tools.common.skeletonization.given_points import COLUMNS, GivenPoints
+
+    file = TableFile(table)
+    missing = [name for name in COLUMNS if name not in file.columns]
+    if missing:
+        raise InvalidInput(f"{table} lacks the columns {', '.join(missing)}; expected {', '.join(COLUMNS)}")
+    size = options.voxel_size_nm or volume.voxel_size_nm
+    assert size is not None
+    box = volume.domain if options.box is None else Box.of(options.box, volume.domain)
+    given = GivenPoints.of(file.read(list(COLUMNS)), size)
+    given.require(given.in_box(box), f"outside the {'volume' if options.box is None else 'box'} {box}")
 
 
 def _require_format(out: Location, example: str) -> str:

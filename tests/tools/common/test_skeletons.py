@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from tools.common.skeletonization.tubes import draw_tube
 
 import voxome
 from voxome.contracts.shapes import Skeleton
-from voxome.errors import PlanError, RunFailed
+from voxome.errors import PlanError, RunFailed, VoxomeError
 from voxome.registry import load
 from voxome.resources.table import TableFile
 from voxome.workflow.chain import chain_of, run_chain
@@ -135,3 +137,38 @@ def test_areas_are_only_of_calls_that_ask_for_them(labels: str, tmp_path: Path) 
                 store=tmp_path / "alone",
                 engine="sequential",
             )
+
+
+def test_roots_and_targets_of_a_table_are_in_the_skeletons(labels: str, tmp_path: Path) -> None:
+    table = tmp_path / "points.parquet"
+    ids = pa.array([1, 1, 2**63 + 5], pa.uint64())
+    places = {"z_nm": [55.0, 545, 405], "y_nm": [305.0, 255, 305], "x_nm": [55.0, 495, 205]}
+    pq.write_table(pa.table({"id": ids, **places, "kind": ["root", "target", "root"]}), table)
+    whole = voxome.write_skeletons(labels, f"precomputed://{tmp_path}/whole", points=table)
+    plain = voxome.write_skeletons(labels, f"precomputed://{tmp_path}/plain")
+    for id, root in ((1, (55, 305, 55)), (2**63 + 5, (405, 305, 205))):
+        found = whole[id]
+        assert np.allclose(found.nodes_nm[found.parents < 0], [root])
+        assert not np.allclose(plain[id].nodes_nm[plain[id].parents < 0], [root])
+    assert np.linalg.norm(whole[1].nodes_nm - (545, 255, 495), axis=1).min() < 1e-3
+    assert np.array_equal(whole[2].nodes_nm, plain[2].nodes_nm)
+    one = voxome.skeleton(labels, 1, root_nm=(55, 305, 55), targets_nm=[(545, 255, 495)], service="local")
+    assert whole[1].length_nm == pytest.approx(one.length_nm, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("position", "kind", "message"),
+    [
+        ((5.0, 5.0, 5.0), "target", "outside their objects"),
+        ((5.0, 5.0, 9000.0), "root", "outside the volume"),
+        ((55.0, 305.0, 55.0), "leaf", "expected 'root' or 'target'"),
+    ],
+)
+def test_a_point_that_is_not_in_its_object_is_refused(
+    labels: str, tmp_path: Path, position: tuple[float, float, float], kind: str, message: str
+) -> None:
+    table = tmp_path / "points.parquet"
+    columns = dict(zip(("z_nm", "y_nm", "x_nm"), ([one] for one in position), strict=True))
+    pq.write_table(pa.table({"id": pa.array([1], pa.uint64()), **columns, "kind": [kind]}), table)
+    with pytest.raises(VoxomeError, match=message):
+        voxome.write_skeletons(labels, f"precomputed://{tmp_path}/out", points=table)

@@ -16,7 +16,9 @@ from voxome.contracts.python_tool import tool
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.tool import memory_of
 from voxome.geometry.grid import Halo
+from voxome.resources.table import TableFile
 from voxome.tools.common.skeletonization.cells import CELL, trace_cells
+from voxome.tools.common.skeletonization.given_points import COLUMNS, GivenPoints
 from voxome.tools.common.skeletonization.parameters import Teasar
 from voxome.tools.common.skeletonization.pieces import BlockBoxes
 from voxome.tools.common.skeletonization.rows import PIECES, rows_of
@@ -24,6 +26,8 @@ from voxome.tools.common.skeletonization.rows import PIECES, rows_of
 REACH_NM = 500.0
 """How far a block sees beyond itself; radii up to this are exact near its faces."""
 _MOST_VOXELS = 32
+POINTS = kinds.Table(COLUMNS, key=())
+"""Roots and targets, as an input."""
 
 
 def halo_of(_: Mapping[str, Any], voxel_size_nm: tuple[float, float, float]) -> Halo:
@@ -47,6 +51,7 @@ def _problems(specs: Mapping[str, VolumeSpec], _: Mapping[str, Any]) -> Iterable
 )
 def skeleton_pieces(
     labels: Annotated[NDArray[Any], kinds.Labels(dtype=None)],
+    points: Annotated[TableFile | None, POINTS] = None,
     *,
     scale: Annotated[float, Ge(0)] = 1.5,
     const_nm: Annotated[float, Ge(0)] = 300.0,
@@ -58,6 +63,8 @@ def skeleton_pieces(
     ----------
     labels : (z, y, x) array of integers
         Labels; 0 is background.
+    points : table, optional
+        Roots and targets: the object, a position in it in nm in the corner frame, and the kind, ``root`` or ``target``.
     scale, const_nm : float
         A path covers what is within ``scale * radius + const_nm`` of it, in nm; what no path covers becomes a branch.
 
@@ -70,4 +77,8 @@ def skeleton_pieces(
     boxes = BlockBoxes(block.write, block.read, frame.box, frame.domain)
     halo = halo_of({}, frame.scale_nm)
     teasar = Teasar(scale, const_nm)
-    return {"pieces": rows_of(list(trace_cells(labels, boxes, halo, frame.scale_nm, teasar)))}
+    given = GivenPoints.read(points, frame.scale_nm)
+    if given is not None:
+        given.within(boxes.write).require_labels(labels, boxes.read)
+    extra = None if given is None else given.voxels
+    return {"pieces": rows_of(list(trace_cells(labels, boxes, halo, frame.scale_nm, teasar, extra)))}

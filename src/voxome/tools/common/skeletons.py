@@ -15,7 +15,10 @@ from voxome.contracts.python_tool import tool
 from voxome.contracts.shapes import Skeleton
 from voxome.contracts.source import VolumeView
 from voxome.contracts.spec import VolumeSpec
+from voxome.resources.table import TableFile
 from voxome.tools.common.object_stream import ObjectStream
+from voxome.tools.common.skeleton_pieces import POINTS
+from voxome.tools.common.skeletonization.given_points import GivenPoints
 from voxome.tools.common.skeletonization.node_sections import add_cross_sections
 from voxome.tools.common.skeletonization.objects import TABLE, table_rows, trace_object
 from voxome.tools.common.skeletonization.parameters import Teasar
@@ -36,6 +39,7 @@ def _problems(specs: Mapping[str, VolumeSpec], parameters: Mapping[str, Any]) ->
 def skeletons(
     pieces: Annotated[GroupRows, kinds.Groups(PIECES)],
     labels: Annotated[VolumeView | None, kinds.Labels(dtype=None)] = None,
+    points: Annotated[TableFile | None, POINTS] = None,
     *,
     scale: Annotated[float, Ge(0)] = 1.5,
     const_nm: Annotated[float, Ge(0)] = 300.0,
@@ -52,6 +56,9 @@ def skeletons(
         Pieces from common.skeleton_pieces.
     labels : volume of integers, optional
         The labels from which the pieces were traced, for cross-sections.
+    points : table, optional
+        Roots and targets, of which the pieces were traced too. A root is that of its part of the object; a target has
+        a node.
     scale, const_nm : float
         A path covers what is within ``scale * radius + const_nm`` of it, in nm; what no path covers becomes a branch.
     soma_radius_nm : float
@@ -69,11 +76,12 @@ def skeletons(
         Volume, cable, branch and end points of each object, and the median of the known areas of its cross-sections.
     """
     teasar = Teasar(scale, const_nm, soma_radius_nm)
+    given = GivenPoints.read(points, group.frame.scale_nm)
 
     def results() -> Iterator[tuple[Rows, int, Skeleton | None]]:
         for id in pieces.ids().tolist():
             parts = pieces_of(pieces.rows(id))
-            one = trace_object(parts, group.frame.scale_nm, teasar, min_volume_nm3, group.frame.box)
+            one = trace_object(parts, group.frame.scale_nm, teasar, min_volume_nm3, group.frame.box, given)
             if cross_sections and labels is not None and one.skeleton is not None:
                 one = replace(one, skeleton=add_cross_sections(labels, id, one.skeleton, group.frame.scale_nm))
             yield table_rows([one]), id, one.skeleton

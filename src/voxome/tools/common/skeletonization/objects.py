@@ -16,6 +16,7 @@ from voxome.contracts.shapes import Skeleton
 from voxome.geometry import Box
 from voxome.tools.common.skeletonization.axes import inverse, tracing_order
 from voxome.tools.common.skeletonization.ends import BETWEEN, Bounds, Path, straighten_ends
+from voxome.tools.common.skeletonization.given_points import GivenPoints
 from voxome.tools.common.skeletonization.join import join_pieces, nodes_of_pieces
 from voxome.tools.common.skeletonization.parameters import Teasar
 from voxome.tools.common.skeletonization.pieces import Piece
@@ -67,6 +68,7 @@ def trace_object(
     teasar: Teasar,
     min_volume_nm3: float = 0.0,
     box: Box | None = None,
+    given: GivenPoints | None = None,
 ) -> TracedObject:
     """Return the skeleton of an object from all of its pieces.
 
@@ -82,10 +84,15 @@ def trace_object(
         Objects with less volume get no skeleton.
     box : Box, optional
         As of `build_skeleton`.
+    given : GivenPoints, optional
+        Roots and targets of this object and others.
     """
     voxels = sum(piece.voxels for piece in pieces)
     volume = voxels * math.prod(size_nm)
-    skeleton = build_skeleton(pieces, size_nm, teasar, box=box) if volume >= min_volume_nm3 else None
+    skeleton = None
+    if volume >= min_volume_nm3:
+        root, targets = (None, ()) if given is None else given.of_object(pieces[0].id)
+        skeleton = build_skeleton(pieces, size_nm, teasar, root, targets, box)
     return TracedObject(pieces[0].id, voxels, volume, skeleton)
 
 
