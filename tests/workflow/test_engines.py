@@ -13,10 +13,11 @@ import pytest
 from peers.slurm import Slurm
 from workflow.pipeline import CONNECTOME, NEURONS, Phantom, assert_same_neurons, neuron_inputs
 
-from voxome.blocks.job_loop import MAX_FAILED_JOBS, JobBatch, run_jobs
+from voxome.blocks.job_loop import JobBatch, allowed_failures, run_jobs
+from voxome.config.settings import configure
 from voxome.contracts.engine import Job, JobResult, JobStatus, Resources
 from voxome.engines.local import LocalEngine
-from voxome.errors import RunFailed, UnknownName
+from voxome.errors import InvalidInput, RunFailed, UnknownName
 from voxome.records.sql import SqlRecords
 from voxome.workflow.verbs import run
 
@@ -98,12 +99,23 @@ def test_an_interrupted_loop_cancels_unfinished_jobs(records: SqlRecords) -> Non
     assert records.jobs_done("key", 0) == {1}
 
 
-def test_a_batch_with_too_many_failures_is_cancelled(records: SqlRecords) -> None:
-    engine = Scripted(*map(_failed, range(MAX_FAILED_JOBS)))
-    with pytest.raises(RunFailed, match=f"{MAX_FAILED_JOBS} of 1000 jobs of the test failed; the rest was cancelled"):
-        _run(_batch(1000), engine, records)
-    failed = {f"key/0/{number}" for number in range(MAX_FAILED_JOBS)}
+@pytest.mark.parametrize(("budget", "count"), [(None, 16), ("0", 1), ("3", 4), ("0.25%", 3)])
+def test_a_batch_with_too_many_failures_is_cancelled(budget: str | None, count: int, records: SqlRecords) -> None:
+    engine = Scripted(*map(_failed, range(count)))
+    configure(max_failures=budget)
+    try:
+        with pytest.raises(RunFailed, match=f"{count} of 1000 jobs of the test failed; the rest was cancelled"):
+            _run(_batch(1000), engine, records)
+    finally:
+        configure(max_failures=None)
+    failed = {f"key/0/{number}" for number in range(count)}
     assert set(engine.cancelled) == set(engine.submitted) - failed != set()
+
+
+@pytest.mark.parametrize("budget", ["", "-1", "2.5", "101%", "nan%", "many"])
+def test_a_failure_budget_is_checked(budget: str) -> None:
+    with pytest.raises(InvalidInput, match="expected a number of jobs, or a share"):
+        allowed_failures(budget, 10)
 
 
 def test_a_complete_batch_cancels_nothing(records: SqlRecords) -> None:

@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import logging
+import math
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from voxome.config.settings import exported
+from voxome.config.settings import exported, settings
 from voxome.contracts.engine import Engine, Job, JobResult, JobStatus, Resources
 from voxome.contracts.records import Ledger
-from voxome.errors import RunFailed
+from voxome.errors import InvalidInput, RunFailed
 
 RETRIES = 2
 """Number of further attempts at a job that failed."""
 LOSSES = 5
 """Number of further attempts at a job whose worker died."""
-MAX_FAILED_JOBS = 16
-"""Number of failed jobs at which the batch is abandoned."""
 _IF_KILLED = "if memory ran out, use a smaller block or fewer workers"
 _WINDOW = 4
 """Jobs submitted at a time, for each slot of the engine."""
 _POLL_S = 1.0
+_BUDGET = re.compile(r"(\d+(?:\.\d+)?(?=%)|\d+)(%?)")
 _LOG = logging.getLogger(__name__)
 
 
@@ -72,10 +73,41 @@ class JobBatch:
         return Job(self.id(number), self.task, self.payload(number), resources, self.settings)
 
 
+def allowed_failures(budget: str, jobs: int) -> int:
+    """Return how many of so many jobs may fail before the rest is cancelled.
+
+    Parameters
+    ----------
+    budget : str
+        A number, or a share of the jobs in per cent, rounded down.
+    jobs : int
+        Number of jobs.
+
+    Raises
+    ------
+    InvalidInput
+        If the budget is neither.
+
+    Examples
+    --------
+    >>> allowed_failures("3", 1000), allowed_failures("0.5%", 1000)
+    (3, 5)
+    """
+    match = _BUDGET.fullmatch(budget.strip())
+    number = math.inf if match is None else float(match[1])
+    if match is None or (match[2] and number > 100):
+        raise InvalidInput(
+            f"max_failures is {budget!r}; expected a number of jobs, or a share of those of a step from 0% to 100%"
+        )
+    return math.floor(number * jobs / 100) if match[2] else int(number)
+
+
 @dataclass
 class RetryState:
     """Failures and losses so far, by job number."""
 
+    allowed: int
+    """Number of jobs that may fail before the batch is abandoned."""
     failed: dict[int, JobStatus] = field(default_factory=dict)
     errors: Counter[int] = field(default_factory=Counter)
     losses: Counter[int] = field(default_factory=Counter)
@@ -83,7 +115,7 @@ class RetryState:
     @property
     def exhausted(self) -> bool:
         """Whether so many jobs have failed that the batch is abandoned."""
-        return len(self.failed) >= MAX_FAILED_JOBS
+        return len(self.failed) > self.allowed
 
     def should_retry(self, number: int, status: JobStatus) -> bool:
         """Count an unsuccessful attempt and return whether to try again; if not, the job has failed."""
@@ -160,7 +192,7 @@ class _Loop:
         self._batch, self._engine, self._ledger = batch, engine, ledger
         self._waiting: Iterator[int] = (number for number in range(batch.jobs) if number not in done)
         self.running: set[int] = set()
-        self.retries = RetryState()
+        self.retries = RetryState(allowed_failures(settings().max_failures, batch.jobs))
 
     def submit(self) -> None:
         """Submit jobs until the engine has a few in reserve."""

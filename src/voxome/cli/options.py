@@ -14,6 +14,7 @@ from voxome.cli.values import (
     parse_as,
     parse_box,
     parse_count,
+    parse_failures,
     parse_index,
     parse_lengths_nm,
     parse_shape,
@@ -75,6 +76,16 @@ VoxelSize = Annotated[
 Force = Annotated[bool, typer.Option("--force", help="Run even if a tool rejects its inputs as unsuitable.")]
 AllowNetwork = Annotated[
     bool, typer.Option("--allow-network", help="Fetch documents from the network to which the workflow refers.")
+]
+MaxFailures = Annotated[
+    str | None,
+    typer.Option(
+        "--max-failures",
+        parser=parse_failures,
+        metavar="N|P%",
+        help="Jobs of a step that may fail before the rest is cancelled; default: 15. The step fails in any case, and "
+        "rerunning resumes.",
+    ),
 ]
 Unfinished = Annotated[bool, typer.Option("--force", help="Take what an interrupted run has not finished.")]
 Source = Annotated[str, typer.Argument(help="URI or path of the source.", autocompletion=uris)]

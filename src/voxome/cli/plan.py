@@ -19,6 +19,7 @@ from voxome.cli.options import (
     Fresh,
     Job,
     Level,
+    MaxFailures,
     Records,
     RunArguments,
     Settings,
@@ -115,6 +116,7 @@ def plan(
     truth: Truth = None,
     fresh: Fresh = False,
     allow_network: AllowNetwork = False,
+    max_failures: MaxFailures = None,
     json: Json = False,
 ) -> None:
     """Check a run and print its steps, blocks, voxels to read, memory and disk, without starting it.

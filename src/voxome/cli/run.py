@@ -20,6 +20,7 @@ from voxome.cli.options import (
     Fresh,
     Job,
     Level,
+    MaxFailures,
     Records,
     Settings,
     Store,
@@ -29,6 +30,7 @@ from voxome.cli.options import (
     read_options,
 )
 from voxome.cli.plan import plan_text, plan_workflow, show_warnings, step_names
+from voxome.config.settings import configure
 
 
 def run(
@@ -55,6 +57,7 @@ def run(
     truth: Truth = None,
     fresh: Fresh = False,
     allow_network: AllowNetwork = False,
+    max_failures: MaxFailures = None,
     json: Json = False,
 ) -> None:
     """Run a workflow over a volume of any size, block by block; rerun the same command to resume.
@@ -63,6 +66,8 @@ def run(
     """
     began = time.monotonic()
     print_stderr(f"Checking {workflow}")
+    if max_failures is not None:
+        configure(max_failures=max_failures)
     copies = read_copies(levels, verify, drop, existing)
     options = read_options(block, box, level, voxel_size, force, into, copies, environment)
     from voxome.cli.progress import progress_bars

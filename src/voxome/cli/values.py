@@ -66,6 +66,17 @@ def parse_bytes(text: Any) -> int:
     return int(float(number) * (1024 if binary else 1000) ** " KMGTP".index((prefix or " ").upper()))
 
 
+def parse_failures(text: Any) -> str:
+    """Check a number of jobs that may fail, as ``20``, or their share, as ``1%``."""
+    from voxome.blocks.job_loop import allowed_failures
+
+    try:
+        allowed_failures(str(text), 1)
+    except InvalidInput as error:
+        raise typer.BadParameter(str(error)) from None
+    return str(text)
+
+
 def parse_shape(text: Any) -> tuple[int, int, int]:
     """Parse three numbers of voxels, as ``64,128,128``."""
     try:

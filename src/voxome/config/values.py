@@ -32,6 +32,7 @@ class Settings:
     largest_chunk_bytes: Annotated[Positive, "Largest chunk that is read, in bytes, decompressed"] = 1 << 32
     transfer_block_bytes: Annotated[Positive, "Size of a block of a transfer, if chunks are smaller"] = 1 << 25
     allow_network: Annotated[bool, "Whether documents of workflows are fetched from the network"] = False
+    max_failures: Annotated[str, "Failed jobs of a step, `N` or `P%`, beyond which the rest is cancelled"] = "15"
     environment: Annotated[str | None, "Where foreign programs run; default: containers if they name an image"] = None
     threads: Annotated[Positive, "Threads of a neural network on the CPU"] = 1
     state: Annotated[Path | None, "Folder for transfer progress; default: the user's cache folder"] = None
