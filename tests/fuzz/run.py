@@ -20,8 +20,9 @@ from tempfile import TemporaryDirectory
 from fuzz.targets import TARGETS
 
 HANG_S = 10.0
-"""Time after which an input counts as one that never ends, on a busy machine."""
-_START_S = 120.0
+"""CPU time after which an input counts as one that never ends."""
+_BLOCKED_S = 120.0
+"""Time after which it does without any, on a busy machine; a process may take as long to start."""
 
 
 @dataclass
@@ -78,20 +79,31 @@ def _run_child(name: str, seed: int, inputs: range, folder: Path, report: Report
 
 def _wait(process: subprocess.Popen[bytes], at: Path) -> str | None:
     """Wait for a process; return why it was killed, None if it has ended by itself."""
-    last, since, limit = bytes(8), time.monotonic(), _START_S
+    last, since, cpu_s = bytes(8), time.monotonic(), 0.0
     while True:
         try:
             process.wait(0.2)
         except subprocess.TimeoutExpired:
             now = at.read_bytes()
             if now != last:
-                last, since, limit = now, time.monotonic(), HANG_S
-            elif time.monotonic() - since > limit:
+                last, since, cpu_s = now, time.monotonic(), _cpu_s(process.pid)
+                continue
+            blocked = time.monotonic() - since > _BLOCKED_S
+            if blocked or (any(now) and _cpu_s(process.pid) - cpu_s > HANG_S):
                 process.kill()
                 process.wait()
-                return f"no end within {limit:.0f} s"
+                return f"no end within {_BLOCKED_S:.0f} s" if blocked else f"no end within {HANG_S:.0f} s of CPU time"
         else:
             return None
+
+
+def _cpu_s(process: int) -> float:
+    """Return the CPU time of a process; 0 if it has ended."""
+    try:
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def main() -> None:
