@@ -158,6 +158,31 @@ def test_a_source_that_is_replaced_is_seen_after_its_check() -> None:
     assert_array_equal(sources.read("over", Box.of_shape((7, 8, 9))), over(store.voxels))
 
 
+@pytest.mark.parametrize("moment", range(1, 6))
+def test_a_layer_has_nothing_of_an_input_that_is_replaced_while_it_is_opened(moment: int) -> None:
+    def spec(size: int) -> voxome.VolumeSpec:
+        return voxome.VolumeSpec.of(SHAPE, "uint8", chunk=(64, 64, 64), voxel_size_nm=(size, 4, 4))
+
+    store = Store()
+    store.spec, store.covers_voxels = spec(8), True
+    sources = Sources(open_cache())
+    sources.add("em", store, caching=Caching(True, ttl_s=1e-6))
+    sources.add_virtual("size", Recipe("lab.size", {"": "em"}))
+    assert sources.read("size", WHOLE).max() == 8
+    count = 0
+
+    def replace_at_the_moment() -> None:
+        nonlocal count
+        count += 1
+        if count == moment:
+            store.spec, store.token = spec(40), "second"
+
+    store.check = replace_at_the_moment
+    while count < moment:
+        sources.read("size", WHOLE)
+    assert set(np.unique(sources.read("size", WHOLE))) == {40}
+
+
 def test_voxels_that_somebody_else_has_changed_are_computed_again() -> None:
     store = Store()
     sources = Sources(open_cache())

@@ -45,6 +45,12 @@ def depth(image: Annotated[NDArray[Any], kinds.Image()], *, block: BlockContext)
     return np.broadcast_to(z[:, None, None], image.shape)
 
 
+@tool("lab.size", outputs=kinds.Image("uint16"))
+def size(image: Annotated[NDArray[Any], kinds.Image()], *, block: BlockContext) -> NDArray[np.uint16]:
+    """Return the voxel size along z in nm."""
+    return np.full(image.shape, (block.frame.voxel_size_nm or (0,))[0], np.uint16)
+
+
 @tool("lab.fickle", outputs=kinds.Image("uint8"), invariance="none")
 def fickle(image: Annotated[NDArray[Any], kinds.Image()]) -> NDArray[np.uint8]:
     """Mark voxels above the mean of the block."""
@@ -57,7 +63,7 @@ def failing(image: Annotated[NDArray[Any], kinds.Image()]) -> NDArray[np.uint8]:
     raise RuntimeError("cannot read /secret/path")
 
 
-TOOLS: dict[str, PythonTool] = {one.spec.name: one for one in (smooth, share, depth, fickle, failing)}
+TOOLS: dict[str, PythonTool] = {one.spec.name: one for one in (smooth, share, depth, size, fickle, failing)}
 
 
 @contextmanager
