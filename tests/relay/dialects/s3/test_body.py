@@ -166,6 +166,18 @@ def test_a_body_with_another_sha256_than_was_signed_is_refused(url: str) -> None
     assert send(url, Signer(url, hashlib.sha256(b"y").hexdigest(), {}).headers, b"y")[0] == 200
 
 
+@pytest.mark.parametrize("coding", ["aws-chunked", "gzip, AWS-Chunked"])
+def test_a_header_that_is_not_signed_makes_no_frames_of_a_body_whose_sha256_is(url: str, coding: str) -> None:
+    signer = Signer(url, hashlib.sha256(b"good").hexdigest(), {})
+    assert send(url, signer.headers, b"good")[0] == 200
+    frames = b"4\r\nEVIL\r\n0\r\n\r\n"
+    for payload, body in ((b"good", frames), (frames, frames)):
+        signer = Signer(url, hashlib.sha256(payload).hexdigest(), {})
+        status, text = send(url, {**signer.headers, "content-encoding": coding}, body)
+        assert (status, "InvalidArgument" in text) == (400, True)
+    assert stored(url) == b"good"
+
+
 @pytest.mark.parametrize("length", ["5", "6", "x", "99999999999999999999"])
 def test_a_body_of_another_length_than_announced_is_refused(url: str, length: str) -> None:
     headers = {"x-amz-decoded-content-length": length}

@@ -198,6 +198,10 @@ def _frames(payload: str, headers: Mapping[str, str], codings: list[str], signat
             return Frames(FrameSignatures(signature))
         return Frames(None)
     framed = _CODING in (one.lower() for one in codings) or "x-amz-decoded-content-length" in headers
+    if framed and payload != _UNSIGNED:  # frames would be what is signed, and not the content
+        raise S3Error(
+            "InvalidArgument", f"a body in frames is signed as its SHA-256; sign it as {' or '.join(_FRAMED)}"
+        )
     return Frames(None) if framed else None
 
 
