@@ -7,9 +7,12 @@ import json
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+
+from voxome.storage.durable import sync_folder
 
 DEFAULT_TYPE = "application/octet-stream"
 
@@ -36,6 +39,8 @@ class Properties:
 class PropertyFiles:
     """Properties of objects, by their keys; those of one file are not those of another of the same key.
 
+    They are found by the size and the time of the file, which a copy of the whole folder keeps.
+
     Parameters
     ----------
     folder : Path
@@ -53,9 +58,13 @@ class PropertyFiles:
             return Properties()
 
     def write(self, key: str, file: Path, properties: Properties) -> None:
-        """Keep the properties of a file that will be the object."""
+        """Keep the properties of a file that will be the object, on the disk; its time becomes one that no other has."""
         if properties == Properties():
             return
+        with file.open("rb") as content:
+            now = time.time_ns()  # clocks of file systems are coarser
+            os.utime(content.fileno(), ns=(now, now))
+            os.fsync(content.fileno())
         folder = self._of(key)
         folder.mkdir(parents=True, exist_ok=True)
         draft = folder / f".{secrets.token_hex(8)}"
@@ -64,6 +73,8 @@ class PropertyFiles:
             opened.flush()
             os.fsync(opened.fileno())
         draft.rename(folder / _name(file.stat()))
+        for one in (folder, folder.parent, self._folder):
+            sync_folder(one)
 
     def forget(self, key: str, kept: os.stat_result | None = None) -> None:
         """Remove the properties of what the object was before, or all if it was deleted."""
@@ -82,4 +93,4 @@ class PropertyFiles:
 
 
 def _name(status: os.stat_result) -> str:
-    return f"{status.st_ino}-{status.st_size}-{status.st_mtime_ns}"
+    return f"{status.st_size}-{status.st_mtime_ns}"

@@ -15,7 +15,7 @@ from pathlib import Path
 from threading import Lock
 from typing import BinaryIO
 
-from voxome.errors import NotFound
+from voxome.errors import NotFound, StoreError
 from voxome.relay.file_locks import locked_file
 from voxome.relay.lazy import lazy
 from voxome.relay.rights import Rights
@@ -31,6 +31,7 @@ _LOCKS = 64
 _SLICE_BYTES = 2**20
 _OLD_S = 7 * 86400
 _MOST_DIGESTS = 2**16
+_TRIES = 64
 
 Check = Callable[[Callable[[], str | None]], None]
 """Raises unless an object may be replaced; it gets a function that returns the ETag of the object, None without one."""
@@ -112,10 +113,17 @@ class Store:
         ------
         NotFound
             If it does not exist.
+        StoreError
+            If it is replaced all the time.
         """
-        file = self.folder.open_file(parts_of(key))
-        status = os.fstat(file.fileno())
-        return StoredObject(key, file, status, self._properties.read(key, status))
+        for _ in range(_TRIES):
+            file = self.folder.open_file(parts_of(key))
+            status = os.fstat(file.fileno())
+            properties, now = self._properties.read(key, status), self.status(key)
+            if properties != Properties() or (now is not None and os.path.samestat(status, now)):
+                return StoredObject(key, file, status, properties)
+            file.close()  # it was replaced or deleted, and its properties with it
+        raise StoreError(f"{key} is replaced again and again; try again later")
 
     def status(self, key: str) -> os.stat_result | None:
         """Return size and time of an object; None if it does not exist."""

@@ -146,6 +146,7 @@ class Uploads:
             old = self._paths(upload).get(number)
             new = self._folder / upload.id / f"{number:05}.{md5}"
             file.rename(new)
+            sync_folder(new.parent)
             if old is not None and old != new:
                 old.unlink(missing_ok=True)
 
