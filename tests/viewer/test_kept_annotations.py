@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -117,3 +118,11 @@ def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_drawn(tmp
 def test_nothing_is_created_before_something_is_drawn(kept: KeptAnnotations, tmp_path: Path) -> None:
     assert kept.read() == []
     assert not (tmp_path / "drawn").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("id", ["9" * 5000, "0" * 5000, str(2**64)])
+def test_an_id_of_more_digits_than_a_number_has_is_a_name(kept: KeptAnnotations, id: str) -> None:
+    kept.replace([{**POINT, "id": id}], kept.version())
+    (point,) = kept.read()
+    assert int(point["id"]) == int.from_bytes(hashlib.sha256(id.encode()).digest()[:8], "big")

@@ -13,7 +13,7 @@ from voxome.errors import AccessDenied
 from voxome.relay.access_log import note
 from voxome.relay.accounts import Accounts, Caller
 from voxome.relay.relay import Relay
-from voxome.relay.request_errors import NOT_KEPT, RETRY, RequestError, TooLarge, UnfinishedBody, log_failure
+from voxome.relay.request_errors import FOR_CALLER, NOT_KEPT, RETRY, RequestError, TooLarge, UnfinishedBody, log_failure
 from voxome.relay.sessions import header_caller, session_caller, session_cookie
 from voxome.relay.source_errors import hold_memory
 from voxome.relay.threads import RequestThreads
@@ -33,7 +33,8 @@ def endpoint(
 ) -> Callable[[Request], Awaitable[Response]]:
     """Return an endpoint that runs `handler` in a thread, and sends errors as JSON.
 
-    The body is read once the caller is known and `permit` has returned.
+    No cache keeps an answer of which the handler does not say who may have it. The body is read once the caller is
+    known and `permit` has returned.
 
     Parameters
     ----------
@@ -55,11 +56,18 @@ def endpoint(
             if permit is not None:
                 most = min(limit, await relay.threads.run(permit, request, caller))
             body = await read_body(request, most)
-            return await relay.threads.run(handler, request, caller, body)
+            return _for_caller(await relay.threads.run(handler, request, caller, body))
         except Exception as error:
             return error_response(error, request, caller)
 
     return respond
+
+
+def _for_caller(response: Response) -> Response:
+    """Return an answer that no cache gives to another caller."""
+    if "cache-control" not in response.headers:
+        response.headers.update(FOR_CALLER)
+    return response
 
 
 async def identify(request: Request, accounts: Accounts, threads: RequestThreads) -> Caller:

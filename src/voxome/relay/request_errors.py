@@ -38,6 +38,8 @@ _STATUS: Mapping[type[Exception], int] = {
 
 NOT_KEPT = {"Cache-Control": "no-store"}
 """Header of errors: what is missing or fails now may be there a moment later."""
+FOR_CALLER = {**NOT_KEPT, "Vary": "Authorization, Cookie"}
+"""Headers of answers that may differ for other callers."""
 RETRY = {"Retry-After": "1"}
 """Header with the statuses 503 and 507."""
 

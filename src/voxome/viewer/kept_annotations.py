@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
@@ -28,6 +29,7 @@ MOST_ANNOTATIONS = 20_000
 _NM = (("x", 1.0), ("y", 1.0), ("z", 1.0))
 _PLACES = ("point", "pointA", "pointB", "center", "radii")
 
+_NUMBER = re.compile("[0-9]{1,20}")
 _PROBE = ".voxome-view"
 """File that is written and removed to see whether a folder can be written."""
 
@@ -186,7 +188,7 @@ def digest(entries: Sequence[Entry]) -> str:
 def _id(entry: Entry) -> int:
     """Return the id of an annotation in the store: its number, or a digest of the name that the viewer gave it."""
     name = str(entry.get("id", ""))
-    if name.isascii() and name.isdigit() and int(name) < 2**64:
+    if _NUMBER.fullmatch(name) and int(name) < 2**64:
         return int(name)
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
 

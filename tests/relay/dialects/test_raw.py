@@ -173,3 +173,10 @@ def test_who_may_not_write_is_refused_before_the_body_is_read(client: httpx.Clie
     assert client.put(path, content=parts(), headers=headers | as_user("bob")).status_code == 413
     assert client.put(path, content=parts(), headers=as_user("bob")).status_code == 413
     assert len(sent) < 2000
+
+
+def test_no_cache_gives_an_answer_to_another_caller(url: str) -> None:
+    for path in ("/raw", "/raw/em/raw/info", "/raw/em/raw/cutout?box=1:2,2:3,3:4", "/raw/none/info"):
+        headers = httpx.get(f"{url}{path}").headers
+        assert headers["cache-control"] == "no-store"
+        assert path.endswith("none/info") or {"Authorization", "Cookie"} <= set(headers["vary"].split(", "))

@@ -58,7 +58,7 @@ class PropertyFiles:
             return Properties()
 
     def write(self, key: str, file: Path, properties: Properties) -> None:
-        """Keep the properties of a file that will be the object, on the disk; its time becomes one that no other has."""
+        """Keep the properties of a file that will be the object, on the disk; no other file has its time then."""
         if properties == Properties():
             return
         with file.open("rb") as content:

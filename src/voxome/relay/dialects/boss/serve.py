@@ -27,7 +27,7 @@ from voxome.relay.request_errors import NOT_KEPT, RETRY, RequestError, log_failu
 from voxome.relay.threads import RequestThreads
 
 _LARGEST_DOCUMENT_BYTES = 2**20
-_PRIVATE = {"Cache-Control": "private, no-cache", "Vary": "Authorization"}
+_PRIVATE = {"Cache-Control": "private, no-cache", "Vary": "Authorization, Cookie"}
 """Headers of answers, which may be another caller's refusal."""
 _SLASHES = re.compile("/+")
 

@@ -13,6 +13,7 @@ from voxome.errors import InvalidInput
 MOST_DEPTH = 100
 """Lists and objects inside each other, of which even the states of large scenes have far fewer."""
 
+_MOST_DIGITS = 20
 _BASE = re.compile(r"https?://[^\s\"'<>\\{};]+/")
 
 
@@ -23,10 +24,10 @@ def json_object(body: bytearray) -> dict[str, Any]:
     ------
     InvalidInput
         If it is something else, is nested more than `MOST_DEPTH` deep, or has numbers or texts that JSON in UTF-8
-        cannot hold: NaN, infinity, halves of surrogate pairs.
+        cannot hold: NaN, infinity, halves of surrogate pairs; or an integer of more than 64 bits.
     """
     try:
-        value = json.loads(bytes(body))
+        value = json.loads(bytes(body), parse_int=_parse_int)
         _require_depth(value)
         json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
@@ -34,6 +35,13 @@ def json_object(body: bytearray) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise InvalidInput("the body is not a JSON object")
     return value
+
+
+def _parse_int(text: str) -> int:
+    """Return an integer that databases and arrays hold; ids, which may be larger, are texts."""
+    if len(text) > _MOST_DIGITS or not -(2**63) <= (number := int(text)) < 2**63:
+        raise ValueError("an integer of more than 64 bits")
+    return number
 
 
 def _require_depth(value: Any) -> None:
