@@ -21,6 +21,8 @@ from voxome.workflow.describe import document
 
 Command = Callable[..., Any]
 
+pytestmark = pytest.mark.usefixtures("jobs_in_this_process")
+
 MARK = "mark.cwl --set raw=raw.zarr --out o --workers 1"
 LABELS = "--truth labels.zarr --result labels.zarr"
 QUICK = [

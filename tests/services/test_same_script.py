@@ -105,8 +105,10 @@ def test_one_line_changed(
 def test_a_store_that_keeps_shapes_answers_itself(tmp_path: Path) -> None:
     folder = tmp_path / "labels"
     voxome.put(labels(), f"precomputed://{folder}", voxel_size_nm=SIZE)
-    write_meshes(f"precomputed://{folder}", f"precomputed://{folder}/mesh", workers=1, block=(32, 32, 32))
-    write_skeletons(f"precomputed://{folder}", f"precomputed://{folder}/skeletons", workers=1, block=(32, 32, 32))
+    write_meshes(f"precomputed://{folder}", f"precomputed://{folder}/mesh", engine="sequential", block=(32, 32, 32))
+    write_skeletons(
+        f"precomputed://{folder}", f"precomputed://{folder}/skeletons", engine="sequential", block=(32, 32, 32)
+    )
     volume = voxome.open(f"precomputed://{folder}", expect=voxome.Volume)
     for id in (NEURITE, BALL, VOXEL):
         shapes = [(volume.mesh(id, service=way), volume.skeleton(id, service=way)) for way in (None, "local")]

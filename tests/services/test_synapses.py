@@ -141,7 +141,7 @@ def test_it_is_the_detector_of_the_pipeline(tmp_path: Path) -> None:
     out = tmp_path / "out"
 
     def run(tool: str, **inputs: Any) -> dict[str, Any]:
-        handles = voxome.tool(tool, inputs, out=out, block=(32, 96, 96))
+        handles = voxome.tool(tool, inputs, out=out, block=(32, 96, 96), engine="sequential")
         return {name: handle.uri for name, handle in handles.items()}
 
     histogram = run("common.statistics", image=files.raw)["result"]

@@ -22,7 +22,7 @@ from voxome.workflow.clean import clean
 from voxome.workflow.describe import document
 from voxome.workflow.verbs import run
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("jobs_in_this_process")]
 
 TOOLS = """
 import os, signal, time
@@ -123,7 +123,7 @@ def test_a_tool_with_a_wrong_result_or_a_killed_worker_fails_the_run(
 ) -> None:
     out = tmp_path / "out"
     with pytest.raises(RunFailed, match=message):
-        run(workflow(tool), {"raw": raw}, out=out, block=(32, 32, 48))
+        run(workflow(tool), {"raw": raw}, out=out, block=(32, 32, 48), engine="local")
     assert_nothing_is_marked_complete(out)
 
 

@@ -41,7 +41,7 @@ def test_the_record_is_complete(reference: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("block", "engine"), [((32, 32, 32), "local"), ((96, 96, 96), "sequential"), ((40, 125, 64), "threads")]
+    ("block", "engine"), [((32, 48, 40), "local"), ((96, 96, 96), "sequential"), ((40, 125, 64), "threads")]
 )
 def test_results_do_not_depend_on_blocks_or_workers(
     phantom: Phantom, reference: Path, tmp_path: Path, block: tuple[int, int, int], engine: str
@@ -136,7 +136,7 @@ def test_plain_cwltool_gives_the_same_tables_and_graph(phantom: Phantom, referen
 def _start(phantom: Phantom, out: Path) -> subprocess.Popen[bytes]:
     settings = [f"--set={name}={uri}" for name, uri in phantom.inputs.items()]
     command = [sys.executable, "-m", "voxome.cli.main", "run", str(CONNECTOME), *settings]
-    arguments = ["--out", str(out), "--block", "32,32,32", "--workers", "2"]
+    arguments = ["--out", str(out), "--block", "48,48,48", "--workers", "2"]
     return subprocess.Popen([*command, *arguments], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 

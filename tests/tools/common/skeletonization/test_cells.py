@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from tools.common.skeletonization.blockwise import cells_by_id
@@ -61,6 +61,7 @@ def entire(labels: NDArray[np.uint64], part: NDArray[np.uint64]) -> Iterator[int
 
 
 @pytest.mark.slow
+@settings(max_examples=40)
 @given(scenes(), st.tuples(*[st.integers(1, 4)] * 3))
 def test_any_blocks_have_the_same_pieces(scene: Scene, shape: tuple[int, ...]) -> None:
     labels, domain, size_nm = scene
@@ -78,6 +79,7 @@ def test_any_blocks_have_the_same_pieces(scene: Scene, shape: tuple[int, ...]) -
 
 
 @pytest.mark.slow
+@settings(max_examples=40)
 @given(scenes(), st.data())
 def test_an_object_inside_a_box_has_the_pieces_of_the_whole(scene: Scene, data: st.DataObject) -> None:
     labels, domain, size_nm = scene
