@@ -191,6 +191,7 @@ _WHAT = {
     "voxome.scorers": "scorer",
     "voxome.services": "service",
     "voxome.storage": "storage scheme",
+    "voxome.token_services": "token service",
     "voxome.tools": "tool",
     "voxome.training_tasks": "training task",
 }

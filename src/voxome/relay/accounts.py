@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from voxome.errors import AccessDenied, NotFound
@@ -80,10 +80,13 @@ class Accounts:
         Users, memberships, hashed tokens.
     admins : mapping
         Digest of a token that is in no catalogue → name of the admin who has it.
+    others : function
+        Returns the caller whose token is in no catalogue, but of another service; see `TokenServices`.
     """
 
     catalogue: Catalogue
     admins: Mapping[str, str] = field(default_factory=dict, repr=False)
+    others: Callable[[str], Caller | None] = field(default=lambda _: None, repr=False)
 
     def caller(self, authorization: str) -> Caller:
         """Return the sender of the header ``Authorization: Token …`` (or ``Bearer …``), anonymous if it is empty.
@@ -106,6 +109,8 @@ class Accounts:
         except NotFound:
             if token.strip() == PUBLIC:
                 return Caller()
+            if (caller := self.others(token.strip())) is not None:
+                return caller
             raise AccessDenied("Invalid token.") from None
         if found.expires and found.expires <= time.time():
             raise AccessDenied("The token has expired; get a new one.")

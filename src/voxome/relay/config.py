@@ -270,6 +270,8 @@ class RelayConfig(_Model):
         Folder for volumes that clients create; in memory if None.
     admin_token_env : str or None
         Environment variable with the admin's token.
+    token_services : mapping of str to mapping
+        Services whose tokens are taken too, by the names of their plug-ins, with their options.
     prefix : str
         Path before all addresses, as ``/user/ann/proxy/8001``, if a proxy in front of the relay keeps it.
     allow_origins : tuple of str
@@ -307,6 +309,7 @@ class RelayConfig(_Model):
     catalogue_env: str | None = None
     data: Path | None = None
     admin_token_env: str | None = None
+    token_services: dict[str, dict[str, Any]] = {}
     prefix: Annotated[str, Field(pattern=r"^(/[A-Za-z0-9._~@+-]+)*$")] = ""
     allow_origins: tuple[Origin, ...] = ()
     frame_ancestors: tuple[Origin, ...] = ()

@@ -44,6 +44,7 @@ from voxome.relay.rights import Rights
 from voxome.relay.secrets import digest
 from voxome.relay.served_folders import check_served_folders
 from voxome.relay.sources import Sources
+from voxome.relay.token_services import open_token_services
 from voxome.relay.virtual.adding import add_sources
 from voxome.relay.virtual.slots import ComputeSlots
 from voxome.relay.writes.flusher import LEASE_FILE, Flusher
@@ -156,7 +157,11 @@ def opened(shared: SharedConfig) -> Iterator[Starlette]:
         for name, one in config.annotations.items():
             collections.add(name, one.uri, Rights(frozenset(one.readers)))
         root = "memory://relay" if config.data is None else f"zarr://{config.data.absolute()}"
-        accounts, largest = Accounts(records, admins(config.admin_token_env)), config.largest_cutout_mib * _MIB
+        others = open_token_services(config.token_services)
+        accounts, largest = (
+            Accounts(records, admins(config.admin_token_env), others.caller),
+            config.largest_cutout_mib * _MIB,
+        )
         names = {name: source.boss for name, source in config.sources.items() if source.boss is not None}
         relay = Relay(
             records, accounts, root, sources, largest, dialect_names={"boss": names}, locks=locks,
