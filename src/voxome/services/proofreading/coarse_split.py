@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
@@ -115,7 +116,8 @@ def _find(ids: NDArray[np.uint64], numbers: dict[int, int]) -> NDArray[np.int32]
 
 def _count(mask: NDArray[np.bool_], cells: Sequence[NDArray[np.intp]]) -> NDArray[np.int64]:
     """Return how many voxels are true in each cell; `cells` are the positions of their cells, along each axis."""
-    counts = mask.astype(np.int64)
+    counts: NDArray[Any] = mask
     for axis in (2, 1, 0):
-        counts = np.add.reduceat(counts, np.searchsorted(cells[axis], np.arange(cells[axis][-1] + 1)), axis)
+        first = np.searchsorted(cells[axis], np.arange(cells[axis][-1] + 1))
+        counts = np.add.reduceat(counts, first, axis, dtype=np.int64)
     return counts

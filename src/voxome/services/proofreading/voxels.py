@@ -17,14 +17,13 @@ from voxome.services.proofreading.tables import CHUNKS, pack, unpack
 
 EDGE = 32
 """Edge of the chunks in which splits write, in voxels."""
-_KEPT = 512
-"""Changed chunks that are kept in memory."""
+_KEPT = 256
+"""Changed chunks that are kept in memory, of 256 KiB each."""
 _BATCH = 500
 """Chunks of one query."""
 
-ChangedVoxels = tuple[int, NDArray[np.intp], NDArray[np.uint64]]
-"""Operation, indices (n, 3) of voxels, and their ids."""
-_NOTHING: ChangedVoxels = (-1, np.empty((0, 3), np.intp), np.empty(0, np.uint64))
+ChangedChunk = tuple[int, NDArray[np.uint64]]
+"""Operation that wrote last, and the ids that splits have written (z, y, x); 0 where none has."""
 
 
 class StoredVoxels:
@@ -41,7 +40,7 @@ class StoredVoxels:
     def __init__(self, source: VolumeSource, level: int = 0) -> None:
         self.source, self.level = source, level
         self._operations: dict[int, int] = {}
-        self._kept: OrderedDict[int, ChangedVoxels] = OrderedDict()
+        self._kept: OrderedDict[int, ChangedChunk] = OrderedDict()
         self._known = 0
 
     def read_start(self, box: Box) -> NDArray[np.uint64]:
@@ -64,14 +63,16 @@ class StoredVoxels:
 
     def missing(self, box: Box) -> list[int]:
         """Return the changed chunks in `box` that are not in memory as they are now."""
-        return [one for one in self._changed(box) if self._kept.get(one, _NOTHING)[0] != self._operations[one]]
+        return [
+            one for one in self._changed(box) if one not in self._kept or self._kept[one][0] != self._operations[one]
+        ]
 
     def load(self, box: Box, connection: sa.Connection) -> None:
         """Read the changed chunks in `box` into memory."""
         for number, rows in read_chunks(connection, self.level, self.missing(box)):
-            whole = chunk_box(number, self._domain, EDGE)
-            at = np.column_stack(np.unravel_index(rows[:, 0].astype(np.intp), whole.shape)) + np.array(whole.start)
-            self._kept[number] = self._operations[number], at, rows[:, 1]
+            ids = np.zeros(chunk_box(number, self._domain, EDGE).shape, np.uint64)
+            ids.reshape(-1)[rows[:, 0].astype(np.intp)] = rows[:, 1]
+            self._kept[number] = self._operations[number], ids
         for number in self._changed(box):
             self._kept.move_to_end(number)
         while len(self._kept) > max(_KEPT, len(self._changed(box))):
@@ -79,12 +80,11 @@ class StoredVoxels:
 
     def update(self, voxels: NDArray[np.uint64], box: Box) -> None:
         """Write what splits have changed into the ids at the start, in place; `load` comes first."""
-        changed = [self._kept[number][1:] for number in self._changed(box)]
-        if changed:
-            at, ids = (np.concatenate(parts) for parts in zip(*changed, strict=True))
-            at = at - np.array(box.start)
-            inside = ((at >= 0) & (at < box.shape)).all(axis=1)
-            voxels[tuple(at[inside].T)] = ids[inside]
+        for number in self._changed(box):
+            whole, ids = chunk_box(number, self._domain, EDGE), self._kept[number][1]
+            part = whole & box
+            written = ids[part.within(whole)]
+            np.copyto(voxels[part.within(box)], written, where=written != 0)
 
     def read(self, box: Box, connection: sa.Connection) -> NDArray[np.uint64]:
         """Return the ids in `box` now."""
