@@ -23,6 +23,7 @@ from voxome.resources.local_ids import require_positive
 from voxome.resources.volume import Volume
 
 if TYPE_CHECKING:
+    from voxome.tools.common.skeletonization.given_points import GivenPoints
     from voxome.tools.common.skeletonization.parameters import Teasar
     from voxome.tools.common.skeletonization.pieces import Piece
 
@@ -78,6 +79,8 @@ class LocalSkeletons:
         Position of the corner of voxel 0.
     cross_sections : bool
         Whether nodes have the area of the cross-section there.
+    points : str, optional
+        Table of roots and targets.
 
     Raises
     ------
@@ -95,10 +98,11 @@ class LocalSkeletons:
         box: Box | str | None,
         origin_nm: tuple[float, float, float] = (0.0, 0.0, 0.0),
         cross_sections: bool = False,
+        points: str | None = None,
     ) -> None:
         require("services", "cc3d", "edt", "fastremap", "numba")
         self._labels, self._options, self._origin = labels, options, np.array(origin_nm)
-        self._cross_sections = cross_sections
+        self._cross_sections, self._points = cross_sections, points
         self._ids = None if ids is None else np.unique(np.array(ids, np.uint64))
         self._region = labels.domain if box is None else Box.of(box, labels.domain)
         if labels.voxel_size_nm is None:
@@ -139,7 +143,9 @@ class LocalSkeletons:
 
         if id not in self._pieces:
             raise self._missing(id)
-        return self._recorded(id, build_skeleton(self._pieces[id], self._size, self._teasar, box=self._region))
+        root, targets = (None, ()) if self._given is None else self._given.of_object(id)
+        found = build_skeleton(self._pieces[id], self._size, self._teasar, root, targets, self._region)
+        return self._recorded(id, found)
 
     def trace(
         self, id: int, root_nm: Sequence[float] | None = None, targets_nm: Sequence[Sequence[float]] = ()
@@ -169,12 +175,25 @@ class LocalSkeletons:
 
     @cached_property
     def _pieces(self) -> dict[int, list[Piece]]:
-        pieces = self._traced(self._region, self._ids)
+        pieces = self._traced(self._region, self._ids, given=self._given)
         if self._ids is not None:
             for id in self._ids.tolist():
                 if id not in pieces:
                     raise self._missing(id)
         return pieces
+
+    @cached_property
+    def _given(self) -> GivenPoints | None:
+        """Roots and targets of the segments that were chosen."""
+        from voxome.tools.common.skeletonization.given_points import read_points
+
+        if self._points is None:
+            return None
+        given = read_points(self._points, self._size, self._origin.tolist())
+        if self._ids is not None:
+            given = given.of_objects(self._ids)
+        given.require(given.in_box(self._region), f"outside the box {self._region}")
+        return given
 
     @cached_property
     def _teasar(self) -> Teasar:
@@ -183,7 +202,11 @@ class LocalSkeletons:
         return Teasar(**self._options.to_json())
 
     def _traced(
-        self, region: Box, ids: NDArray[np.uint64] | None, points: NDArray[np.int64] | None = None
+        self,
+        region: Box,
+        ids: NDArray[np.uint64] | None,
+        points: NDArray[np.int64] | None = None,
+        given: GivenPoints | None = None,
     ) -> dict[int, list[Piece]]:
         """Return the pieces of segments, by id."""
         from voxome.tools.common.skeleton_pieces import halo_of
@@ -201,6 +224,9 @@ class LocalSkeletons:
             labels = labels.astype(np.uint64, copy=False)
             if ids is not None:
                 labels = np.where(np.isin(labels, ids), labels, np.uint64(0))
+            if given is not None:
+                given.within(block.write).require_labels(labels, block.read)
+                points = given.voxels
             boxes = BlockBoxes(block.write, block.read, region, domain)
             for piece in trace_cells(labels, boxes, halo, self._size, self._teasar, points):
                 found[piece.id].append(piece)
@@ -241,6 +267,8 @@ class LocalSkeletons:
             "box": str(self._region),
             "voxel_size_nm": list(self._size),
         }
+        if self._points is not None:
+            parameters["points"] = absolute_text(self._points)
         if root_nm is not None:
             parameters["root_nm"] = list(root_nm)
         if targets_nm:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import cast
 
-from voxome.contracts.arguments import require_flags, require_id, require_ids, require_position
+from voxome.contracts.arguments import require_flags, require_id, require_ids, require_path, require_position
 from voxome.contracts.provenance import LOCAL, OWN
 from voxome.contracts.service import Requirement
 from voxome.contracts.service import service as as_service
 from voxome.contracts.shapes import Skeleton
 from voxome.contracts.source import SkeletonSource
+from voxome.contracts.uri import Location
 from voxome.geometry import Box
 from voxome.resources.labels import corner_of_voxel_0, require_labels
 from voxome.resources.shapes import Skeletons
@@ -130,6 +131,7 @@ def skeletons(
     const_nm: float = 300.0,
     soma_radius_nm: float = 2000.0,
     cross_sections: bool = False,
+    points: Location | None = None,
     box: Box | str | None = None,
     level: int = 0,
     voxel_size_nm: Sequence[float] | None = None,
@@ -146,6 +148,8 @@ def skeletons(
         Labels (z, y, x) of any integer type; 0 is background.
     ids : collection of int, optional
         The segments; all if None.
+    points : str or path, optional
+        Parquet file of roots and targets; see `voxome.write_skeletons`.
     scale, const_nm, soma_radius_nm, cross_sections, box, level, voxel_size_nm, service : optional
         See `skeleton`.
 
@@ -165,7 +169,8 @@ def skeletons(
     changed = chosen_options(
         skeletons, scale=scale, const_nm=const_nm, soma_radius_nm=soma_radius_nm, cross_sections=cross_sections
     )
-    given = {"ids": wanted, "box": box, "level": level or None, **changed}
+    table = None if points is None else require_path("points", points)
+    given = {"ids": wanted, "points": table, "box": box, "level": level or None, **changed}
     way = choose(service, opened, "skeletons", _STORED, given)
     if way == OWN:
         stored = StoredSkeletons("skeletons", opened, _STORED.find(opened.source, opened.uri))
@@ -174,9 +179,9 @@ def skeletons(
         way = LOCAL
     options = Options.of(scale, const_nm, soma_radius_nm)
     if way != LOCAL:
-        return cast("Skeletons", call_service(way, opened, wanted, **changed, box=box))
+        return cast("Skeletons", call_service(way, opened, wanted, **changed, points=table, box=box))
     origin = corner_of_voxel_0(opened)
-    source = LocalSkeletons(require_labels(opened), options, wanted, box, origin, cross_sections)
+    source = LocalSkeletons(require_labels(opened), options, wanted, box, origin, cross_sections, table)
     if wanted is not None:
         source.require_ids()
     return Skeletons(source, opened.uri)

@@ -26,7 +26,6 @@ from voxome.resources.addresses import absolute
 from voxome.resources.labels import require_corner, require_labels
 from voxome.resources.open import open
 from voxome.resources.shapes import Meshes, Skeletons
-from voxome.resources.table import TableFile
 from voxome.resources.volume import Volume
 from voxome.resources.volume_like import VolumeLike, as_volume
 from voxome.workflow.array_inputs import inputs_folder, store_arrays
@@ -235,16 +234,12 @@ def _require_labels(labels: VolumeLike, options: RunOptions) -> Volume:
 
 def _require_points(table: str, volume: Volume, options: RunOptions) -> None:
     """Check a table of roots and targets, as far as that takes no voxels: jobs find those outside their objects."""
-    from voxome.tools.common.skeletonization.given_points import COLUMNS, GivenPoints
+    from voxome.tools.common.skeletonization.given_points import read_points
 
-    file = TableFile(table)
-    missing = [name for name in COLUMNS if name not in file.columns]
-    if missing:
-        raise InvalidInput(f"{table} lacks the columns {', '.join(missing)}; expected {', '.join(COLUMNS)}")
     size = options.voxel_size_nm or volume.voxel_size_nm
     assert size is not None
     box = volume.domain if options.box is None else Box.of(options.box, volume.domain)
-    given = GivenPoints.of(file.read(list(COLUMNS)), size)
+    given = read_points(table, size)
     given.require(given.in_box(box), f"outside the {'volume' if options.box is None else 'box'} {box}")
 
 

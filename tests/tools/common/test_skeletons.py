@@ -154,6 +154,9 @@ def test_roots_and_targets_of_a_table_are_in_the_skeletons(labels: str, tmp_path
     assert np.array_equal(whole[2].nodes_nm, plain[2].nodes_nm)
     one = voxome.skeleton(labels, 1, root_nm=(55, 305, 55), targets_nm=[(545, 255, 495)], service="local")
     assert whole[1].length_nm == pytest.approx(one.length_nm, rel=1e-5)
+    demanded = voxome.skeletons(labels, [1], points=table)[1]
+    assert np.allclose(demanded.nodes_nm, whole[1].nodes_nm, atol=1e-3)
+    assert "points" in demanded.provenance.parameters
 
 
 @pytest.mark.parametrize(
@@ -172,3 +175,5 @@ def test_a_point_that_is_not_in_its_object_is_refused(
     pq.write_table(pa.table({"id": pa.array([1], pa.uint64()), **columns, "kind": [kind]}), table)
     with pytest.raises(VoxomeError, match=message):
         voxome.write_skeletons(labels, f"precomputed://{tmp_path}/out", points=table)
+    with pytest.raises(VoxomeError, match=message.replace("volume", "box")):
+        voxome.skeletons(labels, points=table)[1]

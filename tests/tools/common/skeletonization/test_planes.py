@@ -119,3 +119,16 @@ def test_a_soma_with_neurites_along_planes_has_three_branches_anywhere(soma: NDA
         assert shape_of(found) == FORK
         assert found.length_nm == pytest.approx(whole.length_nm, rel=0.02)
         assert found.length_nm == pytest.approx(truth, rel=0.08), "it begins in the middle as found, not in the centre"
+
+
+@pytest.mark.parametrize("gap", [1, 2])
+def test_arms_of_a_hairpin_are_not_joined_across_the_voxels_between_them(gap: int) -> None:
+    labels = np.zeros((16, 30, 140), np.uint64)
+    for start in (4, 11 + gap):
+        labels[4:10, start : start + 7, 4:130] = 7
+    labels[4:10, 4 : 18 + gap, 124:130] = 7
+    whole = skeletonize_at(labels, (0, 0, 0), ISOTROPIC, cell=False)
+    for place in [(0, 112, 30), (0, 114, 30), (0, 117, 64), (0, 118, 30), (121, 116, 30)]:
+        found = skeletonize_at(labels, place, ISOTROPIC)
+        assert shape_of(found) == TUBE
+        assert found.length_nm == pytest.approx(whole.length_nm, rel=0.03)

@@ -37,7 +37,7 @@ class GivenPoints(NamedTuple):
     roots: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, rows: Rows, size_nm: Sequence[float]) -> GivenPoints:
+    def of(cls, rows: Rows, size_nm: Sequence[float], corner_nm: Sequence[float] = (0.0, 0.0, 0.0)) -> GivenPoints:
         """Return the points of a table.
 
         Raises
@@ -56,7 +56,7 @@ class GivenPoints(NamedTuple):
         chosen, times = np.unique(ids[roots], return_counts=True)
         if (times > 1).any():
             raise InvalidInput(f"the object {chosen[times > 1][0]} has {times.max()} roots; expected one at most")
-        return cls(ids, voxels_at(places, size_nm), roots)
+        return cls(ids, voxels_at(places, size_nm, corner_nm), roots)
 
     @classmethod
     def read(cls, table: TableFile | None, size_nm: Sequence[float]) -> GivenPoints | None:
@@ -70,6 +70,10 @@ class GivenPoints(NamedTuple):
     def in_box(self, box: Box) -> NDArray[np.bool_]:
         """Return which points are in a box."""
         return np.all((self.voxels >= box.start) & (self.voxels < box.stop), axis=1)
+
+    def of_objects(self, ids: NDArray[np.uint64]) -> GivenPoints:
+        """Return the points of some objects."""
+        return self._chosen(np.isin(self.ids, ids))
 
     def of_object(self, id: int) -> tuple[NDArray[np.int64] | None, NDArray[np.int64]]:
         """Return the root of an object, if it has one, and its targets (n, 3)."""
@@ -104,3 +108,19 @@ class GivenPoints(NamedTuple):
 
     def _chosen(self, which: NDArray[np.bool_]) -> GivenPoints:
         return GivenPoints(self.ids[which], self.voxels[which], self.roots[which])
+
+
+def read_points(path: str, size_nm: Sequence[float], corner_nm: Sequence[float] = (0.0, 0.0, 0.0)) -> GivenPoints:
+    """Return the points of a Parquet file.
+
+    Raises
+    ------
+    NotFound, CorruptData
+    InvalidInput
+        If it lacks a column, or as `GivenPoints.of`.
+    """
+    table = TableFile(path)
+    missing = [name for name in COLUMNS if name not in table.columns]
+    if missing:
+        raise InvalidInput(f"{path} lacks the columns {', '.join(missing)}; expected {', '.join(COLUMNS)}")
+    return GivenPoints.of(table.read(list(COLUMNS)), size_nm, corner_nm)
