@@ -14,10 +14,13 @@ import pytest
 
 import voxome
 from voxome.geometry import Box
-from voxome.relay.accounts import PUBLIC
+from voxome.relay.accounts import PUBLIC, Accounts
 from voxome.relay.box_locks import SharedBoxLocks
 from voxome.relay.cache.leases import Leases
+from voxome.relay.catalogue.memory import MemoryCatalogue
+from voxome.relay.dialects.boss.state import BossState
 from voxome.relay.file_locks import claim_file, claimed_file, locked_file
+from voxome.relay.relay import Relay
 from voxome.relay.rights import Rights
 from voxome.relay.sources import Sources
 from voxome.relay.threads import RequestThreads
@@ -49,10 +52,17 @@ def hold_an_object_of_a_store(folder: Path) -> Hold:
     return lambda: sources.stores["store"].locked(("em.zarr",), exclusive=True)
 
 
+def hold_the_records_of_bossdb(folder: Path) -> Hold:
+    catalogue = MemoryCatalogue()
+    boss = BossState(Relay(catalogue, Accounts(catalogue), "memory://unused", Sources()))
+    return boss.locked
+
+
 @pytest.mark.parametrize(
     "locks",
     [
         hold_a_file, hold_a_box_in_this_process, hold_a_box_in_any_process, hold_a_lease, hold_an_object_of_a_store,
+        hold_the_records_of_bossdb,
     ],
 )  # fmt: skip
 def test_requests_that_wait_for_a_lock_keep_no_slot(tmp_path: Path, locks: Callable[[Path], Hold]) -> None:

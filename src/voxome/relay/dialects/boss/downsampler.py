@@ -57,7 +57,7 @@ class Downsampler:
             If another request has started that.
         """
         try:
-            with self._boss.lock:  # job and status together: another process may have ended the job at once
+            with self._boss.locked():  # job and status together: another process may have ended the job at once
                 now = self._boss.refresh(channel.uid)
                 started = replace(now, downsample_status="IN_PROGRESS")
                 self._catalogue.write(add=[LevelsJob(uid=channel.uid), started], remove=[now])

@@ -127,7 +127,7 @@ def post(resource_type: ResourceType) -> Callable[[Call], Response]:
         fields = call.parse_body(resource_type.new).model_dump()
         within = {parent: call.path[parent] for parent in resource_type.parents}
         name = check_name(call.path[resource_type.part])
-        with call.boss.lock, _unique(resource_type, name):
+        with call.boss.locked(), _unique(resource_type, name):
             if resource_type.part in _PARENT:
                 call.require_permission("add", _PARENT[resource_type.part].find(call))
             new = resource_type.record(**fields, **within, name=name, creator=call.caller.name)
@@ -145,7 +145,7 @@ def put(resource_type: ResourceType) -> Callable[[Call], Response]:
 
     def put(call: Call) -> Response:
         changes = call.parse_body(resource_type.changed).model_dump(exclude_none=True)
-        with call.boss.lock, _unique(resource_type, changes.get("name", "")):
+        with call.boss.locked(), _unique(resource_type, changes.get("name", "")):
             found = resource_type.find(call)
             call.require_permission("update", found)
             new = replace(found, **changes)
@@ -163,7 +163,7 @@ def delete(resource_type: ResourceType) -> Callable[[Call], Response]:
 
     def delete(call: Call) -> Response:
         call.require_role(RESOURCE_MANAGER)
-        with call.boss.lock:
+        with call.boss.locked():
             found = resource_type.find(call)
             call.require_permission("delete", found)
             _check_unused(call.boss, resource_type, found)

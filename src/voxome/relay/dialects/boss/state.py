@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from threading import RLock
 from typing import Any
@@ -18,6 +19,7 @@ from voxome.relay.dialects.boss.served import ServedVoxels
 from voxome.relay.dialects.boss.voxels import VolumeStore, VoxelStore, VoxelWriter
 from voxome.relay.relay import Relay
 from voxome.relay.sources import Sources
+from voxome.relay.threads import waiting
 
 
 class BossState:
@@ -46,8 +48,6 @@ class BossState:
         Groups with a meaning, and those that the configuration of the relay names; they cannot be created or deleted.
     largest_cutout_bytes : int
         Limit of one request, uncompressed.
-    lock : RLock
-        Held while records that others refer to are changed.
     """
 
     def __init__(self, relay: Relay) -> None:
@@ -61,11 +61,25 @@ class BossState:
         self._served, self._stored = ServedVoxels(relay.sources), ServedVoxels(relay.sources, cached=False)
         self.reserved_groups = relay.groups | {ADMIN, PUBLIC}
         self.largest_cutout_bytes = relay.largest_cutout_bytes
-        self.lock = RLock()
+        self._lock = RLock()
         for name in self.reserved_groups - {ADMIN, PUBLIC}:
             with suppress(AlreadyExists):
                 self.catalogue.write(add=[Group(name=name)])
         relay.sources.on_write(self._note_write)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the records that others refer to while they are changed; a request has no slot meanwhile.
+
+        It may wait for a store that describes them, and then for a slot, which those who wait for it would have.
+
+        Raises
+        ------
+        StoreError
+            If too many requests wait for it.
+        """
+        with waiting("records of BossDB"), self._lock:
+            yield
 
     def store(self, channel: Channel, *, cached: bool = True) -> VoxelWriter:
         """Return where the voxels of a channel are: in the store, or in a source, with or without the cache."""
@@ -118,12 +132,12 @@ class BossState:
         NotFound
             If it was deleted.
         """
-        with self.lock:
+        with self.locked():
             return self.catalogue.change(self.refresh(uid), lambda one: replace(one, **fields))
 
     def reserve(self, channel: Channel, count: int) -> int:
         """Reserve `count` consecutive ids of a channel; return the first."""
-        with self.lock:
+        with self.locked():
             old = self.refresh(channel.uid)
             return self.catalogue.change(old, lambda one: replace(one, next_id=one.next_id + count)).next_id - count
 
