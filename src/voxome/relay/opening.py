@@ -158,10 +158,8 @@ def opened(shared: SharedConfig) -> Iterator[Starlette]:
             collections.add(name, one.uri, Rights(frozenset(one.readers)))
         root = "memory://relay" if config.data is None else f"zarr://{config.data.absolute()}"
         others = open_token_services(config.token_services)
-        accounts, largest = (
-            Accounts(records, admins(config.admin_token_env), others.caller),
-            config.largest_cutout_mib * _MIB,
-        )
+        accounts = Accounts(records, admins(config.admin_token_env), others.caller)
+        largest = config.largest_cutout_mib * _MIB
         names = {name: source.boss for name, source in config.sources.items() if source.boss is not None}
         relay = Relay(
             records, accounts, root, sources, largest, dialect_names={"boss": names}, locks=locks,

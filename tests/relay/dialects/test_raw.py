@@ -121,6 +121,8 @@ def test_ends_of_a_box_that_are_left_out_are_those_of_the_level(client: httpx.Cl
         ("em/raw/cutout?box=a:2,2:3,3:4", 400),
         ("em/raw/cutout?box=1:6,2:62,3:73&level=1", 404),
         ("em/raw/cutout?box=1:1000,2:62,3:1000", 413),
+        ("em/raw/cutout?box=1:2,2:3,3:4&levl=1", 400),
+        ("em/raw/info?levl=1", 400),
         ("em/raw", 404),
         ("em/raw/../../x/info", 404),
     ],
@@ -147,6 +149,10 @@ def test_bodies_that_do_not_fit_are_refused(client: httpx.Client) -> None:
     for body, status in bodies.items():
         answer = client.put("/raw/shared/cutout?box=1:2,2:3,6:8", content=body, headers=as_user("bob"))
         assert answer.status_code == status, answer.text
+    query = {"box": "1:2,2:3,6:8", "level": "1"}
+    answer = client.put("/raw/shared/cutout", params=query, content=fits, headers=as_user("bob"))
+    assert answer.status_code == 400
+    assert "Unknown parameter 'level'" in answer.json()["message"]
     read = client.get("/raw/shared/cutout", params={"box": "1:2,2:3,6:8"})
     assert not np.load(io.BytesIO(read.content)).any()
 
