@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from voxome.errors import InvalidInput, NotFound, VoxomeError
+import voxome
+from voxome.errors import InvalidInput, NotFound, UnsupportedFormat, VoxomeError
 from voxome.relay.config import parse_config
 from voxome.relay.opening import prepared
 
@@ -33,10 +34,18 @@ def test_what_is_cached_is_for_the_owner_of_the_relay_only(tmp_path: Path) -> No
         assert (tmp_path / "cache").stat().st_mode & 0o777 == 0o700
 
 
+@pytest.mark.parametrize("scheme", ["", "precomputed://"])
 @pytest.mark.parametrize("table", ["sources", "annotations"])
-def test_what_does_not_exist_keeps_a_relay_from_starting_and_is_named(tmp_path: Path, table: str) -> None:
-    config = parse_config({table: {"y": {"uri": str(tmp_path / "none")}}}, "test")
+def test_what_does_not_exist_keeps_a_relay_from_starting_and_is_named(tmp_path: Path, table: str, scheme: str) -> None:
+    config = parse_config({table: {"y": {"uri": f"{scheme}{tmp_path / 'none'}"}}}, "test")
     with pytest.raises(NotFound, match=rf"^{table}\.y: .*none"), prepared(config):
+        pass
+
+
+def test_a_volume_in_place_of_annotations_keeps_a_relay_from_starting(tmp_path: Path) -> None:
+    voxome.put(np.zeros((4, 4, 4), np.uint8), f"precomputed://{tmp_path}/em")
+    config = parse_config({"annotations": {"y": {"uri": f"precomputed://{tmp_path}/em"}}}, "test")
+    with pytest.raises(UnsupportedFormat, match="em"), prepared(config):
         pass
 
 

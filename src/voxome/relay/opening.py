@@ -16,6 +16,7 @@ from starlette.applications import Starlette
 
 from voxome.contracts.uri import Uri
 from voxome.errors import InvalidInput, NotFound, RunLocked
+from voxome.redaction import redact
 from voxome.relay.access_log import open_log
 from voxome.relay.accounts import Accounts
 from voxome.relay.app import create_app
@@ -50,8 +51,9 @@ from voxome.relay.virtual.slots import ComputeSlots
 from voxome.relay.writes.flusher import LEASE_FILE, Flusher
 from voxome.relay.writes.journal import Journal, journal_folder, recover
 from voxome.relay.writes.operate import GENERATIONS_FILE
-from voxome.resources.open import bare_address, locate, open_source
+from voxome.resources.open import bare_address, locate, open, open_source
 from voxome.resources.recognition import get_remote
+from voxome.resources.shapes import Points
 
 _MIB = 2**20
 _RATES = "rates"
@@ -100,7 +102,7 @@ def prepared(config: RelayConfig, file: Path | None = None) -> Iterator[SharedCo
                 _check_source(name, source, config.workers)
     for name, collection in config.annotations.items():
         with _naming(f"annotations.{name}"):
-            _locate(collection.uri)
+            _check_annotations(collection.uri)
     check_served_folders(config, file)
     _check_layers(config)
     _check_certificate(config.tls)
@@ -216,6 +218,7 @@ def _check_source(name: str, source: SourceConfig, workers: int) -> None:
     """Raise what is wrong with a source, as far as it is known without a network."""
     address = source.uri or ""
     uri = _locate(address)
+    _require_on_disk(uri, address)
     is_here = ":" not in uri.path and not Origin(address).is_remote
     if (
         workers > 1
@@ -227,6 +230,22 @@ def _check_source(name: str, source: SourceConfig, workers: int) -> None:
         raise InvalidInput(
             f"{name} can be written by one process only; use workers = 1, no writers, or another format, as zarr"
         )
+
+
+def _check_annotations(address: str) -> None:
+    """Raise what is wrong with a collection, as far as it is known without a network."""
+    if _require_on_disk(_locate(address), address):
+        open(address, expect=Points)
+
+
+def _require_on_disk(uri: Uri, address: str) -> bool:
+    """Return whether something is in files of this machine; raise an error if these are missing."""
+    origin = Origin(address)
+    if uri.scheme == "memory" or not origin.is_at_hand:
+        return False
+    if not Path(origin.place).exists():
+        raise NotFound(f"{redact(address)} does not exist")
+    return True
 
 
 def _locate(address: str) -> Uri:
