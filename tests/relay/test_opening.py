@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import voxome
-from voxome.errors import InvalidInput, NotFound, UnsupportedFormat, VoxomeError
+from voxome.errors import InvalidInput, NotFound, VoxomeError
 from voxome.relay.config import parse_config
 from voxome.relay.opening import prepared
 
@@ -45,7 +45,7 @@ def test_what_does_not_exist_keeps_a_relay_from_starting_and_is_named(tmp_path: 
 def test_a_volume_in_place_of_annotations_keeps_a_relay_from_starting(tmp_path: Path) -> None:
     voxome.put(np.zeros((4, 4, 4), np.uint8), f"precomputed://{tmp_path}/em")
     config = parse_config({"annotations": {"y": {"uri": f"precomputed://{tmp_path}/em"}}}, "test")
-    with pytest.raises(UnsupportedFormat, match="em"), prepared(config):
+    with pytest.raises(InvalidInput, match=r"^annotations\.y: .*em"), prepared(config):
         pass
 
 

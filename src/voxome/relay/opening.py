@@ -258,11 +258,13 @@ def _locate(address: str) -> Uri:
 
 @contextmanager
 def _naming(key: str) -> Iterator[None]:
-    """Put the key of the configuration before the message of what does not exist."""
+    """Put the key of the configuration before the message of what is missing or wrong."""
     try:
         yield
     except NotFound as error:
         raise NotFound(f"{key}: {error}") from error
+    except InvalidInput as error:
+        raise InvalidInput(f"{key}: {error}") from error
 
 
 def _check_layers(config: RelayConfig) -> None:
