@@ -31,6 +31,8 @@ from voxome.storage.bounded_file import read_document
 
 HEADER = "header.wkw"
 PROPERTIES = "datasource-properties.json"
+_EDGES, _MOST_BITS = 4, 8
+"""Byte of a header with the edges of blocks and files, and most bits of the latter: their index has 128 MiB."""
 Triple = tuple[int, int, int]
 
 
@@ -209,6 +211,9 @@ def _header(folder: Path) -> Any:
     require("webknossos", "wkw")
     import wkw
 
+    head = (folder / HEADER).read_bytes()[:8]
+    if len(head) > _EDGES and head[_EDGES] >> 4 > _MOST_BITS:  # wkw would end the process
+        raise CorruptData(f"{folder / HEADER}: files of {2 ** (head[_EDGES] >> 4)} blocks along each axis are not read")
     try:
         with wkw.Dataset.open(str(folder)) as opened:
             return opened.header
