@@ -8,7 +8,7 @@ from voxome.calls import explain_calls
 from voxome.contracts.provenance import Provenance
 from voxome.contracts.shapes import Annotations, Mesh, Skeleton
 from voxome.contracts.uri import Uri, location_text
-from voxome.errors import UnsupportedFormat
+from voxome.errors import InvalidInput, UnsupportedFormat
 from voxome.registry import targets
 from voxome.resources.columns import Table, read_table_provenance
 from voxome.resources.open import Resource, open
@@ -59,5 +59,5 @@ def _of_points(path: str) -> tuple[Provenance, ...]:
     """Return what made a table of annotations; empty if it is another table."""
     try:
         return read_provenance(open(path, expect=Points).source)
-    except UnsupportedFormat:
+    except (UnsupportedFormat, InvalidInput):
         return ()

@@ -62,7 +62,7 @@ _TOKEN = "relay"
 """Part of the page's address in which Neuroglancer looks for the session of a server."""
 _PAGE = f"/view/v/{_TOKEN}/"
 _ANNOTATIONS = "/view/annotations/{name}"
-_LEFT_OUT = "X-Voxome-Left-Out"
+_LEFT_OUT, _REFUSED = "X-Voxome-Left-Out", "X-Voxome-Refused"
 """Header with the names of what cannot be opened now; the page says so."""
 _ALIVE_S = 10.0
 """Proxies close connections that are silent for longer."""
@@ -145,6 +145,8 @@ class ViewDialect:
         response = _json(request, view.state)
         if view.left_out:
             response.headers[_LEFT_OUT] = ", ".join(view.left_out)
+        if view.refused:
+            response.headers[_REFUSED] = ", ".join(view.refused)
         return response
 
     def _permitted(self, caller: Caller) -> tuple[PermittedSources, PermittedCollections]:
@@ -179,10 +181,19 @@ class ViewDialect:
         return self._edited[name]
 
     def _kept(self, request: Request, caller: Caller, body: bytearray) -> Response:
-        names, base = {name for one in self._permitted(caller) for name in one}, base_of(request)
-        id = request.path_params["id"]
+        sources, permitted = self._permitted(caller)
+        collections = set(permitted)
+
+        def reads(name: str) -> bool:
+            """Return whether the caller may read a source, one in a store too, or a collection."""
+            try:
+                return name in collections or sources.rights(name).may_read(caller)
+            except (NotFound, AccessDenied, InvalidInput):
+                return False
+
+        base, id = base_of(request), request.path_params["id"]
         try:
-            return _json(request, find_state(self._relay.catalogue, id, base, lambda url: may_see(names, url, base)))
+            return _json(request, find_state(self._relay.catalogue, id, base, lambda url: may_see(reads, url, base)))
         except NotFound:
             raise NotFound(f"no view {id} is kept here") from None
 

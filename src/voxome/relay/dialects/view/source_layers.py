@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
 from voxome.contracts.spec import VolumeSpec
-from voxome.errors import InvalidInput
+from voxome.errors import AccessDenied, InvalidInput
 from voxome.relay.collections import PermittedCollections
 from voxome.relay.permitted import PermittedSources
 from voxome.relay.source_errors import SourceUnavailable
@@ -35,10 +35,13 @@ class FirstView:
         State of Neuroglancer.
     left_out : tuple of str
         Names of what cannot be opened now, or not be shown, and is not in it.
+    refused : tuple of str
+        Names of what the caller may not read, and is not in it.
     """
 
     state: State
     left_out: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
 
 
 FirstState = Callable[[PermittedSources, PermittedCollections, Sequence[str], str], FirstView]
@@ -51,17 +54,20 @@ def show_sources(
     """Return a state with sources as layers: images below labels, annotations on top.
 
     Relations of annotations are linked to the labels, if there is one layer of them. What cannot be opened is left out,
-    unless nothing else is shown; so is what Neuroglancer does not show.
+    unless nothing else is shown; so is what the caller may not read, and what Neuroglancer does not show.
 
     Raises
     ------
     NotFound
-        If a name is that of nothing that the caller may read.
+        If a name is that of nothing.
+    AccessDenied
+        If the caller may read none of them.
     SourceUnavailable
         If nothing can be opened.
     """
     chosen = list(dict.fromkeys(names)) or [*sources, *collections][:MOST_LAYERS]
     failures: dict[str, SourceUnavailable] = {}
+    refused: dict[str, AccessDenied] = {}
     specs: dict[str, VolumeSpec] = {}
     shown: dict[str, str] = {}
     unshown: list[str] = []
@@ -78,11 +84,15 @@ def show_sources(
         except SourceUnavailable as error:
             _LOG.warning("%s is left out of the viewer's page: %s", name, error)
             failures[name] = error
+        except AccessDenied as error:
+            refused[name] = error
         except InvalidInput as error:
             _LOG.warning("%s is left out of the viewer's page: %s", name, error)
             unshown.append(name)
-    if failures and len(failures) == len(chosen):
-        raise failures[chosen[0]]
+    if refused and len(refused) == len(chosen):
+        raise refused[chosen[0]]
+    if failures and len(failures) + len(refused) == len(chosen):
+        raise next(iter(failures.values()))
     labels = [name for name in specs if specs[name].kind == "labels"]
     layers = [Layer(name, "image", shown[name]) for name in specs if name not in labels]
     layers += [Layer(name, "segmentation", shown[name]) for name in labels]
@@ -93,7 +103,7 @@ def show_sources(
     extents = (Extent.of(spec) for spec in specs.values())
     first_size = next((size for size in sizes if size is not None), None)
     state = build_state(layers, first_size, next((one for one in extents if one is not None), None))
-    return FirstView(state, (*failures, *unshown))
+    return FirstView(state, (*failures, *unshown), tuple(refused))
 
 
 def relations(collections: PermittedCollections, name: str) -> list[str]:
@@ -122,13 +132,16 @@ def source_url(base: str, name: str, format: str = "precomputed") -> str:
     return _PREFIXES[format].format(base) + quote(name, safe="/@")
 
 
-def may_see(names: Collection[str], url: str, base: str) -> bool:
-    """Return whether the caller, who may read `names`, may see an address; those of other servers are not ours."""
+def may_see(reads: Callable[[str], bool], url: str, base: str) -> bool:
+    """Return whether the caller, who may read the names for which `reads` says so, may see an address.
+
+    Those of other servers are not ours.
+    """
     start = url.find(base)
     if start < 0:
         return True
     path = unquote(url[start + len(base) :]).partition("/")[2]
-    return any(base_name(name) in names for name in _beginnings(path))
+    return any(reads(base_name(name)) for name in _beginnings(path))
 
 
 def _beginnings(path: str) -> Iterator[str]:

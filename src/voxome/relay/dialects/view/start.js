@@ -109,7 +109,7 @@
     const answer = await answered;
     if (answer?.ok) {
       location.hash = `#!${firstState}`;
-      tellWhatIsLeftOut(answer.headers.get("X-Voxome-Left-Out"));
+      tellWhatIsLeftOut(answer.headers);
       return;
     }
     if (answer?.status === 401) return; // the page asks for a login
@@ -119,10 +119,15 @@
   };
 
   // A layer that is not there would be taken for one that is empty.
-  const tellWhatIsLeftOut = (names) => {
-    if (!names) return;
-    document.body.dataset.voxomeLeftOut = names;
-    show(`Not shown, because their stores cannot be reached now: ${names}. Load the page again later.`, 3600000);
+  const tellWhatIsLeftOut = (headers) => {
+    const [away, refused] = [headers.get("X-Voxome-Left-Out"), headers.get("X-Voxome-Refused")];
+    if (!away && !refused) return;
+    document.body.dataset.voxomeLeftOut = [away, refused].filter(Boolean).join(", ");
+    const sentences = [
+      away && `Not shown, because their stores cannot be reached now: ${away}. Load the page again later.`,
+      refused && `Not shown, as you may not read them, or have not logged in: ${refused}.`,
+    ];
+    show(sentences.filter(Boolean).join(" "), 3600000);
   };
 
   addEventListener("load", () => {
