@@ -221,7 +221,8 @@ class WriteIndex(Database):
             bounds += [high, low]
         return self.fetch(
             f"{_SELECT} WHERE number IN (SELECT number FROM boxes WHERE {conditions}) "
-            "AND source = ? AND level = ? AND number <= ? ORDER BY number", (*bounds, source, level, last),
+            "AND +source = ? AND level = ? AND +number <= ? ORDER BY number",  # with +, by no other index
+            (*bounds, source, level, last),
         )  # fmt: skip
 
     def last(self) -> int:
