@@ -120,7 +120,6 @@ def parse_process(path: str) -> Any:
     from cwltool.workflow import default_make_tool
     from schema_salad.exceptions import SchemaSaladException
 
-    from voxome.workflow.cwl_schemas import kept_schemas
     from voxome.workflow.documents import NETWORK, DocumentFetcher, may_fetch
     from voxome.workflow.foreign.javascript import has_javascript
 
@@ -133,7 +132,7 @@ def parse_process(path: str) -> Any:
     context = LoadingContext({"doc_cache": False, "construct_tool_object": default_make_tool})
     context.fetcher_constructor = partial(DocumentFetcher, allow_network=allowed)
     context.disable_js_validation = not has_javascript()
-    with _quiet(), kept_schemas():
+    with _quiet():
         try:
             return load_tool(path, context)
         except RecursionError as error:

@@ -15,7 +15,6 @@ from cwltool import main as cwltool_main
 from cwltool.context import LoadingContext, RuntimeContext
 from cwltool.workflow import default_make_tool
 
-from voxome.workflow.cwl_schemas import kept_schemas
 from voxome.workflow.documents import DocumentFetcher, may_fetch
 from voxome.workflow.foreign.files import LocalFiles
 from voxome.workflow.foreign.javascript import has_javascript
@@ -100,18 +99,17 @@ def call_cwltool(
     for logger in loggers:
         logger.propagate = False
     try:
-        with kept_schemas():
-            return int(
-                cwltool_main.main(
-                    [*arguments, call.process, *call.job],
-                    executor=executor,
-                    custom_schema_callback=_keep_schemas,
-                    loadingContext=loading,
-                    runtimeContext=runtime,
-                    stdout=stdout,
-                    logger_handler=handler,
-                )
+        return int(
+            cwltool_main.main(
+                [*arguments, call.process, *call.job],
+                executor=executor,
+                custom_schema_callback=_keep_schemas,
+                loadingContext=loading,
+                runtimeContext=runtime,
+                stdout=stdout,
+                logger_handler=handler,
             )
+        )
     finally:
         for logger, propagate in zip(loggers, propagated, strict=True):
             logger.propagate = propagate
