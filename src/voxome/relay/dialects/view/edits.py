@@ -8,16 +8,14 @@ coordinates (z, y, x).
 from __future__ import annotations
 
 import getpass
-import json
 import re
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from threading import Lock
 from typing import Any
 
-import anyio
 import numpy as np
 from numpy.typing import NDArray
 from starlette.requests import Request
@@ -25,16 +23,16 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from voxome.contracts.spec import VolumeSpec
-from voxome.errors import AccessDenied, EditConflict, InvalidInput, NotFound, UnknownName, VoxomeError
+from voxome.errors import AccessDenied, EditConflict, InvalidInput, NotFound, UnknownName
 from voxome.geometry.places import voxels_at
 from voxome.relay.accounts import Caller
 from voxome.relay.dialects.view.bodies import json_object
-from voxome.relay.http import endpoint, identify
+from voxome.relay.dialects.view.edit_events import EditEvents, readable
+from voxome.relay.http import endpoint
 from voxome.relay.permitted import PermittedSources
 from voxome.relay.relay import Relay
 from voxome.relay.request_errors import NOT_KEPT
 from voxome.relay.sessions import is_same_origin
-from voxome.relay.stopping import EventStream
 from voxome.relay.threads import waiting
 from voxome.services.proofreading.operations import Operation
 from voxome.services.proofreading.session import Session
@@ -43,8 +41,6 @@ from voxome.services.proofreading.source import SegmentsSource
 _EDIT = "/view/edits/{name:path}"
 _LARGEST_BYTES = 2**20
 _DIGITS = re.compile("[0-9]{1,20}")
-_LOOK_S = 1.0
-"""Time between two looks for edits of others."""
 
 Values = Mapping[str, Any]
 
@@ -59,7 +55,7 @@ class Edits:
     """
 
     def __init__(self, relay: Relay) -> None:
-        self._relay = relay
+        self._relay, self._events = relay, EditEvents(relay)
         self._sessions: dict[str, tuple[Session, Lock]] = {}
         self._lock = Lock()
 
@@ -68,17 +64,19 @@ class Edits:
         serve = partial(endpoint, self._relay, 0)
         return [
             Route("/view/edits", serve(self._list), methods=["GET"]),
-            Route("/view/edits/events", self._events, methods=["GET"]),
+            Route("/view/edits/events", self._events.respond, methods=["GET"]),
             Route(_EDIT, serve(self._since), methods=["GET"]),
             Route(_EDIT, endpoint(self._relay, _LARGEST_BYTES, self._edit), methods=["POST"]),
         ]
 
     def _list(self, request: Request, caller: Caller, body: bytearray) -> Response:
         sources = PermittedSources(self._relay.sources, caller)
-        versions = self._versions(sources, request.query_params.getlist("layer"))
+        names = readable(self._relay.sources, request.query_params.getlist("layer"), caller)
+        versions = {name: sources.current_version(name) for name in names}
         listed = {
             name: {"version": version, "writable": sources.rights(name).may_write(caller)}
             for name, version in versions.items()
+            if version is not None
         }
         return JSONResponse(listed, headers=NOT_KEPT)
 
@@ -114,27 +112,6 @@ class Edits:
         edited = operation.number if operation.target is None else operation.target
         answer = {"version": source.current_version(), "operation": edited, "segments": _texts(operation.segments)}
         return JSONResponse(answer, headers=NOT_KEPT)
-
-    async def _events(self, request: Request) -> Response:
-        """Send the versions of layers, whenever one has changed, until the caller may not read them."""
-        return EventStream(self._relay.stopping, self._changes(request, request.query_params.getlist("layer")))
-
-    async def _changes(self, request: Request, names: Sequence[str]) -> AsyncIterator[str]:
-        sent: Mapping[str, str] | None = None
-        while not await request.is_disconnected():
-            versions = sent
-            with suppress(VoxomeError):  # of a store that is away for a moment
-                caller = await identify(request, self._relay.accounts, self._relay.threads)
-                sources = PermittedSources(self._relay.sources, caller)
-                versions = await self._relay.threads.run(self._versions, sources, names)
-            yield ":\n\n" if versions == sent else f"data: {json.dumps(versions)}\n\n"
-            sent = versions
-            await anyio.sleep(_LOOK_S)
-
-    def _versions(self, sources: PermittedSources, names: Sequence[str]) -> dict[str, str]:
-        readable = set(sources)
-        found = {name: sources.current_version(name) for name in names if name in readable}
-        return {name: version for name, version in found.items() if version is not None}
 
     def _session(self, name: str, source: SegmentsSource) -> tuple[Session, Lock]:
         """Return the session on a source that all requests share, each with a token of its own."""
