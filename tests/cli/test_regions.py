@@ -297,3 +297,11 @@ def test_what_cannot_be_measured_leaves_nothing(stored: Any, arguments: tuple[st
     assert result.status == 1
     assert message in result.err
     assert sorted(Path().iterdir()) == before
+
+
+def test_segment_properties_inside_a_volume_that_has_none_are_refused(stored: Any) -> None:
+    result = run(stored, "--segment-properties", "precomputed://image.zarr/measures")
+    assert result.status == 1
+    assert "image.zarr, where viewers look for no segment properties; write them into the folder of a" in result.err
+    assert not Path("image.zarr/measures").exists()
+    assert not Path("out.parquet").exists()

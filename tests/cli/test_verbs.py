@@ -9,7 +9,7 @@ import sys
 import pytest
 import typer
 
-from voxome.cli.main import app
+from voxome.cli.main import app, main
 from voxome.cli.verbs import VERBS
 
 CODE = """
@@ -39,3 +39,20 @@ def test_only_the_verb_that_runs_is_imported(words: list[str], imported: set[str
     modules = {name.removeprefix("voxome.cli.") for name in json.loads(done.stderr)}
     verbs = {verb.target.partition(":")[0] for verb in VERBS.values()}
     assert modules & verbs == imported
+
+
+@pytest.mark.parametrize(
+    ("word", "advice"),
+    [
+        ("contacts", "No such command 'contacts'; `voxome regions LABELS --out FILE --contacts FILE` writes contacts"),
+        ("synapses", "No such command 'synapses'; voxome.synapses(…) does it in Python"),
+        ("bounding-box", "No such command 'bounding-box'; voxome.bounding_box(…) does it in Python"),
+    ],
+)
+def test_a_word_that_is_no_verb_gets_the_advice_what_does_it(
+    word: str, advice: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main([word])
+    assert stop.value.code == 2
+    assert advice in capsys.readouterr().err

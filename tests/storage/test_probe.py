@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from voxome.errors import ReadOnly
+from voxome.errors import ReadOnly, StoreError
 from voxome.storage.local import LocalPath
 from voxome.storage.probe import require_write_access, write_problem
 
@@ -26,6 +26,12 @@ def test_a_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
 
 
 def test_what_the_system_says_is_reported() -> None:
-    problem = write_problem(LocalPath("/proc/folder/b.csv"))
-    assert problem is not None
-    assert problem.startswith("cannot write /proc/folder/b.csv: ")
+    assert (
+        write_problem(LocalPath("/proc/b.csv"))
+        == "cannot write /proc/b.csv: the file system of /proc takes no new files"
+    )
+
+
+def test_folders_that_cannot_be_created_are_named_without_those_of_voxome() -> None:
+    with pytest.raises(StoreError, match=r"^cannot create /proc/b: the file system of /proc takes no new files$"):
+        LocalPath("/proc/b").put_new({"info": b"{}"})

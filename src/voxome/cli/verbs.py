@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import typer
 from typer.core import TyperCommand
 
+import voxome
 from voxome.cli.logs import Group, Verbs
 
 
@@ -117,6 +118,17 @@ VERBS = {
 """Verbs by name, in the order of the help."""
 
 
+_OTHER_WORDS = {"contacts": "`voxome regions LABELS --out FILE --contacts FILE` writes contacts"}
+"""Word that is no verb → what does it."""
+
+
+def _advice_for(word: str) -> str:
+    """Return what does what somebody expected of a verb that does not exist; empty if nothing does."""
+    function = word.replace("-", "_")
+    in_python = f"voxome.{function}(…) does it in Python" if function in voxome.__all__ and function.islower() else ""
+    return _OTHER_WORDS.get(word, in_python)
+
+
 @cache
 def command_of(name: str) -> Any:
     """Import a verb, and return its command."""
@@ -152,6 +164,16 @@ class VerbGroup(Group):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.commands = _Commands()  # type: ignore[assignment]
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find a verb; what is said of a word that is none names what does it."""
+        try:
+            return super().resolve_command(ctx, args)
+        except Exception as error:
+            if (advice := _advice_for(args[0])) and isinstance(message := getattr(error, "message", None), str):
+                text = f"{message} {advice}" if message.endswith("?") else f"{message.rstrip('.')}; {advice}"
+                setattr(error, "message", text)  # noqa: B010 - only some exceptions have it
+            raise
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the names of the verbs."""

@@ -22,7 +22,14 @@ def storing(path: Path) -> Iterator[None]:
     except VoxomeError:
         raise
     except OSError as error:
-        raise StoreError(f"cannot write {path}: {error.strerror or error}") from error
+        raise StoreError(f"cannot write {path}: {writing_problem(path, error)}") from error
+
+
+def writing_problem(path: Path, error: OSError) -> str:
+    """Return why a file or folder could not be written, without the names of files that only voxome knows."""
+    if isinstance(error, FileNotFoundError) and path.parent.is_dir():
+        return f"the file system of {path.parent} takes no new files"
+    return error.strerror or str(error)
 
 
 def require_space(path: Path, nbytes: int) -> None:

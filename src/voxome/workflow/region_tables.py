@@ -17,6 +17,7 @@ from voxome.errors import InvalidInput, InvalidUri, VoxomeError
 from voxome.records.choice import RecordsChoice
 from voxome.registry import TOOLS, load
 from voxome.resources.columns import provenance_metadata, read_table_provenance
+from voxome.resources.folders import volume_around
 from voxome.resources.labels import require_corner, require_labels
 from voxome.resources.provenance import input_record, own_version
 from voxome.resources.recognition import find_remote
@@ -25,7 +26,7 @@ from voxome.resources.table_files import is_csv, table_path, write_table_file
 from voxome.resources.volume import Volume
 from voxome.resources.volume_like import as_volume
 from voxome.services.regions import measured_region, require_same_voxels
-from voxome.storage.find import storage_at
+from voxome.storage.find import storage_at, storage_path
 from voxome.storage.path import StoragePath
 from voxome.tools.common.segments.measures import CONTACTS, REGIONS, VALUES
 from voxome.workflow.chain import chain_of, run_chain
@@ -213,10 +214,18 @@ def _properties_store(uri: Uri) -> SupportsSegmentProperties:
     ------
     InvalidUri
         If it is not the URI of such a remote.
+    InvalidInput
+        If it is inside a volume of another format.
     """
     store = find_remote(uri.scheme)
     if not isinstance(store, SupportsSegmentProperties):
         raise InvalidUri(f"{uri} is no folder for segment properties; expected precomputed://SEGMENTATION/FOLDER")
+    found = volume_around(uri.local_path) if storage_path(uri).is_local else None
+    if found is not None and found[0] != uri.scheme:
+        raise InvalidInput(
+            f"{uri} is inside {found[0]}://{found[1]}, where viewers look for no segment properties; write them into "
+            f"the folder of a precomputed segmentation, {uri.scheme}://SEGMENTATION/FOLDER, or outside of volumes"
+        )
     return store
 
 

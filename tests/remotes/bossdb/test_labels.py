@@ -57,7 +57,7 @@ def test_bounding_boxes_are_tight_or_of_cuboids(source: BossdbSource) -> None:
     loose = source.bounding_box(9, exact=False)
     assert exact in loose
     assert loose in SPEC.domain
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFound, match=r"^bossdb://\S+ has no label 77; its `ids\(\)` are the labels that it has$"):
         source.bounding_box(77)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from voxome.errors import InvalidInput
+from voxome.errors import InvalidInput, NotFound
 from voxome.geometry import BlockGrid, Box
 from voxome.remotes.bossdb.service import parsing, path
 from voxome.remotes.http import Api, fan_out
@@ -54,7 +54,11 @@ class Labels:
             If it does not occur.
         """
         url_path = path("boundingbox", *self._names, self._resolution, label)
-        response = self._api.json("GET", url_path, params={"type": "tight" if exact else "loose"})
+        try:
+            response = self._api.json("GET", url_path, params={"type": "tight" if exact else "loose"})
+        except NotFound as error:
+            name = f"bossdb://{self._api.base.partition('://')[2].removesuffix('/v1')}/{'/'.join(self._names)}"
+            raise NotFound(f"{name} has no label {label}; its `ids()` are the labels that it has") from error
         with parsing(f"the label {label}"):
             ranges = [response[f"{axis}_range"] for axis in "tzyx"[4 - self._domain.ndim :]]
             return Box(tuple(int(a) for a, _ in ranges), tuple(int(b) for _, b in ranges)) & self._domain

@@ -23,6 +23,7 @@ from voxome.services.transfer.blocks import Blocks
 from voxome.storage.atomic import replacing
 from voxome.storage.lock import HeldLock, lock_file
 from voxome.storage.path import StoragePath
+from voxome.storage.probe import write_problem
 
 FACTS = "transfer.json"
 _LOG = logging.getLogger(__name__)
@@ -208,7 +209,11 @@ def _lock_store(file: StoragePath | None, folder: Path, destination: str, work: 
         try:
             held = stack.enter_context(lock_file(file, destination, work, owner=_owner(folder), holder=holder))
         except (AccessDenied, StoreError) as error:
-            _LOG.warning("%s is not locked against transfers of other machines: %s", destination, error)
+            _LOG.warning(
+                "%s is not locked against transfers of other machines: %s",
+                destination,
+                (write_problem(file) if file.is_local else None) or error,
+            )
         yield held
 
 
