@@ -57,7 +57,7 @@ ONE_OF_EACH: list[Record] = [
     Role(user="u", role="user-manager"),
     Token(digest="d", user="u"),
     KeyPair(access_key="k", secret="s", user="u"),
-    SharedState(id="i", owner="u", created_s=0.5),
+    SharedState(id="i", owner="u", address="::1", created_s=0.5),
     StateText(id="i", text="{}"),
     BrowserSession(digest="d", token="t", user="u", expires=1.5),
     ViewerToken(digest="e", session="d", origin="https://viewer.example"),

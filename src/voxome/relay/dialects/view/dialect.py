@@ -158,7 +158,8 @@ class ViewDialect:
             raise AccessDenied("share a view on the page of this server, /view")
         state = json_object(body)
         read_layers(state)
-        return JSONResponse({"id": keep_state(self._relay.catalogue, state, base_of(request), caller.name)})
+        address = request.client.host if request.client else ""
+        return JSONResponse({"id": keep_state(self._relay.catalogue, state, base_of(request), caller.name, address)})
 
     def _annotations(self, request: Request, caller: Caller, body: bytearray) -> Response:
         entries = self._edited_layer(request).read()

@@ -7,7 +7,7 @@ import json
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from voxome.errors import AlreadyExists, InvalidInput, NotFound
@@ -20,6 +20,8 @@ LARGEST_ANONYMOUS_BYTES = 2**18
 """Of a state that somebody shares without an account."""
 MOST_STATES = 1000
 """Of one owner, after which the oldest are removed; all visitors without an account are one."""
+MOST_OF_ADDRESS = 100
+"""Of the visitors without an account from one address, so that they do not push out those of others."""
 
 _BASE = "{base}"
 """Stands for the address of the relay, which each visitor may know by another name."""
@@ -33,7 +35,10 @@ class SharedState(Record):
 
     id: str
     owner: str
+    address: str
+    """From which it was shared without an account; else empty."""
     created_s: float
+    """When it was shared for the last time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,8 +51,23 @@ class StateText(Record):
     text: str = field(repr=False)
 
 
-def keep_state(catalogue: Catalogue, state: State, base: str, owner: str) -> str:
+def keep_state(catalogue: Catalogue, state: State, base: str, owner: str, address: str = "") -> str:
     """Keep a state, in place of the oldest of an owner with many; return its id, the same for the same state.
+
+    A state that is kept already is new again. One that was shared without an account gets the first owner.
+
+    Parameters
+    ----------
+    catalogue : Catalogue
+        Where it is kept.
+    state : dict
+        What Neuroglancer shows.
+    base : str
+        Address of the relay, with a slash at the end.
+    owner : str
+        Who shares it; empty without an account.
+    address : str
+        From which somebody without an account shares it.
 
     Raises
     ------
@@ -60,11 +80,13 @@ def keep_state(catalogue: Catalogue, state: State, base: str, owner: str) -> str
         hint = "" if owner else "; sign in, or use the whole link"
         raise InvalidInput(f"the state has {len(text)} bytes; expected at most {largest}{hint}")
     id = hashlib.sha256(text.encode()).hexdigest()[:16]
+    record = SharedState(id=id, owner=owner, address="" if owner else address, created_s=time.time())
     try:
-        catalogue.get(SharedState, id)
+        catalogue.change(record, lambda kept: _renewed(kept, record))
     except NotFound:
-        _remove_oldest(catalogue, owner)
-        record = SharedState(id=id, owner=owner, created_s=time.time())
+        if not owner:
+            _remove_oldest(catalogue, MOST_OF_ADDRESS, owner="", address=address)
+        _remove_oldest(catalogue, MOST_STATES, owner=owner)
         with suppress(AlreadyExists):  # kept by another request, at the same time
             catalogue.write(add=[StateText(id=id, text=text), record])
     return id
@@ -103,10 +125,15 @@ def states_of(catalogue: Catalogue, owner: str) -> list[Record]:
     return [*shared, *(text for one in shared for text in catalogue.find(StateText, id=one.id))]
 
 
-def _remove_oldest(catalogue: Catalogue, owner: str) -> None:
-    """Make room for one more state of an owner."""
-    shared = sorted(catalogue.find(SharedState, owner=owner), key=lambda one: one.created_s)
-    for one in shared[: max(0, len(shared) - MOST_STATES + 1)]:
+def _renewed(kept: SharedState, again: SharedState) -> SharedState:
+    """Return the record of a state that is shared again; who has an account does not lose it to one who has none."""
+    return replace(again if again.owner and not kept.owner else kept, created_s=again.created_s)
+
+
+def _remove_oldest(catalogue: Catalogue, most: int, **equal: str) -> None:
+    """Make room for one more state among those whose fields equal `equal`."""
+    shared = sorted(catalogue.find(SharedState, **equal), key=lambda one: one.created_s)
+    for one in shared[: max(0, len(shared) - most + 1)]:
         with suppress(NotFound):  # removed by another request, at the same time
             catalogue.write(remove=[*catalogue.find(StateText, id=one.id), one])
 
