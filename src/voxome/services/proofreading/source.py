@@ -66,6 +66,11 @@ class SegmentsSource:
         """Branch that is followed."""
         return self._branch
 
+    @property
+    def is_version(self) -> bool:
+        """Whether this is one version of the branch, not the branch as it is now."""
+        return self._version is not None
+
     def current_version(self) -> str:
         """Return the number of the last operation of the branch, and a digest of the store and the branch."""
         return f"{self._refresh()}.{self._lineage_digest}"

@@ -121,6 +121,38 @@ def test_edits_that_take_long_hold_up_no_other_request(tmp_path: Path, monkeypat
         assert sorted(one.result().status_code for one in sent) == [200] + [409] * 39
 
 
+@pytest.mark.slow
+def test_versions_are_not_edited_and_have_no_sessions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Session] = []
+
+    def note(*arguments: Any) -> Session:
+        made.append(Session(*arguments))
+        return made[-1]
+
+    monkeypatch.setattr(edits, "Session", note)
+    session = store_in(tmp_path)
+    for pair in ([11, 12], [11, 13]):
+        session.merge(pair)
+    sources = Sources()
+    for name, query in (("cells", ""), ("first", "?version=1")):
+        sources.add(name, f"proofread://{tmp_path}/edits.sqlite{query}", Rights(writers=frozenset({"lab"})))
+    with serving(sources, ["view"], members={"ann": "lab"}) as url:
+        now = httpx.get(f"{url}/view/edits?layer=cells").json()["cells"]["version"]
+        lineage = now.partition(".")[2]
+        for name in (f"cells@0.{lineage}", f"cells@1.{lineage}", f"cells@2.{lineage}", "first"):
+            address = f"{url}/view/edits/{name}"
+            merge = {"action": "merge", "ids": ["11", str(LARGE)], "version": f"0.{lineage}"}
+            for answer in (
+                httpx.get(f"{address}?since=0.{lineage}"),
+                httpx.post(address, json=merge, headers=as_user("ann")),
+            ):
+                assert answer.status_code == 403, (name, answer.text)
+        assert "one version, which stays as it is" in answer.json()["message"]
+        for _ in range(2):
+            assert httpx.get(f"{url}/view/edits/cells?since=0.{lineage}").status_code == 200
+    assert len(made) == 1
+
+
 def test_a_split_takes_points_in_nm(tmp_path: Path) -> None:
     session = store_in(tmp_path)
     merged = session.merge([12, 13])

@@ -23,7 +23,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from voxome.contracts.spec import VolumeSpec
-from voxome.errors import AccessDenied, EditConflict, InvalidInput, NotFound, UnknownName
+from voxome.errors import AccessDenied, EditConflict, InvalidInput, NotFound, ReadOnly, UnknownName
 from voxome.geometry.places import voxels_at
 from voxome.relay.accounts import Caller
 from voxome.relay.dialects.view.bodies import json_object
@@ -56,7 +56,7 @@ class Edits:
 
     def __init__(self, relay: Relay) -> None:
         self._relay, self._events = relay, EditEvents(relay)
-        self._sessions: dict[str, tuple[Session, Lock]] = {}
+        self._sessions: dict[tuple[str, str], tuple[Session, Lock]] = {}
         self._lock = Lock()
 
     def routes(self) -> Sequence[BaseRoute]:
@@ -86,7 +86,7 @@ class Edits:
         sources = PermittedSources(self._relay.sources, caller)
         source = _segments(sources, name)
         since = _number(source, seen)
-        session, _ = self._session(name, source)
+        session, _ = self._session(source)
         version = source.current_version()
         until = _number(source, version)
         return JSONResponse({"version": version, "replaced": _replaced(session, since, until)}, headers=NOT_KEPT)
@@ -102,7 +102,7 @@ class Edits:
         if action not in _ACTIONS:
             raise UnknownName.of("action", action, _ACTIONS)
         version = _number(source, str(values.get("version", "")))
-        session, lock = self._session(name, source)
+        session, lock = self._session(source)
         try:
             with waiting(f"edits of {name}"), lock:  # an edit may read many voxels
                 session.token, session.author = uuid.uuid4().hex, caller.name or _user()
@@ -113,20 +113,32 @@ class Edits:
         answer = {"version": source.current_version(), "operation": edited, "segments": _texts(operation.segments)}
         return JSONResponse(answer, headers=NOT_KEPT)
 
-    def _session(self, name: str, source: SegmentsSource) -> tuple[Session, Lock]:
-        """Return the session on a source that all requests share, each with a token of its own."""
+    def _session(self, source: SegmentsSource) -> tuple[Session, Lock]:
+        """Return the session on a branch of a store that all requests share, each with a token of its own."""
+        key = source.store.token, source.branch
         with self._lock:
-            session, lock = self._sessions.get(name, (None, None))
+            session, lock = self._sessions.get(key, (None, None))
             if session is None or lock is None or session.store is not source.store:
                 session, lock = Session(source.store, _user(), source.branch), Lock()
-                self._sessions[name] = session, lock
+                self._sessions[key] = session, lock
             return session, lock
 
 
 def _segments(sources: PermittedSources, name: str) -> SegmentsSource:
+    """Return a source that follows the edits of its branch.
+
+    Raises
+    ------
+    NotFound
+        If there is no such source.
+    ReadOnly
+        If it is a version, which stays as it is.
+    """
     source = sources.use(name, SegmentsSource, lambda source: source)
     if source is None:
         raise NotFound(f"the source {name} is not proofread")
+    if source.is_version:
+        raise ReadOnly(f"{name} is one version, which stays as it is; edit the source that follows the branch")
     return source
 
 
