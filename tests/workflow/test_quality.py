@@ -15,7 +15,7 @@ from voxome.workflow.verbs import run
 
 pytestmark = pytest.mark.slow
 UNSEEN = Box((100, 0, 0), (125, 250, 250))
-CROP = Box((77, 61, 61), (125, 157, 157))
+CROP = Box((61, 45, 45), (125, 205, 205))
 BLOCKS = (((64, 64, 64), "local"), ((32, 32, 32), "sequential"), ((125, 125, 125), "sequential"))
 
 
