@@ -110,6 +110,10 @@ class InvalidInput(VoxomeError, ValueError):
     """An argument, file or document is invalid."""
 
 
+class NegativeLabel(InvalidInput):
+    """A label volume has a negative label."""
+
+
 class InvalidUri(InvalidInput):
     """A URI cannot be parsed."""
 
@@ -271,8 +275,13 @@ class RunFailed(VoxomeError, RuntimeError):
         What failed, and what to do.
     error_types : mapping of int to str, optional
         Job number → name of the class of its error; empty if its worker died.
+    errors : mapping of int to str, optional
+        Job number → message of its error.
     """
 
-    def __init__(self, message: str, *, error_types: Mapping[int, str] | None = None) -> None:
+    def __init__(
+        self, message: str, *, error_types: Mapping[int, str] | None = None, errors: Mapping[int, str] | None = None
+    ) -> None:
         super().__init__(message)
         self.error_types = dict(error_types or {})
+        self.errors = dict(errors or {})

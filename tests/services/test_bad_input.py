@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 import voxome
 from voxome.errors import InvalidInput, NotFound, PlanError
 from voxome.resources.volume_like import as_volume
+from voxome.workflow.region_tables import write_regions
 from voxome.workflow.shapes import write_meshes
 
 SIZE = (40.0, 16.0, 8.0)
@@ -163,3 +164,19 @@ def test_a_million_ids_are_exact() -> None:
     assert np.array_equal(table["id"], ids)
     assert (table["voxels"] == 1).all()
     assert len(volume.contacts()) == 3 * 100 * 100 * 99
+
+
+@pytest.mark.parametrize("write", [voxome.write_meshes, voxome.write_skeletons])
+def test_negative_labels_that_jobs_find_are_those_of_the_volume(
+    write: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    labels = block(np.int64, -5)
+    with pytest.raises(InvalidInput, match=r"^the array: .*the label -5; expected labels of at least 0, which is back"):
+        write(labels, f"precomputed://{tmp_path}/out", voxel_size_nm=(8, 8, 8), engine="sequential")
+    assert "failed" not in caplog.text
+
+
+def test_negative_labels_of_measured_volumes_are_named(tmp_path: Path) -> None:
+    voxome.put(block(np.int64, -5), f"zarr://{tmp_path}/a.zarr", voxel_size_nm=(8, 8, 8), kind="labels")
+    with pytest.raises(InvalidInput, match=r"a\.zarr: there is the label -5; expected labels of at least 0"):
+        write_regions(f"zarr://{tmp_path}/a.zarr", tmp_path / "out.parquet", engine="sequential")

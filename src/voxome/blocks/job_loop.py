@@ -163,7 +163,8 @@ def run_jobs(
     Raises
     ------
     RunFailed
-        If a job failed permanently; the others ran, unless too many failed. Its `error_types` are by job number.
+        If a job failed permanently; the others ran, unless too many failed. Its `error_types` and `errors` are by job
+        number.
     """
     loop = _Loop(batch, engine, ledger)
     try:
@@ -181,7 +182,8 @@ def run_jobs(
             engine.cancel([batch.id(number) for number in sorted(loop.running)])
     if loop.retries.failed:
         types = {number: status.error_type for number, status in loop.retries.failed.items()}
-        raise RunFailed(_failure(batch, loop.retries, log), error_types=types)
+        errors = {number: status.error for number, status in loop.retries.failed.items()}
+        raise RunFailed(_failure(batch, loop.retries, log), error_types=types, errors=errors)
 
 
 class _Loop:
@@ -216,7 +218,7 @@ class _Loop:
             self._engine.submit([self._batch.job(number, self.retries.losses[number])])
         else:
             self.running.discard(number)
-            if len(self.retries.failed) == 1:
+            if len(self.retries.failed) == 1 and self.running:
                 where = self._batch.where(number)
                 _LOG.warning("%s failed; the run will end when others have ended: %s", where, status.error)
         return None

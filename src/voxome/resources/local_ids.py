@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxome.contracts.source import VolumeSource
-from voxome.errors import InvalidInput, NotFound
+from voxome.errors import NegativeLabel, NotFound
 from voxome.geometry import BlockGrid, Box
 
 BLOCK_VOXELS = 1 << 23
@@ -68,10 +68,10 @@ def require_positive(labels: NDArray[Any], name: str) -> None:
 
     Raises
     ------
-    InvalidInput
+    NegativeLabel
     """
     if labels.dtype.kind == "i" and labels.size and (least := int(labels.min())) < 0:
-        raise InvalidInput(f"{name} has the label {least}; expected labels of at least 0, which is background")
+        raise NegativeLabel(f"{name} has the label {least}; expected labels of at least 0, which is background")
 
 
 def blocks_of(source: VolumeSource, region: Box, halo: int = 0) -> BlockGrid:

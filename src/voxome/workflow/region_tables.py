@@ -30,6 +30,7 @@ from voxome.storage.find import storage_at, storage_path
 from voxome.storage.path import StoragePath
 from voxome.tools.common.segments.measures import CONTACTS, REGIONS, VALUES
 from voxome.workflow.chain import chain_of, run_chain
+from voxome.workflow.negative_labels import refuse_negative_labels
 from voxome.workflow.options import RunOptions
 from voxome.workflow.run import Progress
 from voxome.workflow.table_work import work_folder, work_path
@@ -170,7 +171,8 @@ def write_regions(
         return _reused(tables, properties, omitted)
     with work_folder(files, request, overwrite=overwrite, finished=finished) as work:
         graph = chain_of("regions", *(load(TOOLS, f"common.{one}").spec for one in ("region_sums", *tables)))
-        made = run_chain(graph, values, store=work.address, progress=progress, **run)
+        with refuse_negative_labels(volumes["labels"].uri or "the array"):
+            made = run_chain(graph, values, store=work.address, progress=progress, **run)
         found = {name: TableFile(handle.uri) for name, handle in made.items()}
         for name, path in tables.items():
             _copy(found[name], path, unknown if name == "regions" else (), origin)

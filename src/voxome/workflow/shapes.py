@@ -30,6 +30,7 @@ from voxome.resources.volume import Volume
 from voxome.resources.volume_like import VolumeLike, as_volume
 from voxome.workflow.array_inputs import inputs_folder, store_arrays
 from voxome.workflow.chain import chain_of, run_chain
+from voxome.workflow.negative_labels import refuse_negative_labels
 from voxome.workflow.options import BlockChoice, RunOptions
 from voxome.workflow.run import Progress
 from voxome.workflow.store import store_address
@@ -203,7 +204,7 @@ def _write(
     uri = _require_format(out, loaded[-1].spec.outputs[output].location("FOLDER"))
     table, store = options.get("table"), options.get("store")
     into = {output: uri} | ({} if table is None else {"objects": require_path("table", table)})
-    with _pieces_folder(store, uri) as folder:
+    with refuse_negative_labels(volume.uri or "the array"), _pieces_folder(store, uri) as folder:
         values = store_arrays({"labels": labels, **parameters}, inputs_folder(store_address(folder, Path(folder))))
         run_chain(
             chain_of(tools[-1], *(tool.spec for tool in loaded)),
