@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
 from peers.chromium import Visit
+from playwright.sync_api import Route
 
 import voxome
 from voxome.contracts.formats import RUN
@@ -46,6 +47,7 @@ def test_a_view_serves_what_it_shows(image: NDArray[Any], tmp_path: Path) -> Non
         state = httpx.get(f"{shown.url}/state").json()
         layers = Layers(state)
         assert [one["type"] for one in state["layers"]] == ["image", "segmentation", "annotation"]
+        assert state["position"] == [10, 10, 10]  # of the point, which other sections do not show
         em = voxome.open(layers.uris("em")[0])
         np.testing.assert_array_equal(em[:5], image[:5])
         np.testing.assert_array_equal(layers["cells"][:5], labels[:5])
@@ -283,6 +285,48 @@ def test_an_annotation_drawn_by_mouse_is_in_the_store(image: NDArray[np.uint8], 
         np.testing.assert_allclose(stored.positions_nm[0, 0, ::-1], drawn["point"], atol=1e-2)
         page.reload()
         page.wait_for_function("() => document.body.dataset.voxomeKept === '1'", timeout=60_000)
+
+
+DRAW = """one => {
+  const state = viewer.state.toJSON();
+  (state.layers.at(-1).annotations ??= []).push(one);
+  viewer.state.restoreState(state);
+}"""
+
+
+@pytest.mark.slow
+def test_annotations_are_sent_again_until_the_server_has_them(
+    image: NDArray[np.uint8], tmp_path: Path, visit: Visit
+) -> None:
+    page, kept = visit.page, "() => document.body.dataset.voxomeKept === '{}' && viewer.isReady()"
+    failures = ["refuse", "lose", "store"]
+
+    def fail(route: Route) -> None:
+        failure = failures.pop(0) if failures and route.request.method == "PUT" else ""
+        if failure == "store":  # and lose the answer
+            route.fetch()
+        if failure == "refuse":
+            route.fulfill(status=503, body="<h1>busy</h1>")
+        elif failure:
+            route.abort()
+        else:
+            route.continue_()
+
+    with voxome.view(write(tmp_path / "em.zarr", image), annotate=tmp_path / "drawn") as shown:
+        page.goto(shown.url)
+        page.wait_for_function(kept.format(0), timeout=60_000)
+        page.route("**/annotations/annotations", fail)
+        page.evaluate(DRAW, {"type": "point", "id": "1", "point": [8, 16, 24]})
+        page.get_by_text("not kept yet, it is sent again").wait_for(timeout=20_000)
+        leave = "() => !dispatchEvent(new Event('beforeunload', {cancelable: true}))"
+        assert page.evaluate(leave), "the page is left without a question"
+        page.wait_for_function(kept.format(1), timeout=60_000)
+        assert failures == []
+        assert not page.evaluate(leave)
+        assert not page.get_by_text("not kept").count()
+        assert [one["id"] for one in httpx.get(f"{shown.url}/annotations/annotations").json()["annotations"]] == ["1"]
+        page.evaluate(DRAW, {"type": "point", "id": "2", "point": [16, 16, 24]})
+        page.wait_for_function(kept.format(2), timeout=20_000)
 
 
 @pytest.mark.slow

@@ -23,6 +23,7 @@
       "background:#222;color:#eee;font:13px sans-serif;user-select:all;overflow-wrap:anywhere";
     document.body.append(note);
     setTimeout(() => note.remove(), lasting_ms);
+    return note;
   };
   window.voxome = { answered, base, firstState, here, show, view };
 
@@ -57,31 +58,48 @@
       const layer = window.viewer.state.toJSON().layers?.find((one) => one.name === name);
       return layer === undefined ? undefined : layer.annotations ?? [];
     };
-    let version, sent, timer, busy = false;
+    let version, sent, timer, note, busy = false, tries = 0;
+    const isUnsent = () => version !== undefined && drawn() !== undefined && JSON.stringify(drawn()) !== sent;
     const send = async () => {
+      if (!isUnsent() || busy) return;
       const annotations = drawn();
       const text = JSON.stringify(annotations);
-      if (annotations === undefined || version === undefined || text === sent || busy) return;
       busy = true;
       try {
         const answer = await fetch(address, {
           method: "PUT", body: JSON.stringify({ annotations, version }), headers: { "Content-Type": "application/json" },
         });
-        const reply = await answer.json();
-        if (!answer.ok) throw new Error(reply.message);
-        version = reply.version;
-        sent = text;
-        document.body.dataset.voxomeKept = String(annotations.length);
+        const reply = await answer.json().catch(() => ({ message: `status ${answer.status}` }));
+        if (answer.ok || (answer.status === 409 && tries && await isStored(annotations))) {
+          if (answer.ok) version = reply.version;
+          sent = text;
+          tries = 0;
+          document.body.dataset.voxomeKept = String(annotations.length);
+          note?.remove();
+        } else throw Object.assign(new Error(reply.message), { isRefused: answer.status < 500 && answer.status !== 429 });
       } catch (error) {
-        show(`${name}: not kept: ${error.message}`);
+        tries = error.isRefused ? 0 : tries + 1;
+        note?.remove();
+        note = show(`${name}: not kept${tries ? " yet, it is sent again" : ""}: ${error.message}`, 3600000);
       }
       busy = false;
-      if (JSON.stringify(drawn()) !== text) later();
+      if (tries || JSON.stringify(drawn()) !== text) later();
+    };
+    // An answer that was lost on its way may have been that all is stored.
+    const isStored = async (annotations) => {
+      const stored = await (await fetch(address)).json();
+      const same = annotations.length === stored.annotations.length &&
+        annotations.every((one) => stored.annotations.some((other) => isSame(one, other)));
+      if (same) version = stored.version;
+      return same;
     };
     const later = () => {
       clearTimeout(timer);
-      timer = setTimeout(send, 400);
+      timer = setTimeout(send, Math.min(400 * 2 ** tries, 30000));
     };
+    addEventListener("beforeunload", (event) => {
+      if (isUnsent()) event.preventDefault();
+    });
     // The address of a page that is loaded again, or an old link, has what was stored at another time.
     const restore = (stored) => {
       const lost = drawn().filter((one, at) => !isSame(one, stored[at]) && !stored.some((other) => isSame(one, other)));
