@@ -131,6 +131,12 @@ def test_a_private_layer_shows_after_a_login_and_its_end_is_an_error(
     page.goto(f"{url}/view?layer=secret")
     page.wait_for_selector("#voxome-login", timeout=60_000)
     assert "Unauthorized" not in page.inner_text("body")
+    buttons = [page.locator("#voxome-account"), page.locator("#voxome-share")]
+    assert [(one.count(), one.is_visible()) for one in buttons] == [(1, False)] * 2  # as the dialog would cover them
+    page.click("#voxome-login >> text=Cancel")
+    assert all(one.is_visible() for one in buttons)
+    page.click("#voxome-account", timeout=5000)
+    page.wait_for_selector("#voxome-login")
     page.reload()
     page.wait_for_selector("#voxome-login", timeout=60_000)
     page.fill("#voxome-login input", "ann-token")

@@ -51,7 +51,9 @@
       location.reload();
     };
     for (const event of ["keydown", "keyup", "keypress"]) sheet.addEventListener(event, (one) => one.stopPropagation());
-    sheet.append(box);
+    const covered = document.createElement("style"); // no button is seen that the sheet keeps from being clicked
+    covered.textContent = "body > [id^=voxome-]:not(#voxome-login) { display: none !important }";
+    sheet.append(covered, box);
     document.body.append(sheet);
     field.focus();
   };
