@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from voxome.contracts.spec import VolumeSpec
@@ -39,3 +40,7 @@ def test_a_volume_is_seen_whole_at_first() -> None:
     assert state["projectionScale"] > state["crossSectionScale"] * 100 > 0
     assert "position" not in build_state([Layer("em", "image", "")], None, extent)
     assert Extent.of(VolumeSpec.of((10, 40, 60), "uint8")) is None
+    places = np.array([[10.0, 90, 50], [190, 170, 130], [300, 100, 1000]])
+    state = build_state([Layer("em", "image", "")], (40, 8, 4), extent.through(places))
+    assert state["position"] == [32.5, 21.25, 4.75]
+    assert extent.through(places[2:]) == extent

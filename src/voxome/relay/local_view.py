@@ -321,6 +321,10 @@ class _FirstState:
             layers.append(Layer(name, "annotation", "", linked=linked, annotations=kept.read(), number=number))
         volumes = (one.resource for one in self.contents if isinstance(one.resource, Volume))
         extent = next((found for volume in volumes if (found := Extent.of(volume.spec)) is not None), None)
+        resources = [one.resource for one in self.contents if one.visible]
+        places = [one.positions_nm[:, 0] for one in resources if isinstance(one, Annotations)]
+        if extent is not None and places:
+            extent = extent.through(np.concatenate(places))
         return FirstView(build_state(layers, _voxel_size(self.contents), extent))
 
     def _url(self, content: Content, sources: PermittedSources, base: str) -> str:

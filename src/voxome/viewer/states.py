@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from voxome.contracts.spec import VolumeSpec
 from voxome.errors import InvalidInput
@@ -92,10 +95,14 @@ class Layer:
 
 @dataclass(frozen=True)
 class Extent:
-    """What is shown at first: from `start_nm` to `stop_nm` (z, y, x), in Neuroglancer's coordinates."""
+    """What is shown at first: from `start_nm` to `stop_nm` (z, y, x), in Neuroglancer's coordinates.
+
+    The cross-sections go through `at_nm`, or through the middle if it is None.
+    """
 
     start_nm: Sequence[float]
     stop_nm: Sequence[float]
+    at_nm: Sequence[float] | None = None
 
     @classmethod
     def of(cls, spec: VolumeSpec) -> Extent | None:
@@ -105,6 +112,18 @@ class Extent:
             return None
         ends = [[n * nm for n, nm in zip(end, size, strict=True)] for end in (spec.frame.start, spec.frame.stop)]
         return cls(*ends)
+
+    def through(self, places_nm: NDArray[np.floating[Any]]) -> Extent:
+        """Return the extent with cross-sections through one of places (n, 3): the most central; as it is without any.
+
+        A point is seen only in the sections that go through it.
+        """
+        start, stop = np.array(self.start_nm), np.array(self.stop_nm)
+        inside = places_nm[((places_nm >= start) & (places_nm < stop)).all(axis=1)]
+        if not len(inside):
+            return self
+        distances = np.linalg.norm(inside - (start + stop) / 2, axis=1)
+        return replace(self, at_nm=inside[distances.argmin()].tolist())
 
 
 def read_layers(state: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -156,10 +175,11 @@ def build_state(
 
 def _place(extent: Extent, unit_nm: Sequence[float]) -> State:
     """Return the position and the scales at which an extent is seen whole."""
-    ends = list(zip(extent.start_nm, extent.stop_nm, unit_nm, strict=True))
-    longest = max(stop - start for start, stop, _ in ends) / min(unit_nm)
+    ends = list(zip(extent.start_nm, extent.stop_nm, strict=True))
+    longest = max(stop - start for start, stop in ends) / min(unit_nm)
+    at = [(start + stop) / 2 for start, stop in ends] if extent.at_nm is None else extent.at_nm
     return {
-        "position": [(start + stop) / 2 / nm for start, stop, nm in reversed(ends)],
+        "position": [place / nm for place, nm in zip(reversed(at), reversed(unit_nm), strict=True)],
         "crossSectionScale": longest / _PANEL_PIXELS,
         "projectionScale": longest * _AROUND,
         "projectionOrientation": list(_FROM_ASIDE),
