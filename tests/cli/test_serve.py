@@ -84,6 +84,16 @@ def test_an_option_hides_no_problem_of_the_file(tmp_path: Path) -> None:
     assert config.tls is not None
 
 
+def test_what_a_name_or_path_looks_like_is_said_in_words(tmp_path: Path) -> None:
+    file = tmp_path / "relay.toml"
+    file.write_text('prefix = "user"\n[sources.em]\nuri = "x"\nboss = "a/b"')
+    with pytest.raises(InvalidInput) as raised:
+        build_config([str(file)], [], {})
+    assert "prefix: expected a path that begins with /" in str(raised.value)
+    assert "sources.em.boss: expected COLLECTION/EXPERIMENT/CHANNEL" in str(raised.value)
+    assert "[A-Z" not in str(raised.value)
+
+
 def test_lifetimes_are_parsed() -> None:
     assert [parse_lifetime(text) for text in ("90m", "12h", "30d", "4w")] == [5400, 43200, 2592000, 2419200]
     for text in ("", "-1d", "1", "1y", "1.5h"):

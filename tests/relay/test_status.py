@@ -105,6 +105,17 @@ def test_a_caller_sees_the_sources_that_they_may_read() -> None:
         assert page.headers["cache-control"] == "no-store"
 
 
+def test_a_store_that_cannot_be_reached_is_named_when_the_relay_is_ready() -> None:
+    with relay() as url:
+        answer = httpx.get(f"{url}/ready")
+        assert (answer.status_code, answer.json()["ready"]) == (200, True)
+        (warning,) = answer.json()["warnings"]
+        assert warning.startswith("lab/brain/segments: its store could not be reached ")
+        assert "StoreError" in warning
+        assert SECRET not in answer.text
+        assert status(url)["warnings"][0].startswith("lab/brain/segments: ")
+
+
 def test_the_cache_has_sizes_and_budgets(tmp_path: Path) -> None:
     with closing(open_cache(tmp_path / "cache")) as cache:
         sources = Sources(cache)

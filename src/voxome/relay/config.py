@@ -46,6 +46,8 @@ from voxome.relay.rights import Rights
 from voxome.relay.stores.store import UPLOADS_DAYS
 from voxome.relay.virtual.recipe import Recipe
 
+_CHANNEL = re.compile("[A-Za-z0-9_-]{1,255}(/[A-Za-z0-9_-]{1,255}){2}")
+_PREFIX = re.compile("(/[A-Za-z0-9._~@+-]+)*")
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(\*\.)?[A-Za-z0-9._\[\]:-]+")
 
 
@@ -53,6 +55,20 @@ def _check_origin(text: str) -> str:
     """Refuse what no browser sends as the origin of a page, and would match none."""
     if text != EVERY and _ORIGIN.fullmatch(text) is None:
         raise ValueError("expected the origin of a web page, as https://HOST without a path, or *")
+    return text
+
+
+def _check_channel(text: str) -> str:
+    if _CHANNEL.fullmatch(text) is None:
+        raise ValueError(
+            "expected COLLECTION/EXPERIMENT/CHANNEL, as lab/brain/em, each of letters, digits, _ and - (255 at most)"
+        )
+    return text
+
+
+def _check_prefix(text: str) -> str:
+    if _PREFIX.fullmatch(text) is None:
+        raise ValueError("expected a path that begins with / and does not end with it, as /user/ann, or no text")
     return text
 
 
@@ -107,7 +123,7 @@ class SourceConfig(_Model):
     prefetch: bool | None = None
     timeout_s: Annotated[float, Field(gt=0)] = CACHE_REMOTE.timeout_s
     write: Literal["through", "back"] = "through"
-    boss: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,255}(/[A-Za-z0-9_-]{1,255}){2}$")] | None = None
+    boss: Annotated[str, AfterValidator(_check_channel)] | None = None
     tool: str | None = None
     source: str | None = None
     inputs: dict[str, str] = {}
@@ -310,7 +326,7 @@ class RelayConfig(_Model):
     data: Path | None = None
     admin_token_env: str | None = None
     token_services: dict[str, dict[str, Any]] = {}
-    prefix: Annotated[str, Field(pattern=r"^(/[A-Za-z0-9._~@+-]+)*$")] = ""
+    prefix: Annotated[str, AfterValidator(_check_prefix)] = ""
     allow_origins: tuple[Origin, ...] = ()
     frame_ancestors: tuple[Origin, ...] = ()
     largest_cutout_mib: Positive = 520

@@ -9,7 +9,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from voxome.errors import AccessDenied
+from voxome.errors import AccessDenied, InvalidInput, unknown
 from voxome.relay.access_log import note
 from voxome.relay.accounts import Accounts, Caller
 from voxome.relay.relay import Relay
@@ -97,6 +97,18 @@ def error_response(error: Exception, request: Request, caller: Caller) -> Respon
     if isinstance(error, AccessDenied) and not caller.name:
         return JSONResponse({"message": shown.message}, 401, {"WWW-Authenticate": "Token", **NOT_KEPT})
     return JSONResponse({"message": shown.message}, shown.status, NOT_KEPT | (RETRY if shown.status == 503 else {}))
+
+
+def require_known(request: Request, *known: str) -> None:
+    """Refuse other parameters of the query, such as a misspelt one.
+
+    Raises
+    ------
+    InvalidInput
+        If there is one.
+    """
+    for name in request.query_params.keys() - set(known):
+        raise InvalidInput(unknown("parameter", name[:80], known))
 
 
 async def read_body(request: Request, limit: int) -> bytearray:

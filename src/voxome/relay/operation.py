@@ -2,7 +2,7 @@
 
 ==================  ======================================================================================
 ``GET /health``     200 while the process answers
-``GET /ready``      200 while it can serve, 503 otherwise, with the reasons; and writes that stores do not take
+``GET /ready``      200 while it can serve, 503 otherwise, with the reasons; and warnings, of stores that are away
 ``GET /metrics``    metrics in the text format of Prometheus, of the sources that the caller may read
 ``GET /status``     a page about them, the cache and the processes; ``/status.json`` is the same as JSON
 ==================  ======================================================================================
@@ -26,7 +26,7 @@ from voxome.relay.permitted import PermittedSources
 from voxome.relay.processes import ProcessTable
 from voxome.relay.relay import Relay
 from voxome.relay.request_errors import NOT_KEPT
-from voxome.relay.status import build_status
+from voxome.relay.status import build_status, warnings_of_stores
 from voxome.relay.status_page import POLICY, render
 from voxome.relay.writes.report import gauges, warnings_of
 
@@ -70,7 +70,7 @@ class Operation:
             problems.append("the catalogue cannot be read")
         warnings: list[str] = []
         try:
-            warnings = warnings_of(self._relay.sources, caller)
+            warnings = self._warnings(caller)
         except StoreError:
             problems.append("the journal of writes cannot be read")
         content = {"ready": not problems, "problems": problems, "warnings": warnings}
@@ -96,7 +96,16 @@ class Operation:
         sources = self._relay.sources
         permitted = PermittedSources(sources, caller)
         status = build_status(sources, [*permitted, *permitted.stores], self._cache, self._processes)
-        return {**status, "warnings": warnings_of(sources, caller)}
+        return {**status, "warnings": self._warnings(caller)}
+
+    def _warnings(self, caller: Caller) -> list[str]:
+        """Return sentences about writes that stores do not take, and about stores that cannot be reached."""
+        sources = self._relay.sources
+        permitted = PermittedSources(sources, caller)
+        writes = warnings_of(sources, caller)
+        named = {one.partition(":")[0] for one in writes}  # which say already that the store does not take them
+        names = [name for name in (*permitted, *permitted.stores) if name not in named]
+        return [*writes, *warnings_of_stores(sources, names)]
 
 
 async def _health(request: Request) -> Response:

@@ -50,6 +50,23 @@ def build_status(sources: Sources, names: Iterable[str], cache: ChunkCache, proc
     }
 
 
+def warnings_of_stores(sources: Sources, names: Iterable[str]) -> list[str]:
+    """Return a sentence about each source, or store, of those names that could not be reached when it was last used.
+
+    Its cached chunks may still be served; of the error the sentence has only the class.
+    """
+    healths = {name: sources.counters(name).health for name in names}
+    return [
+        f"{name}: its store could not be reached {_ago(one.failure)} ({one.error}), and has not been since"
+        for name, one in healths.items()
+        if one.is_unreached
+    ]
+
+
+def _ago(seconds: float) -> str:
+    return f"{max(0.0, time.time() - seconds):.0f} s ago"
+
+
 def _source(name: str, counters: SourceCounters) -> dict[str, Any]:
     health, total = counters.health, counters.total
     reads = sum(total(one) for one in _READS)

@@ -85,6 +85,11 @@ class Health:
     error: str
 
     @property
+    def is_unreached(self) -> bool:
+        """Whether the store could not be reached when that was tried last."""
+        return self.state == "down" and self.error not in _REFUSALS
+
+    @property
     def state(self) -> str:
         """What the last of them was: ``up``, ``down``, or ``unused`` if there was none."""
         if not self.success and not self.failure:
@@ -132,8 +137,7 @@ class SourceCounters:
     def is_away(self) -> bool:
         """Whether the source could not be reached when any process tried last, a moment ago."""
         health = self.health
-        is_down = health.state == "down" and health.error not in _REFUSALS
-        return is_down and 0 <= time.time() - health.failure < _AWAY_S
+        return health.is_unreached and 0 <= time.time() - health.failure < _AWAY_S
 
     def observe_success(self) -> None:
         """Note that the source has answered."""

@@ -24,10 +24,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from voxome.contracts.spec import VolumeSpec
-from voxome.errors import InvalidInput, unknown
+from voxome.errors import InvalidInput
 from voxome.geometry import Box
 from voxome.relay.accounts import Caller
-from voxome.relay.http import LongResponse, endpoint
+from voxome.relay.http import LongResponse, endpoint, require_known
 from voxome.relay.npy import HEADER_BYTES, read_npy
 from voxome.relay.permitted import PermittedSources
 from voxome.relay.relay import Relay
@@ -69,13 +69,13 @@ class RawDialect:
         return JSONResponse({"sources": list(self._permitted(caller))})
 
     def _info(self, request: Request, caller: Caller, body: bytearray) -> Response:
-        _require_known(request, "level")
+        require_known(request, "level")
         name, sources = request.path_params["name"], self._permitted(caller)
         spec = sources.spec(name, level=_level(request))
         return JSONResponse({"name": name, "levels": sources.level_count(name), **_to_json(spec)})
 
     def _read(self, request: Request, caller: Caller, body: bytearray) -> Response:
-        _require_known(request, "box", "level")
+        require_known(request, "box", "level")
         name, level, sources = request.path_params["name"], _level(request), self._permitted(caller)
         box = self._box(request, sources.spec(name, level=level))
         stream = io.BytesIO()
@@ -83,7 +83,7 @@ class RawDialect:
         return LongResponse(stream.getvalue(), media_type="application/x-npy")
 
     def _permit_write(self, request: Request, caller: Caller) -> int:
-        _require_known(request, "box")
+        require_known(request, "box")
         name, sources = request.path_params["name"], self._permitted(caller)
         sources.require_write(name)
         spec = sources.spec(name)
@@ -106,12 +106,6 @@ class RawDialect:
         if box.size * spec.dtype.itemsize > self._relay.largest_cutout_bytes:
             raise TooLarge(f"box {box} is over {self._relay.largest_cutout_bytes} bytes; request a smaller one")
         return box
-
-
-def _require_known(request: Request, *known: str) -> None:
-    """Raise an error for other parameters of the query, such as a misspelt one."""
-    for name in request.query_params.keys() - set(known):
-        raise InvalidInput(unknown("parameter", name, known))
 
 
 def _level(request: Request) -> int:

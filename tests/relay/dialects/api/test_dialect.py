@@ -197,6 +197,7 @@ def test_what_cannot_be_answered_is_explained(client: httpx.Client, path: str, s
         ("/cutout?source=em&box=a", "box: expected text such as 0:64,0:64,0:64; parameters: "),
         ("/region?source=lab/seg&id=1&box=a", "box: expected text such as 0:64,0:64,0:64; parameters: "),
         ("/region?source=lab/seg&id=x", "id: expected text such as 720575940602398473; parameters: "),
+        ("/annotations?collection=a", "give one of ids, box_nm and segment; parameters: "),
         ("/cutout?source=em&box=0:5", "the box '0:5' has 1 range, needs 3: one for each axis, inside 0:"),
     ],
 )

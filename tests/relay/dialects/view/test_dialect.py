@@ -62,6 +62,13 @@ def test_the_first_state_has_the_sources_that_the_caller_may_read(url: str) -> N
     assert httpx.get(f"{url}/view/state?layer=secret").status_code == 401
 
 
+@pytest.mark.parametrize("path", ["state?s=1f", "states/1f?s=1", "edits?name=em", "edits/em?sinc=0", "parameters?s=1"])
+def test_an_unknown_parameter_is_refused_and_the_known_are_named(url: str, path: str) -> None:
+    answer = httpx.get(f"{url}/view/{path}")
+    assert answer.status_code == 400
+    assert answer.json()["message"].startswith("Unknown parameter ")
+
+
 @contextmanager
 def serving_what_fails() -> Iterator[str]:
     sources, collections = Sources(), Collections()

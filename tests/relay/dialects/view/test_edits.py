@@ -79,6 +79,8 @@ def test_writers_edit_by_version_and_everybody_else_is_refused(tmp_path: Path) -
             {"action": "merge", "ids": [11, 12]},
             {"action": "merge", "ids": ["11"]},
             {"action": "merge", "ids": ["11", str(2**64)]},
+            {"action": "merge", "ids": ["11", "12"], "force": True},
+            {"action": "merge", "ids": ["11", "12"], "id": "11"},
             {"action": "erase"},
             {"action": "undo"},
             {"action": "merge", "ids": ["11", "9" * 5000]},

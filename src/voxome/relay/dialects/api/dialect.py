@@ -129,17 +129,18 @@ def parse_query(model: type[BaseModel], request: Request) -> BaseModel:
         return model.model_validate(dict(given))
     except ValidationError as error:
         known = ", ".join(model.model_fields) or "none"
-        problems = [f"{'.'.join(map(str, one['loc']))[:80]}: {_problem(model, one)}" for one in error.errors()]
+        problems = [_problem(model, one) for one in error.errors()]
         raise InvalidInput("; ".join(problems[:10]) + f"; parameters: {known}") from error
 
 
 def _problem(model: type[BaseModel], error: ErrorDetails) -> str:
-    """Return what is wrong with a parameter, with an example in place of a pattern."""
+    """Return what is wrong with a parameter, with an example in place of a pattern, or with all of them together."""
     name = next(iter(error["loc"]), None)
     schema = model.model_json_schema().get("properties", {}).get(name, {})
     examples = [one["examples"][0] for one in (schema, *schema.get("anyOf", ())) if "examples" in one]
     is_form = error["type"] == "string_pattern_mismatch" and examples
-    return f"expected text such as {examples[0]}" if is_form else describe_problem(error)
+    problem = f"expected text such as {examples[0]}" if is_form else describe_problem(error)
+    return ": ".join([*([".".join(map(str, error["loc"]))[:80]] if error["loc"] else []), problem])
 
 
 async def _send(file: FileAnswer, request: Request) -> Response:

@@ -50,7 +50,7 @@ from voxome.relay.dialects.view.middleauth import LoginOfViewers
 from voxome.relay.dialects.view.parameters import ParameterRoutes
 from voxome.relay.dialects.view.source_layers import FirstState, may_see, show_sources
 from voxome.relay.files import FileAnswer, file_response
-from voxome.relay.http import endpoint
+from voxome.relay.http import endpoint, require_known
 from voxome.relay.permitted import PermittedSources
 from voxome.relay.relay import Relay
 from voxome.relay.sessions import is_same_origin
@@ -139,6 +139,7 @@ class ViewDialect:
         return file_response(request, client_file(request.path_params["file"]), public=True)
 
     def _first(self, request: Request, caller: Caller, body: bytearray) -> Response:
+        require_known(request, "layer", "base")
         sources, collections = self._permitted(caller)
         names = request.query_params.getlist("layer")
         view = self._first_state(sources, collections, names, base_of(request))
@@ -156,6 +157,7 @@ class ViewDialect:
         is_page = "origin" in request.headers or "sec-fetch-site" in request.headers
         if is_page and not is_same_origin(request):
             raise AccessDenied("share a view on the page of this server, /view")
+        require_known(request, "base")
         state = json_object(body)
         read_layers(state)
         address = request.client.host if request.client else ""
@@ -182,6 +184,7 @@ class ViewDialect:
         return self._edited[name]
 
     def _kept(self, request: Request, caller: Caller, body: bytearray) -> Response:
+        require_known(request, "base", "layer")
         sources, permitted = self._permitted(caller)
         collections = set(permitted)
 

@@ -28,7 +28,7 @@ from voxome.geometry.places import voxels_at
 from voxome.relay.accounts import Caller
 from voxome.relay.dialects.view.bodies import json_object
 from voxome.relay.dialects.view.edit_events import EditEvents, readable
-from voxome.relay.http import endpoint
+from voxome.relay.http import endpoint, require_known
 from voxome.relay.permitted import PermittedSources
 from voxome.relay.relay import Relay
 from voxome.relay.request_errors import NOT_KEPT
@@ -70,6 +70,7 @@ class Edits:
         ]
 
     def _list(self, request: Request, caller: Caller, body: bytearray) -> Response:
+        require_known(request, "layer")
         sources = PermittedSources(self._relay.sources, caller)
         names = readable(self._relay.sources, request.query_params.getlist("layer"), caller)
         versions = {name: sources.current_version(name) for name in names}
@@ -82,6 +83,7 @@ class Edits:
 
     def _since(self, request: Request, caller: Caller, body: bytearray) -> Response:
         """Answer what has become of the segments that have changed since a version."""
+        require_known(request, "since")
         name, seen = request.path_params["name"], request.query_params.get("since", "")
         sources = PermittedSources(self._relay.sources, caller)
         source = _segments(sources, name)
@@ -100,7 +102,10 @@ class Edits:
         source = _segments(sources, name)
         action = str(values.get("action"))
         if action not in _ACTIONS:
-            raise UnknownName.of("action", action, _ACTIONS)
+            raise UnknownName.of("action", action[:80], _ACTIONS)
+        known = ("action", "version", *_VALUES[action])
+        for key in values.keys() - set(known):
+            raise UnknownName.of("key", key[:80], known, f"the action {action}")
         version = _number(source, str(values.get("version", "")))
         session, lock = self._session(source)
         try:
@@ -199,6 +204,16 @@ _ACTIONS: Mapping[str, Callable[[Session, Values, int, VolumeSpec], Operation]] 
     "undo": _undo,
     "redo": _redo,
 }
+
+
+_VALUES: Mapping[str, tuple[str, ...]] = {
+    "merge": ("ids",),
+    "cleave": ("id", "supervoxels"),
+    "split": ("id", "points_a_nm", "points_b_nm"),
+    "undo": ("operation",),
+    "redo": ("operation",),
+}
+"""What an edit says besides its action and version."""
 
 
 def _operation(values: Values) -> int:

@@ -10,7 +10,7 @@ from starlette.routing import BaseRoute, Route
 
 from voxome.errors import AccessDenied, NotFound
 from voxome.relay.accounts import Caller
-from voxome.relay.http import endpoint
+from voxome.relay.http import endpoint, require_known
 from voxome.relay.permitted import PermittedSources
 from voxome.relay.relay import Relay
 from voxome.relay.request_errors import NOT_KEPT
@@ -36,6 +36,7 @@ class ParameterRoutes:
         """Return the parameters of sources by name; none of those that the caller may not read."""
         sources = PermittedSources(self._relay.sources, caller)
         listed: dict[str, list[dict[str, object]]] = {}
+        require_known(request, "layer")
         for name in request.query_params.getlist("layer"):
             try:
                 listed[name] = [one.to_json() for one in sources.settings(name)]
