@@ -84,7 +84,7 @@ def test_an_option_hides_no_problem_of_the_file(tmp_path: Path) -> None:
     assert config.tls is not None
 
 
-def test_what_a_name_or_path_looks_like_is_said_in_words(tmp_path: Path) -> None:
+def test_what_a_name_or_path_looks_like_is_described_in_words(tmp_path: Path) -> None:
     file = tmp_path / "relay.toml"
     file.write_text('prefix = "user"\n[sources.em]\nuri = "x"\nboss = "a/b"')
     with pytest.raises(InvalidInput) as raised:
