@@ -101,7 +101,13 @@ def test_resources_beside_volumes_are_listed_and_described(command: Callable[...
         "properties": "segment properties",
         "marks": "points",
     }
-    facts = {"uri": "precomputed://seg/mesh", "format": "precomputed", "kind": "meshes"}
+    facts = {
+        "uri": "precomputed://seg/mesh",
+        "format": "precomputed",
+        "kind": "meshes",
+        "objects": 0,
+        "made_with": None,
+    }
     assert command("info", "seg/mesh", "--json").json == facts
     assert command("info", "seg/skeletons", "--json").json["kind"] == "skeletons"
     assert command("info", "marks", "--json").json["geometry"] == "line"

@@ -24,6 +24,7 @@ def test_a_folder_of_meshes_is_recognised(tmp_path: Path, suffix: str) -> None:
     meshes = voxome.open(folder, expect=voxome.Meshes)
     assert meshes.ids().tolist() == [1004]
     assert voxome.info(folder)["kind"] == "meshes"
+    assert voxome.info(folder)["objects"] == 1
     assert [one.type for one in voxome.ls(tmp_path)] == ["meshes"]
 
 

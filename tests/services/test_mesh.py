@@ -260,3 +260,9 @@ def _memory(spec: voxome.VolumeSpec) -> Iterator[voxome.Volume]:
 def test_a_store_without_meshes_can_be_made_to_compute_them(tmp_path: Path) -> None:
     with pytest.raises(UnsupportedFormat, match="this store keeps no meshes"):
         voxome.mesh(labels(), BALL, voxel_size_nm=SIZE, service="own")
+
+
+def test_the_facts_of_computed_meshes_take_no_pass_over_the_voxels() -> None:
+    facts = voxome.info(voxome.meshes(np.ones((3, 3, 3), np.uint8), voxel_size_nm=(8, 8, 8), max_error_nm=4))
+    assert facts["objects"] is None
+    assert facts["made_with"]["max_error_nm"] == 4

@@ -77,8 +77,10 @@ def test_meshes_of_another_call_are_kept(labels: str, tmp_path: Path) -> None:
     out = f"precomputed://{tmp_path}/mesh?format=legacy"
     voxome.write_meshes(labels, out, block=(12, 16, 40), engine="sequential")
     before = voxome.open(out.partition("?")[0]).ids().tolist()
-    with pytest.raises(PlanError, match="has meshes of another call; choose"):
+    with pytest.raises(PlanError, match=r"another call, with min_volume_nm3 0\.0 rather than 10000\.0; choose"):
         voxome.write_meshes(labels, out, block=(12, 16, 40), engine="sequential", min_volume_nm3=10_000)
+    with pytest.raises(PlanError, match="another call, with the same parameters, and other labels, another box, or"):
+        voxome.write_meshes(labels, out, block=(12, 16, 40), engine="sequential", box="0:12,0:16,0:40")
     assert voxome.open(out.partition("?")[0]).ids().tolist() == before
 
 
@@ -216,6 +218,9 @@ def test_the_verbs_write_them(labels: str, tmp_path: Path) -> None:
         done = CliRunner().invoke(app, arguments)
         assert done.exit_code == 0, done.output
         assert json.loads(done.stdout) == {"uri": out, kind: 3, "table": None}
+        facts = voxome.info(out)
+        assert facts["objects"] == 3
+        assert facts["made_with"]["min_volume_nm3"] == 0
         again = CliRunner().invoke(app, [*arguments, "--overwrite", "--min-volume", "5e6"])
         assert json.loads(again.stdout)[kind] < 3, again.output
         assert CliRunner().invoke(app, [*arguments, "--fresh"]).exit_code != 0

@@ -30,6 +30,7 @@ from voxome.kinds.ownership import FOREIGN, require_own, require_still_own
 from voxome.kinds.versions import pinned_folder, require_recordable
 from voxome.resources.addresses import absolute
 from voxome.resources.open import open
+from voxome.resources.provenance import read_provenance
 from voxome.resources.recognition import get_remote
 from voxome.resources.shapes import Meshes as StoredMeshes
 from voxome.resources.shapes import Skeletons as StoredSkeletons
@@ -134,7 +135,7 @@ class Shapes(Kind):
             what = "data" if record.owner == FOREIGN else record.type
             return [f"{uri} has {what} of {others}; choose another folder, or remove it"]
         if not target.replacing:
-            others = "another call" + ("" if record.complete else ", unfinished")
+            others = f"another call, {_difference(uri, target) if record.complete else 'unfinished'}"
             return [f"{uri} has {self.type} of {others}; choose another folder, or replace them ({_OVERWRITE})"]
         foreign = self._foreign_problems(uri)
         if foreign:
@@ -266,6 +267,19 @@ def _plain(uri: Uri, target: Target) -> tuple[Uri, ShapesSpec]:
         options=options,
     )
     return plain, spec
+
+
+def _difference(uri: Uri, target: Target) -> str:
+    """Return in which parameters of the tool complete shapes differ from those of a target; or that these are equal."""
+    made = next(reversed(read_provenance(open(str(split_options(uri)[0])).source)), None)
+    if made is None:
+        return "which is not recorded"
+    wanted = json.loads(json.dumps(dict(target.parameters), default=str))
+    pairs = {name: (made.parameters.get(name), value) for name, value in wanted.items()}
+    differing = [f"{name} {old} rather than {new}" for name, (old, new) in pairs.items() if old != new]
+    if differing:
+        return f"with {', '.join(differing)}"
+    return "with the same parameters, and other labels, another box, or other options of the pieces"
 
 
 def _folder(uri: Uri) -> StoragePath:

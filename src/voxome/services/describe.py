@@ -8,7 +8,9 @@ from typing import Any
 from voxome.calls import explain_calls
 from voxome.contracts.abilities import SupportsLevels, ability
 from voxome.contracts.spec import VolumeSpec
+from voxome.contracts.uri import Uri
 from voxome.errors import VoxomeError
+from voxome.resources.addresses import has_local_paths
 from voxome.resources.open import Resource, open
 from voxome.resources.shapes import Meshes, Points, Skeletons
 from voxome.resources.unfinished import unfinished_problem
@@ -51,7 +53,9 @@ def info(resource: VolumeLike | Resource) -> dict[str, Any]:
         ``uri``, ``format``, ``kind``; of a volume also ``shape``, ``dtype``, ``axes``, ``start``, ``voxel_size_nm``,
         ``offset_nm``, ``bytes``, ``chunk``, ``write_chunk`` and ``levels``, a list with the facts of each level; of
         points ``geometry``, ``count``, ``properties`` (name → dtype), ``relations``, ``relation_versions`` and
-        ``bounds_nm`` (two corners, z, y, x), None where only reading all of a store would tell.
+        ``bounds_nm`` (two corners, z, y, x), None where only reading all of a store would tell; of meshes and skeletons
+        ``objects``, their number, None where that takes many requests or a pass over voxels, and ``made_with``, the
+        parameters in the last entry of their provenance, such as ``levels`` of detail and ``min_volume_nm3``, or None.
 
     Raises
     ------
@@ -86,7 +90,21 @@ def _shape_facts(resource: Meshes | Skeletons | Points) -> dict[str, Any]:
             "relation_versions": {name: dict(one) for name, one in resource.relation_versions.items()},
             "bounds_nm": summary.bounds_nm and [list(end) for end in summary.bounds_nm],
         }
+    else:
+        made = resource.provenance
+        facts |= {"objects": _count(resource), "made_with": None if made is None else dict(made.parameters)}
     return facts
+
+
+def _count(shapes: Meshes | Skeletons) -> int | None:
+    """Return the number of shapes; None if that takes many requests, or a pass over voxels."""
+    from voxome.services.local_meshes import LocalMeshes
+    from voxome.services.local_skeletons import LocalSkeletons
+
+    if isinstance(shapes.source, LocalMeshes | LocalSkeletons):
+        return None
+    uri = Uri.parse(shapes.uri)
+    return len(shapes) if "://" not in uri.path and has_local_paths(uri.scheme) else None
 
 
 def _volume_facts(volume: Volume) -> dict[str, Any]:
