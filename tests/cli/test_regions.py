@@ -13,7 +13,9 @@ import pytest
 from peers.s3 import Bucket
 
 import voxome
-from voxome.contracts.provenance import ATTRIBUTE
+from voxome.contracts.provenance import ATTRIBUTE, LOCAL, Provenance
+from voxome.contracts.uri import Uri
+from voxome.remotes.precomputed.segment_properties import write_segment_properties
 from voxome.resources.table import TableFile
 
 IDS = np.array([0, 3, 2**53, 2**53 + 1, 2**63 + 5, 2**64 - 2], np.uint64)
@@ -305,3 +307,19 @@ def test_segment_properties_inside_a_volume_that_has_none_are_refused(stored: An
     assert "image.zarr, where viewers look for no segment properties; write them into the folder of a" in result.err
     assert not Path("image.zarr/measures").exists()
     assert not Path("out.parquet").exists()
+
+
+def test_what_made_segment_properties_is_shown(command: Any) -> None:
+    made = Provenance.now("regions", LOCAL, "common.regions", "1", {"level": 0})
+    uri = Uri.parse("precomputed://measures")
+    write_segment_properties(uri, IDS[1:], {"voxels": np.ones(len(IDS) - 1, np.uint32)}, made)
+    for name in (str(uri), "measures"):
+        shown = command("info", "--provenance", name, "--json").json["provenance"]
+        assert [one["service"] for one in shown] == ["regions"]
+    assert "voxome only writes and lists; `voxome.regions`" in command("info", str(uri)).err
+
+
+def test_segment_properties_of_nothing_have_no_provenance(command: Any) -> None:
+    Path("empty").mkdir()
+    result = command("info", "--provenance", "precomputed://empty")
+    assert result.status == 1

@@ -190,7 +190,7 @@ def test_metadata_that_do_not_follow_the_format_are_refused(tmp_path: Path) -> N
     with pytest.raises(UnsupportedFormat, match="vertex_quantization_bits"):
         voxome.open(f"precomputed://{tmp_path}")
     write_info(tmp_path, {"@type": "neuroglancer_segment_properties"})
-    with pytest.raises(UnsupportedFormat, match="contains neuroglancer_segment_properties"):
+    with pytest.raises(UnsupportedFormat, match="contains segment properties, which viewers read"):
         voxome.open(f"precomputed://{tmp_path}")
 
 

@@ -88,6 +88,11 @@ def open_shapes(folder: StoragePath, info: Json, name: str, mode: Mode = "r") ->
         If its type is unknown, or its metadata do not follow the format.
     """
     kind = type_of(info)
+    if kind == PROPERTIES:
+        raise UnsupportedFormat(
+            f"{name} contains segment properties, which viewers read and voxome only writes and lists; "
+            "`voxome.regions` and its tables in Parquet have such numbers, and `voxome.provenance` says what made these"
+        )
     if kind not in _OPENERS:
         raise UnsupportedFormat(f"{name} contains {kind}; voxome opens {', '.join([VOLUME, *_OPENERS])}")
     try:
