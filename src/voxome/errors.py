@@ -2,6 +2,7 @@
 
     VoxomeError
     ├── InvalidInput (ValueError)          an argument, file or document is invalid
+    │   ├── NegativeLabel                  a label volume has a negative label
     │   ├── InvalidUri                     a URI cannot be parsed
     │   ├── TooManyFound                   a search finds more than was allowed
     │   ├── InvalidBox                     a box is malformed or exceeds the domain
