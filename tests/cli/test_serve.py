@@ -84,6 +84,21 @@ def test_an_option_hides_no_problem_of_the_file(tmp_path: Path) -> None:
     assert config.tls is not None
 
 
+@pytest.mark.parametrize(
+    "line", ['port = "80"', 'workers = "2"', 'drain_s = "1"', "[sources.em]\nuri = 'x'\ncache = 1"]
+)
+def test_a_value_of_another_type_is_refused_also_if_it_reads_as_the_right_one(tmp_path: Path, line: str) -> None:
+    file = tmp_path / "relay.toml"
+    file.write_text(line)
+    with pytest.raises(InvalidInput, match=": expected "):
+        build_config([str(file)], [], {"port": 0})
+
+
+def test_a_file_that_cannot_be_read_is_named_with_what_it_should_be(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match=r"nope\.toml cannot be read: .*; expected a configuration file"):
+        build_config([str(tmp_path / "nope.toml")], [], {})
+
+
 def test_what_a_name_or_path_looks_like_is_described_in_words(tmp_path: Path) -> None:
     file = tmp_path / "relay.toml"
     file.write_text('prefix = "user"\n[sources.em]\nuri = "x"\nboss = "a/b"')

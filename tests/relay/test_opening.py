@@ -56,7 +56,7 @@ def test_a_volume_in_place_of_annotations_keeps_a_relay_from_starting(tmp_path: 
         ({"source": "em", "inputs": {"histogram": "{folder}/empty"}}, "input histogram: .*empty is not a readable"),
         ({"uri": "{folder}/none", "inputs": {"histogram": "em"}}, "input raw: .*none does not exist"),
         ({"source": "none"}, "no source none is configured"),
-        ({"source": "em", "tool": "em.netwrk"}, "Unknown tool 'em.netwrk'"),
+        ({"source": "em", "tool": "em.netwrk"}, "Unknown tool of layers 'em.netwrk'(?!.*common.meshes)"),
     ],
 )
 def test_what_a_virtual_layer_lacks_is_named_with_the_layer_and_the_input(
@@ -76,3 +76,21 @@ def test_a_store_that_is_away_keeps_no_relay_of_several_processes_from_starting(
         config = parse_config({"workers": 2, "cache": {"folder": str(tmp_path)}, "sources": {"em": source}}, "test")
         with prepared(config):
             pass
+
+
+@pytest.mark.parametrize("key", ["cache.folder", "data"])
+def test_a_folder_that_is_a_file_is_named_with_its_key(tmp_path: Path, key: str) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    values = {"cache": {"folder": file}} if key == "cache.folder" else {"catalogue": ":memory:", "data": file}
+    with pytest.raises(InvalidInput, match=rf"^{key}: .*file "), prepared(parse_config(values, "test")):
+        pass
+
+
+def test_what_nobody_can_write_is_named_at_the_start(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    voxome.create(f"zarr://{tmp_path}/em", voxome.VolumeSpec.of((4, 4, 4), "uint8"))
+    sources = {"em": {"uri": f"{tmp_path}/em", "writers": ["admin"]}}
+    with prepared(parse_config({"sources": sources, "admin_token_env": "ADMIN"}, "test")):
+        assert "nobody" not in caplog.text
+    with prepared(parse_config({"sources": sources}, "test")):
+        assert "nobody can write em: this relay has no tokens" in caplog.text

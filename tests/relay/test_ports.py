@@ -16,3 +16,5 @@ def test_a_port_that_cannot_be_used_is_named_with_what_to_do() -> None:
             listening("127.0.0.1", number)
     with pytest.raises(InvalidInput, match=r"^192\.0\.2\.1 is no address of this machine"):
         listening("192.0.2.1", 0)
+    with pytest.raises(InvalidInput, match=r"^256\.1\.1\.1 is no address of this machine"):
+        listening("256.1.1.1", 0)

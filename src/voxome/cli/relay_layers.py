@@ -20,11 +20,13 @@ def materialize(
 ) -> None:
     """Compute a virtual layer once, as a run, and store it; rerun the same command to resume."""
     from voxome.cli.progress import progress_bars
-    from voxome.relay.config import parse_config, read_config
+    from voxome.relay.config import check_file, parse_config, read_config
     from voxome.relay.virtual.materialize import layer_graph
     from voxome.relay.virtual.materialize import materialize as run_layer
 
-    parsed = parse_config(read_config(config), str(config))
+    values = read_config(config)
+    check_file(values, str(config))
+    parsed = parse_config(values, str(config))
     steps = [node.name for node in layer_graph(parsed, name).steps]
     with progress_bars([*steps, "layer.into"]) as progress:
         record = run_layer(parsed, name, out, workers=workers, progress=progress)

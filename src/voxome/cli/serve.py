@@ -150,11 +150,11 @@ def parse_layer(text: str) -> dict[str, Any]:
     >>> parse_layer("tool:common.threshold?source=em&at=100")
     {'tool': 'common.threshold', 'source': 'em', 'parameters': {'at': 100}}
     """
-    from voxome.registry import TOOLS, load
+    from voxome.relay.virtual.recipe import find_tool
     from voxome.workflow.run_tool import graph_of
 
     name, _, query = text.removeprefix(_TOOL).partition("?")
-    spec = load(TOOLS, name).spec
+    spec = find_tool(name).spec
     ports, graph = spec.ports, graph_of(spec).inputs
     layer: dict[str, Any] = {"tool": name}
     for option, value in parse_qsl(query, keep_blank_values=True):

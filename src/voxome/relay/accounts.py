@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -10,6 +11,8 @@ from voxome.errors import AccessDenied, NotFound
 from voxome.relay.catalogue.contract import Catalogue, Record
 from voxome.relay.secrets import digest
 
+NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
+"""What BossDB allows as a name, of users and groups too."""
 ADMIN, PUBLIC = "admin", "public"
 """Groups with a meaning: admins may do everything; everybody is in the public group. The token `public` is that of an
 anonymous caller."""

@@ -29,6 +29,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -372,13 +373,15 @@ def parse_config(values: dict[str, Any], where: str) -> RelayConfig:
 def check_file(values: dict[str, Any], where: str) -> None:
     """Check the values of a file on their own, before options override some; what is missing, options may add.
 
+    A number or a truth value in quotes is a text, and invalid.
+
     Raises
     ------
     InvalidInput
         If it has unknown keys or invalid values; the message names all of them.
     """
     try:
-        RelayConfig.model_validate(values)
+        RelayConfig.model_validate_json(json.dumps(values, default=str), strict=True)
     except ValidationError as error:
         if any(one["type"] != "missing" for one in error.errors()):
             raise _refusal(values, where, error) from None
@@ -390,10 +393,13 @@ def read_config(file: Path) -> dict[str, Any]:
     Raises
     ------
     InvalidInput
-        If it is not TOML.
+        If it cannot be read, or is not TOML.
     """
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        expected = "expected a configuration file in TOML"
+        raise InvalidInput(f"{file} cannot be read: {error.strerror}; {expected}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InvalidInput(f"{file} is not a TOML file: {error}") from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import sqlite3
@@ -18,7 +19,7 @@ from voxome.contracts.uri import Uri
 from voxome.errors import InvalidInput, NotFound, RunLocked
 from voxome.redaction import redact
 from voxome.relay.access_log import open_log
-from voxome.relay.accounts import Accounts
+from voxome.relay.accounts import PUBLIC, Accounts
 from voxome.relay.app import create_app
 from voxome.relay.box_locks import SharedBoxLocks
 from voxome.relay.cache.chunk_cache import ChunkCache
@@ -55,6 +56,7 @@ from voxome.resources.open import bare_address, locate, open, open_source
 from voxome.resources.recognition import get_remote
 from voxome.resources.shapes import Points
 
+_LOG = logging.getLogger(__name__)
 _MIB = 2**20
 _RATES = "rates"
 """File in the cache folder with what callers have used of their rates."""
@@ -106,6 +108,9 @@ def prepared(config: RelayConfig, file: Path | None = None) -> Iterator[SharedCo
     check_served_folders(config, file)
     _check_layers(config)
     _check_certificate(config.tls)
+    if config.data is not None and config.data.exists() and not config.data.is_dir():
+        raise InvalidInput(f"data: {config.data} is no folder; give another one")
+    _warn_of_writers(config)
     with ExitStack() as stack:
         has_catalogue = config.catalogue is not None or config.catalogue_env is not None
         if config.workers > 1 and (config.cache.folder is None or not has_catalogue):
@@ -275,6 +280,18 @@ def _check_layers(config: RelayConfig) -> None:
     sources.check_local_layers()
 
 
+def _warn_of_writers(config: RelayConfig) -> None:
+    """Log what nobody can write, since there are no tokens."""
+    has_tokens = config.admin_token_env or config.catalogue or config.catalogue_env or config.token_services
+    named = {**config.sources, **config.stores}
+    names = [name for name, one in named.items() if one.writers and PUBLIC not in one.writers]
+    if names and not has_tokens:
+        _LOG.warning(
+            "nobody can write %s: this relay has no tokens; give admin_token_env, or catalogue and data",
+            ", ".join(names),
+        )
+
+
 def _check_certificate(tls: TlsConfig | None) -> None:
     """Raise why nothing can be served with a certificate."""
     if tls is None:
@@ -325,7 +342,10 @@ def _open_journal(config: RelayConfig, cache: ChunkCache) -> Iterator[Journal | 
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # what is cached is for those with rights
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # what is cached is for those with rights
+    except OSError as error:
+        raise InvalidInput(f"cache.folder: {folder} cannot be used: {error.strerror}; give another folder") from error
     with claimed_file(folder / "relay.lock") as is_ours:
         if not is_ours:
             raise RunLocked(f"another relay uses the cache in {folder}; stop it, or use another folder")

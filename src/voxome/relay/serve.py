@@ -175,7 +175,8 @@ def listening(host: str, port: int) -> socket.socket:
     try:
         listener = socket.create_server((host, port))
     except OSError as error:
-        if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+        is_unresolved = isinstance(error, socket.gaierror) or (error.errno or 0) < 0  # as create_server raises it
+        if is_unresolved or error.errno == errno.EADDRNOTAVAIL:
             raise InvalidInput(f"{host} is no address of this machine; choose another host") from error
         reason = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be used: {os.strerror(error.errno or 0)}"
         raise StoreError(f"port {port} of {host} {reason}; choose another port, or 0 for any free one") from error

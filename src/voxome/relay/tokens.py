@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable
 
 from voxome.errors import AlreadyExists, InvalidInput, NotFound
-from voxome.relay.accounts import PUBLIC, Group, Membership, Token, User
+from voxome.relay.accounts import NAME, PUBLIC, Group, Membership, Token, User
 from voxome.relay.catalogue.contract import Catalogue
 from voxome.relay.secrets import digest, new_token
 
@@ -33,7 +33,7 @@ def create_token(
     Raises
     ------
     InvalidInput
-        If the name is empty, or that of the public group.
+        If a name is none of BossDB, or that of the user is the public group's.
     """
     add_user(catalogue, name, groups)
     token, now = new_token(), time.time()
@@ -48,9 +48,14 @@ def add_user(catalogue: Catalogue, name: str, groups: Iterable[str] = ()) -> Non
     Raises
     ------
     InvalidInput
-        If the name is empty, or that of the public group.
+        If a name is none of BossDB, or that of the user is the public group's.
     """
-    if not name or name == PUBLIC:
+    groups = list(groups)
+    for what, one in (("user", name), *(("group", group) for group in groups)):
+        if NAME.fullmatch(one) is None:
+            expected = "choose another of letters, digits, _ and -, at most 255 of them"
+            raise InvalidInput(f"a {what} cannot have the name {one!r}: {expected}")
+    if name == PUBLIC:
         raise InvalidInput(f"a user cannot have the name {name!r}; choose another")
     memberships = [Membership(group=group, user=name, rank="member") for group in groups]
     for record in (User(name=name), *(Group(name=one.group) for one in memberships), *memberships):

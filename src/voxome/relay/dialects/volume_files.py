@@ -194,7 +194,15 @@ class VolumeFilesDialect:
             file = self.file(sources, name, rest)
             if file is not None:
                 return name, file
-        raise NotFound(f"there is no {self.prefix}/{path}")
+        raise NotFound(f"there is no {self.prefix}/{path}{self._hint(sources, path.rstrip('/'))}")
+
+    def _hint(self, sources: PermittedSources, name: str) -> str:
+        """Return what to read of a source whose own name was requested, which is no file; else no text."""
+        if not self.prefix or name not in self._relay.sources:
+            return ""
+        sources.rights(name)
+        metadata = next(iter(self.files(sources, name).metadata()))
+        return f", as a volume is no file; read {self.prefix}/{name}/{metadata}"
 
     def _names(self, sources: PermittedSources, path: str) -> Iterator[tuple[str, str]]:
         """Yield the sources whose names begin a path, the longest first, and what follows.

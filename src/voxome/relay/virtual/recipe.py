@@ -11,7 +11,7 @@ from voxome.contracts.parameter import Parameter
 from voxome.contracts.tool import Tool, ToolSpec
 from voxome.errors import PlanError, UnknownName, VoxomeError
 from voxome.kinds import Image
-from voxome.registry import TOOLS, load, load_all
+from voxome.registry import TOOLS, load, load_all, targets
 
 _RUN = {
     "regions": "runs over a tree of regions of the whole volume",
@@ -109,7 +109,7 @@ def check_recipe(name: str, recipe: Recipe) -> CheckedRecipe:
         With all reasons why it cannot be served chunk by chunk.
     """
     try:
-        tool: Tool = load(TOOLS, recipe.tool)
+        tool = find_tool(recipe.tool)
     except UnknownName as error:
         raise UnknownName(f"the virtual layer {name}: {error}") from error
     spec = tool.spec
@@ -128,6 +128,21 @@ def check_recipe(name: str, recipe: Recipe) -> CheckedRecipe:
         tool, inputs, parameters, recipe.output or next(iter(spec.outputs)),
         {one: spec.parameters[one] for one in vary},
     )  # fmt: skip
+
+
+def find_tool(name: str) -> Tool:
+    """Return a tool.
+
+    Raises
+    ------
+    UnknownName
+        If there is none of this name; the message has those that can be a layer.
+    """
+    if name not in targets(TOOLS):
+        known = [one for one, spec in _tools() if not any(_tool_problems(spec))]
+        raise UnknownName.of("tool of layers", name, known)
+    tool: Tool = load(TOOLS, name)
+    return tool
 
 
 def _tool_problems(spec: ToolSpec) -> Iterator[str]:

@@ -66,6 +66,14 @@ def test_the_metadata_have_all_levels_with_their_sizes_and_offsets(url: str) -> 
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("name", ["em", "em/", "labels/uint8"])
+def test_a_volume_that_is_read_as_a_file_leads_to_its_metadata(url: str, name: str) -> None:
+    answer = httpx.get(f"{url}/precomputed/{name}")
+    assert answer.status_code == 404
+    assert answer.json()["message"].endswith(f"read /precomputed/{name.rstrip('/')}/info")
+    assert "read /" not in httpx.get(f"{url}/precomputed/nothing").text
+
+
 @pytest.mark.parametrize(
     ("path", "status"),
     [

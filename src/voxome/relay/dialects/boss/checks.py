@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from voxome.errors import NotFound
+from voxome.relay.accounts import NAME
 from voxome.relay.dialects.boss.errors import Code, Refused
-from voxome.relay.dialects.boss.names import NAME
 from voxome.relay.dialects.boss.records import Channel, Collection, CoordinateFrame, Experiment, Resource
 from voxome.relay.dialects.boss.state import BossState
 

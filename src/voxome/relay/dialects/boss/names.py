@@ -10,8 +10,6 @@ from voxome.errors import AlreadyExists
 ChannelKey = tuple[str, str, str]
 """Names of a collection, an experiment and a channel."""
 
-NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
-"""What BossDB allows as a name."""
 _OTHER = re.compile(r"[^A-Za-z0-9_-]")
 
 

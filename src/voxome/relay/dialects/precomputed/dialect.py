@@ -36,7 +36,7 @@ from voxome.contracts.encoded_shapes import (
 from voxome.contracts.shapes import Mesh, Skeleton
 from voxome.contracts.source import MeshSource, SkeletonSource
 from voxome.contracts.stored_files import StoredPart, SupportsStoredFiles
-from voxome.errors import InvalidBox, UnsupportedFormat
+from voxome.errors import InvalidBox, NotFound, UnsupportedFormat
 from voxome.registry import load
 from voxome.relay.accounts import PUBLIC, Caller
 from voxome.relay.collections import PermittedCollections
@@ -92,6 +92,11 @@ class PrecomputedDialect(VolumeFilesDialect):
             )  # fmt: skip
             if answer is not None:
                 return answer
+        if (name := path.rstrip("/")) in self._relay.collections:
+            PermittedCollections(self._relay.collections, caller).rights(name)
+            raise NotFound(
+                f"there is no {self.prefix}/{path}, as a collection is no file; read {self.prefix}/{name}/info"
+            )
         return super()._answer(request, caller, body)
 
     def _stored(

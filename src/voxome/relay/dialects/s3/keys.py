@@ -51,7 +51,7 @@ def create_key_pair(
     Raises
     ------
     InvalidInput
-        If the name is empty, or that of the public group.
+        If a name is none of BossDB, or that of the user is the public group's.
     """
     add_user(catalogue, user, groups)
     pair = KeyPair(
