@@ -283,8 +283,8 @@ def _check_layers(config: RelayConfig) -> None:
 def _warn_of_writers(config: RelayConfig) -> None:
     """Log what nobody can write, since there are no tokens."""
     has_tokens = config.admin_token_env or config.catalogue or config.catalogue_env or config.token_services
-    named = {**config.sources, **config.stores}
-    names = [name for name, one in named.items() if one.writers and PUBLIC not in one.writers]
+    writers = {name: one.writers for table in (config.sources, config.stores) for name, one in table.items()}
+    names = [name for name, groups in writers.items() if groups and PUBLIC not in groups]
     if names and not has_tokens:
         _LOG.warning(
             "nobody can write %s: this relay has no tokens; give admin_token_env, or catalogue and data",
