@@ -330,6 +330,29 @@ def test_annotations_are_sent_again_until_the_server_has_them(
 
 
 @pytest.mark.slow
+def test_annotations_wait_for_a_state_that_is_built_again(
+    image: NDArray[np.uint8], tmp_path: Path, visit: Visit
+) -> None:
+    page, methods = visit.page, []
+
+    def build_again(route: Route) -> None:
+        methods.append(route.request.method)
+        if len(methods) == 1:
+            page.evaluate(
+                "() => { const state = viewer.state.toJSON(); viewer.state.reset();"
+                " setTimeout(() => viewer.state.restoreState(state), 2000); }"
+            )
+        route.continue_()
+
+    with voxome.view(write(tmp_path / "em.zarr", image), annotate=tmp_path / "drawn") as shown:
+        page.route("**/annotations/annotations", build_again)
+        page.goto(shown.url)
+        page.wait_for_function("() => document.body.dataset.voxomeKept === '0'", timeout=60_000)
+        assert methods == ["GET", "GET"]
+        assert visit.errors == []
+
+
+@pytest.mark.slow
 def test_a_page_with_an_older_state_loses_no_annotations(
     image: NDArray[np.uint8], tmp_path: Path, visit: Visit
 ) -> None:

@@ -114,10 +114,11 @@
       const answer = await fetch(address).catch(() => null);
       if (!answer?.ok) return show(`${name}: nothing is kept that is drawn now. Load the page again later.`, 3600000);
       const stored = await answer.json();
+      if (drawn() === undefined) return setTimeout(begin, 200); // another state is being built
       restore(stored.annotations);
       version = stored.version;
       sent = JSON.stringify(drawn());
-      document.body.dataset.voxomeKept = String(drawn().length);
+      document.body.dataset.voxomeKept = String(stored.annotations.length);
       window.viewer.state.changed.add(later);
     };
     begin();
