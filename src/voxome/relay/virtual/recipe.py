@@ -11,7 +11,7 @@ from voxome.contracts.parameter import Parameter
 from voxome.contracts.tool import Tool, ToolSpec
 from voxome.errors import PlanError, UnknownName, VoxomeError
 from voxome.kinds import Image
-from voxome.registry import TOOLS, load, load_all, targets
+from voxome.registry import TOOLS, load, load_all
 
 _RUN = {
     "regions": "runs over a tree of regions of the whole volume",
@@ -138,10 +138,11 @@ def find_tool(name: str) -> Tool:
     UnknownName
         If there is none of this name; the message has those that can be a layer.
     """
-    if name not in targets(TOOLS):
+    try:
+        tool: Tool = load(TOOLS, name)
+    except UnknownName as error:
         known = [one for one, spec in _tools() if not any(_tool_problems(spec))]
-        raise UnknownName.of("tool of layers", name, known)
-    tool: Tool = load(TOOLS, name)
+        raise UnknownName.of("tool of layers", name, known) from error
     return tool
 
 
