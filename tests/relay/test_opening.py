@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import voxome
 from voxome.errors import InvalidInput, NotFound, VoxomeError
@@ -39,6 +40,16 @@ def test_what_is_cached_is_for_the_owner_of_the_relay_only(tmp_path: Path) -> No
 def test_what_does_not_exist_keeps_a_relay_from_starting_and_is_named(tmp_path: Path, table: str, scheme: str) -> None:
     config = parse_config({table: {"y": {"uri": f"{scheme}{tmp_path / 'none'}"}}}, "test")
     with pytest.raises(NotFound, match=rf"^{table}\.y: .*none"), prepared(config):
+        pass
+
+
+def test_parts_of_files_and_patterns_of_files_are_served(tmp_path: Path) -> None:
+    array = np.zeros((4, 4, 4), np.uint8)
+    voxome.put(array, f"hdf5://{tmp_path}/a.h5/group/raw")
+    for number, section in enumerate(array):
+        Image.fromarray(section).save(tmp_path / f"s{number}.png")
+    sources = {"a": {"uri": f"hdf5://{tmp_path}/a.h5/group/raw"}, "s": {"uri": f"{tmp_path}/s*.png"}}
+    with prepared(parse_config({"sources": sources}, "test")):
         pass
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import secrets
 import sqlite3
 import ssl
@@ -58,6 +59,8 @@ from voxome.resources.shapes import Points
 
 _LOG = logging.getLogger(__name__)
 _MIB = 2**20
+_PATTERN = re.compile(r"[*?\[]")
+"""What a path has that is the pattern of several files."""
 _RATES = "rates"
 """File in the cache folder with what callers have used of their rates."""
 _PROCESSES_FILE = "processes"
@@ -244,11 +247,16 @@ def _check_annotations(address: str) -> None:
 
 
 def _require_on_disk(uri: Uri, address: str) -> bool:
-    """Return whether something is in files of this machine; raise an error if these are missing."""
+    """Return whether something is in files of this machine; raise an error if these are missing.
+
+    What is inside a file, as of HDF5, and the files of a pattern are looked for when they are opened.
+    """
     origin = Origin(address)
     if uri.scheme == "memory" or not origin.is_at_hand:
         return False
-    if not Path(origin.place).exists():
+    path = Path(origin.place)
+    is_part = _PATTERN.search(origin.place) is not None or any(one.is_file() for one in path.parents)
+    if not path.exists() and not is_part:
         raise NotFound(f"{redact(address)} does not exist")
     return True
 

@@ -157,13 +157,15 @@ def test_readers_are_named_for_each_collection(client: httpx.Client) -> None:
     def layers(name: str | None) -> dict[str, object]:
         query = "?layer=seg&layer=lab/synapses&layer=secret"
         state = client.get(f"/view/state{query}", headers=as_user(name) if name else {})
-        assert state.status_code == (200 if name == "ann" else 403 if name else 401)
+        assert state.status_code == 200
+        assert state.headers.get("x-voxome-refused", "") == ("" if name == "ann" else "secret")
         return {one["name"]: one.get("linkedSegmentationLayer") for one in state.json().get("layers", [])}
 
     linked = {"post": "seg", "pre": "seg"}
     assert layers("ann") == {"seg": None, "lab/synapses": linked, "secret": linked}
-    assert not layers("bob")
-    assert not layers(None)
+    assert layers("bob") == layers(None) == {"seg": None, "lab/synapses": linked}
+    only = "/view/state?layer=secret"
+    assert [client.get(only, headers=one).status_code for one in ({}, as_user("bob"))] == [401, 403]
 
 
 @pytest.mark.slow
