@@ -55,7 +55,7 @@ def test_a_token_of_a_service_is_that_of_its_user() -> None:
             accounts.caller(f"Bearer {token}")
 
 
-def test_answers_are_kept_for_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_users_are_kept_for_a_minute_and_refusals_for_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1000.0
     monkeypatch.setattr(token_services, "time", SimpleNamespace(monotonic=lambda: now))
     lab = Lab()
@@ -63,6 +63,11 @@ def test_answers_are_kept_for_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     for seconds, calls in ((0, 1), (59, 1), (61, 2)):
         now = 1000.0 + seconds
         accounts.caller("Bearer lab-ann")
+        assert lab.calls == calls
+    for seconds, calls in ((62, 3), (62.5, 3), (64, 4)):
+        now = 1000.0 + seconds
+        with pytest.raises(AccessDenied):
+            accounts.caller("Bearer unknown")
         assert lab.calls == calls
 
 

@@ -166,7 +166,7 @@ class VerbGroup(Group):
         self.commands = _Commands()  # type: ignore[assignment]
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Find a verb; what is said of a word that is none names what does it."""
+        """Find a verb; the message for another word names what does it."""
         try:
             return super().resolve_command(ctx, args)
         except Exception as error:

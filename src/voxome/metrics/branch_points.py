@@ -30,7 +30,7 @@ class BranchPointScore:
 
 
 def visible_branch_points(nodes: Rows, branches: Rows) -> NDArray[np.bool_]:
-    """Return the nodes at which at least three branches meet that can be told from each other.
+    """Return the nodes at which at least three branches meet that differ from each other.
 
     A branch that ends, as at a face of the volume, before it is as long as the radius of the widest vessel at the
     branch point is inside of that vessel: nothing of it can be seen.

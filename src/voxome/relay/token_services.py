@@ -17,8 +17,9 @@ from voxome.relay.source_errors import CatalogueUnavailable
 
 GROUP = "voxome.token_services"
 """Group of entry points: callables that return a `TokenService`, with the options of the configuration as keywords."""
-KEPT_S = 60.0
-"""Time in s for which the answer about a token is kept: what the service revokes is refused after it at the latest."""
+KEPT_S, REFUSED_S = 60.0, 1.0
+"""Time in s for which the user of a token is kept, so that what the service revokes is refused after it at the latest;
+and for which it is kept that no service knows a token."""
 _MOST_KEPT = 10_000
 
 
@@ -85,7 +86,7 @@ class TokenServices:
             return caller
         caller = self._find(token)
         with self._lock:
-            self._kept[key] = now + KEPT_S, caller
+            self._kept[key] = now + (REFUSED_S if caller is None else KEPT_S), caller
             self._kept.move_to_end(key)
             while len(self._kept) > _MOST_KEPT:
                 self._kept.popitem(last=False)
@@ -95,12 +96,12 @@ class TokenServices:
         for name, service in self._services.items():
             try:
                 found = service.identify(token)
+                if found is not None:
+                    return Caller(f"{name}:{found.user}", frozenset({*found.groups, PUBLIC}))
             except AccessDenied:
                 raise
             except Exception as error:
                 raise CatalogueUnavailable(f"the token service {name} fails") from error
-            if found is not None:
-                return Caller(f"{name}:{found.user}", frozenset(found.groups | {PUBLIC}))
         return None
 
 

@@ -111,6 +111,8 @@ def test_a_data_type_that_is_too_small_is_refused_before_anything_is_created(tmp
         with pytest.raises(InvalidInput, match=f"segment {2**33} does not fit into uint32"):
             session.export(f"zarr://{tmp_path}/copy.zarr", dtype="uint32")
         assert not list(tmp_path.glob("*copy*"))
+        with pytest.raises(InvalidInput, match="Unknown dtype 'foo'"):
+            session.export(f"zarr://{tmp_path}/copy.zarr", dtype="foo")
         with pytest.raises(WrongCall, match=r"Unknown argument 'foo' of export\(\)") as error:
             session.export(f"zarr://{tmp_path}/copy.zarr", foo=1)
         assert " src" not in str(error.value)

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from voxome.calls import explain_calls
 from voxome.contracts.provenance import Provenance
+from voxome.contracts.spec import parse_dtype
 from voxome.contracts.uri import Location, location_text
 from voxome.errors import EditConflict, InvalidInput, WrongCall, describe_value, unknown
 from voxome.geometry import Box
@@ -383,7 +384,7 @@ class Session(Lookups):
         for name in options.keys() - _EXPORT_OPTIONS:
             raise WrongCall(unknown("argument", name, {"version", "since", *_EXPORT_OPTIONS}, "export()"))
         if since is None and options.get("dtype") is not None:
-            self._require_room(np.dtype(options["dtype"]), version)
+            self._require_room(parse_dtype(options["dtype"]), version)
         with self._lock, self.store.database.reading() as connection:
             after = self._state_at(connection, version)
             before = None if since is None else self._state_at(connection, since)
@@ -409,7 +410,7 @@ class Session(Lookups):
         return export_changes(uri, update)
 
     def _require_room(self, dtype: np.dtype[Any], version: VersionLike | None) -> None:
-        highest = max(self.mapping(version)["segment"], default=0)
+        highest = int(np.asarray(self.mapping(version)["segment"]).max(initial=0))
         if dtype.kind in "iu" and highest > np.iinfo(dtype).max:
             raise InvalidInput(
                 f"the segment {highest} does not fit into {dtype}; leave dtype out, or choose a larger one"
