@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from subprocess import DEVNULL, STDOUT
@@ -194,3 +195,28 @@ def test_the_peak_of_its_memory_is_known(command: Command) -> None:
     argv = (sys.executable, "-S", "-c", "x = b'1' * 100_000_000")
     assert call(NativeEnvironment(), replace(command, argv=argv), on_end=ends.append) == 0
     assert [100_000_000 < end.peak_bytes < 200_000_000 for end in ends] == [True]
+
+
+@pytest.mark.parametrize(
+    ("error", "tries"),
+    [(OSError(errno.EBADF, "bad file"), 1), (BrokenPipeError("gone"), 4), (ConnectionResetError(), 4)],
+)
+def test_supervisors_that_cannot_take_a_command_are_not_started_without_end(
+    error: OSError, tries: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, left = supervisors._Server(), [error] * 20
+    for _ in range(2):
+        ours, theirs = socket.socketpair()
+        theirs.close()
+        server.keep(ours)
+
+    def fail(_: socket.socket, __: object, files: Sequence[int]) -> int:
+        if len(files) == 3:
+            raise left.pop()
+        return 1
+
+    monkeypatch.setattr(socket, "send_fds", fail)
+    with pytest.raises(EnvironmentFailed, match="Cannot give a command to the process that supervises it"):
+        server.start([0, 1, 2])
+    assert len(left) == 20 - tries
+    server.close()

@@ -37,14 +37,20 @@ class _Server:
             return self._folder
 
     def start(self, streams: Sequence[int]) -> socket.socket:
-        """Give these standard streams of a command to a supervisor, and return the socket to it."""
-        while True:
+        """Give these standard streams of a command to a supervisor, and return its socket; raises EnvironmentFailed."""
+        for _ in range(len(self._idle) + 2):
             control = self._take()
             try:
                 socket.send_fds(control, [b"\n"], streams)
                 return control
-            except OSError:  # it was killed while it had nothing to do
+            except OSError as error:
                 control.close()
+                reason = error
+                if not isinstance(error, BrokenPipeError | ConnectionResetError):
+                    break  # else it was killed while it had nothing to do
+        raise EnvironmentFailed(
+            f"Cannot give a command to the process that supervises it: {reason}; check the limits of this user"
+        )
 
     def keep(self, control: socket.socket) -> None:
         """Keep a supervisor for other commands."""

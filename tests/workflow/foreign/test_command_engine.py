@@ -12,6 +12,7 @@ from peers.process import is_alive
 
 from voxome.contracts.engine import Job, JobStatus, Resources
 from voxome.contracts.environment import Command, Mount
+from voxome.workflow.foreign import command_engine
 from voxome.workflow.foreign.command_engine import CommandEngine
 from voxome.workflow.foreign.task import EXIT_STATUS
 
@@ -73,6 +74,25 @@ def test_a_command_that_cannot_start_has_failed(engine: CommandEngine, job: Call
     status = collect(engine, 1)["one"]
     assert (status.state, status.retryable) == ("failed", False)
     assert "no-such-program" in status.error
+
+
+class Unshown(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), Unshown(), KeyboardInterrupt()])
+def test_a_command_has_failed_whatever_ends_its_thread(
+    error: BaseException, engine: CommandEngine, job: Callable[..., Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(command_engine, "run_command", fail)
+    engine.submit([job("one", "")])
+    (status,) = engine.wait(10.0)
+    assert (status.id, status.state, status.result) == ("one", "failed", None)
+    assert status.error_type in status.error
 
 
 @pytest.mark.parametrize("how", ["cancel", "close"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import traceback
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ from voxome.contracts.engine import Engine, Job, JobStatus
 from voxome.engines.choice import DEFAULT
 from voxome.engines.local import LocalEngine
 from voxome.engines.perform import perform
+from voxome.redaction import redact
 from voxome.registry import factory
 from voxome.workflow.foreign.task import run_command
 
@@ -115,7 +117,13 @@ class CommandEngine:
         return not running or self._memory_bytes is None or needed <= self._memory_bytes
 
     def _perform(self, call: _Call) -> None:
-        self._ended.put((call, perform(call.job, partial(run_command, on_start=call.started), log=self._log)))
+        """Put the status of a job, however it ends: a run waits for it."""
+        try:
+            status = perform(call.job, partial(run_command, on_start=call.started), log=self._log)
+        except BaseException as error:
+            text = redact("".join(traceback.format_exception_only(error)).strip())
+            status = JobStatus(call.job.id, "failed", error=text, error_type=type(error).__name__)
+        self._ended.put((call, status))
 
 
 @contextmanager
