@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 import voxome
 from voxome.config.machine import Disk
 from voxome.errors import AlreadyExists, InvalidBox, StoreError
-from voxome.remotes import hdf5
+from voxome.remotes import hdf5_parts
 from voxome.services import blockwise_copy, export
 from voxome.testing.strategies import noise
 
@@ -136,6 +136,7 @@ def test_a_dataset_is_kept_if_a_process_that_overwrites_it_is_killed(
     assert_array_equal(contents(tmp_path / "a.h5"), 8)
     with h5py.File(out) as h5:
         assert list(h5) == ["volume"]
+    assert [path.name for path in tmp_path.iterdir()] == ["a.h5"]
 
 
 def test_files_that_are_marked_while_they_are_written_are_replaced_by_a_copy(tmp_path: Path) -> None:
@@ -154,6 +155,40 @@ def test_files_that_are_marked_while_they_are_written_are_replaced_by_a_copy(tmp
     assert [path.name for path in tmp_path.iterdir()] == ["a.h5"]
 
 
+@pytest.mark.parametrize("libver", ["earliest", "latest"])
+def test_what_others_write_while_a_dataset_is_replaced_is_kept(tmp_path: Path, libver: str) -> None:
+    with h5py.File(tmp_path / "a.h5", "w", libver=libver) as h5:
+        h5["volume"], h5["other"] = np.ones((2, 3, 4), np.uint8), np.zeros(5)
+
+    def change(done: int, total: int) -> None:
+        with h5py.File(tmp_path / "a.h5", "r+", libver=libver) as h5:
+            h5["other"][:] = 7
+
+    new = np.full((2, 3, 4), 2, "uint8")
+    if libver == "latest":
+        with pytest.raises(StoreError, match=r"a\.h5 was changed while volume was written in a copy of it"):
+            voxome.get(new, tmp_path / "a.h5", overwrite=True, progress=change)
+    else:
+        voxome.get(new, tmp_path / "a.h5", overwrite=True, progress=change)
+    with h5py.File(tmp_path / "a.h5") as h5:
+        assert_array_equal(h5["other"], 7)
+        assert_array_equal(h5["volume"], 1 if libver == "latest" else 2)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.h5"]
+
+
+@pytest.mark.parametrize("libver", ["earliest", "latest"])
+def test_a_link_to_a_file_stays_when_a_dataset_is_replaced(tmp_path: Path, libver: str) -> None:
+    file, link = tmp_path / "real" / "a.h5", tmp_path / "b.h5"
+    file.parent.mkdir()
+    with h5py.File(file, "w", libver=libver) as h5:
+        h5["volume"] = np.ones((2, 3, 4), np.uint8)
+    link.symlink_to(file)
+    voxome.get(np.full((2, 3, 4), 7, "uint8"), link, overwrite=True)
+    assert link.is_symlink()
+    assert_array_equal(contents(file), 7)
+    assert [path.name for path in file.parent.iterdir()] == ["a.h5"]
+
+
 def test_a_dataset_is_kept_if_its_replacement_cannot_be_read_back(
     volume: voxome.Volume, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -161,7 +196,7 @@ def test_a_dataset_is_kept_if_its_replacement_cannot_be_read_back(
         raise StoreError("damaged")
 
     voxome.get(np.full((2, 3, 4), 7, "uint8"), tmp_path / "a.h5/x/raw")
-    monkeypatch.setattr(hdf5, "_read_all", fail)
+    monkeypatch.setattr(hdf5_parts, "_read_all", fail)
     with pytest.raises(StoreError, match="damaged"):
         voxome.get(volume, tmp_path / "a.h5/x/raw", overwrite=True)
     assert_array_equal(contents(tmp_path / "a.h5"), 7)

@@ -9,11 +9,6 @@ so that written data are on disk and other processes can use it in between.
 
 from __future__ import annotations
 
-import math
-import os
-import re
-import shutil
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -34,16 +29,14 @@ from voxome.contracts.traits import FormatTraits
 from voxome.contracts.uri import Uri
 from voxome.errors import (
     AccessDenied,
-    CorruptData,
     InvalidInput,
     InvalidUri,
     NotFound,
     ReadOnly,
-    StoreError,
     UnsupportedFormat,
     VoxomeError,
 )
-from voxome.geometry import BlockGrid, Box
+from voxome.geometry import Box
 from voxome.geometry.axes import standard_order
 from voxome.remotes.arrays import copy_out, writable_slices
 from voxome.remotes.hdf5_datasets import (
@@ -57,6 +50,7 @@ from voxome.remotes.hdf5_datasets import (
     stored_axes,
     unreadable,
 )
+from voxome.remotes.hdf5_file import open_file
 from voxome.remotes.hdf5_links import (
     Identity,
     datasets_below,
@@ -68,10 +62,10 @@ from voxome.remotes.hdf5_links import (
     refused_link,
     soft_link,
 )
-from voxome.remotes.hdf5_parts import is_part, part_path, remove_dead_parts, swap
+from voxome.remotes.hdf5_parts import is_part, replacement
 from voxome.remotes.hdf5_pyramids import pyramid_of
 from voxome.remotes.hdf5_virtual import files_of
-from voxome.remotes.local_files import file_version, require_content
+from voxome.remotes.local_files import file_version
 from voxome.remotes.spec_checks import parse_options, require_storable
 from voxome.storage.atomic import require_space, storing
 
@@ -81,12 +75,6 @@ SUFFIXES = (".h5", ".hdf5", ".hdf", ".he5", ".h5ad", ".nwb", ".ims", ".mat")
 """Suffixes of HDF5 files: they mark the end of the file name in the URI of a new one."""
 
 _OPTIONS = ("compression", "compression_opts", "shuffle", "fletcher32")
-_NAMES_WRITERS = 3
-"""Version of the superblock from which on a file that a killed process has written cannot be opened."""
-_SLAB_BYTES = 1 << 26
-"""Memory for the voxels that are read back at once, unless a slab of chunks has more."""
-_LOCK = threading.RLock()
-"""One lock for all files: HDF5 runs one thread at a time, and refuses to open a file in two modes at once."""
 
 
 class Hdf5Source:
@@ -99,7 +87,7 @@ class Hdf5Source:
         self._refresh()
 
     def _refresh(self) -> None:
-        with _open_file(self._file) as h5:
+        with open_file(self._file) as h5:
             dataset = _dataset(h5, self._file, self._inner)
             self._order = standard_order(stored_axes(dataset))
             self._spec = spec_of(dataset, self._inner, self._order)
@@ -114,7 +102,7 @@ class Hdf5Source:
 
     def read(self, box: Box, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
         slices = box.within(self._spec.domain)
-        with _open_file(self._file) as h5:
+        with open_file(self._file) as h5:
             stored = _dataset(h5, self._file, self._inner, self._as_stored(slices))[self._as_stored(slices)]
         if self._stored_dtype != self._spec.dtype:
             stored = stored.astype(self._stored_dtype, copy=False).view(self._spec.dtype)
@@ -123,32 +111,32 @@ class Hdf5Source:
     def write(self, box: Box, data: NDArray[Any]) -> None:
         slices = writable_slices(f"hdf5://{self._file}/{self._inner}", self._mode, box, data, self._spec.domain)
         voxels = np.ascontiguousarray(data, self._spec.dtype).view(self._stored_dtype)
-        with storing(self._file), _open_file(self._file, "r+") as h5:
+        with storing(self._file), open_file(self._file, "r+") as h5:
             dataset = _dataset(h5, self._file, self._inner)
             require_space(self._file, _new_bytes(dataset, box, self._spec))
             dataset[self._as_stored(slices)] = voxels.transpose(np.argsort(self._order))
 
     def version(self) -> Version:
-        with _open_file(self._file) as h5:
+        with open_file(self._file) as h5:
             files = files_of(_dataset(h5, self._file, self._inner))
         return file_version(*sorted({self._file, *(file for file in files if file.exists())}))
 
     def update_attributes(self, changes: Mapping[str, Any]) -> None:
         if self._mode == "r":
             raise ReadOnly(f"hdf5://{self._file}/{self._inner} is open for reading; open it with mode='r+'")
-        with storing(self._file), _open_file(self._file, "r+") as h5:
+        with storing(self._file), open_file(self._file, "r+") as h5:
             set_attributes(_dataset(h5, self._file, self._inner), changes)
         self._refresh()
 
     def read_provenance(self) -> tuple[Provenance, ...]:
-        with _open_file(self._file) as h5:
+        with open_file(self._file) as h5:
             return read_provenance(_dataset(h5, self._file, self._inner))
 
     def add_provenance(self, one: Provenance) -> None:
         name = f"hdf5://{self._file}/{self._inner}"
         if self._mode == "r":
             raise ReadOnly(f"{name} is open for reading; open it with mode='r+'")
-        with storing(self._file), _open_file(self._file, "r+") as h5:
+        with storing(self._file), open_file(self._file, "r+") as h5:
             add_provenance(_dataset(h5, self._file, self._inner), one, name)
 
     def _as_stored(self, slices: tuple[slice, ...]) -> tuple[slice, ...]:
@@ -189,7 +177,7 @@ class Hdf5Remote:
         file, inner = _require_file(uri)
         external = uri.query.get("external", "false") == "true"
         inner = inner or _only_volume(file, external=external)
-        with _open_file(file) as h5:
+        with open_file(file) as h5:
             if not external:
                 _require_own_links(h5, file, inner)
             pyramid = pyramid_of(h5, inner)
@@ -206,7 +194,7 @@ class Hdf5Remote:
     def list(self, uri: Uri) -> Iterator[ResourceInfo]:
         file, inner = _require_file(uri)
         external = uri.query.get("external", "false") == "true"
-        with _open_file(file) as h5:
+        with open_file(file) as h5:
             if not external:
                 _require_own_links(h5, file, inner)
             node = _node(h5, file, inner or "/")
@@ -228,7 +216,7 @@ class Hdf5Remote:
                 file.parent.mkdir(parents=True, exist_ok=True)
                 if not new:
                     _require_own_file(file, inner)
-                with _open_file(file, "w-" if new else "r+") as h5:
+                with open_file(file, "w-" if new else "r+") as h5:
                     create_dataset(h5, f"{file}/{inner}", inner, spec, options)
         except VoxomeError:
             if new:
@@ -260,28 +248,14 @@ class Hdf5Remote:
         """
         file, inner = self.file_parts(uri)
         _require_own_file(file, inner)
-        with _open_file(file) as h5:
+        with open_file(file) as h5:
             _dataset(h5, file, inner)
-            names_writers = h5.id.get_create_plist().get_version()[0] >= _NAMES_WRITERS
-        if not names_writers:
-            with _replacement(file, inner) as part:
-                yield Uri("hdf5", f"{file}/{part}", uri.query)
-            return
-        copy = file.with_name(f".{os.getpid()}-{file.name}")
-        try:
-            with storing(file):
-                require_space(file, file.stat().st_size)
-                shutil.copy2(file, copy)
-            with _replacement(copy, inner) as part:
-                yield Uri("hdf5", f"{copy}/{part}", uri.query)
-            with storing(file):
-                copy.replace(file)
-        finally:
-            copy.unlink(missing_ok=True)
+        with replacement(file, inner, lambda written, part: Hdf5Source(written, part, "r")) as new:
+            yield Uri("hdf5", new, uri.query)
 
     def check_deletable(self, uri: Uri) -> None:
         file, inner = _require_file(uri)
-        with _open_file(file) as h5:
+        with open_file(file) as h5:
             target = soft_link(h5, inner) if inner else None
         if target is not None:
             raise InvalidInput(
@@ -297,64 +271,9 @@ class Hdf5Remote:
                 file.unlink()
                 return
             _require_own_file(file, inner)
-            with _open_file(file, "r+") as h5:
+            with open_file(file, "r+") as h5:
                 _node(h5, file, inner)
                 del h5[inner]
-
-
-@contextmanager
-def _replacement(file: Path, inner: str) -> Iterator[str]:
-    """Yield the path of a dataset, and put it in the place of another of the same file if the body succeeds."""
-    with storing(file), _open_file(file, "r+") as h5:
-        remove_dead_parts(h5, inner)
-    part = part_path(inner)
-    yield part
-    try:
-        _read_all(Hdf5Source(file, part, "r"))
-        with storing(file):
-            _flush(file)
-            with _open_file(file, "r+") as h5:
-                swap(h5, part, inner)
-            _flush(file)
-    except BaseException:
-        with suppress(VoxomeError), storing(file), _open_file(file, "r+") as h5:
-            remove_dead_parts(h5, inner)
-        raise
-
-
-@contextmanager
-def _open_file(file: Path, mode: str = "r") -> Iterator[h5py.File]:
-    """Open the file exclusively, and turn HDF5's errors into voxome's."""
-    with _LOCK:
-        if mode != "r":
-            require_space(file, 0)
-        if mode != "w-":
-            require_content(file, "an HDF5 file")
-        if mode != "w-" and not h5py.is_hdf5(file):
-            raise UnsupportedFormat(f"{file} is not an HDF5 file: it lacks HDF5's signature")
-        try:
-            with h5py.File(file, mode) as h5:
-                yield h5
-        except VoxomeError:
-            raise
-        except (OSError, RuntimeError) as error:
-            raise _translate(file, error) from error
-
-
-def _read_all(source: Hdf5Source) -> None:
-    """Read all voxels, a slab of chunks at a time; a chunk that cannot be decoded is an error."""
-    domain = source.spec.domain
-    section = math.prod(domain.shape[1:]) * source.spec.dtype.itemsize
-    chunk = (source.spec.read_chunk or domain.shape)[0]
-    rows = chunk * max(1, _SLAB_BYTES // max(1, chunk * section))
-    for block in BlockGrid(domain, (min(rows, domain.shape[0]), *domain.shape[1:])):
-        source.read(block.write)
-
-
-def _flush(file: Path) -> None:
-    """Wait until a file is on its disk."""
-    with file.open("rb") as stream:
-        os.fsync(stream.fileno())
 
 
 def _new_bytes(dataset: h5py.Dataset, box: Box, spec: VolumeSpec) -> int:
@@ -364,15 +283,6 @@ def _new_bytes(dataset: h5py.Dataset, box: Box, spec: VolumeSpec) -> int:
     start = spec.domain.start
     chunks = box.shift([-n for n in start]).snap(spec.write_chunk or box.shape)
     return chunks.size * spec.dtype.itemsize
-
-
-def _translate(file: Path, error: OSError | RuntimeError) -> VoxomeError:
-    message = str(error)
-    if "unable to lock" in message or "already open" in message:
-        return StoreError(f"{file} is open in another process, and HDF5 lets only one write at a time: {message}")
-    if getattr(error, "errno", None) or re.search(r"errno = [1-9]", message):
-        return StoreError(f"{file} cannot be read or written: {message}")
-    return CorruptData(f"{file} is truncated or damaged: {message}")
 
 
 def _split(whole: Path) -> tuple[Path | None, str]:
@@ -468,7 +378,7 @@ def _require_own_file(file: Path, inner: str) -> None:
     ------
     AccessDenied
     """
-    with _open_file(file) as h5:
+    with open_file(file) as h5:
         found = external_link(h5, inner)
     if found is not None:
         path, link = found
@@ -492,7 +402,7 @@ def _volumes(node: h5py.Group | h5py.Dataset, path: str = "", *, external: bool 
 
 def _require_single(file: Path) -> None:
     """Raise if a file contains more than one dataset."""
-    with _open_file(file) as h5:
+    with open_file(file) as h5:
         names = [f"/{name}" for name, _ in datasets_below(h5, "")]
     if len(names) > 1:
         raise InvalidInput(
@@ -510,7 +420,7 @@ def _only_volume(file: Path, *, external: bool = False) -> str:
 
     A pyramid counts as one volume, and so does a dataset with several paths.
     """
-    with _open_file(file) as h5:
+    with open_file(file) as h5:
         found: dict[Identity, tuple[str, int]] = {}
         for name, dataset in datasets_below(h5, "", external=external):
             pyramid = pyramid_of(h5, name)

@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import h5py
 
+from voxome.contracts.source import VolumeSource
+from voxome.errors import StoreError, VoxomeError
+from voxome.geometry import BlockGrid
+from voxome.remotes.hdf5_file import open_file
+from voxome.storage.atomic import require_space, storing
+
 _PART = re.compile(r"\.(?P<name>.+)\.(?P<process>\d+)\.part")
+_COPY = re.compile(r"\.(?P<process>\d+)-(?P<name>.+)", re.DOTALL)
+"""Name of the copy of a file, with its suffix at the end, by which the format is known."""
+_NAMES_WRITERS = 3
+"""Version of the superblock from which on a file that a killed process has written cannot be opened."""
+_SLAB_BYTES = 1 << 26
+"""Memory for the voxels that are read back at once, unless a slab of chunks has more."""
 
 
 def part_path(inner: str) -> str:
@@ -27,21 +44,128 @@ def is_part(path: str) -> bool:
     return _PART.fullmatch(path.rpartition("/")[2]) is not None
 
 
-def remove_dead_parts(h5: h5py.File, inner: str) -> None:
+@contextmanager
+def replacement(file: Path, inner: str, open_source: Callable[[Path, str], VolumeSource]) -> Iterator[str]:
+    """Replace a dataset by another one, when that is complete and was read back.
+
+    It is written beside the other one, or, where HDF5 marks files while they are written, in a copy of the file. A
+    link to the file stays.
+
+    Parameters
+    ----------
+    file : path
+        The file.
+    inner : str
+        Path of the dataset in it.
+    open_source : callable
+        Opens the dataset of a file at a path, to read it back.
+
+    Yields
+    ------
+    str
+        Path of the file, and in it, where to create the other one.
+
+    Raises
+    ------
+    StoreError
+        If somebody has changed the file while it was copied, and their changes would be lost.
+    """
+    file = file.resolve()
+    with open_file(file) as h5:
+        names_writers = h5.id.get_create_plist().get_version()[0] >= _NAMES_WRITERS
+    if not names_writers:
+        with _part(file, inner, open_source) as part:
+            yield f"{file}/{part}"
+        return
+    _remove_dead_copies(file)
+    copy = file.with_name(f".{os.getpid()}-{file.name}")
+    try:
+        with storing(file), open_file(file):  # nobody writes meanwhile
+            before = _state(file)
+            require_space(file, file.stat().st_size)
+            shutil.copy2(file, copy)
+        with _part(copy, inner, open_source) as part:
+            yield f"{copy}/{part}"
+        with storing(file), open_file(file):
+            if _state(file) != before:
+                raise StoreError(
+                    f"{file} was changed while {inner} was written in a copy of it; the changes and the old {inner} "
+                    "are kept: write it again while nobody changes the file"
+                )
+            copy.replace(file)
+    finally:
+        copy.unlink(missing_ok=True)
+
+
+@contextmanager
+def _part(file: Path, inner: str, open_source: Callable[[Path, str], VolumeSource]) -> Iterator[str]:
+    """Yield the path of a dataset, and put it in the place of another of the same file if the body succeeds."""
+    with storing(file), open_file(file, "r+") as h5:
+        _remove_dead_parts(h5, inner)
+    part = part_path(inner)
+    yield part
+    try:
+        _read_all(open_source(file, part))
+        with storing(file):
+            _flush(file)
+            with open_file(file, "r+") as h5:
+                _swap(h5, part, inner)
+            _flush(file)
+    except BaseException:
+        with suppress(VoxomeError), storing(file), open_file(file, "r+") as h5:
+            _remove_dead_parts(h5, inner)
+        raise
+
+
+def _remove_dead_parts(h5: h5py.File, inner: str) -> None:
     """Remove what killed processes left that were to replace the dataset at path `inner`, and an own one."""
     path, _, name = inner.rpartition("/")
     group = h5[path or "/"]
     for one in list(group):
-        found = _PART.fullmatch(one)
-        if found is not None and found["name"] == name and not _runs_elsewhere(int(found["process"])):
+        if _is_dead(_PART.fullmatch(one), name):
             del group[one]
 
 
-def swap(h5: h5py.File, part: str, inner: str) -> None:
+def _remove_dead_copies(file: Path) -> None:
+    """Remove the copies of a file that killed processes left, and an own one."""
+    with storing(file):
+        for one in list(file.parent.iterdir()):
+            if _is_dead(_COPY.fullmatch(one.name), file.name):
+                one.unlink(missing_ok=True)
+
+
+def _state(file: Path) -> tuple[int, int, int]:
+    """Return what tells whether a file was changed."""
+    status = file.stat()
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _read_all(source: VolumeSource) -> None:
+    """Read all voxels, a slab of chunks at a time; a chunk that cannot be decoded is an error."""
+    domain = source.spec.domain
+    section = math.prod(domain.shape[1:]) * source.spec.dtype.itemsize
+    chunk = (source.spec.read_chunk or domain.shape)[0]
+    rows = chunk * max(1, _SLAB_BYTES // max(1, chunk * section))
+    for block in BlockGrid(domain, (min(rows, domain.shape[0]), *domain.shape[1:])):
+        source.read(block.write)
+
+
+def _flush(file: Path) -> None:
+    """Wait until a file is on its disk."""
+    with file.open("rb") as stream:
+        os.fsync(stream.fileno())
+
+
+def _swap(h5: h5py.File, part: str, inner: str) -> None:
     """Put a complete dataset in the place of the one at path `inner`."""
     del h5[inner]
     h5.move(part, inner)
     h5.flush()
+
+
+def _is_dead(found: re.Match[str] | None, name: str) -> bool:
+    """Return whether what was found was to replace what is called `name`, by a killed process or this one."""
+    return found is not None and found["name"] == name and not _runs_elsewhere(int(found["process"]))
 
 
 def _runs_elsewhere(process: int) -> bool:
