@@ -17,14 +17,14 @@ from numpy.testing import assert_array_equal
 from relay.cache.caches import ONE, SHAPE, WHOLE
 from relay.writes.journals import Upstream, flushing, journal_of, journaled, wait_until, waiting
 
-from voxome.errors import CorruptData, StoreError
+from voxome.errors import StoreError
 from voxome.geometry import Box
 from voxome.relay.source_errors import SourceUnavailable, StorageFull
 from voxome.relay.writes import flusher
 from voxome.relay.writes.entry import WriteEntry
 from voxome.relay.writes.frame import Voxels
 from voxome.relay.writes.index import WriteIndex
-from voxome.relay.writes.journal import Journal, JournalFull, TooLargeForJournal, recover
+from voxome.relay.writes.journal import DamagedWrite, Journal, JournalFull, TooLargeForJournal, UnreadableWrite, recover
 from voxome.testing.strategies import noise
 
 BUDGET = 2**20
@@ -114,7 +114,9 @@ def test_files_that_are_none_of_the_journal_are_left_alone(
         assert [one.entry.number for one in journal.index.queue()] == [1]
 
 
-@pytest.mark.parametrize("damage", ["zeros", "short", "flipped header", "flipped voxel", "long", "missing", "another"])
+@pytest.mark.parametrize(
+    "damage", ["zeros", "short", "flipped header", "flipped voxel", "long", "missing", "another", "a folder"]
+)
 def test_a_damaged_write_is_never_read_nor_replayed(
     tmp_path: Path, damage: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -126,8 +128,10 @@ def test_a_damaged_write_is_never_read_nor_replayed(
         sources.write("em", away, np.full(away.shape, 8, "uint8"))
         file, other = files_of(tmp_path / "writes")
         content = bytearray(file.read_bytes())
-        if damage == "missing":
+        if damage in ("missing", "a folder"):
             file.unlink()
+            if damage == "a folder":
+                file.mkdir()  # which the disk does not read
         else:
             flipped = {"flipped header": 30, "flipped voxel": len(content) - 5}.get(damage)
             if flipped is not None:
@@ -135,7 +139,7 @@ def test_a_damaged_write_is_never_read_nor_replayed(
             changed = {"zeros": bytes(len(content)), "short": content[:-1], "long": content + b"0"}
             file.write_bytes(other.read_bytes() if damage == "another" else changed.get(damage, content))
         journal = journal_of(sources)
-        with pytest.raises(CorruptData, match="write 1"):
+        with pytest.raises(UnreadableWrite if damage == "a folder" else DamagedWrite, match="write 1"):
             journal.load(journal.index.queue()[0].entry)
         with pytest.raises(SourceUnavailable):
             sources.read("em", WHOLE)

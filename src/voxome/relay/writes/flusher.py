@@ -20,11 +20,13 @@ from voxome.relay.failures import describe_cause
 from voxome.relay.file_locks import claimed_file
 from voxome.relay.writes.entry import WriteEntry
 from voxome.relay.writes.index import QueuedWrite
-from voxome.relay.writes.journal import Journal
+from voxome.relay.writes.journal import DamagedWrite, Journal, UnreadableWrite
 from voxome.relay.writes.replay import hull
 
 REFUSALS = (ReadOnly, InvalidInput, AccessDenied)
 """Errors by which a store refuses a write, so that repeating it alone will not help."""
+_NOT_LOADED = (DamagedWrite, UnreadableWrite)
+"""Errors of the journal, after which a store got nothing of a write."""
 _LOOK_S = 0.1
 """Time between two looks at the journal, and at the lease of another process."""
 LEASE_FILE = "flusher.lock"
@@ -32,7 +34,7 @@ LEASE_FILE = "flusher.lock"
 _FIRST_WAIT_S, _LONGEST_WAIT_S, _LONGEST_REFUSED_S = 0.5, 30.0, 300.0
 """Waits between two tries are doubled, from the first to the longest."""
 _MOST_FAILURES = 3
-"""Failures in a row, other than refusals, after which a source is left alone for a while."""
+"""Failures of a store in a row, other than refusals, after which a source is left alone for a while."""
 _PAGE = 256
 _RUN_BYTES = 2**26
 """Bytes of the largest box that is written at once for several writes."""
@@ -64,7 +66,8 @@ class Flusher:
 
     One process has the lease, a locked file, which the system frees when it dies; another then continues. A write that
     fails stays in the journal and is repeated, after waits that grow. Until then no write to the same chunks is
-    replayed, or to the same voxels, if the store has refused it; others are, so that one bad write holds up no other.
+    replayed, or to the same voxels, if the store has refused it or got nothing, since the file of the write is
+    damaged; others are, so that one bad write holds up no other.
     Replaying a write again does no harm, as long as those after it are still to come.
 
     Parameters
@@ -167,7 +170,7 @@ class Flusher:
                 self._forget([entry.number for entry in run])
                 failures = 0
                 continue
-            failures += not isinstance(problem, REFUSALS)
+            failures += not isinstance(problem, REFUSALS + _NOT_LOADED)
             if failures >= _MOST_FAILURES:
                 self._tried[source] = run[-1].number
                 return True
@@ -264,13 +267,15 @@ class Flusher:
             self._forget([entry.number])
             return
         refused, text = isinstance(problem, REFUSALS), describe_cause(problem)
-        reach = None if refused else self._reach(entry)
+        was_sent = not isinstance(problem, _NOT_LOADED)
+        reach = self._reach(entry) if was_sent and not refused else None
         with self._lock:
             before = self._failed.get(entry.number)
             count = 1 if before is None or before.retries != queued.retries else before.count + 1
             until = time.monotonic() + _wait_s(count, _LONGEST_REFUSED_S if refused else _LONGEST_WAIT_S)
             self._failed[entry.number] = _Failed(count, until, queued.retries)
-            self._reaches.pop(entry.number, None)
+            if was_sent:  # else the store may still write what it got before
+                self._reaches.pop(entry.number, None)
             if reach is not None:
                 self._reaches[entry.number] = (entry.source, entry.level, reach)
         if (queued.problem, queued.refused) != (text, refused):

@@ -44,6 +44,14 @@ class TooLargeForJournal(InvalidInput):
     """A write is larger than the whole journal may be."""
 
 
+class DamagedWrite(CorruptData):
+    """The file of a write is damaged or missing."""
+
+
+class UnreadableWrite(StoreError):
+    """The file of a write cannot be read from the disk of the relay."""
+
+
 class Journal:
     """Writes in files of one folder, found by an index that the processes of a relay share.
 
@@ -152,9 +160,9 @@ class Journal:
 
         Raises
         ------
-        CorruptData
+        DamagedWrite
             If its file is damaged or missing.
-        StoreError
+        UnreadableWrite
             If the disk fails.
         """
         key = entry.number.to_bytes(8, "big")
@@ -164,13 +172,13 @@ class Journal:
         try:
             found, payload = parse_file(self._path(entry.number).read_bytes())
         except FileNotFoundError as error:
-            raise CorruptData(f"the file of write {entry.number} in {self.folder} is missing") from error
+            raise DamagedWrite(f"the file of write {entry.number} in {self.folder} is missing") from error
         except CorruptData as error:
-            raise CorruptData(f"the file of write {entry.number} in {self.folder} is damaged: {error}") from error
+            raise DamagedWrite(f"the file of write {entry.number} in {self.folder} is damaged: {error}") from error
         except OSError as error:
-            raise StoreError(f"cannot read write {entry.number} in {self.folder}: {error.strerror}") from error
+            raise UnreadableWrite(f"cannot read write {entry.number} in {self.folder}: {error.strerror}") from error
         if found != entry:
-            raise CorruptData(f"the file of write {entry.number} in {self.folder} is that of another write")
+            raise DamagedWrite(f"the file of write {entry.number} in {self.folder} is that of another write")
         self._memory.put(key, CachedChunk(np.frombuffer(payload, np.uint8), 0, 0))
         return decode_payload(entry, payload)
 
