@@ -12,6 +12,8 @@ from cli.schemas import SCHEMAS
 
 from voxome.contracts.formats import RUN
 from voxome.records.folder import write_json
+from voxome.workflow import garbage
+from voxome.workflow.garbage import Garbage
 
 Command = Callable[..., Any]
 
@@ -41,6 +43,31 @@ def test_nothing_is_removed_without_yes(command: Command, data: Path, tmp_path: 
 def test_what_fits_stays(command: Command, data: Path, tmp_path: Path) -> None:
     assert command("gc", str(tmp_path), "--bytes", "1kB", "--yes").err.startswith("Removed 0 B; 1 kB left")
     assert data.exists()
+
+
+class InUse:
+    """Something that is in use, and compared with nothing."""
+
+    nbytes, used_s = 1, 0.0
+    __hash__ = None
+
+    def __init__(self, number: int) -> None:
+        self.name = f"/cache/{number}"
+
+    def __eq__(self, _: object) -> bool:
+        raise AssertionError
+
+    def remove(self) -> bool:
+        return self.name.endswith("1")
+
+
+def test_what_stays_is_found_without_comparing_all(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = Garbage((InUse(0), InUse(1), InUse(2)), ())
+    monkeypatch.setattr(garbage, "find_garbage", lambda _: found)
+    shown = command("gc", "/cache", "--bytes", "0", "--yes", "--json").json
+    assert (shown["removed"], shown["freed_bytes"], shown["left_bytes"]) == (["/cache/1"], 1, 2)
+    reason = "stays: it is in use, or cannot be locked on this file system"
+    assert shown["warnings"] == [f"/cache/0 {reason}", f"/cache/2 {reason}"]
 
 
 @pytest.mark.parametrize("text", ["ten", "-1", "1XB", "nan", ""])

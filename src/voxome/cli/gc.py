@@ -33,9 +33,13 @@ def gc(
 
     garbage = find_garbage(where)
     chosen = garbage.beyond(nbytes)
-    removed = [one for one in chosen if not yes or one.remove()]
+    removed, kept = [], list(garbage.kept)
+    for one in chosen:
+        if not yes or one.remove():
+            removed.append(one)
+        else:
+            kept.append(f"{one.name} stays: it is in use, or cannot be locked on this file system")
     freed = sum(one.nbytes for one in removed)
-    kept = [*garbage.kept, *(f"{one.name} is in use" for one in chosen if one not in removed)]
     if json:
         show_json(
             {

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
+import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import IO
 
 import pytest
+
+from voxome.workflow.foreign import cache
 
 SCATTER = """
 cwlVersion: v1.2
@@ -194,3 +201,46 @@ outputs: {{o: stdout}}
     (tmp_path / "more").unlink()
     assert call(document, inputs, out="b", cache=tmp_path / "cache").status == 0
     assert len(list((tmp_path / "cache").rglob("result.json"))) == 1
+
+
+def test_results_are_taken_but_not_removed_where_files_cannot_be_locked(
+    call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    (tmp_path / "f").write_text("one")
+    inputs, folder = {"f": {"class": "File", "path": str(tmp_path / "f")}}, tmp_path / "cache"
+    call(COPY, inputs, "a", cache=folder)
+    monkeypatch.setattr(cache, "fcntl", SimpleNamespace(flock=fail, LOCK_EX=2, LOCK_NB=4, LOCK_SH=1))
+    assert call(COPY, inputs, "b", cache=folder).jobs("job started") == []
+    (entry,) = cache.cache_entries(folder)
+    assert not entry.remove()
+    assert entry.path.exists()
+
+
+def test_entries_are_locked_for_removal_as_nfs_demands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lock(file: IO[bytes], how: int) -> None:
+        if how & fcntl.LOCK_EX and not file.writable():
+            raise OSError(errno.EBADF, "Bad file descriptor")
+
+    (tmp_path / "ab" / "abc").mkdir(parents=True)
+    (tmp_path / "ab" / "abc" / "result.json").write_text("{}")
+    monkeypatch.setattr(fcntl, "flock", lock)
+    (entry,) = cache.cache_entries(tmp_path)
+    assert entry.remove()
+    assert not entry.path.exists()
+
+
+def test_leftovers_go_after_a_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "ab" / ".abc.1234.part" / "work" / "file"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(bytes(1000))
+    os.utime(file, (0, 0))
+    assert list(cache.cache_entries(tmp_path)) == []
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 25 * 3600)
+    (leftover,) = cache.cache_entries(tmp_path)
+    assert (leftover.path, leftover.nbytes) == (tmp_path / "ab" / ".abc.1234.part", 1000)
+    assert leftover.remove()
+    assert list((tmp_path / "ab").iterdir()) == []

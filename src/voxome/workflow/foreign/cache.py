@@ -6,6 +6,7 @@ import errno
 import fcntl
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -18,6 +19,9 @@ from voxome.workflow.foreign.digests import Digests
 from voxome.workflow.foreign.results import RESULT, JobFolder, Result, remove_tree
 
 _WORK = "work"
+_PART = ".part"
+_LEFTOVER_S = 24 * 3600.0
+"""Age from which nobody is writing or removing a part of an entry any more."""
 _MARK = "voxome-cache.json"
 
 
@@ -73,7 +77,7 @@ class ResultCache:
         before = Result.read(entry)
         if before is not None and before.is_whole(entry / _WORK, self._digests):
             return
-        partial = entry.with_name(f".{entry.name}.{os.getpid()}-{os.urandom(4).hex()}.part")
+        partial = entry.with_name(f".{entry.name}.{os.getpid()}-{os.urandom(4).hex()}{_PART}")
         try:
             for name in result.folders:
                 (partial / _WORK / name).mkdir(parents=True, exist_ok=True)
@@ -120,14 +124,44 @@ class CacheEntry:
         return str(self.path)
 
     def remove(self) -> bool:
-        """Remove the entry, unless a run is copying it; return whether it is gone."""
+        """Remove the entry, unless a run is copying it or it cannot be locked; return whether it is gone."""
         with _using(self.path, alone=True) as is_free:
             if not is_free:
                 return not self.path.exists()
-            removed = self.path.with_name(f".{self.path.name}.{os.urandom(4).hex()}.part")
+            removed = self.path.with_name(f".{self.path.name}.{os.urandom(4).hex()}{_PART}")
             self.path.rename(removed)
         remove_tree(removed)
         return True
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """What an interrupted run or removal has left of an entry, which nobody uses.
+
+    Attributes
+    ----------
+    path : path
+        Its folder.
+    nbytes : int
+        Size of its files.
+    used_s : float
+        0: it goes first.
+    """
+
+    path: Path
+    nbytes: int
+    used_s: float = 0.0
+
+    @property
+    def name(self) -> str:
+        """Its path, for people."""
+        return str(self.path)
+
+    def remove(self) -> bool:
+        """Remove it; return that it is gone."""
+        with suppress(FileNotFoundError):  # another process removes it, too
+            remove_tree(self.path)
+        return not self.path.exists()
 
 
 def is_cache(root: Path) -> bool:
@@ -145,29 +179,42 @@ def is_cache(root: Path) -> bool:
     return True
 
 
-def cache_entries(root: Path) -> Iterator[CacheEntry]:
-    """Yield the entries of a cache; those that another process removes meanwhile are left out."""
+def cache_entries(root: Path) -> Iterator[CacheEntry | Leftover]:
+    """Yield the entries of a cache, and leftovers; what another process removes meanwhile is left out."""
     for path in sorted(root.glob("??/*")):
         with suppress(OSError):
+            files = [one.lstat() for one in path.rglob("*") if one.is_symlink() or not one.is_dir()]
+            nbytes = sum(one.st_size for one in files)
             if not path.name.startswith("."):
-                files = [one.lstat() for one in path.rglob("*") if one.is_symlink() or not one.is_dir()]
-                yield CacheEntry(path, sum(one.st_size for one in files), (path / RESULT).stat().st_mtime)
+                yield CacheEntry(path, nbytes, (path / RESULT).stat().st_mtime)
+            elif path.name.endswith(_PART) and _changed_s(path) < time.time() - _LEFTOVER_S:
+                yield Leftover(path, nbytes)
+
+
+def _changed_s(folder: Path) -> float:
+    """Return when a folder or anything in it was last changed; copied files keep their other times."""
+    return max(one.lstat().st_ctime for one in (folder, *folder.rglob("*")))
 
 
 @contextmanager
 def _using(entry: Path, *, alone: bool = False) -> Iterator[bool]:
-    """Keep an entry from being removed, or `alone` from being used; give whether it is there, and free."""
+    """Keep an entry from being removed, or `alone` from being used; give whether it is there, and free.
+
+    Where the file system has no locks, it is used without, and never free.
+    """
     try:
-        file = (entry / RESULT).open("rb")
+        is_writable = os.access(entry / RESULT, os.W_OK)
+        file = (entry / RESULT).open("r+b" if alone and is_writable else "rb")  # NFS locks `alone` what may be written
     except OSError:
         yield False
         return
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB if alone else fcntl.LOCK_SH)
-        except BlockingIOError:
-            yield False
-            return
+        except OSError:
+            if alone:
+                yield False
+                return
         try:
             is_there = os.path.samestat(os.fstat(file.fileno()), (entry / RESULT).stat())
         except FileNotFoundError:  # it was removed just now
