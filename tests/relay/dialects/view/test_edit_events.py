@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from contextlib import ExitStack
+from itertools import islice
 from pathlib import Path
 
 import httpx
@@ -13,8 +14,10 @@ import pytest
 from relay.serving import as_user, serving, stored
 
 import voxome
+from voxome.relay.accounts import Caller
 from voxome.relay.dialects.view import edit_events
 from voxome.relay.rights import Rights
+from voxome.relay.source_errors import CatalogueUnavailable
 from voxome.relay.sources import Sources
 
 pytestmark = pytest.mark.slow
@@ -70,6 +73,27 @@ def test_a_source_is_looked_at_once_for_all_streams_and_a_caller_has_few(
         assert httpx.get(f"{url}/view/edits/events?layer=em1").status_code == 429
         assert set(looks) == {"em1"}
         assert len(looks) <= 2 * (time.monotonic() - begun) + 1
+
+
+def test_a_stream_is_kept_while_the_catalogue_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    versions = ["1.a"]
+    monkeypatch.setattr(Sources, "current_version", lambda self, name: versions[-1])
+    sources = Sources()
+    sources.add("em", stored(np.zeros((4, 4, 4), np.uint8)), LAB)
+    with serving(sources, ["view"], members={"ann": "lab"}) as url:
+        address = f"{url}/view/edits/events?layer=em"
+        with httpx.stream("GET", address, headers=as_user("ann"), timeout=20) as answer:
+            lines = answer.iter_lines()
+            assert "1.a" in next(lines)
+            with monkeypatch.context() as away:
+                away.setattr(edit_events, "identify", is_away)
+                assert [line for line in islice(lines, 5) if line] == [":", ":"]
+                versions.append("2.b")
+            assert "2.b" in next(line for line in lines if line.startswith("data:"))
+
+
+async def is_away(*_: object) -> Caller:
+    raise CatalogueUnavailable("the catalogue cannot be read")
 
 
 def test_a_stream_ends_when_the_caller_may_no_longer_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -70,6 +70,10 @@ class EditEvents:
                     caller = await identify(request, self._relay.accounts, self._relay.threads)
                 except AccessDenied:  # the token has expired
                     return
+                except VoxomeError:  # of a catalogue, or a service of tokens, that is away for a moment
+                    yield ":\n\n"
+                    await anyio.sleep(_LOOK_S)
+                    continue
                 allowed = readable(self._relay.sources, names, caller)
                 if not allowed:
                     return
