@@ -36,6 +36,7 @@ def _inside(value: Any, folder: Path) -> Any:
 
 OWN: list[dict[str, Any]] = [
     {"catalogue": "@/x/catalogue.sqlite", "data": "@/apart/data"},
+    {"catalogue": "sqlite:///@/x/catalogue.sqlite", "data": "@/apart/data"},
     {"catalogue": "@/apart/catalogue.sqlite", "data": "@/x/data"},
     {"cache": {"folder": "@/x/cache"}},
     {"cache": {"folder": "@"}},

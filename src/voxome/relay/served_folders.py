@@ -11,6 +11,7 @@ from voxome.errors import InvalidInput
 from voxome.relay.config import RelayConfig
 from voxome.relay.origin import Origin
 from voxome.relay.rights import Rights
+from voxome.services.proofreading.database import parse_store
 
 _IN_MEMORY = "memory"
 
@@ -70,6 +71,8 @@ def _own_files(config: RelayConfig, file: Path | None) -> Iterator[tuple[str, Pa
     catalogue = config.catalogue or os.environ.get(config.catalogue_env or "", "").strip()
     if catalogue and "://" not in catalogue:
         yield "catalogue", Path(catalogue)
+    elif catalogue and (database := parse_store(catalogue)).get_backend_name() == "sqlite":
+        yield "catalogue", Path(str(database.database))
     if config.data is not None:
         yield "data", config.data
     if config.cache.folder is not None:
