@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import errno
+import fcntl
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -115,6 +117,19 @@ def test_a_file_is_claimed_by_one_until_it_is_closed(tmp_path: Path) -> None:
 def test_a_lock_that_is_shared_lets_others_in(tmp_path: Path) -> None:
     with locked_file(tmp_path / "lock", shared=True), locked_file(tmp_path / "lock", shared=True):
         assert claim_file(tmp_path / "lock") is None
+
+
+def test_a_file_that_cannot_be_locked_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(file: int, operation: int) -> None:
+        files.append(file)
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    files: list[int] = []
+    monkeypatch.setattr(fcntl, "flock", fail)
+    with pytest.raises(OSError, match="No locks available"), locked_file(tmp_path / "lock"):
+        pass
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(files[0])
 
 
 def test_only_one_module_of_the_relay_locks_files() -> None:

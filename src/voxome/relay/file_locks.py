@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from voxome.relay.threads import waiting
@@ -39,8 +39,11 @@ def locked_file(path: Path, *, shared: bool = False) -> Iterator[int]:
             fcntl.flock(file, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
             yield file
         finally:
-            fcntl.flock(file, fcntl.LOCK_UN)  # also if a map or a child has the same file
-            os.close(file)
+            try:
+                with suppress(OSError):
+                    fcntl.flock(file, fcntl.LOCK_UN)  # also if a map or a child has the same file
+            finally:
+                os.close(file)
 
 
 def claim_file(path: Path) -> int | None:
