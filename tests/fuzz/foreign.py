@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,15 @@ def write_dicom(folder: Path) -> None:
         pixels = np.arange(_SHAPE[1] * _SHAPE[2], dtype="<u2").tobytes()
         dataset["PixelData"] = pydicom.DataElement(0x7FE00010, "OW", pixels)
         pydicom.dcmwrite(folder / f"a/{number}.dcm", dataset, enforce_file_format=True)
+
+
+def write_zip(folder: Path) -> None:
+    """Write a zarr array of one chunk in a zip."""
+    import voxome
+
+    array = voxome.create(f"zarr://{folder}/a", voxome.VolumeSpec.of(_SHAPE, "uint8", encoding={"ome": False}))
+    array[...] = 7
+    shutil.make_archive(f"{folder}/a", "zip", f"{folder}/a")
 
 
 def write_wkw(folder: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import voxome
-from fuzz.foreign import read_annotations, write_annotations, write_dicom, write_wkw
+from fuzz.foreign import read_annotations, write_annotations, write_dicom, write_wkw, write_zip
 from fuzz.mutation import mutate, mutate_json
 from voxome.errors import VoxomeError
 
@@ -47,6 +47,7 @@ STORES: Mapping[str, Store] = {
     "headers of WKW": Store("wkw://{}/a/color", "a/color/1/header.wkw", is_json=False, write=write_wkw),
     "cubes of WKW": Store("wkw://{}/a/color", "a/color/1/z0/y0/x0.wkw", is_json=False, write=write_wkw),
     "properties of WKW": Store("wkw://{}/a/color", "a/datasource-properties.json", write=write_wkw),
+    "zips of zarr": Store("zarr://{}/a.zip", "a.zip", is_json=False, write=write_zip),
     "metadata of annotations": Store("precomputed://{}/a", "a/info", write=write_annotations, read=read_annotations),
     "indices of annotations": Store(
         "precomputed://{}/a", "*", is_json=False, write=write_annotations, read=read_annotations

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
 import pytest
 from peers.s3 import Bucket
 
 from voxome.contracts.uri import Uri
-from voxome.errors import ReadOnly, UnsupportedFormat, VoxomeError
+from voxome.errors import CorruptData, ReadOnly, UnsupportedFormat, VoxomeError
 from voxome.storage.find import storage_at, storage_path
 from voxome.storage.zips import ZipPath, in_zip, is_zip
 
@@ -128,3 +130,36 @@ def test_a_damaged_zip_is_an_error(packed: Path, damage: str) -> None:
     packed.write_bytes({"cut": data[:60], "empty": b"", "garbage": b"PK\x03\x04" + bytes(200)}[damage])
     with pytest.raises(VoxomeError, match=r"a\.zip"):
         storage_at(f"{packed}|zip:").read("top.json")
+
+
+def change_entry(packed: Path, *, extra: bytes = b"", version: int = 20) -> None:
+    """Change what the directory of a zip says of its first file."""
+    data = packed.read_bytes()
+    end = data.rfind(b"PK\x05\x06")
+    size, start = struct.unpack_from("<II", data, end + 12)
+    directory, tail = bytearray(data[start:end]), bytearray(data[end:])
+    (name,) = struct.unpack_from("<H", directory, 28)
+    struct.pack_into("<H", directory, 6, version)
+    struct.pack_into("<H", directory, 30, len(extra))
+    directory[46 + name : 46 + name] = extra
+    struct.pack_into("<I", tail, 12, size + len(extra))
+    packed.write_bytes(data[:start] + directory + tail)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"extra": struct.pack("<HHc", 0x9999, 50, b"x")}, CorruptData, "is truncated or damaged: Corrupt extra field"),
+        ({"version": 99}, UnsupportedFormat, r"is a zip that is not read: zip file version 9\.9; zip it again"),
+    ],
+    ids=["extra field", "version"],
+)
+def test_a_zip_whose_sizes_are_not_known_is_an_error(
+    packed: Path, change: dict[str, Any], error: type[VoxomeError], message: str
+) -> None:
+    change_entry(packed)
+    assert storage_at(f"{packed}|zip:").read("top.json") == b"{}"
+    change_entry(packed, **change)
+    for read in (lambda path: path.read("top.json"), lambda path: path.require_methods()):
+        with pytest.raises(error, match=rf"a\.zip {message}"):
+            read(ZipPath(storage_at(str(packed))))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import struct
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -23,6 +25,8 @@ SUFFIXES = (".zip", ".ozx")
 
 _MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
 """First bytes of a zip, and of an empty one."""
+_DAMAGE = (zipfile.BadZipFile, EOFError, LookupError, OverflowError, RuntimeError, ValueError, struct.error)
+"""What `zipfile` raises of zips that are damaged."""
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, 93, 95)
 """Compressions of zip that tensorstore reads: also zstd and xz."""
 _checked: dict[tuple[str, str | None], Mapping[str, int]] = {}
@@ -103,8 +107,7 @@ class ZipPath(StoragePath):
             )
         sizes: dict[str, int] = {}
         if self._archive.is_local:
-            with zipfile.ZipFile(self._archive.path) as entries:
-                sizes = {one.filename: one.file_size for one in entries.infolist()}
+            sizes = {one.filename: one.file_size for one in self._entries()}
         largest = max(sizes, key=lambda name: sizes[name], default=None)
         if largest is not None and sizes[largest] > settings().largest_chunk_bytes:
             raise UnsupportedFormat(
@@ -134,13 +137,34 @@ class ZipPath(StoragePath):
         """
         if not self._archive.is_local:
             return
-        with zipfile.ZipFile(self._archive.path) as entries:
-            other = next((one for one in entries.infolist() if one.compress_type not in _METHODS), None)
+        other = next((one for one in self._entries() if one.compress_type not in _METHODS), None)
         if other is not None:
             raise UnsupportedFormat(
                 f"{self._archive}: {other.filename} is compressed by method {other.compress_type} of zip, which is not "
                 "read; zip it again, stored or deflated"
             )
+
+    def _entries(self) -> list[zipfile.ZipInfo]:
+        """Return what a zip on this machine says of its files.
+
+        Raises
+        ------
+        CorruptData, UnsupportedFormat
+            If `zipfile` cannot read it, also where tensorstore can: the sizes of its files would not be known.
+        AccessDenied, StoreError
+            If the file cannot be read.
+        """
+        try:
+            with zipfile.ZipFile(self._archive.path) as packed:
+                return packed.infolist()
+        except NotImplementedError as error:
+            raise UnsupportedFormat(f"{self._archive} is a zip that is not read: {error}; zip it again") from error
+        except _DAMAGE as error:
+            raise CorruptData(f"{self._described()}: {error}; zip it again") from error
+        except OSError as error:
+            if error.errno is None or error.errno == errno.EINVAL:  # it was sought where no file is
+                raise CorruptData(f"{self._described()}: {error}; zip it again") from error
+            raise read_error(Path(self._archive.path), error) from error
 
     def _described(self) -> str:
         """Return the address for messages about a zip that cannot be read."""
