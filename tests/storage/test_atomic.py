@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from voxome.errors import StoreError
 from voxome.records.folder import read_json_or_none, write_json
-from voxome.storage.atomic import replacing
+from voxome.storage.atomic import replacing, storing
 
 
 def test_writers_of_one_file_do_not_disturb_each_other(tmp_path: Path) -> None:
@@ -32,3 +33,12 @@ def test_an_error_keeps_the_old_file(tmp_path: Path) -> None:
         write()
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_that_is_gone_is_not_blamed_on_the_file_system(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    with pytest.raises(StoreError, match=r"^cannot write \S+/gone: No such file or directory$"), storing(gone):
+        gone.open("r+b")
+    with pytest.raises(StoreError, match=r"^cannot write \S+/new: No such file or directory$"):  # noqa: SIM117
+        with replacing(tmp_path / "new"):
+            gone.read_bytes()

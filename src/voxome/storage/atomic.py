@@ -22,13 +22,14 @@ def storing(path: Path) -> Iterator[None]:
     except VoxomeError:
         raise
     except OSError as error:
-        raise StoreError(f"cannot write {path}: {writing_problem(path, error)}") from error
+        raise StoreError(f"cannot write {path}: {error.strerror or error}") from error
 
 
-def writing_problem(path: Path, error: OSError) -> str:
-    """Return why a file or folder could not be written, without the names of files that only voxome knows."""
-    if isinstance(error, FileNotFoundError) and path.parent.is_dir():
-        return f"the file system of {path.parent} takes no new files"
+def creation_problem(new: Path, error: OSError) -> str:
+    """Return why something could not be written by way of a `new` file or folder, whose name only voxome knows."""
+    is_new = error.filename is not None and str(error.filename) == str(new) and error.filename2 is None
+    if isinstance(error, FileNotFoundError) and is_new and new.parent.is_dir():
+        return f"the file system of {new.parent} takes no new files"
     return error.strerror or str(error)
 
 
@@ -66,7 +67,12 @@ def replacing(path: Path) -> Iterator[Path]:
         If the disk fails.
     """
     with storing(path), swapping(path) as temporary:
-        yield temporary
+        try:
+            yield temporary
+        except VoxomeError:
+            raise
+        except OSError as error:
+            raise StoreError(f"cannot write {path}: {creation_problem(temporary, error)}") from error
 
 
 @contextmanager

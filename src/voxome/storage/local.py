@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from voxome.errors import AlreadyExists, InvalidBox, NotFound, StoreError, UnsupportedFormat
-from voxome.storage.atomic import replacing, storing, writing_problem
+from voxome.storage.atomic import creation_problem, replacing, storing
 from voxome.storage.bounded_file import BoundedFile, open_regular
 from voxome.storage.page import Page
 from voxome.storage.path import StoragePath
@@ -174,7 +174,7 @@ class LocalPath(StoragePath):
         except OSError as error:
             if self.taken():
                 raise AlreadyExists(f"{self} already exists; choose another path, or delete it") from error
-            raise StoreError(f"cannot create {self}: {writing_problem(path, error)}") from error
+            raise StoreError(f"cannot create {self}: {creation_problem(draft, error)}") from error
         finally:
             shutil.rmtree(draft, ignore_errors=True)
 
