@@ -5,18 +5,19 @@ from __future__ import annotations
 import io
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.lib import format as npy
 from numpy.testing import assert_array_equal
+from numpy.typing import NDArray
 
 from voxome.errors import CorruptData
-from voxome.storage import array_file
 from voxome.storage.array_file import read_arrays, unpack_arrays, write_arrays
 from voxome.storage.local import LocalPath
 
-ARRAYS = {
+ARRAYS: dict[str, NDArray[Any]] = {
     "id": np.arange(5, dtype=np.uint64),
     "point": np.asfortranarray(np.ones((4, 3), np.float32)),
     "none": np.zeros((0, 3), np.int16),
@@ -52,7 +53,7 @@ def test_a_lack_of_memory_is_no_damage(tmp_path: Path, monkeypatch: pytest.Monke
 
     file = LocalPath(f"{tmp_path}/a.npz")
     write_arrays(file, ARRAYS)
-    monkeypatch.setattr(array_file.npy, "read_array", fail)
+    monkeypatch.setattr(npy, "read_array", fail)
     with pytest.raises(MemoryError, match="Unable to allocate 8 GiB"):
         read_arrays(file, "run it again")
 
