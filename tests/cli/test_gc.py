@@ -10,6 +10,7 @@ import jsonschema
 import pytest
 from cli.schemas import SCHEMAS
 
+from voxome.cli.values import parse_bytes
 from voxome.contracts.formats import RUN
 from voxome.records.folder import write_json
 from voxome.workflow import garbage
@@ -75,3 +76,9 @@ def test_numbers_of_bytes_are_checked(text: str, command: Command, tmp_path: Pat
     found = command("gc", str(tmp_path), f"--bytes={text}")
     assert found.status == 2
     assert "expected a number of bytes" in found.err
+
+
+@pytest.mark.parametrize("digits", [17, 400, 5000])
+def test_numbers_of_bytes_are_exact(digits: int) -> None:
+    assert parse_bytes("9" * digits) == 10**digits - 1
+    assert parse_bytes(f"{'9' * digits}.5kB") == 1000 * 10**digits - 500

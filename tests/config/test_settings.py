@@ -63,6 +63,15 @@ def test_every_invalid_value_is_reported_with_its_source(file: Path, monkeypatch
     assert "Unknown setting 'http_concurency'; did you mean 'http_concurrency'?" in str(error.value)
 
 
+@pytest.mark.parametrize("budget", ["many", "-1", "5.5", "101%"])
+def test_a_failure_budget_is_checked_where_it_is_set(budget: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InvalidInput, match=f"max_failures is {budget!r}: expected a number of jobs, or a share"):
+        configure(max_failures=budget)
+    monkeypatch.setenv("VOXOME_MAX_FAILURES", budget)
+    with pytest.raises(InvalidInput, match=f"VOXOME_MAX_FAILURES is {budget!r}: expected a number of jobs, or a share"):
+        settings()
+
+
 def test_an_invalid_call_changes_nothing() -> None:
     configure(retries=2)
     with pytest.raises(UnknownName, match="Unknown setting 'retry'; did you mean 'retries'"):

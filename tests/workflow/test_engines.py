@@ -118,6 +118,21 @@ def test_a_failure_budget_is_checked(budget: str) -> None:
         allowed_failures(budget, 10)
 
 
+@pytest.mark.parametrize(
+    ("budget", "jobs", "allowed"),
+    [("0.57%", 10_000, 57), ("1.15%", 2000, 23), ("29%", 100, 29), ("0.3%", 999, 2), ("100%", 7, 7)],
+)
+def test_a_share_of_jobs_is_exact(budget: str, jobs: int, allowed: int) -> None:
+    assert allowed_failures(budget, jobs) == allowed
+
+
+@pytest.mark.parametrize("digits", [17, 400, 5000])
+def test_a_failure_budget_may_be_of_any_size(digits: int) -> None:
+    assert allowed_failures("9" * digits, 10) == 10**digits - 1
+    with pytest.raises(InvalidInput, match="expected a number of jobs, or a share"):
+        allowed_failures("9" * digits + "%", 10)
+
+
 def test_a_complete_batch_cancels_nothing(records: SqlRecords) -> None:
     engine = Scripted(*(JobStatus(f"key/0/{n}", "done", JobResult(1.0, 1)) for n in range(3)), _failed(3))
     with pytest.raises(RunFailed, match="1 of 4 jobs of the test failed:\n  - job 3: wrong"):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import math
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from voxome.config.failures import parse_failures
 from voxome.config.settings import exported, settings
 from voxome.contracts.engine import Engine, Job, JobResult, JobStatus, Resources
 from voxome.contracts.records import Ledger
@@ -24,7 +24,6 @@ _IF_KILLED = "if memory ran out, use a smaller block or fewer workers"
 _WINDOW = 4
 """Jobs submitted at a time, for each slot of the engine."""
 _POLL_S = 1.0
-_BUDGET = re.compile(r"(\d+(?:\.\d+)?(?=%)|\d+)(%?)")
 _LOG = logging.getLogger(__name__)
 
 
@@ -93,13 +92,11 @@ def allowed_failures(budget: str, jobs: int) -> int:
     >>> allowed_failures("3", 1000), allowed_failures("0.5%", 1000)
     (3, 5)
     """
-    match = _BUDGET.fullmatch(budget.strip())
-    number = math.inf if match is None else float(match[1])
-    if match is None or (match[2] and number > 100):
-        raise InvalidInput(
-            f"max_failures is {budget!r}; expected a number of jobs, or a share of those of a step from 0% to 100%"
-        )
-    return math.floor(number * jobs / 100) if match[2] else int(number)
+    try:
+        number, is_share = parse_failures(budget)
+    except ValueError as error:
+        raise InvalidInput(f"max_failures is {budget!r}; {error}") from None
+    return math.floor(number * jobs / 100 if is_share else number)
 
 
 @dataclass

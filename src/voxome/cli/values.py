@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from contextlib import suppress
+from decimal import Decimal
+from fractions import Fraction
 from typing import Annotated, Any
 
 import typer
@@ -63,7 +65,7 @@ def parse_bytes(text: Any) -> int:
     if match is None:
         raise typer.BadParameter(f"{text!r}: expected a number of bytes, such as 0, 500MB or 1.5TiB")
     number, prefix, binary = match.groups()
-    return int(float(number) * (1024 if binary else 1000) ** " KMGTP".index((prefix or " ").upper()))
+    return int(Fraction(Decimal(number)) * (1024 if binary else 1000) ** " KMGTP".index((prefix or " ").upper()))
 
 
 def parse_failures(text: Any) -> str:

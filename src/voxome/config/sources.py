@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, get_type_hints
 
-from pydantic import ValidationError, create_model
+from pydantic import ValidationError, create_model, field_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
+from voxome.config.failures import parse_failures
 from voxome.config.file import read_config
 from voxome.config.values import PREFIX, VARIABLES, Settings, config_file
 from voxome.contracts.validation import describe_problem
@@ -21,6 +22,12 @@ class _Sources(BaseSettings):
     """Settings by name, then the environment, then the configuration file."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, extra="forbid")
+
+    @field_validator("max_failures", check_fields=False)
+    @classmethod
+    def _check_failures(cls, text: str) -> str:
+        parse_failures(text)
+        return text
 
     @classmethod
     def settings_customise_sources(
