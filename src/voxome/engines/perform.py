@@ -75,7 +75,7 @@ def _write_traceback(log: Path | None) -> None:
             print(text, end="", file=sys.stderr)
             return
         log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("a", encoding="utf-8") as stream:
+        with log.open("a", encoding="utf-8", errors="backslashreplace") as stream:
             stream.write(text)
 
 

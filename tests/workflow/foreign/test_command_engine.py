@@ -136,3 +136,15 @@ def test_the_time_of_commands_is_that_of_this_process(engine: CommandEngine, job
     collect(engine, 1)
     _SERVER.close()
     assert os.times().children_user - before.children_user > 0.05
+
+
+def test_the_log_takes_names_of_files_that_are_no_text(
+    engine: CommandEngine, job: Callable[..., Job], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError("cannot read a\udcff.tif")
+
+    monkeypatch.setattr(command_engine, "run_command", fail)
+    engine.submit([job("one", "")])
+    assert [one.error_type for one in engine.wait(10.0)] == ["OSError"]
+    assert r"OSError: cannot read a\udcff.tif" in (tmp_path / "log").read_text()
