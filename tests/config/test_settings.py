@@ -158,3 +158,8 @@ def test_pydantic_is_imported_only_where_a_setting_has_to_be_validated(tmp_path:
     environment = {**rest, **home, **({variable: "3"} if variable else {})}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == str(bool(variable))
+
+
+def test_a_number_of_failures_may_be_a_number() -> None:
+    configure(max_failures=5)
+    assert settings().max_failures == "5"

@@ -7,17 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cli.verbs import VERBS as COMMANDS
 from docs.pages import blocks_of, run_commands, run_python
 
 import voxome
-from voxome.cli.main import app
 
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "cheat-sheet.md"
-COMMANDS = {command.name for command in app.registered_commands} | {group.name for group in app.registered_groups}
-VERBS = COMMANDS & set(voxome.__all__)
+VERBS = {path[0] for path in COMMANDS} & set(voxome.__all__)
 """Commands that are functions too."""
 
 

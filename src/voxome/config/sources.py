@@ -23,10 +23,12 @@ class _Sources(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, extra="forbid")
 
-    @field_validator("max_failures", check_fields=False)
+    @field_validator("max_failures", mode="before", check_fields=False)
     @classmethod
-    def _check_failures(cls, text: str) -> str:
-        parse_failures(text)
+    def _check_failures(cls, given: object) -> object:
+        text = str(given) if isinstance(given, int) and not isinstance(given, bool) else given
+        if isinstance(text, str):
+            parse_failures(text)
         return text
 
     @classmethod
