@@ -28,7 +28,7 @@ def _values(random: Random, old: Any) -> Any:
         np.array([1 + 2j]),
     ]  # fmt: skip
     if isinstance(old, bytes | str):
-        text = old.encode() if isinstance(old, str) else old
+        text = _bytes(old)
         values += [mutate(random, [text], 4).replace(b"\0", b"0") for _ in range(20)]
     return random.choice(values)
 
@@ -57,6 +57,11 @@ def project_attempts(folder: Path) -> Callable[[Random], None]:
     return attempt
 
 
+def _bytes(value: Any) -> Any:
+    """Return a text as its bytes, which may be no UTF-8 since an earlier change."""
+    return value.encode(errors="surrogateescape") if isinstance(value, str) else value
+
+
 def _change(random: Random, file: h5py.File, name: str, attribute: str | None) -> None:
     if attribute is not None:
         old = file[name].attrs.get(attribute)
@@ -65,7 +70,7 @@ def _change(random: Random, file: h5py.File, name: str, attribute: str | None) -
             file[name].attrs[attribute] = _values(random, old)
         return
     old = file[name][()] if isinstance(file[name], h5py.Dataset) else None
-    attributes = dict(file[name].attrs)
+    attributes = {key: _bytes(value) for key, value in file[name].attrs.items()}
     del file[name]
     if random.random() < 0.8:
         file[name] = _values(random, old)
