@@ -12,7 +12,7 @@
 
   // Neuroglancer would show the raw answer of a relay that refuses; so it begins empty, until the state is there.
   const begins = !/^#!.*(layers|:\/\/)/.test(location.hash);
-  if (begins) location.hash = "#!%7B%7D";
+  if (begins) history.replaceState(null, "", `${location.pathname}${location.search}#!%7B%7D`);
   const answered = begins ? fetch(firstState).catch(() => null) : undefined;
 
   const show = (text, lasting_ms = 15000) => {
@@ -124,10 +124,17 @@
     begin();
   };
 
+  // Neuroglancer writes its state into the address whenever it likes, so the first state is not given to it there.
+  const give = (state) => {
+    if (!window.viewer?.state) return setTimeout(give, 50, state);
+    window.viewer.state.reset();
+    window.viewer.state.restoreState(state);
+  };
+
   const begin = async () => {
     const answer = await answered;
     if (answer?.ok) {
-      location.hash = `#!${firstState}`;
+      give(await answer.json());
       tellWhatIsLeftOut(answer.headers);
       return;
     }
