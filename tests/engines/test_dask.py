@@ -259,5 +259,8 @@ def submit_until_refused(engine: Engine) -> None:
 
 def dask_workers() -> list[int]:
     """Return the process ids of the workers of clusters of this process."""
-    children = psutil.Process().children()
-    return [child.pid for child in children if "spawn_main" in " ".join(child.cmdline())]
+    found = []
+    for child in psutil.Process().children():
+        with suppress(psutil.NoSuchProcess):  # which has just ended
+            found += [child.pid] if "spawn_main" in " ".join(child.cmdline()) else []
+    return found
