@@ -31,7 +31,7 @@ _END_TIMEOUT_S = 60.0
 
 
 def serve(requests: socket.socket) -> None:
-    """Fork a supervisor for each message, until there are no more; the time that commands take is this process's."""
+    """Fork a supervisor for each message, until the last; the time that commands take is this process's."""
     gc.disable()  # it would write to what supervisors share with this process
     signal.signal(signal.SIGCHLD, lambda *_: _has_children())
     while True:

@@ -135,7 +135,7 @@ def _remove_dead_copies(file: Path) -> None:
 
 
 def _state(file: Path) -> tuple[int, int, int]:
-    """Return what tells whether a file was changed."""
+    """Return the state of a file, which differs after a change."""
     status = file.stat()
     return status.st_ino, status.st_size, status.st_mtime_ns
 
