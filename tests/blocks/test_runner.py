@@ -11,7 +11,8 @@ from blocks.bench import Bench
 import voxome
 from voxome.blocks.job import OpenStep
 from voxome.blocks.job_loop import RETRIES
-from voxome.blocks.runner import FOLD, prepare
+from voxome.blocks.runner import prepare
+from voxome.blocks.step import FOLD
 from voxome.errors import RunFailed
 from voxome.geometry import Box
 from voxome.resources.table import TableFile

@@ -93,7 +93,7 @@ def test_jobs_ask_for_the_cores_and_cards_that_the_tool_needs(
     monkeypatch.setitem(statistics.__dict__, "spec", replace(statistics.spec, cpus=4, gpus=1))
     step = folder_bench.step("common.statistics", (64, 64, 64))
     run_step(step, str(folder_bench.folder), Engine(), folder_bench.records)
-    assert [(one.cpus, one.gpus, one.own_process) for one in submitted] == [(4, 1, False), (1, 0, True)]
+    assert [(one.cpus, one.gpus, one.unbounded_memory) for one in submitted] == [(4, 1, False), (1, 0, True)]
 
 
 def test_the_memory_of_a_step_does_not_grow_with_its_blocks() -> None:

@@ -15,6 +15,7 @@ from voxome.config.machine import (
     cpu_limit,
     disk_at,
     free_memory_bytes,
+    resident_bytes,
     worker_count,
 )
 from voxome.errors import InvalidInput
@@ -50,6 +51,12 @@ def test_free_memory_is_what_the_machine_and_the_address_space_leave(
     monkeypatch.setattr(resource, "getrlimit", lambda _: (2 * GIB, 2 * GIB))
     assert free_memory_bytes(root) == 2 * GIB - 1000 * resource.getpagesize()
     assert free_memory_bytes(tmp_path / "none") is None
+
+
+def test_memory_in_use_is_that_of_the_process(tmp_path: Path) -> None:
+    root = _write(tmp_path, {"proc/7/statm": "1000 10 5\n"})
+    assert resident_bytes(7, root) == 10 * resource.getpagesize()
+    assert resident_bytes(8, root) is None
 
 
 def test_limits_of_version_2_hold_and_those_of_groups_above(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from voxome.contracts.engine import Engine, Resources
-from voxome.engines.local import LocalEngine
+from voxome.engines.local import KEPT_BYTES, LocalEngine
 from voxome.testing import EngineContract
 from voxome.testing.engine import collect, count, probe, wait_until
 
@@ -44,13 +44,32 @@ def test_the_exit_status_of_a_worker_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_worker_runs_several_jobs_in_turn(engine: LocalEngine) -> None:
-    apart = Resources(own_process=True)
-    names = ("before", "apart", "after", "last")
-    engine.submit([probe(n, "checksum", resources=apart if n == "apart" else None, text="") for n in names])
-    pids = {name: count(status, "pid") for name, status in collect(engine, 4).items()}
-    assert len({pids["before"], pids["apart"], pids["after"]}) == 3
-    assert pids["after"] == pids["last"]
+def test_a_worker_stays_over_jobs_until_one_keeps_much_memory(engine: LocalEngine) -> None:
+    unbounded = Resources(unbounded_memory=True)
+    engine.submit(
+        [
+            probe("before", "checksum", text=""),
+            probe("small", "keep", unbounded, bytes=1_000_000),
+            probe("bounded", "keep", bytes=KEPT_BYTES),
+            probe("large", "keep", unbounded, bytes=1_000_000),
+            probe("after", "checksum", text=""),
+        ]
+    )
+    pids = [count(status, "pid") for status in collect(engine, 5).values()]
+    assert len(set(pids[:4])) == 1
+    assert pids[4] != pids[3]
+
+
+@pytest.mark.slow
+def test_a_worker_whose_memory_is_unknown_does_no_job_after_one_of_unbounded_memory(
+    engine: LocalEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("voxome.engines.local.resident_bytes", lambda _: None)
+    engine.submit(
+        [probe(name, "checksum", Resources(unbounded_memory=name == "first"), text="") for name in ("first", "second")]
+    )
+    pids = [count(status, "pid") for status in collect(engine, 2).values()]
+    assert pids[0] != pids[1]
 
 
 @pytest.mark.slow
@@ -75,7 +94,7 @@ def test_no_worker_outlives_its_runner(tmp_path: Path) -> None:
     script = f"""
 import sys, time
 from pathlib import Path
-from voxome.engines.local import LocalEngine
+from voxome.engines.local import KEPT_BYTES, LocalEngine
 from voxome.testing.engine import probe
 engine = LocalEngine(workers=2, log=Path({str(tmp_path / "log")!r}))
 engine.submit([probe(n, "fail", message="") for n in "ab"])

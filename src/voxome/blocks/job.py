@@ -11,7 +11,7 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 from voxome.blocks.memory import peak_bytes, release_free_memory, reset_peak
-from voxome.blocks.step import Step
+from voxome.blocks.step import FOLD, Step
 from voxome.contracts.context import BlockContext, Group, Region
 from voxome.contracts.engine import JobResult
 from voxome.contracts.kinds import RegionRows, Rows, Writer
@@ -176,21 +176,31 @@ def run_job(payload: Mapping[str, Any]) -> JobResult:
     reset_peak()
     began = time.perf_counter()
     opened = _opened(payload["step"], payload["store"])
-    if payload["phase"] < 0:
+    if payload["phase"] == FOLD:
         opened.fold()
     else:
         opened.run(payload["phase"], payload["job"])
-    return JobResult(time.perf_counter() - began, peak_bytes())
+    result = JobResult(time.perf_counter() - began, peak_bytes())
+    if opened.step.is_unbounded(payload["phase"]):
+        del opened
+        _close()
+    return result
 
 
 def _opened(path: str, store: str) -> OpenStep:
     if _thread.key != (path, store):
-        _thread.__dict__.clear()
-        release_free_memory()
-        reset_peak()
+        if _thread.key is not None:
+            _close()
+            reset_peak()
         text = storage_at(path).read_bytes()
         if text is None:
             raise NotFound(f"{path} does not exist: the folder of the step was removed; rerun to create it again")
         _thread.step = OpenStep(Step.from_json(json.loads(text), path), store)
         _thread.key = path, store
     return _thread.step
+
+
+def _close() -> None:
+    """Forget the step of this thread, and return its memory."""
+    _thread.__dict__.clear()
+    release_free_memory()

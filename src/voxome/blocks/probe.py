@@ -18,6 +18,7 @@ from voxome.contracts.engine import JobResult
 from voxome.errors import InvalidInput
 
 _POLL_S = 0.02
+_kept: list[bytes] = []
 
 
 def probe(payload: Mapping[str, Any]) -> JobResult:
@@ -26,7 +27,8 @@ def probe(payload: Mapping[str, Any]) -> JobResult:
     ``checksum`` counts the length and CRC-32 of ``text``; ``fail`` raises an error that may be retried, ``reject`` one
     that may not; ``die`` kills the process; ``sleep`` takes ``seconds``, or until the file ``release`` exists, between
     the files ``started`` and ``ended`` under ``folder``; ``environment`` writes the home, temporary and working
-    directories to the file ``path``;
+    directories to the file ``path``; ``move`` makes ``folder`` the home and the working directory; ``keep`` takes
+    ``bytes`` of memory until the process ends;
     ``setting`` counts the setting ``name`` as ``value``. The process id is counted as ``pid``.
     """
     began = time.perf_counter()
@@ -69,6 +71,17 @@ def _environment(payload: Mapping[str, Any]) -> dict[str, int]:
     return {}
 
 
+def _move(payload: Mapping[str, Any]) -> dict[str, int]:
+    os.environ["HOME"] = payload["folder"]
+    os.chdir(payload["folder"])
+    return {}
+
+
+def _keep(payload: Mapping[str, Any]) -> dict[str, int]:
+    _kept.append(b"1" * payload["bytes"])
+    return {}
+
+
 def _setting(payload: Mapping[str, Any]) -> dict[str, int]:
     return {"value": getattr(settings(), payload["name"])}
 
@@ -80,5 +93,7 @@ _ACTIONS: dict[str, Callable[[Mapping[str, Any]], dict[str, int]]] = {
     "die": _die,
     "sleep": _sleep,
     "environment": _environment,
+    "move": _move,
+    "keep": _keep,
     "setting": _setting,
 }

@@ -12,15 +12,12 @@ from typing import Any
 from voxome.blocks.job_loop import JobBatch, run_jobs
 from voxome.blocks.progress import Progress, StepReport
 from voxome.blocks.sizes import block_memory_bytes
-from voxome.blocks.step import Step
+from voxome.blocks.step import FOLD, Step
 from voxome.config.settings import exported
 from voxome.contracts.engine import Engine, Resources
 from voxome.contracts.handle import Handle
 from voxome.contracts.json_text import json_text
 from voxome.contracts.records import Ledger
-
-FOLD = -1
-"""The phase that folds the parts of a step."""
 
 
 def run_step(
@@ -114,18 +111,13 @@ def job_batch(step: Step, phase: int, store: str, settings: Mapping[str, Any] | 
 
 
 def _resources(step: Step, phase: int) -> Resources:
-    own_process = _of_whole_tables(step, phase)
+    unbounded = step.is_unbounded(phase)
     return Resources(
         cpus=1 if phase == FOLD else step.spec.cpus,
-        memory_bytes=None if own_process else block_memory_bytes(step),
+        memory_bytes=None if unbounded else block_memory_bytes(step),
         gpus=0 if phase == FOLD else step.spec.gpus,
-        own_process=own_process,
+        unbounded_memory=unbounded,
     )
-
-
-def _of_whole_tables(step: Step, phase: int) -> bool:
-    """Whether a job sees the objects of the whole volume: a fold, a tool of whole tables, the last region."""
-    return phase == FOLD or (step.spec.scope != "block" and step.jobs(phase) == 1)
 
 
 def _blocks(step: Step, phase: int, job: int) -> int:

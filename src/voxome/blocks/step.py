@@ -24,6 +24,8 @@ from voxome.registry import load
 from voxome.storage.find import storage_at
 from voxome.storage.path import StoragePath
 
+FOLD = -1
+"""The phase that folds the parts of a step."""
 JOBS_PER_STEP = 4096
 """A step is cut into at most about this many jobs, so that its ledger and its parts do not grow with the volume."""
 
@@ -143,6 +145,10 @@ class Step:
     def jobs(self, phase: int) -> int:
         """Return the number of jobs of a phase; job *i* has the blocks from ``i * span`` on."""
         return -(-self.blocks(phase) // self.span(phase))
+
+    def is_unbounded(self, phase: int) -> bool:
+        """Whether a job sees the objects of the whole volume: a fold, a tool of whole tables, the last region."""
+        return phase == FOLD or (self.spec.scope != "block" and self.jobs(phase) == 1)
 
     def output(self, name: str) -> Handle:
         """Return the handle of the output `name`."""

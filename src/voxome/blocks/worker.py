@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import ctypes
+import gc
 import json
 import os
 import signal
@@ -43,12 +44,15 @@ def serve(run: Callable[[Job], JobStatus] | None = None) -> None:
     replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    from voxome.blocks.memory import freeze_survivors
     from voxome.engines.perform import perform_in_worker
 
+    freeze_survivors()
     perform = run or perform_in_worker
     for line in sys.stdin:
         replies.write(json.dumps(perform(Job.from_json(json.loads(line))).to_json()) + "\n")
         replies.flush()
+    gc.freeze()
 
 
 def run_file(job: Path, result: Path) -> int:

@@ -80,6 +80,20 @@ def free_memory_bytes(root: Path = _ROOT) -> int | None:
     return min([*free, *memory_limits(root), *_address_space(root)], default=None)
 
 
+def resident_bytes(pid: int, root: Path = _ROOT) -> int | None:
+    """Return the memory in bytes that a process has in use; None where that is unknown.
+
+    Parameters
+    ----------
+    pid : int
+        Id of the process.
+    root : path
+        Root of the file system, under which ``proc`` is.
+    """
+    pages = _read(root / f"proc/{pid}/statm").split()
+    return int(pages[1]) * resource.getpagesize() if pages else None
+
+
 def _address_space(root: Path) -> Iterator[int]:
     """Yield what is left of the address space of this process, if it is limited (``ulimit -v``)."""
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)

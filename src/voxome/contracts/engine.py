@@ -22,14 +22,14 @@ class Resources:
         Processor cores and graphics cards.
     memory_bytes : int or None
         Estimated peak memory, doubled in each retry after the loss of a worker; None where it depends on the data.
-    own_process : bool
-        Whether the job needs a new process that ends with it, because its memory grows with the number of objects.
+    unbounded_memory : bool
+        Whether its memory grows with the number of objects: a process that keeps much of it does no other job.
     """
 
     cpus: int = 1
     memory_bytes: int | None = None
     gpus: int = 0
-    own_process: bool = False
+    unbounded_memory: bool = False
 
 
 @dataclass(frozen=True)

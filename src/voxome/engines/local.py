@@ -13,12 +13,14 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import IO
 
-from voxome.config.machine import available_cpus, available_memory_bytes
+from voxome.config.machine import available_cpus, available_memory_bytes, resident_bytes
 from voxome.contracts.engine import WORKER_MODULE, Job, JobStatus
 from voxome.engines.worker_environment import worker_environment
 
 WORKER = (sys.executable, "-m", WORKER_MODULE)
 """Command that starts a worker: a job per line on its standard input, a status per line on its standard output."""
+KEPT_BYTES = 512 << 20
+"""A worker that keeps more memory after a job of unbounded memory ends; all modules of a run take 0.4 GB."""
 _CLOSE_TIMEOUT_S = 5.0
 
 
@@ -56,12 +58,20 @@ class _Worker:
         reply, self.job, self.reply = self.reply, None, b""
         return JobStatus.from_json(json.loads(reply))
 
-    def stop(self) -> None:
-        """End the process; kill it if it is busy or does not end."""
+    def is_small(self) -> bool:
+        """Whether the process keeps little memory; False where that is unknown."""
+        kept = resident_bytes(self.process.pid)
+        return kept is not None and kept <= KEPT_BYTES
+
+    def end(self) -> None:
+        """Have the process end, and kill it if it is busy."""
         if self.job is not None:
             self.process.kill()
         with contextlib.suppress(BrokenPipeError):
             self.stdin.close()
+
+    def join(self) -> None:
+        """Wait for the end of the process, and kill it if it does not end."""
         try:
             self.process.wait(_CLOSE_TIMEOUT_S)
         except subprocess.TimeoutExpired:
@@ -72,6 +82,8 @@ class _Worker:
 
 class LocalEngine:
     """Workers that start with the first job, are replaced when they die, and end with this process.
+
+    They stay over the steps of a run. One that keeps much memory after a job whose memory is unbounded is replaced.
 
     Parameters
     ----------
@@ -124,8 +136,8 @@ class LocalEngine:
             job, status = worker.job, worker.receive()
             if status is not None:
                 ended.append(status)
-            used_up = status is not None and job is not None and job.resources.own_process
-            if used_up or worker.process.returncode is not None:
+            unbounded = status is not None and job is not None and job.resources.unbounded_memory
+            if worker.process.returncode is not None or (unbounded and not worker.is_small()):
                 self._stop(worker)
         self._start_jobs()
         return ended
@@ -139,6 +151,8 @@ class LocalEngine:
     def close(self) -> None:
         """End all workers."""
         self._waiting.clear()
+        for worker in self._workers:
+            worker.end()
         for worker in list(self._workers):
             self._stop(worker)
         self._selector.close()
@@ -147,9 +161,6 @@ class LocalEngine:
         while self._waiting and len(self._busy()) < self.slots and self._fits(self._waiting[0]):
             job = self._waiting.popleft()
             idle = next((w for w in self._workers if w.job is None), None)
-            if idle is not None and job.resources.own_process:
-                self._stop(idle)
-                idle = None
             (idle or self._start_worker()).start(job)
 
     def _fits(self, job: Job) -> bool:
@@ -176,7 +187,8 @@ class LocalEngine:
     def _stop(self, worker: _Worker) -> None:
         self._selector.unregister(worker.stdout)
         self._workers.remove(worker)
-        worker.stop()
+        worker.end()
+        worker.join()
 
 
 def open_local(*, workers: int, log: Path) -> LocalEngine:

@@ -11,6 +11,7 @@ from typing import Any
 
 from voxome.config.settings import adopt
 from voxome.contracts.engine import Job, JobResult, JobStatus
+from voxome.engines.isolation import restore_state
 from voxome.errors import (
     LESS_MEMORY,
     CorruptData,
@@ -80,7 +81,7 @@ def _write_traceback(log: Path | None) -> None:
 
 
 def perform_in_worker(job: Job) -> JobStatus:
-    """Adopt the settings of `job`, and perform it; for processes other than that of the run.
+    """Adopt the settings of `job`, perform it, and restore the state of this process, which is not that of the run.
 
     Parameters
     ----------
@@ -98,4 +99,5 @@ def perform_in_worker(job: Job) -> JobStatus:
         registered: Task = load("voxome.tasks", job.task)
         return registered(payload)
 
-    return perform(job, task)
+    with restore_state():
+        return perform(job, task)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 import zlib
 from abc import ABC, abstractmethod
@@ -18,6 +17,8 @@ from voxome.contracts.engine import Engine, Job, JobStatus, Resources
 TIMEOUT_S = 60.0
 """Time within which the jobs of a test must end."""
 _LONG_S = 600.0
+_MUCH = 600_000_000
+"""More than a worker may keep, in bytes."""
 
 
 class EngineContract(ABC):
@@ -159,19 +160,29 @@ class EngineContract(ABC):
         engine.cancel(["one", "never submitted"])
         assert list(engine.wait(0.0)) == []
 
-    def test_a_job_can_have_its_own_process(self, engine: Engine) -> None:
+    def test_memory_that_a_job_keeps_is_free_for_the_next_one(self, engine: Engine) -> None:
         if not self.has_processes:
             pytest.skip("jobs run in this process")
-        apart = Resources(own_process=True)
-        engine.submit([probe("first", "checksum", text="")])
-        pids = {"first": count(collect(engine, 1)["first"], "pid")}
-        for name in ("second", "third"):
-            engine.submit([probe(name, "checksum", resources=apart, text="")])
-            pids[name] = count(collect(engine, 1)[name], "pid")
-        engine.submit([probe("last", "checksum", text="")])
-        pids["last"] = count(collect(engine, 1)["last"], "pid")
-        assert len({pids["second"], pids["third"]}) == 2
-        assert not {pids["second"], pids["third"]} & {pids["first"], pids["last"], os.getpid()}
+        engine.submit([probe("large", "keep", Resources(unbounded_memory=True), bytes=_MUCH)])
+        large = collect(engine, 1)["large"].result
+        engine.submit([probe("next", "checksum", text="")])
+        next_one = collect(engine, 1)["next"].result
+        assert large is not None
+        assert next_one is not None
+        assert large.peak_bytes > _MUCH
+        assert next_one.peak_bytes < _MUCH
+
+    def test_a_job_does_not_see_what_others_changed(self, engine: Engine, tmp_path: Path) -> None:
+        if not self.has_processes:
+            pytest.skip("jobs run in this process")
+        (tmp_path / "changed").mkdir()
+        for job in (
+            probe("move", "move", folder=str(tmp_path / "changed")),
+            probe("next", "environment", path=str(tmp_path / "next.json")),
+        ):
+            engine.submit([job])
+            assert collect(engine, 1)[job.id].state == "done"
+        assert str(tmp_path / "changed") not in (tmp_path / "next.json").read_text(encoding="utf-8")
 
     def test_the_settings_of_a_job_reach_its_worker(self, engine: Engine) -> None:
         if not self.has_processes:
