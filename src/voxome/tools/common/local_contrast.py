@@ -126,13 +126,15 @@ def local_contrast(
         edges = dict(zip(EDGES, grid.factors, strict=True))
         require_settings(moments, edges, "give the moments of common.tile_moments with the same tile_um")
         mean, deviation = local_moments(moments, grid, place_box(block.read, block.frame), background_um)
-        smooth = _smooth(image, known, tissue, smoothing_um, size)
+        weight = _filter(known.astype(np.float32), smoothing_um, size)
+        smooth = _average(_fill(image, known, tissue), known, weight, smoothing_um, size)
         sign = np.float32(1 if polarity == "bright" else -1)
         contrast = _contrast(smooth, mean, deviation, unit) * sign
         share = (contrast - np.float32(low)) * np.float32(1 / (high - low))
         result = np.rint(np.clip(share, 0, 1) * np.float32(255)).astype(np.uint8)
         if rim_um:
-            sharp = _contrast(_sharpen(smooth, known, smoothing_um, size), mean, deviation, unit) * sign
+            twice = _average(smooth, known, weight, smoothing_um, size)
+            sharp = _contrast(_sharpen(smooth, twice), mean, deviation, unit) * sign
             rim = near(result >= _HALF, rim_um, size) & (sharp >= np.float32((low + high) / 4))
             result[rim] = np.maximum(result[rim], _HALF)
     else:
@@ -150,45 +152,45 @@ def _known(image: NDArray[Any], tissue: NDArray[np.uint8] | None) -> NDArray[np.
     return known if tissue is None else known | (tissue == BRIDGED)
 
 
-def _smooth(
-    image: NDArray[Any], known: NDArray[np.bool_], tissue: NDArray[np.uint8] | None, smoothing_um: float, size: Scale
-) -> NDArray[np.float32]:
-    """Return an image smoothed over the voxels with data; 0 elsewhere."""
+def _fill(image: NDArray[Any], known: NDArray[np.bool_], tissue: NDArray[np.uint8] | None) -> NDArray[np.float32]:
+    """Return an image whose short gaps are interpolated; 0 where there are no data."""
     gap = np.zeros_like(known) if tissue is None else tissue == BRIDGED
-    total: NDArray[Any] = np.where(known & ~gap, image, 0).astype(np.float32)
+    result: NDArray[Any] = np.where(known & ~gap, image, 0).astype(np.float32)
     if gap.any():
-        interpolate_gaps(total, known & ~gap, gap)
-    return _average(total, known, smoothing_um, size)
+        interpolate_gaps(result, known & ~gap, gap)
+    return result
 
 
-def _sharpen(
-    smooth: NDArray[np.float32], known: NDArray[np.bool_], smoothing_um: float, size: Scale
-) -> NDArray[np.float32]:
+def _sharpen(smooth: NDArray[np.float32], twice: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return 3 G - 2 G G of a smoothed image G: its edges are half as high where they were, whatever their shape.
 
     A Gaussian moves an edge of curvature k by half its variance times k, towards the centre (Verbeek and van Vliet
     1994, IEEE Trans. Pattern Anal. Mach. Intell. 16:726). Where the edge was, G is lower than half by d, and G G by
     d times the root of 2, about 3 d / 2.
     """
-    twice = _average(smooth, known, smoothing_um, size)
     result: NDArray[np.float32] = np.float32(3) * smooth - np.float32(2) * twice
     return result
 
 
 def _average(
-    image: NDArray[np.float32], known: NDArray[np.bool_], smoothing_um: float, size: Scale
+    image: NDArray[np.float32], known: NDArray[np.bool_], weight: NDArray[np.float32], smoothing_um: float, size: Scale
 ) -> NDArray[np.float32]:
-    """Return the mean of the voxels with data around each of them, weighted by a Gaussian; 0 elsewhere."""
-    if known.all() and not smoothing_um:
-        return image
-    total, share = image, known.astype(np.float32)
+    """Return the mean of the voxels with data around each of them, weighted by a Gaussian; 0 elsewhere.
+
+    `weight` is the sum of their weights.
+    """
+    total = _filter(image, smoothing_um, size)
+    result: NDArray[np.float32] = np.where(known, total / np.where(known, weight, np.float32(1)), np.float32(0))
+    return result
+
+
+def _filter(image: NDArray[np.float32], smoothing_um: float, size: Scale) -> NDArray[np.float32]:
+    """Return an image smoothed by a Gaussian, with 0 beyond the array."""
     for axis, (one, radius) in enumerate(zip(size, _radii(smoothing_um, size), strict=True)):
         if radius:
             sigma = smoothing_um * 1000 / one
-            total = ndimage.gaussian_filter1d(total, sigma, axis=axis, mode="constant", radius=radius)
-            share = ndimage.gaussian_filter1d(share, sigma, axis=axis, mode="constant", radius=radius)
-    result: NDArray[np.float32] = np.where(known, total / np.where(known, share, np.float32(1)), np.float32(0))
-    return result
+            image = ndimage.gaussian_filter1d(image, sigma, axis=axis, mode="constant", radius=radius)
+    return image
 
 
 def _contrast(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Annotated
 
 import numpy as np
@@ -69,29 +70,54 @@ def sphere_selection(
         voxels: NDArray[np.uint8] = np.asarray(source.read(source.spec.lift(box)))
         return voxels
 
-    rows = found.read()
-    for radius in np.unique(rows["radius_nm"]):
-        params.find_number(float(radius))
+    known = _Known(found.read(), params)
     boxes = [Box.of_shape((TILE,) * 3, tile * TILE + np.array(frame.domain.start)) & frame.box for tile in tiles]
     while boxes:
         left = []
         for box in boxes:
             around = box.grow(params.halo) & frame.box
-            result = search(read(around), around, frame.box, params, _near(rows, around, params))
-            rows = concatenate([rows, result.rows], FOUND.columns)
+            result = search(read(around), around, frame.box, params, known.near(around))
+            known.add(result.rows)
             if any(tuple(point) in box for point in result.undecided.tolist()):
                 left.append(box)
         boxes = left
+    rows = known.rows
     order = np.lexsort([rows[name] for name in ("x", "y", "z")])
     order = order[(rows["total"] >= min_score * CERTAIN * rows["voxels"])[order]]
     ids = np.arange(1, len(order) + 1, dtype=np.uint64)
     return {"id": ids, **{name: values[order] for name, values in rows.items()}}
 
 
-def _near(rows: Rows, box: Box, params: SphereParams) -> Rows:
-    """Return the spheres that may remove voxels of a box."""
-    around = box.grow(params.removal_reach)
-    near = np.ones(len(rows["z"]), bool)
-    for name, start, stop in zip("zyx", around.start, around.stop, strict=True):
-        near &= (rows[name] >= start) & (rows[name] < stop)
-    return {name: values[near] for name, values in rows.items()}
+class _Known:
+    """Spheres that have been found, by cubes of the volume, so that those nearby are found without a look at all."""
+
+    def __init__(self, rows: Rows, params: SphereParams) -> None:
+        for radius in np.unique(rows["radius_nm"]):
+            params.find_number(float(radius))
+        self._params = params
+        self._cubes: dict[tuple[int, ...], list[Rows]] = {}
+        self.add(rows)
+
+    @property
+    def rows(self) -> Rows:
+        """All spheres."""
+        return concatenate([part for parts in self._cubes.values() for part in parts], FOUND.columns)
+
+    def add(self, rows: Rows) -> None:
+        """Add spheres."""
+        cubes, number = np.unique(np.stack([rows[name] for name in "zyx"], axis=1) // TILE, axis=0, return_inverse=True)
+        order = np.argsort(number, kind="stable")
+        ends = np.cumsum(np.bincount(number, minlength=len(cubes)))
+        for cube, one in zip(cubes.tolist(), np.split(order, ends[:-1]), strict=False):
+            self._cubes.setdefault(tuple(cube), []).append({name: values[one] for name, values in rows.items()})
+
+    def near(self, box: Box) -> Rows:
+        """Return the spheres that may remove voxels of a box."""
+        around = box.grow(self._params.removal_reach)
+        cubes = around.coarsen((TILE,) * 3)
+        indices = itertools.product(*(range(a, b) for a, b in zip(cubes.start, cubes.stop, strict=True)))
+        rows = concatenate([part for cube in indices for part in self._cubes.get(cube, ())], FOUND.columns)
+        near = np.ones(len(rows["z"]), bool)
+        for name, start, stop in zip("zyx", around.start, around.stop, strict=True):
+            near &= (rows[name] >= start) & (rows[name] < stop)
+        return {name: values[near] for name, values in rows.items()}

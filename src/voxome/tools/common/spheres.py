@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import KDTree
 
 from voxome import kinds
 from voxome.contracts.context import BlockContext
@@ -15,15 +16,17 @@ from voxome.contracts.python_tool import tool
 from voxome.contracts.tool import memory_of
 from voxome.geometry import Box
 from voxome.resources.table import TableFile
+from voxome.tools.common.balls import Scale, ball_reach
 from voxome.tools.common.faces import long_axes
 from voxome.tools.common.sphere_search import Fraction, Radii, check_sizes
 from voxome.tools.common.sphere_selection import SPHERES
-from voxome.tools.common.spherical.balls import Scale, ball_reach
 from voxome.tools.common.spherical.candidates import CERTAIN, highest_value
 from voxome.tools.common.spherical.greedy import fill_ball
 from voxome.tools.common.spherical.places import MOST_MOVED, refine, window_nm
 from voxome.tools.common.spherical.search import SphereParams
 
+_NEVER_LESS = 1 + 1e-9
+"""Factor of a distance, so that rounding leaves no sphere out."""
 CELLS = kinds.Table(
     {
         "id": "uint64",
@@ -114,16 +117,18 @@ def _cells(values: NDArray[np.uint8], seen: Box, near: Rows, block: BlockContext
     centres = np.stack([near[name] for name in "zyx"], axis=-1).astype(np.int64)
     own = np.flatnonzero(((centres >= write.start) & (centres < write.stop)).all(axis=1))
     scale, start, radii = np.array(frame.scale_nm), np.array(seen.start), near["radius_nm"]
-    axes = long_axes(frame.box.shape)
+    axes, largest = long_axes(frame.box.shape), radii.max(initial=0.0)
     places, touching = np.empty((len(own), 3)), np.empty(len(own), bool)
-    for row, i in enumerate(own):
+    tree = KDTree(centres * scale)
+    for row, i in enumerate(own.tolist()):
         window = window_nm(radii[i], frame.scale_nm)
         reach, beyond = (np.array(ball_reach(length, frame.scale_nm)) for length in (radii[i], window))
         free = (centres[i] - beyond >= frame.box.start) & (centres[i] + beyond < frame.box.stop)
         inside = (centres[i] - reach >= frame.box.start) & (centres[i] + reach < frame.box.stop)
         touching[row] = not inside[axes].all()
-        apart = np.sqrt((((centres - centres[i]) * scale) ** 2).sum(axis=1))
-        beside = (apart < window + radii) & (np.arange(len(centres)) != i)
+        around = np.array(sorted(tree.query_ball_point(centres[i] * scale, (window + largest) * _NEVER_LESS)), np.int64)
+        apart = np.sqrt((((centres[around] - centres[i]) * scale) ** 2).sum(axis=1))
+        beside = around[(apart < window + radii[around]) & (around != i)]
         others = np.column_stack([centres[beside] - centres[i], radii[beside]]).astype(np.float64)
         places[row] = refine(values, centres[i] - start, radii[i], window, scale, others, free) + centres[i]
     nm = places * scale + np.array(frame.offset_nm)

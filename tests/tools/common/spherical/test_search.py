@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from voxome.errors import InvalidInput
 from voxome.geometry import Box
-from voxome.tools.common.spherical.balls import ball_reach, ball_runs
+from voxome.tools.common.balls import ball_reach, ball_runs
 from voxome.tools.common.spherical.search import SphereParams, search
 
 SCALE = (2000.0, 1000.0, 1000.0)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from voxome.geometry import Box
-from voxome.tools.common.spherical.balls import Runs, paint_ball
+from voxome.tools.common.balls import Runs, paint_ball
 
 _TILE = 96
 """Voxels along an axis of a part that is transformed at once."""
@@ -93,7 +93,7 @@ def find_candidates(values: NDArray[np.uint8], balls: Sequence[Runs], centres: B
         spectrum = fft.rfftn(patch.astype(np.float64), shape)
         inner = tile.within(around)
         for size, (runs, ball) in enumerate(zip(balls, spectra, strict=True)):
-            sums = np.rint(fft.irfftn(spectrum * ball, shape)[inner]).astype(np.int64)
+            sums = fft.irfftn(spectrum * ball, shape)[inner]
             full = int((2 * runs[:, 2] + 1).sum())
             places, totals, counts = _keep(sums, np.array(tile.start), np.array(values.shape), runs, full, stop)
             parts.append(Balls(places, np.full(len(places), size, np.int64), totals, counts))
@@ -107,20 +107,18 @@ def _tiles(box: Box) -> Iterator[Box]:
 
 @numba.njit(cache=True, nogil=True)
 def _keep(
-    sums: NDArray[np.int64], start: NDArray[np.int64], shape: NDArray[np.int64], runs: Runs, full: int, stop: float
+    sums: NDArray[np.float64], start: NDArray[np.int64], shape: NDArray[np.int64], runs: Runs, full: int, stop: float
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Return places, sums and numbers of voxels of the balls with a mean of at least `stop`."""
+    """Return places, rounded sums and numbers of voxels of the balls with a mean of at least `stop`."""
     least = stop * CERTAIN
     depth, height, width = -runs[0, 0], np.abs(runs[:, 1]).max(), runs[:, 2].max()
-    places, totals, counts = (
-        [np.int64(0) for _ in range(0)],
-        [np.int64(0) for _ in range(0)],
-        [np.int64(0) for _ in range(0)],
-    )
+    places, totals, counts = np.empty(sums.size, np.int64), np.empty(sums.size, np.int64), np.empty(sums.size, np.int64)
+    found = 0
     for i in range(sums.shape[0]):
         for j in range(sums.shape[1]):
             for k in range(sums.shape[2]):
-                if sums[i, j, k] <= 0:
+                total = np.int64(np.rint(sums[i, j, k]))
+                if total <= 0:
                     continue
                 z, y, x = start[0] + i, start[1] + j, start[2] + k
                 cut = (
@@ -132,11 +130,11 @@ def _keep(
                     or x + width >= shape[2]
                 )
                 count = count_inside(shape, runs, z, y, x) if cut else full
-                if sums[i, j, k] >= least * count:
-                    places.append((z * shape[1] + y) * shape[2] + x)
-                    totals.append(sums[i, j, k])
-                    counts.append(np.int64(count))
-    return np.array(places), np.array(totals), np.array(counts)
+                if total >= least * count:
+                    places[found] = (z * shape[1] + y) * shape[2] + x
+                    totals[found], counts[found] = total, count
+                    found += 1
+    return places[:found].copy(), totals[:found].copy(), counts[:found].copy()
 
 
 @numba.njit(cache=True, nogil=True)

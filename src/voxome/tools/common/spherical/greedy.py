@@ -16,8 +16,11 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from voxome.tools.common.spherical.balls import Runs
+from voxome.tools.common.balls import Runs
 from voxome.tools.common.spherical.candidates import CERTAIN, Balls
+
+_CURRENT, _STALE, _OUT = 0, 1, 2
+"""States of a candidate: its sum is exact, may have decreased, or is too small."""
 
 
 @dataclass(frozen=True)
@@ -66,22 +69,22 @@ def select(
         doubtful voxel is undecided, and makes all voxels that it may remove doubtful. So neither its own sum
         nor that of an undecided one that comes before it can change.
     """
-    keys = candidates.totals / np.sqrt(candidates.counts)
-    order = np.lexsort((-candidates.sizes, candidates.places, -keys))
-    ends = [np.cumsum([0, *(len(runs) for runs in group)]) for group in (balls, removed)]
-    columns = (candidates.places, candidates.sizes, candidates.totals, candidates.counts)
-    chosen, totals, undecided = _select(
-        values,
-        doubtful,
-        *(column[order] for column in columns),
-        np.concatenate(balls),
-        ends[0],
-        np.concatenate(removed),
-        ends[1],
-        stop * CERTAIN,
+    order = np.lexsort((-candidates.sizes, candidates.places))
+    places, sizes, totals, counts = (
+        column[order] for column in (candidates.places, candidates.sizes, candidates.totals, candidates.counts)
     )
-    places, sizes, _, counts = (column[order][chosen] for column in columns)
-    return Selection(Balls(places, sizes, totals, counts), np.unique(undecided))
+    keys = totals / np.sqrt(counts)
+    depth, height, width = values.shape
+    ends = [np.cumsum([0, *(len(runs) for runs in group)]) for group in (balls, removed)]
+    voxels = (np.concatenate(balls), ends[0], np.concatenate(removed), ends[1])
+    reach = sum(np.abs(runs).max(axis=0) for runs in (voxels[0], voxels[2]))
+    lines = np.searchsorted(places, np.arange(depth * height + 1) * width)
+    queue = np.argsort(-keys, kind="stable")
+    chosen, final, undecided = _select(
+        values, doubtful, places, sizes, totals, counts, keys, queue, lines, *voxels, reach, stop * CERTAIN
+    )
+    selected = Balls(places[chosen], sizes[chosen], final, counts[chosen])
+    return Selection(selected, np.unique(places[undecided]))
 
 
 @numba.njit(cache=True, nogil=True)
@@ -92,57 +95,119 @@ def _select(
     sizes: NDArray[np.int64],
     totals: NDArray[np.int64],
     counts: NDArray[np.int64],
+    keys: NDArray[np.float64],
+    queue: NDArray[np.int64],
+    lines: NDArray[np.int64],
     balls: Runs,
     ball_ends: NDArray[np.int64],
     removed: Runs,
     removed_ends: NDArray[np.int64],
+    reach: NDArray[np.int64],
     least: float,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Return the numbers of the selected candidates, which are sorted, their sums, and the undecided places."""
-    heap = [(np.float64(0.0), np.int64(0), np.int64(0), np.int64(0), np.int64(0)) for _ in range(0)]
+    """Return the numbers of the selected candidates, their sums, and the numbers of those that are undecided.
+
+    Candidates are sorted by place, those of the line along x with the number i from ``lines[i]`` on, and `queue` has
+    the best first. When a ball is selected, the sums of those with their centre in what it removes are computed at
+    once: next to each other they are in the cache, and most of them are out then. Others nearby are stale.
+    """
+    heap = [(np.float64(0.0), np.int64(0), np.int64(0)) for _ in range(0)]
     chosen = [np.int64(0) for _ in range(0)]
     final = [np.int64(0) for _ in range(0)]
     undecided = [np.int64(0) for _ in range(0)]
+    sums, state, known = _sum_lines(values), np.zeros(len(places), np.uint8), totals.copy()
     n, height, width = np.int64(0), values.shape[1], values.shape[2]
-    while n < len(places) or len(heap) > 0:
-        fresh = bool(n < len(places))
+    while n < len(queue) or len(heap) > 0:
+        fresh = bool(n < len(queue))
         if fresh and len(heap) > 0:
-            first = (-totals[n] / np.sqrt(counts[n]), places[n], -sizes[n])
-            fresh = bool(first < (heap[0][0], heap[0][1], heap[0][2]))
+            fresh = bool((-keys[queue[n]], queue[n]) < (heap[0][0], heap[0][1]))
         if fresh:
-            i, known = n, totals[n]
-            n += 1
+            i = queue[n]
+            n, total = n + 1, known[i]
         else:
-            _, _, _, i, known = heapq.heappop(heap)
-        z, y, x = places[i] // width // height, places[i] // width % height, places[i] % width
-        runs = balls[ball_ends[sizes[i]] : ball_ends[sizes[i] + 1]]
-        total = _sum_ball(values, runs, z, y, x)
-        if total < least * counts[i]:
+            _, i, total = heapq.heappop(heap)
+        if state[i] == _OUT:
             continue
-        if total < known:
-            heapq.heappush(heap, (-total / np.sqrt(counts[i]), places[i], -sizes[i], i, total))
+        z, y, x = places[i] // width // height, places[i] // width % height, places[i] % width
+        if state[i] == _STALE:
+            totals[i] = _sum_ball(sums, balls[ball_ends[sizes[i]] : ball_ends[sizes[i] + 1]], z, y, x)
+            state[i] = _CURRENT
+        if totals[i] < least * counts[i]:
+            continue
+        if totals[i] < total:
+            heapq.heappush(heap, (-totals[i] / np.sqrt(counts[i]), i, totals[i]))
             continue
         gone = removed[removed_ends[sizes[i]] : removed_ends[sizes[i] + 1]]
         if _touches(values, doubtful, gone, z, y, x):
-            undecided.append(places[i])
+            undecided.append(i)
             fill_ball(doubtful, gone, z, y, x, CERTAIN)
-        else:
-            chosen.append(i)
-            final.append(total)
-            fill_ball(values, gone, z, y, x, 0)
+            continue
+        chosen.append(i)
+        final.append(totals[i])
+        fill_ball(values, gone, z, y, x, 0)
+        _remove_sums(sums, gone, z, y, x)
+        for a in range(max(z - reach[0], 0), min(z + reach[0] + 1, values.shape[0])):
+            for b in range(max(y - reach[1], 0), min(y + reach[1] + 1, height)):
+                for j in _numbers(places, lines, (a * height + b) * width, width, x - reach[2], x + reach[2]):
+                    if state[j] == _CURRENT:
+                        state[j] = _STALE
+        for r in range(len(gone)):
+            a, b, half = z + gone[r, 0], y + gone[r, 1], gone[r, 2]
+            if not (0 <= a < values.shape[0] and 0 <= b < height):
+                continue
+            for j in _numbers(places, lines, (a * height + b) * width, width, x - half, x + half):
+                if state[j] == _STALE:
+                    runs = balls[ball_ends[sizes[j]] : ball_ends[sizes[j] + 1]]
+                    totals[j] = _sum_ball(sums, runs, a, b, places[j] % width)
+                    state[j] = _OUT if totals[j] < least * counts[j] else _CURRENT
     return np.array(chosen), np.array(final), np.array(undecided)
 
 
 @numba.njit(cache=True, nogil=True)
-def _sum_ball(values: NDArray[np.uint8], runs: Runs, z: int, y: int, x: int) -> int:
+def _numbers(places: NDArray[np.int64], lines: NDArray[np.int64], first: int, width: int, low: int, high: int) -> range:
+    """Return the numbers of the candidates from `low` to `high` on the line along x that begins at place `first`."""
+    start, stop = lines[first // width], lines[first // width + 1]
+    line = places[start:stop]
+    left = np.searchsorted(line, first + max(low, 0))
+    right = np.searchsorted(line, first + min(high, width - 1), side="right")
+    return range(start + left, start + right)
+
+
+@numba.njit(cache=True, nogil=True)
+def _sum_lines(values: NDArray[np.uint8]) -> NDArray[np.uint32]:
+    """Return for every voxel the sum of those before it on its line along x, and at the end of a line that of all."""
+    depth, height, width = values.shape
+    sums = np.zeros((depth, height, width + 1), np.uint32)
+    for a in range(depth):
+        for b in range(height):
+            for c in range(width):
+                sums[a, b, c + 1] = sums[a, b, c] + values[a, b, c]
+    return sums
+
+
+@numba.njit(cache=True, nogil=True)
+def _sum_ball(sums: NDArray[np.uint32], runs: Runs, z: int, y: int, x: int) -> int:
     """Return the sum of a ball."""
     total = np.int64(0)
     for i in range(len(runs)):
         a, b, half = z + runs[i, 0], y + runs[i, 1], runs[i, 2]
-        if 0 <= a < values.shape[0] and 0 <= b < values.shape[1]:
-            for c in range(max(x - half, 0), min(x + half, values.shape[2] - 1) + 1):
-                total += values[a, b, c]
+        if 0 <= a < sums.shape[0] and 0 <= b < sums.shape[1]:
+            left, right = max(x - half, 0), min(x + half + 1, sums.shape[2] - 1)
+            total += np.int64(sums[a, b, right]) - np.int64(sums[a, b, left])
     return int(total)
+
+
+@numba.njit(cache=True, nogil=True)
+def _remove_sums(sums: NDArray[np.uint32], runs: Runs, z: int, y: int, x: int) -> None:
+    """Subtract a ball, whose voxels are 0 now, from the sums of its lines."""
+    for i in range(len(runs)):
+        a, b, half = z + runs[i, 0], y + runs[i, 1], runs[i, 2]
+        if 0 <= a < sums.shape[0] and 0 <= b < sums.shape[1]:
+            left, right = max(x - half, 0), min(x + half + 1, sums.shape[2] - 1)
+            before, gone = sums[a, b, left], sums[a, b, right] - sums[a, b, left]
+            if gone:
+                sums[a, b, left:right] = before
+                sums[a, b, right:] -= gone
 
 
 @numba.njit(cache=True, nogil=True)
@@ -151,9 +216,11 @@ def _touches(values: NDArray[np.uint8], doubtful: NDArray[np.uint8], runs: Runs,
     for i in range(len(runs)):
         a, b, half = z + runs[i, 0], y + runs[i, 1], runs[i, 2]
         if 0 <= a < values.shape[0] and 0 <= b < values.shape[1]:
-            for c in range(max(x - half, 0), min(x + half, values.shape[2] - 1) + 1):
-                if values[a, b, c] & doubtful[a, b, c]:
-                    return True
+            both = np.uint8(0)
+            for c in range(max(x - half, 0), min(x + half + 1, values.shape[2])):
+                both |= values[a, b, c] & doubtful[a, b, c]
+            if both:
+                return True
     return False
 
 

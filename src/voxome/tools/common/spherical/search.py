@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from voxome.contracts.kinds import Rows
 from voxome.errors import InvalidInput
 from voxome.geometry import Box
-from voxome.tools.common.spherical.balls import Runs, Scale, ball_reach, ball_runs
+from voxome.tools.common.balls import Runs, Scale, ball_reach, ball_runs
 from voxome.tools.common.spherical.candidates import CERTAIN, find_candidates, highest_value
 from voxome.tools.common.spherical.greedy import fill_ball, select
 
