@@ -102,9 +102,21 @@ class TableFile:
             start += len(batch)
         return out
 
-    def batches(self, rows: int) -> Iterator[Rows]:
-        """Yield all rows in order, at most so many at a time."""
-        return (rows_of(pa.Table.from_batches([batch])) for batch in self._record_batches(rows) if len(batch))
+    def batches(self, rows: int, groups: Sequence[int] | None = None) -> Iterator[Rows]:
+        """Yield all rows, or those of row groups, in order, at most so many at a time."""
+        found = self._record_batches(rows, groups=groups)
+        return (rows_of(pa.Table.from_batches([batch])) for batch in found if len(batch))
+
+    def group_ranges(self, column: str) -> NDArray[np.float64]:
+        """Return the lowest and the highest value of a column in each row group, (groups, 2).
+
+        They are infinite where the file does not say them. NaN does not count.
+        """
+        index = self.columns.index(column)
+        groups = self._file.metadata.num_row_groups
+        known = (self._file.metadata.row_group(group).column(index).statistics for group in range(groups))
+        ends = [(one.min, one.max) if one is not None and one.has_min_max else (-np.inf, np.inf) for one in known]
+        return np.array(ends, np.float64).reshape(-1, 2)
 
     def _table(self, columns: Sequence[str] | None) -> pa.Table:
         """Return columns of all rows; pyarrow 18 cannot read files without row groups."""
@@ -120,12 +132,15 @@ class TableFile:
         with reading_table(f"{self.path} is damaged, or cannot be read"):
             yield
 
-    def _record_batches(self, rows: int, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+    def _record_batches(
+        self, rows: int, columns: Sequence[str] | None = None, groups: Sequence[int] | None = None
+    ) -> Iterator[pa.RecordBatch]:
         """Yield columns of all rows in batches; pyarrow 18 cannot read files without row groups."""
-        if not self._file.metadata.num_row_groups:
+        chosen = list(range(self._file.metadata.num_row_groups) if groups is None else groups)
+        if not chosen:
             return
         names = None if columns is None else list(columns)
-        batches = self._file.iter_batches(rows, columns=names, use_threads=False)
+        batches = self._file.iter_batches(rows, row_groups=chosen, columns=names, use_threads=False)
         while True:
             with self._reading():
                 batch = next(batches, None)

@@ -16,8 +16,9 @@ from voxome.contracts.kinds import Parameters, Rows
 from voxome.contracts.python_tool import tool
 from voxome.contracts.tool import memory_of
 from voxome.geometry import Box
-from voxome.resources.table import ROW_GROUP, TableFile
+from voxome.resources.table import TableFile
 from voxome.tools.common.density.grid import NM_PER_UM, DensityGrid, inside, positions_of
+from voxome.tools.common.density.near import batches_near
 from voxome.tools.common.density_sums import voxel_size_problems
 from voxome.tools.common.faces import long_axes
 from voxome.tools.common.gaps import NO_DATA
@@ -78,7 +79,7 @@ def cell_distances(
     grid, seen = DensityGrid((1, 1, 1), frame), region.within(block.read)
     known = tissue[seen] != NO_DATA
     parts: list[Rows] = []
-    for rows in cells.batches(ROW_GROUP):
+    for rows in batches_near(cells, frame, region):
         index = grid.voxels_of(positions_of(rows))
         here = inside(index, region)
         here[here] = known[_at(index[here], region)]

@@ -17,7 +17,7 @@ from voxome.contracts.spec import Scale, VolumeSpec
 from voxome.contracts.tool import memory_of
 from voxome.errors import InvalidInput
 from voxome.geometry import Box
-from voxome.resources.table import ROW_GROUP, TableFile
+from voxome.resources.table import TableFile
 from voxome.tools.common.density.grid import (
     NM_PER_UM,
     DensityGrid,
@@ -29,6 +29,7 @@ from voxome.tools.common.density.grid import (
 )
 from voxome.tools.common.density.kernel import Density, kernel_density, kernel_reach
 from voxome.tools.common.density.lengths import clip_lines
+from voxome.tools.common.density.near import batches_near, lines_near
 from voxome.tools.common.density.neighbours import neighbour_density
 from voxome.tools.common.density_sums import CELLS, GRID_TABLE, voxel_size_problems
 from voxome.tools.common.downsample import parse_factors
@@ -217,7 +218,7 @@ def neighbour_density_map(
         return here
 
     positions = [np.empty((0, 3))]
-    for rows in cells.batches(ROW_GROUP):
+    for rows in batches_near(cells, block.frame, region):
         batch = positions_of(rows)
         positions.append(batch[has_tissue(batch)])
     own = block.write.coarsen(space.factors)
@@ -268,17 +269,18 @@ def _dense(table: TableFile, space: DensityGrid, cells: Box, names: tuple[str, .
 def _lengths_nm(points: TableFile, space: DensityGrid, cells: Box) -> NDArray[np.float64]:
     """Return the length of the lines in each cell of a box, in nm; memory holds a batch of the table."""
     total = np.zeros(cells.shape)
-    last: Rows | None = None
-    for batch in points.batches(ROW_GROUP):
-        rows = batch if last is None else {name: np.concatenate([last[name], batch[name]]) for name in batch}
-        last = {name: values[-1:] for name, values in batch.items()}
-        place = space.coordinates_of(positions_of(rows))
-        joined = rows["branch_id"][1:] == rows["branch_id"][:-1]
-        low, high = np.minimum(place[1:], place[:-1]), np.maximum(place[1:], place[:-1])
-        near = joined & ((high >= np.array(cells.start)) & (low <= np.array(cells.stop))).all(axis=1)
-        cell, length = clip_lines(place[:-1][near], place[1:][near], space.edges_nm)
-        here = inside(cell, cells)
-        np.add.at(total, tuple((cell[here] - np.array(cells.start)).T), length[here])
+    for stretch in lines_near(points, space.frame, cells.refine(space.factors)):
+        last: Rows | None = None
+        for batch in stretch:
+            rows = batch if last is None else {name: np.concatenate([last[name], batch[name]]) for name in batch}
+            last = {name: values[-1:] for name, values in batch.items()}
+            place = space.coordinates_of(positions_of(rows))
+            joined = rows["branch_id"][1:] == rows["branch_id"][:-1]
+            low, high = np.minimum(place[1:], place[:-1]), np.maximum(place[1:], place[:-1])
+            near = joined & ((high >= np.array(cells.start)) & (low <= np.array(cells.stop))).all(axis=1)
+            cell, length = clip_lines(place[:-1][near], place[1:][near], space.edges_nm)
+            here = inside(cell, cells)
+            np.add.at(total, tuple((cell[here] - np.array(cells.start)).T), length[here])
     return total
 
 

@@ -17,8 +17,9 @@ from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.tool import memory_of
 from voxome.geometry import Box
 from voxome.kinds.merge import Fold
-from voxome.resources.table import ROW_GROUP, TableFile
+from voxome.resources.table import TableFile
 from voxome.tools.common.density.grid import DensityGrid, cell_indices, grid_factors, inside, positions_of
+from voxome.tools.common.density.near import batches_near
 from voxome.tools.common.gaps import NO_DATA
 
 CELLS = kinds.Table({"z_nm": "float64", "y_nm": "float64", "x_nm": "float64"}, key=())
@@ -106,7 +107,7 @@ def density_sums(
 def _voxels_in(cells: TableFile, grid: DensityGrid, box: Box) -> NDArray[np.int64]:
     """Return the voxels (n, 3) of the cells that are in a box; memory holds a batch of the table."""
     parts = [np.empty((0, 3), np.int64)]
-    for rows in cells.batches(ROW_GROUP):
+    for rows in batches_near(cells, grid.frame, box):
         index = grid.voxels_of(positions_of(rows))
         parts.append(index[inside(index, box)])
     return np.concatenate(parts)

@@ -68,7 +68,7 @@ def _halo(parameters: Mapping[str, Any], scale_nm: tuple[float, float, float]) -
     outputs={"found": FOUND, "pending": PENDING},
     invariance="none",
     check=check_sizes,
-    memory=memory_of(400_000_000, 40),
+    memory=memory_of(340_000_000, 32),
 )
 def sphere_search(
     probability: Annotated[NDArray[np.uint8], kinds.Probability()],

@@ -52,7 +52,7 @@ def _halo(parameters: Mapping[str, Any], scale_nm: Scale) -> tuple[int, int, int
     halo=_halo,
     outputs={"cells": CELLS, "labels": kinds.Labels()},
     check=check_sizes,
-    memory=memory_of(250_000_000, 24),
+    memory=memory_of(310_000_000, 20),
 )
 def spheres(
     probability: Annotated[NDArray[np.uint8], kinds.Probability()],

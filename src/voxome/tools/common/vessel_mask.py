@@ -15,7 +15,7 @@ from voxome.resources.table import TableFile
 from voxome.tools.common.vessels.runs import RUNS, paint_runs
 
 
-@tool("common.vessel_mask", outputs=kinds.Image("uint8"), memory=memory_of(160_000_000, 12))
+@tool("common.vessel_mask", outputs=kinds.Image("uint8"), memory=memory_of(225_000_000, 12))
 def vessel_mask(
     image: Annotated[NDArray[Any], kinds.Image()],
     runs: Annotated[TableFile, RUNS],

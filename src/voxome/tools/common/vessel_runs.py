@@ -38,7 +38,7 @@ def _problems(specs: Mapping[str, VolumeSpec], _: Mapping[str, Any]) -> Iterable
     halo=_halo,
     outputs={"runs": RUNS},
     check=_problems,
-    memory=memory_of(240_000_000, 60),
+    memory=lambda voxels, parameters: memory_of(240_000_000, 60 if parameters["closing_um"] else 6)(voxels, parameters),
 )
 def vessel_runs(
     probability: Annotated[NDArray[np.uint8], kinds.Probability()],

@@ -18,6 +18,8 @@ from voxome.tools.common.balls import Runs, paint_ball
 _TILE = 96
 """Voxels along an axis of a part that is transformed at once."""
 CERTAIN = 255
+_DTYPES = (np.int64, np.int16, np.int32, np.int32)
+"""Of the columns of `Balls`; a ball of 100 voxels radius, the largest, has a sum of 10⁹."""
 
 
 def highest_value(fraction: float) -> int:
@@ -39,22 +41,22 @@ class Balls:
     ----------
     places : (n,) int64
         Positions of the centres in the array, in C order.
-    sizes : (n,) int64
+    sizes : (n,) int16
         Numbers of the radii.
-    totals, counts : (n,) int64
+    totals, counts : (n,) int32
         Sum of the values in each ball, and its number of voxels inside the array.
     """
 
     places: NDArray[np.int64]
-    sizes: NDArray[np.int64]
-    totals: NDArray[np.int64]
-    counts: NDArray[np.int64]
+    sizes: NDArray[np.int16]
+    totals: NDArray[np.int32]
+    counts: NDArray[np.int32]
 
     @classmethod
     def join(cls, parts: Sequence[Balls]) -> Balls:
         """Return all balls of parts."""
         columns = zip(*((p.places, p.sizes, p.totals, p.counts) for p in parts), strict=True) if parts else ()
-        joined = [np.concatenate(column) for column in columns] or [np.empty(0, np.int64)] * 4
+        joined = [np.concatenate(column) for column in columns] or [np.empty(0, dtype) for dtype in _DTYPES]
         return cls(*joined)
 
 
@@ -96,7 +98,7 @@ def find_candidates(values: NDArray[np.uint8], balls: Sequence[Runs], centres: B
             sums = fft.irfftn(spectrum * ball, shape)[inner]
             full = int((2 * runs[:, 2] + 1).sum())
             places, totals, counts = _keep(sums, np.array(tile.start), np.array(values.shape), runs, full, stop)
-            parts.append(Balls(places, np.full(len(places), size, np.int64), totals, counts))
+            parts.append(Balls(places, np.full(len(places), size, np.int16), totals, counts))
     return Balls.join(parts)
 
 
@@ -108,11 +110,11 @@ def _tiles(box: Box) -> Iterator[Box]:
 @numba.njit(cache=True, nogil=True)
 def _keep(
     sums: NDArray[np.float64], start: NDArray[np.int64], shape: NDArray[np.int64], runs: Runs, full: int, stop: float
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32]]:
     """Return places, rounded sums and numbers of voxels of the balls with a mean of at least `stop`."""
     least = stop * CERTAIN
     depth, height, width = -runs[0, 0], np.abs(runs[:, 1]).max(), runs[:, 2].max()
-    places, totals, counts = np.empty(sums.size, np.int64), np.empty(sums.size, np.int64), np.empty(sums.size, np.int64)
+    places, totals, counts = np.empty(sums.size, np.int64), np.empty(sums.size, np.int32), np.empty(sums.size, np.int32)
     found = 0
     for i in range(sums.shape[0]):
         for j in range(sums.shape[1]):

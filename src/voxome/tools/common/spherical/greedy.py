@@ -92,9 +92,9 @@ def _select(
     values: NDArray[np.uint8],
     doubtful: NDArray[np.uint8],
     places: NDArray[np.int64],
-    sizes: NDArray[np.int64],
-    totals: NDArray[np.int64],
-    counts: NDArray[np.int64],
+    sizes: NDArray[np.int16],
+    totals: NDArray[np.int32],
+    counts: NDArray[np.int32],
     keys: NDArray[np.float64],
     queue: NDArray[np.int64],
     lines: NDArray[np.int64],
@@ -123,7 +123,7 @@ def _select(
             fresh = bool((-keys[queue[n]], queue[n]) < (heap[0][0], heap[0][1]))
         if fresh:
             i = queue[n]
-            n, total = n + 1, known[i]
+            n, total = n + 1, np.int64(known[i])
         else:
             _, i, total = heapq.heappop(heap)
         if state[i] == _OUT:
@@ -135,7 +135,7 @@ def _select(
         if totals[i] < least * counts[i]:
             continue
         if totals[i] < total:
-            heapq.heappush(heap, (-totals[i] / np.sqrt(counts[i]), i, totals[i]))
+            heapq.heappush(heap, (-totals[i] / np.sqrt(counts[i]), i, np.int64(totals[i])))
             continue
         gone = removed[removed_ends[sizes[i]] : removed_ends[sizes[i] + 1]]
         if _touches(values, doubtful, gone, z, y, x):
@@ -143,7 +143,7 @@ def _select(
             fill_ball(doubtful, gone, z, y, x, CERTAIN)
             continue
         chosen.append(i)
-        final.append(totals[i])
+        final.append(np.int64(totals[i]))
         fill_ball(values, gone, z, y, x, 0)
         _remove_sums(sums, gone, z, y, x)
         for a in range(max(z - reach[0], 0), min(z + reach[0] + 1, values.shape[0])):

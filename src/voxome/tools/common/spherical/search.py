@@ -156,8 +156,8 @@ def search(
     places = _points(balls.places, seen)
     rows = dict(zip("zyx", places.T, strict=True)) | {
         "radius_nm": np.array(params.radii_nm)[balls.sizes],
-        "total": balls.totals,
-        "voxels": balls.counts,
+        "total": balls.totals.astype(np.int64),
+        "voxels": balls.counts.astype(np.int64),
     }
     return Spheres(rows, _points(result.undecided, seen))
 
