@@ -11,8 +11,8 @@ from scipy import ndimage
 
 from voxome.tools.common.balls import Scale, ball_reach, ball_runs
 
-_MAX_RUNS = 1500
-"""Runs of a ball above which a distance transform takes less time."""
+_MAX_LINES = 1500
+"""Lines along x that a ball may have; for larger ones a distance transform takes less time."""
 _NEVER_LESS = 1 + 1e-9
 
 
@@ -35,10 +35,10 @@ def _bounds(mask: NDArray[np.bool_], reach: tuple[int, ...]) -> tuple[slice, ...
 
 def _dilate(mask: NDArray[np.bool_], radius_nm: float, size: Scale) -> NDArray[np.bool_]:
     """Return the dilation of a mask by a ball: the union of the mask, moved to each of its voxels."""
-    runs = ball_runs(radius_nm, size)
-    if len(runs) > _MAX_RUNS:
+    depth, height, _ = ball_reach(radius_nm, size)
+    if (2 * depth + 1) * (2 * height + 1) > _MAX_LINES:
         return np.asarray(ndimage.distance_transform_edt(~mask, sampling=size) <= radius_nm * _NEVER_LESS)
-    result, wide, reached = mask.copy(), mask.copy(), 0
+    result, wide, reached, runs = mask.copy(), mask.copy(), 0, ball_runs(radius_nm, size)
     for half, group in groupby(runs[np.argsort(runs[:, 2])].tolist(), key=lambda run: run[2]):
         for _ in range(reached, half):
             narrow = wide.copy()
