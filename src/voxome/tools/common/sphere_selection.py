@@ -18,7 +18,7 @@ from voxome.resources.table import TableFile
 from voxome.resources.volume import Volume
 from voxome.tools.common.sphere_search import FOUND, PENDING, TILE, Fraction, Length, Radii, Stop, check_sizes
 from voxome.tools.common.spherical.candidates import CERTAIN
-from voxome.tools.common.spherical.search import SphereParams, search
+from voxome.tools.common.spherical.search import SphereParams, has_candidates, search
 
 SPHERES = kinds.Table({"id": "uint64", **FOUND.columns}, key=("z", "y", "x"))
 
@@ -75,6 +75,9 @@ def sphere_selection(
     while boxes:
         left = []
         for box in boxes:
+            near = box.grow(params.reach) & frame.box
+            if not has_candidates(read(near), box, frame.box, params, known.near(near)):
+                continue
             around = box.grow(params.halo) & frame.box
             result = search(read(around), around, frame.box, params, known.near(around))
             known.add(result.rows)

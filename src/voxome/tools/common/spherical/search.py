@@ -143,11 +143,7 @@ def search(
         Those of `box` with centres in `read`, as far as they do not depend on voxels beyond it.
     """
     seen = read & box
-    values = np.ascontiguousarray(probability[seen.within(read)]).copy()
-    values[values <= highest_value(params.threshold)] = 0
-    for z, y, x, radius in _columns(known) if known is not None else ():
-        gone = params.removed[params.find_number(radius)]
-        fill_ball(values, gone, z - seen.start[0], y - seen.start[1], x - seen.start[2], 0)
+    values = _left(probability[seen.within(read)], seen, params, known)
     centres, doubtful = _centres(seen, box, params.reach), np.full(values.shape, CERTAIN, np.uint8)
     doubtful[_centres(seen, box, _sum(params.reach, params.removal_reach)).within(Box.of_shape(seen.shape))] = 0
     candidates = find_candidates(values, params.balls, centres, params.stop)
@@ -160,6 +156,37 @@ def search(
         "voxels": balls.counts.astype(np.int64),
     }
     return Spheres(rows, _points(result.undecided, seen))
+
+
+def has_candidates(
+    probability: NDArray[np.uint8], centres: Box, box: Box, params: SphereParams, known: Rows | None = None
+) -> bool:
+    """Return whether there may be spheres with centres in a box, beside those that are known.
+
+    Parameters
+    ----------
+    probability : (z, y, x) uint8
+        Probabilities of the voxels of `centres`, grown by ``params.reach`` and clipped to `box`.
+    centres, box : Box
+        Where to look, and voxels of the run, beyond which there is nothing.
+    params : SphereParams
+        What is searched for.
+    known : Rows, optional
+        Spheres that have been found.
+    """
+    seen = centres.grow(params.reach) & box
+    values = _left(probability, seen, params, known)
+    return len(find_candidates(values, params.balls, centres.shift([-n for n in seen.start]), params.stop).places) > 0
+
+
+def _left(probability: NDArray[np.uint8], seen: Box, params: SphereParams, known: Rows | None) -> NDArray[np.uint8]:
+    """Return the probabilities that count, and that spheres have left."""
+    values = np.ascontiguousarray(probability).copy()
+    values[values <= highest_value(params.threshold)] = 0
+    for z, y, x, radius in _columns(known) if known is not None else ():
+        gone = params.removed[params.find_number(radius)]
+        fill_ball(values, gone, z - seen.start[0], y - seen.start[1], x - seen.start[2], 0)
+    return values
 
 
 def _columns(rows: Rows) -> zip[tuple[int, int, int, float]]:
