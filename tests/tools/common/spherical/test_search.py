@@ -10,7 +10,7 @@ from scipy import ndimage
 from voxome.errors import InvalidInput
 from voxome.geometry import Box
 from voxome.tools.common.balls import ball_reach, ball_runs
-from voxome.tools.common.spherical.search import SphereParams, search
+from voxome.tools.common.spherical.search import SphereParams, has_candidates, search
 
 SCALE = (2000.0, 1000.0, 1000.0)
 PARAMETERS = {"radii_um": (2.5, 4.0), "gap_um": 1.0, "threshold": 0.2, "stop": 0.6}
@@ -89,3 +89,15 @@ def test_balls_are_measured_in_nm() -> None:
 def test_a_radius_below_a_voxel_is_refused() -> None:
     with pytest.raises(InvalidInput, match="at least the shortest side"):
         SphereParams.of({**PARAMETERS, "radii_um": (0.5, 4.0)}, SCALE)
+
+
+def test_nothing_is_left_where_all_spheres_are_known() -> None:
+    volume, params = crowd((20, 30, 30), 1), SphereParams.of(PARAMETERS, SCALE)
+    box, centres = Box.of_shape(volume.shape), Box((0, 8, 5), (12, 20, 30))
+    around = volume[(centres.grow(params.reach) & box).within(box)]
+    found = search(volume, box, box, params).rows
+    inside = np.array([point in centres for point in zip(*(found[name].tolist() for name in "zyx"), strict=True)])
+    assert 0 < inside.sum() < len(inside)
+    fewer = {name: values[~inside] for name, values in found.items()}
+    assert has_candidates(around, centres, box, params, fewer)
+    assert not has_candidates(around, centres, box, params, found)
