@@ -50,13 +50,15 @@ def thin_runs(runs: Rows, frame: Frame) -> Rows:
     """Return the rows of `centre_lines`."""
     tiles = Tiles.of_runs(runs, frame.box)
     distance = distances(tiles, frame.scale_nm)
-    level = (distance * (_LEVELS / min(frame.scale_nm)) + np.float32(1e-3)).astype(np.int32)
+    scaled = distance * (_LEVELS / min(frame.scale_nm))
+    scaled += np.float32(1e-3)
+    level = scaled.astype(np.int32)
+    del scaled
     exits = find_exits(tiles, distance, frame.scale_nm)
     origin = place_box(frame.box, frame).start
     thin(tiles, level, exits.slots, origin)
-    thin(
-        tiles, np.zeros_like(level), np.zeros(0, np.int64), origin
-    )  # around voxels that were kept at a face and end no line
+    level[:] = 0  # around voxels that were kept at a face and end no line
+    thin(tiles, level, np.zeros(0, np.int64), origin)
     slots = tiles.found()
     points = tiles.points(slots)
     order = np.lexsort(points.T[::-1])

@@ -17,7 +17,8 @@ from voxome.contracts.python_tool import tool
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.tool import memory_of
 from voxome.resources.table import TableFile
-from voxome.tools.common.contrast.distance import Scale, near
+from voxome.tools.common.balls import Scale
+from voxome.tools.common.contrast.distance import near
 from voxome.tools.common.contrast.limits import size_problems
 from voxome.tools.common.contrast.moments import local_moments, place_box
 from voxome.tools.common.contrast.settings import EDGES, require_settings

@@ -18,7 +18,8 @@ from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.tool import memory_of
 from voxome.kinds.merge import Fold
 from voxome.resources.rows import concatenate
-from voxome.tools.common.contrast.distance import Scale, near
+from voxome.tools.common.balls import Scale
+from voxome.tools.common.contrast.distance import near
 from voxome.tools.common.contrast.limits import size_problems
 from voxome.tools.common.contrast.moments import place_box, split_floats
 from voxome.tools.common.contrast.settings import EDGE_COLUMNS, EDGE_FOLD, EDGES, repeat_settings

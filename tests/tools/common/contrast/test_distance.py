@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from voxome.tools.common.contrast.distance import Scale, near
+from voxome.tools.common.balls import Scale
+from voxome.tools.common.contrast.distance import near
 
 
 @pytest.mark.parametrize("size", [(650.0, 650.0, 650.0), (5000.0, 2000.0, 2000.0), (1.0, 300.0, 77.0)])

@@ -41,8 +41,7 @@ def distances(tiles: Tiles, voxel_size: Sequence[float]) -> NDArray[np.float32]:
             f"vessels fill the box {tiles.box}, and have no background to measure their radius from; use a higher "
             "threshold, or a larger box"
         )
-    result: NDArray[np.float32] = np.sqrt(squares)
-    return result
+    return np.sqrt(squares, out=squares)
 
 
 @numba.njit(cache=True)
