@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from voxome.contracts.kinds import Rows
-from voxome.resources.row_bytes import decode_batches, encode_batch, to_batch
+from voxome.resources.row_bytes import _HEADER, decode_batches, encode_batch, to_batch
 
 COLUMNS = {"id": "uint64", "score": "float32", "text": "bytes"}
 ROWS: Rows = {
@@ -41,3 +41,10 @@ def test_damaged_batches_are_refused(damage):
 
 def test_no_bytes_are_no_batches():
     assert list(decode_batches(b"", COLUMNS)) == []
+
+
+def test_a_size_that_its_bytes_cannot_have_is_refused():
+    data = encode_batch(to_batch(ROWS, COLUMNS))
+    size, compressed = _HEADER.unpack_from(data)
+    with pytest.raises(ValueError, match="claims to be"):
+        list(decode_batches(_HEADER.pack(size << 40, compressed) + data[_HEADER.size :], COLUMNS))

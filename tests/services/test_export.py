@@ -21,6 +21,8 @@ from voxome.config.machine import Disk
 from voxome.errors import AlreadyExists, InvalidBox, StoreError
 from voxome.remotes import hdf5_parts
 from voxome.services import blockwise_copy, export
+from voxome.storage import temporary_names
+from voxome.storage.temporary_names import temporary_path
 from voxome.testing.strategies import noise
 
 SHAPE = (4, 5, 6)
@@ -111,6 +113,8 @@ def test_what_exists_is_kept_if_the_new_one_fails(
 _KILLED = """
 import os, signal, sys, numpy, voxome
 from voxome.services import blockwise_copy
+from voxome.storage import temporary_names
+from voxome.storage.temporary_names import temporary_path
 
 blockwise_copy.BLOCK_BYTES = 1
 name, most = sys.argv[1], int(sys.argv[2])
@@ -187,6 +191,31 @@ def test_a_link_to_a_file_stays_when_a_dataset_is_replaced(tmp_path: Path, libve
     assert link.is_symlink()
     assert_array_equal(contents(file), 7)
     assert [path.name for path in file.parent.iterdir()] == ["a.h5"]
+
+
+@pytest.mark.parametrize("name", ["a.npy", "a.tif", "a.nii"])
+def test_a_link_to_a_file_stays_when_the_file_is_replaced(tmp_path: Path, name: str) -> None:
+    file, link = tmp_path / "real" / name, tmp_path / f"b{Path(name).suffix}"
+    file.parent.mkdir()
+    voxome.get(np.ones((2, 3, 4), "uint8"), file)
+    link.symlink_to(file)
+    voxome.get(np.full((2, 3, 4), 7, "uint8"), link, overwrite=True)
+    assert link.is_symlink()
+    assert_array_equal(contents(file), 7)
+    assert [path.name for path in file.parent.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("name", ["a.npy", "a.zarr"])
+def test_what_killed_processes_left_is_removed_by_the_next(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    voxome.get(np.zeros((2, 3, 4), "uint8"), tmp_path / name)
+    new = temporary_path(tmp_path / name)
+    voxome.get(np.ones((2, 3, 4), "uint8"), new)
+    monkeypatch.setattr(temporary_names, "has_ended", lambda process, started: True)
+    voxome.get(np.full((2, 3, 4), 7, "uint8"), tmp_path / name, overwrite=True)
+    assert_array_equal(contents(tmp_path / name), 7)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
 def test_a_dataset_is_kept_if_its_replacement_cannot_be_read_back(

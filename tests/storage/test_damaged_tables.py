@@ -12,10 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from voxome.errors import CorruptData, VoxomeError
+from voxome.errors import CorruptData, OutOfMemory, VoxomeError
 from voxome.models.pixels.points import _read_columns
 from voxome.remotes.annotation_files.remote import _rows, _schema
 from voxome.remotes.precomputed.beside_table import BesideTable
+from voxome.resources.table import TableFile
 from voxome.storage.local import LocalPath
 
 COUNT = 200
@@ -59,3 +60,14 @@ def test_properties_without_statistics_are_corrupt(stored: Path) -> None:
     pq.write_table(pq.read_table(stored), stored, write_statistics=False)
     with pytest.raises(CorruptData, match="no smallest and largest id"):
         beside(stored)
+
+
+def test_a_lack_of_memory_is_no_damage(stored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise pa.ArrowMemoryError("malloc of size 5 failed")
+
+    table = TableFile(stored)
+    monkeypatch.setattr(pq.ParquetFile, "read", fail)
+    with pytest.raises(OutOfMemory, match=r"malloc of size 5 failed; read it where there is more memory") as caught:
+        table.read()
+    assert not isinstance(caught.value, CorruptData)

@@ -6,11 +6,12 @@ import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
+from zipfile import ZIP_DEFLATED, ZIP_LZMA, ZIP_STORED, ZipFile, ZipInfo
 
 import pytest
 from peers.s3 import Bucket
 
+import voxome
 from voxome.contracts.uri import Uri
 from voxome.errors import CorruptData, ReadOnly, UnsupportedFormat, VoxomeError
 from voxome.storage.find import storage_at, storage_path
@@ -66,6 +67,28 @@ def test_a_zip_in_a_bucket_is_known_by_its_suffix(packed: Path, bucket: Bucket, 
     inside = in_zip(folder / "a.ozx" / "in")
     assert (inside / "side").read("deep.txt") == b"x" * 70_000
     assert storage_at(inside.address).names() == ["side"]
+
+
+@pytest.mark.slow
+def test_a_zip_in_a_bucket_is_checked_like_others(packed: Path, bucket: Bucket, fresh_key: Callable[[], str]) -> None:
+    folder = storage_at(bucket.uri(fresh_key()))
+    (folder / "a.zip").write_bytes(packed.read_bytes())
+    top = in_zip(folder / "a.zip")
+    assert (top / "in/side/deep.txt").size() == 70_000
+    with ZipFile(packed, "a") as file:
+        file.writestr("odd", "y", compress_type=ZIP_LZMA)
+    (folder / "b.zip").write_bytes(packed.read_bytes())
+    other = in_zip(folder / "b.zip")
+    assert isinstance(other, ZipPath)
+    with pytest.raises(UnsupportedFormat, match="odd is compressed by method 14"):
+        other.require_methods()
+    (folder / "c.zip").write_bytes(packed.read_bytes())
+    voxome.configure(largest_chunk_bytes=60_000)
+    try:
+        with pytest.raises(UnsupportedFormat, match=r"deep\.txt has 70,000"):
+            in_zip(folder / "c.zip").read("top.json")
+    finally:
+        voxome.configure(largest_chunk_bytes=None)
 
 
 def test_zips_are_not_written(packed: Path) -> None:

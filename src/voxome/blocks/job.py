@@ -19,6 +19,7 @@ from voxome.errors import InvalidInput, NotFound
 from voxome.geometry import BlockGrid
 from voxome.geometry.grid import Block
 from voxome.storage.find import storage_at
+from voxome.storage.json_store import read_document
 
 _CACHED_REGIONS = 64
 
@@ -192,7 +193,7 @@ def _opened(path: str, store: str) -> OpenStep:
         if _thread.key is not None:
             _close()
             reset_peak()
-        text = storage_at(path).read_bytes()
+        text = read_document(storage_at(path))
         if text is None:
             raise NotFound(f"{path} does not exist: the folder of the step was removed; rerun to create it again")
         _thread.step = OpenStep(Step.from_json(json.loads(text), path), store)

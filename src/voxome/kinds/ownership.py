@@ -10,6 +10,7 @@ from voxome.contracts.json_text import parse_object
 from voxome.contracts.kinds import Target
 from voxome.errors import AlreadyExists
 from voxome.storage.find import storage_at
+from voxome.storage.json_store import read_document
 from voxome.storage.path import StoragePath
 
 FOREIGN = ""
@@ -97,7 +98,7 @@ def file_owner(path: StoragePath) -> str | None:
     if data is None:
         return None
     record = _record_of(path)
-    text = record.read_bytes()
+    text = read_document(record)
     stored = None if text is None else parse_object(text)
     content = FILE.content(stored, record) if stored else {}
     return str(content.get("step_key", FOREIGN)) if content.get("sha256") == _digest(data) else FOREIGN

@@ -35,6 +35,7 @@ from voxome.resources.recognition import get_remote
 from voxome.resources.shapes import Meshes as StoredMeshes
 from voxome.resources.shapes import Skeletons as StoredSkeletons
 from voxome.storage.find import storage_options, storage_path
+from voxome.storage.json_store import read_document
 from voxome.storage.path import StoragePath
 from voxome.storage.probe import write_problem
 
@@ -309,7 +310,7 @@ class _Record:
 
 def _read_record(uri: Uri) -> _Record:
     folder = _folder(uri)
-    text = (folder / RECORD).read_bytes()
+    text = read_document(folder / RECORD)
     if text is None:
         return _Record(FOREIGN if folder.taken() else None)
     stored = parse_object(text)

@@ -17,10 +17,9 @@ from voxome.errors import StoreError, VoxomeError
 from voxome.geometry import BlockGrid
 from voxome.remotes.hdf5_file import open_file
 from voxome.storage.atomic import require_space, storing
+from voxome.storage.temporary_names import OWNER, is_abandoned, new_owner, remove_abandoned, temporary_path
 
-_PART = re.compile(r"\.(?P<name>.+)\.(?P<process>\d+)\.part")
-_COPY = re.compile(r"\.(?P<process>\d+)-(?P<name>.+)", re.DOTALL)
-"""Name of the copy of a file, with its suffix at the end, by which the format is known."""
+_PART = re.compile(rf"\.(?P<name>.+)\.(?P<owner>{OWNER.pattern})\.part")
 _NAMES_WRITERS = 3
 """Version of the superblock from which on a file that a killed process has written cannot be opened."""
 _SLAB_BYTES = 1 << 26
@@ -28,7 +27,7 @@ _SLAB_BYTES = 1 << 26
 
 
 def part_path(inner: str) -> str:
-    """Return the path of the dataset by which this process replaces the one at path `inner`.
+    """Return a new path for a dataset that will replace the one at path `inner`.
 
     Examples
     --------
@@ -36,7 +35,7 @@ def part_path(inner: str) -> str:
     (True, True, False)
     """
     group, _, name = inner.rpartition("/")
-    return f"{group}/.{name}.{os.getpid()}.part".lstrip("/")
+    return f"{group}/.{name}.{new_owner()}.part".lstrip("/")
 
 
 def is_part(path: str) -> bool:
@@ -77,8 +76,9 @@ def replacement(file: Path, inner: str, open_source: Callable[[Path, str], Volum
         with _part(file, inner, open_source) as part:
             yield f"{file}/{part}"
         return
-    _remove_dead_copies(file)
-    copy = file.with_name(f".{os.getpid()}-{file.name}")
+    with storing(file):
+        remove_abandoned(file)
+    copy = temporary_path(file)
     try:
         with storing(file), open_file(file):  # nobody writes meanwhile
             before = _state(file)
@@ -101,7 +101,7 @@ def replacement(file: Path, inner: str, open_source: Callable[[Path, str], Volum
 def _part(file: Path, inner: str, open_source: Callable[[Path, str], VolumeSource]) -> Iterator[str]:
     """Yield the path of a dataset, and put it in the place of another of the same file if the body succeeds."""
     with storing(file), open_file(file, "r+") as h5:
-        _remove_dead_parts(h5, inner)
+        _remove_abandoned_parts(h5, inner)
     part = part_path(inner)
     yield part
     try:
@@ -113,25 +113,19 @@ def _part(file: Path, inner: str, open_source: Callable[[Path, str], VolumeSourc
             _flush(file)
     except BaseException:
         with suppress(VoxomeError), storing(file), open_file(file, "r+") as h5:
-            _remove_dead_parts(h5, inner)
+            if part in h5:
+                del h5[part]
         raise
 
 
-def _remove_dead_parts(h5: h5py.File, inner: str) -> None:
-    """Remove what killed processes left that were to replace the dataset at path `inner`, and an own one."""
+def _remove_abandoned_parts(h5: h5py.File, inner: str) -> None:
+    """Remove what killed processes left that were to replace the dataset at path `inner`."""
     path, _, name = inner.rpartition("/")
     group = h5[path or "/"]
     for one in list(group):
-        if _is_dead(_PART.fullmatch(one), name):
+        found = _PART.fullmatch(one)
+        if found is not None and found["name"] == name and is_abandoned(found["owner"]):
             del group[one]
-
-
-def _remove_dead_copies(file: Path) -> None:
-    """Remove the copies of a file that killed processes left, and an own one."""
-    with storing(file):
-        for one in list(file.parent.iterdir()):
-            if _is_dead(_COPY.fullmatch(one.name), file.name):
-                one.unlink(missing_ok=True)
 
 
 def _state(file: Path) -> tuple[int, int, int]:
@@ -161,20 +155,3 @@ def _swap(h5: h5py.File, part: str, inner: str) -> None:
     del h5[inner]
     h5.move(part, inner)
     h5.flush()
-
-
-def _is_dead(found: re.Match[str] | None, name: str) -> bool:
-    """Return whether what was found was to replace what is called `name`, by a killed process or this one."""
-    return found is not None and found["name"] == name and not _runs_elsewhere(int(found["process"]))
-
-
-def _runs_elsewhere(process: int) -> bool:
-    if process == os.getpid():
-        return False
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True

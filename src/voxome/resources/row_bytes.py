@@ -15,6 +15,8 @@ from voxome.storage.damaged_tables import DAMAGE
 _HEADER = struct.Struct("<qq")
 """Bytes of a batch before and after compression."""
 _CODEC = "zstd"
+_MOST_RATIO = 1 << 15
+"""Most bytes that a byte of zstd can hold: a block of 4 bytes has up to 128 KiB (RFC 8878, section 3.1.1.2)."""
 
 
 def to_batch(rows: Rows, columns: Mapping[str, str]) -> pa.RecordBatch:
@@ -38,6 +40,8 @@ def decode_batches(data: bytes, columns: Mapping[str, str]) -> Iterator[Rows]:
     ------
     ValueError
         If they are cut short or damaged.
+    MemoryError
+        If the memory has no room for what they hold.
     """
     schema, at, view = arrow_schema(columns), 0, memoryview(data)
     while at < len(data):
@@ -47,9 +51,13 @@ def decode_batches(data: bytes, columns: Mapping[str, str]) -> Iterator[Rows]:
         at += _HEADER.size
         if not 0 < compressed <= len(data) - at:
             raise ValueError(f"a batch of {compressed} bytes has {len(data) - at}")
+        if size > _MOST_RATIO * compressed:
+            raise ValueError(f"a batch of {compressed} bytes claims to be {size:,}")
         try:
             message = pa.decompress(view[at : at + compressed], size, codec=_CODEC)
             rows = rows_of(pa.Table.from_batches([pa.ipc.read_record_batch(message, schema)]))
+        except MemoryError:
+            raise
         except DAMAGE as error:
             raise ValueError(str(error)) from error
         yield rows

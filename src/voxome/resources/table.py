@@ -16,9 +16,9 @@ from numpy.typing import DTypeLike, NDArray
 from voxome.contracts.formats import TABLE
 from voxome.contracts.kinds import Rows
 from voxome.contracts.uri import Uri
-from voxome.errors import CorruptData, NotFound, VoxomeError
+from voxome.errors import NotFound, VoxomeError
 from voxome.resources.rows import BYTES, array_dtype, concatenate
-from voxome.storage.damaged_tables import DAMAGE, reading_table
+from voxome.storage.damaged_tables import DAMAGE, reading_table, table_error
 from voxome.storage.find import storage_at
 from voxome.storage.path import StoragePath
 
@@ -53,8 +53,8 @@ class TableFile:
             raise NotFound(f"the table {path} does not exist") from error
         except VoxomeError:
             raise
-        except DAMAGE as error:
-            raise CorruptData(f"{path} is not a readable Parquet table: {error}") from error
+        except (*DAMAGE, MemoryError) as error:
+            raise table_error(f"{path} is not a readable Parquet table", error) from error
         if version is not None:
             TABLE.check_version(int(version) if version.isdecimal() else version, path)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ from voxome.resources.open import locate
 from voxome.resources.recognition import get_remote
 from voxome.services.delete import delete, require_deletable
 from voxome.storage.atomic import storing
+from voxome.storage.temporary_names import remove_abandoned, temporary_path
 
 _FOLDERS = {".zarr": "zarr", ".n5": "n5", "/": "images"}
 """Suffix of a volume that is a folder → scheme."""
@@ -23,7 +23,8 @@ _HDF5 = (".h5", ".hdf5")
 def replacement(out: str, suffix: str) -> Iterator[str]:
     """Yield the name to write to, and put it in the place of `out` when the body of the ``with`` statement succeeds.
 
-    A dataset of an HDF5 file is replaced inside the file, which stays.
+    A dataset of an HDF5 file is replaced inside the file, which stays. Where `out` is a link to a file, its target is
+    replaced.
 
     Parameters
     ----------
@@ -53,9 +54,13 @@ def replacement(out: str, suffix: str) -> Iterator[str]:
     if suffix not in _FOLDERS and not path.is_file():
         raise AlreadyExists(f"{out} is a folder; name a file to overwrite")
     uri = f"{_FOLDERS[suffix]}://{path}" if suffix in _FOLDERS else None
-    if uri is not None:
+    if uri is None:
+        path = path.resolve()
+    else:
         require_deletable(uri)
-    new = path.with_name(f".{os.getpid()}-{path.name}")
+    with storing(path):
+        remove_abandoned(path)
+    new = temporary_path(path)
     yield f"{new}/" if suffix == "/" else str(new)
     with storing(path):
         if uri is None:

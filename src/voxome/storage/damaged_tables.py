@@ -7,23 +7,34 @@ from contextlib import contextmanager
 
 import pyarrow as pa
 
-from voxome.errors import CorruptData, VoxomeError
+from voxome.errors import CorruptData, OutOfMemory, VoxomeError
 
-DAMAGE = (pa.ArrowException, OSError, ValueError, LookupError, TypeError, MemoryError, OverflowError)
-"""Errors of a damaged table."""
+DAMAGE = (pa.ArrowException, OSError, ValueError, LookupError, TypeError, OverflowError)
+"""Errors of a damaged table; `pyarrow.ArrowMemoryError` is among them."""
 
 
 @contextmanager
 def reading_table(problem: str) -> Iterator[None]:
-    """Turn errors of a damaged table into CorruptData, whose message begins with `problem`.
+    """Turn errors of a damaged table into those of voxome, whose messages begin with `problem`.
 
     Raises
     ------
     CorruptData
+        If it is damaged.
+    OutOfMemory
+        If there is no memory for what it says that it holds, as can happen to tables that are whole.
     """
     try:
         yield
     except VoxomeError:
         raise
-    except DAMAGE as error:
-        raise CorruptData(f"{problem}: {error}") from error
+    except (*DAMAGE, MemoryError) as error:
+        raise table_error(problem, error) from error
+
+
+def table_error(problem: str, error: Exception) -> CorruptData | OutOfMemory:
+    """Return the error for a table that cannot be read, see `reading_table`."""
+    if isinstance(error, MemoryError):
+        what = str(error) or "the memory is full"
+        return OutOfMemory(f"{problem}: {what}; read it where there is more memory, or restore it if it is damaged")
+    return CorruptData(f"{problem}: {error}")

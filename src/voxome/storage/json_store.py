@@ -30,6 +30,22 @@ def read_json(folder: StoragePath, key: str) -> Json | None:
     return None if text is None else _parse(text, f"{folder}/{key}")
 
 
+def read_document(file: StoragePath) -> bytes | None:
+    """Return the content of a file of metadata; None if it does not exist.
+
+    Raises
+    ------
+    CorruptData
+        If it has more bytes than are read of such a file.
+    AccessDenied, StoreError
+        If it cannot be read.
+    """
+    require_document_size(file.size() or 0, str(file))
+    data = file.read_bytes()
+    require_document_size(len(data or b""), str(file))
+    return data
+
+
 def begins_as_object(folder: StoragePath, key: str) -> bool:
     """Return whether the file `key` of `folder` begins as a JSON object does, whatever follows."""
     require_document_size((folder / key).size() or 0, f"{folder}/{key}")

@@ -7,12 +7,12 @@ import struct
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 import tensorstore as ts
 
 from voxome.config.settings import settings
-from voxome.errors import CorruptData, ReadOnly, UnsupportedFormat
+from voxome.errors import CorruptData, ReadOnly, UnsupportedFormat, VoxomeError
 from voxome.storage.atomic import read_error
 from voxome.storage.path import StoragePath
 from voxome.storage.tensorstore import context, map_errors, result_of
@@ -30,7 +30,7 @@ _DAMAGE = (zipfile.BadZipFile, EOFError, LookupError, OverflowError, RuntimeErro
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, 93, 95)
 """Compressions of zip that tensorstore reads: also zstd and xz."""
 _checked: dict[tuple[str, str | None], Mapping[str, int]] = {}
-"""Address, and on this machine state, of each zip that was looked at → bytes of its files, if they are known."""
+"""Address, and on this machine state, of each zip that was looked at → bytes of its files."""
 
 
 class ZipPath(StoragePath):
@@ -105,9 +105,7 @@ class ZipPath(StoragePath):
                 f"{self._archive} has names with backslashes, such as {found}, where a zip separates folders by "
                 "slashes: unpack it and zip it again"
             )
-        sizes: dict[str, int] = {}
-        if self._archive.is_local:
-            sizes = {one.filename: one.file_size for one in self._entries()}
+        sizes = {one.filename: one.file_size for one in self._entries()}
         largest = max(sizes, key=lambda name: sizes[name], default=None)
         if largest is not None and sizes[largest] > settings().largest_chunk_bytes:
             raise UnsupportedFormat(
@@ -128,15 +126,13 @@ class ZipPath(StoragePath):
             return [key.decode() for key in result_of(self.kvstore.list())]
 
     def require_methods(self) -> None:
-        """Require that the entries of a zip on this machine are compressed in ways that are read.
+        """Require that the entries of the zip are compressed in ways that are read.
 
         Raises
         ------
         UnsupportedFormat
             If one is not: tensorstore leaves it out.
         """
-        if not self._archive.is_local:
-            return
         other = next((one for one in self._entries() if one.compress_type not in _METHODS), None)
         if other is not None:
             raise UnsupportedFormat(
@@ -145,7 +141,7 @@ class ZipPath(StoragePath):
             )
 
     def _entries(self) -> list[zipfile.ZipInfo]:
-        """Return what a zip on this machine says of its files.
+        """Return what the zip says of its files: of one in a store, its end is read.
 
         Raises
         ------
@@ -155,8 +151,10 @@ class ZipPath(StoragePath):
             If the file cannot be read.
         """
         try:
-            with zipfile.ZipFile(self._archive.path) as packed:
+            with self._open_archive() as file, zipfile.ZipFile(file) as packed:
                 return packed.infolist()
+        except VoxomeError:
+            raise
         except NotImplementedError as error:
             raise UnsupportedFormat(f"{self._archive} is a zip that is not read: {error}; zip it again") from error
         except _DAMAGE as error:
@@ -165,6 +163,9 @@ class ZipPath(StoragePath):
             if error.errno is None or error.errno == errno.EINVAL:  # it was sought where no file is
                 raise CorruptData(f"{self._described()}: {error}; zip it again") from error
             raise read_error(Path(self._archive.path), error) from error
+
+    def _open_archive(self) -> BinaryIO:
+        return Path(self._archive.path).open("rb") if self._archive.is_local else self._archive.open_file()
 
     def _described(self) -> str:
         """Return the address for messages about a zip that cannot be read."""

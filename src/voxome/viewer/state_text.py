@@ -15,6 +15,7 @@ from voxome.errors import AccessDenied, InvalidInput, NotFound, StoreError, desc
 from voxome.redaction import redact
 from voxome.storage.find import storage_at
 from voxome.storage.http_client import RefusedBody, http_client, of_first_request
+from voxome.storage.json_store import read_document
 
 State = dict[str, Any]
 _RELAY_PAGE = re.compile(r"(https?://[^?#]*/)view(?:/|/v/[^/?#]+/?)?")
@@ -140,7 +141,7 @@ def _fetch(address: str) -> State:
 
 def _read(address: str) -> bytes:
     folder, _, name = address.rpartition("/")
-    text = storage_at(folder or ".").read(name)
+    text = read_document(storage_at(folder or ".") / name)
     if text is None:
         raise NotFound(f"there is no state of Neuroglancer at {redact(address)}")
     return text

@@ -15,6 +15,7 @@ from voxome.contracts.json_text import parse_object
 from voxome.errors import InvalidInput, NotFound, RunLocked, UnsupportedFormat
 from voxome.records.folder import lock_folder
 from voxome.storage.find import storage_at
+from voxome.storage.json_store import read_document
 from voxome.storage.lock import lock_store
 from voxome.storage.path import StoragePath
 from voxome.workflow.foreign.cache import cache_entries, is_cache
@@ -154,7 +155,7 @@ def _is_ours(place: StoragePath) -> bool:
         return True
     if (place / PRIVATE).taken():
         return True
-    text = (place / RECORD).read_bytes()  # in a bucket, nothing else may be left of a store
+    text = read_document(place / RECORD)  # in a bucket, nothing else may be left of a store
     record = None if text is None else parse_object(text)
     return record is not None and record.get("voxome") == RUN.name
 
@@ -177,7 +178,7 @@ def _step_data(place: StoragePath) -> Iterator[StepData]:
 
 
 def _store_of(folder: Path) -> str:
-    text = storage_at(str(folder / RECORD)).read_bytes()
+    text = read_document(storage_at(str(folder / RECORD)))
     record = None if text is None else parse_object(text)
     return str((record or {}).get("store") or home_address(folder))
 
@@ -203,7 +204,7 @@ def locked_run(store: str, folder: Path | None) -> Iterator[float | None]:
 
 
 def _ended_s(file: StoragePath) -> float | None:
-    text = file.read_bytes()
+    text = read_document(file)
     record = None if text is None else parse_object(text)
     if record is None:
         return None

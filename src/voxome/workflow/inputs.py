@@ -17,6 +17,7 @@ from voxome.contracts.uri import Uri
 from voxome.errors import InvalidInput, NotFound
 from voxome.resources.view_options import DTYPES, split_view
 from voxome.storage.find import storage_at
+from voxome.storage.json_store import read_document
 from voxome.workflow.cwl_files import file_address
 
 _SUFFIX = ".handle.json"
@@ -59,7 +60,7 @@ def read_handle(address: str) -> Handle:
     InvalidInput, UnsupportedFormat
         If it is not a handle, or of another version.
     """
-    text = storage_at(address).read_bytes()
+    text = read_document(storage_at(address))
     if text is None:
         raise NotFound(f"the handle file {address} does not exist")
     try:

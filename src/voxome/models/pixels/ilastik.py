@@ -151,6 +151,8 @@ def _features(file: Any, path: str) -> Iterator[tuple[FeatureName, float, int]]:
     flat = group["ComputeIn2d"][()] if "ComputeIn2d" in group else np.zeros(len(scales), bool)
     if chosen.shape != (len(names), len(scales)) or len(flat) != len(scales):
         raise CorruptData(f"The features of {path} do not fit each other: {chosen.shape} for {len(names)} names")
+    if not (np.isfinite(scales) & (scales > 0)).all():
+        raise CorruptData(f"The features of {path} have the scales {scales.tolist()}; expected lengths in voxels")
     for row, column in np.argwhere(chosen):
         if names[row] not in _FEATURES:
             raise UnsupportedFormat(f"{path} has the feature {names[row]}; known are {', '.join(_FEATURES)}")

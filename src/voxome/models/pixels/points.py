@@ -125,6 +125,8 @@ def _read_columns(path: str) -> dict[str, NDArray[np.generic]]:
         raise UnsupportedFormat(f"{path} is not a table of points; expected a .csv or .parquet file")
     try:
         table = readers[file.suffix](file)
+    except MemoryError:
+        raise
     except DAMAGE as error:
         raise UnsupportedFormat(f"{path} cannot be read as a table: {error}") from error
     missing = [name for name in COLUMNS if name not in table.column_names]

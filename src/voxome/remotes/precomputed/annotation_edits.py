@@ -15,9 +15,9 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from voxome.contracts.shapes import Annotations, AnnotationShape
-from voxome.errors import CorruptData, StoreError
+from voxome.errors import StoreError
 from voxome.remotes.annotation_rows import from_table, to_table
-from voxome.storage.damaged_tables import DAMAGE
+from voxome.storage.damaged_tables import DAMAGE, table_error
 from voxome.storage.path import StoragePath
 
 _DELETED, _NUMBER = "voxome_deleted", "voxome_number"
@@ -125,8 +125,8 @@ class Edits:
                 int(metadata[_NEXT]),
                 metadata[_CLOSED_BY].decode(),
             )
-        except DAMAGE as error:
-            raise CorruptData(f"{name}, which has the edits of annotations, cannot be read: {error}") from error
+        except (*DAMAGE, MemoryError) as error:
+            raise table_error(f"{name}, which has the edits of annotations, cannot be read", error) from error
 
 
 class EditsFile:

@@ -8,17 +8,15 @@ from __future__ import annotations
 import json
 import os
 import re
-import socket
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from functools import cache
-from pathlib import Path
 from typing import Self
 
 from voxome.contracts.formats import PRIVATE
 from voxome.contracts.json_text import parse_object
 from voxome.errors import AlreadyExists, StoreError
 from voxome.storage.path import StoragePath
+from voxome.storage.processes import has_ended, host_name, start_time
 
 _KEY = f"{PRIVATE}-writer.json"
 _ATTEMPTS = 5
@@ -48,7 +46,7 @@ class WriterClaim:
     @classmethod
     def of_this_process(cls, names: Iterable[str]) -> Self:
         """Return the claim of this process."""
-        return cls(_host(), os.getpid(), _started(os.getpid()), tuple(names))
+        return cls(host_name(), os.getpid(), start_time(os.getpid()), tuple(names))
 
     @classmethod
     def read(cls, folder: StoragePath) -> Self | None:
@@ -71,15 +69,7 @@ class WriterClaim:
     @property
     def has_ended(self) -> bool:
         """Whether the process is known to have ended; what runs elsewhere is not known."""
-        if self.host != _host():
-            return False
-        try:
-            os.kill(self.process, 0)
-        except ProcessLookupError:
-            return True
-        except PermissionError:
-            pass
-        return _started(self.process) != self.started
+        return self.host == host_name() and has_ended(self.process, self.started)
 
     def take(self, folder: StoragePath, name: str) -> None:
         """Claim a folder, and remove what an ended writer has left there.
@@ -163,21 +153,3 @@ def require_free(folder: StoragePath, name: str) -> None:
 
 def _taken(name: str, others: Iterable[str]) -> str:
     return f"{name} already exists, with {min(others)} in it; choose another path, or delete it"
-
-
-@cache
-def _host() -> str:
-    """Return the name of this computer, and what distinguishes its starts and containers, where the system tells."""
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-        return f"{socket.gethostname()} {boot} {Path('/proc/self/ns/pid').readlink()}"
-    except OSError:
-        return socket.gethostname()
-
-
-def _started(process: int) -> str:
-    try:
-        status = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
-    return status.rpartition(")")[2].split()[19]

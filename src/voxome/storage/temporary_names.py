@@ -1,0 +1,54 @@
+"""Names of files and folders that are written beside what they replace, and removal of what killed processes left."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+from pathlib import Path
+
+from voxome.storage.processes import has_ended, host_name, start_time
+
+_OWNER = r"(?P<host>[0-9a-f]{8})-(?P<process>\d+)-(?P<started>\d*)-[0-9a-f]{8}"
+_BESIDE = re.compile(rf"\.{_OWNER}-(?P<name>.+)", re.DOTALL)
+OWNER = re.compile(_OWNER)
+"""What `new_owner` returns."""
+
+
+def new_owner() -> str:
+    """Return a text that no other call returns, in any process on any machine, and tells whose it is.
+
+    Examples
+    --------
+    >>> OWNER.fullmatch(new_owner()) is not None, new_owner() == new_owner()
+    (True, False)
+    """
+    return f"{_host()}-{os.getpid()}-{start_time(os.getpid())}-{os.urandom(4).hex()}"
+
+
+def is_abandoned(owner: str) -> bool:
+    """Return whether `owner` is of a process of this machine that has ended; what runs elsewhere is not known."""
+    found = OWNER.fullmatch(owner)
+    return found is not None and found["host"] == _host() and has_ended(int(found["process"]), found["started"])
+
+
+def temporary_path(path: Path) -> Path:
+    """Return a new path beside `path`, with its suffix at the end, by which the format is known."""
+    return path.with_name(f".{new_owner()}-{path.name}")
+
+
+def remove_abandoned(path: Path) -> None:
+    """Remove what `temporary_path` gave to processes that were killed; raises OSError if that fails."""
+    for one in list(path.parent.iterdir()):
+        found = _BESIDE.fullmatch(one.name)
+        if found is None or found["name"] != path.name or not is_abandoned(one.name[1 : found.start("name") - 1]):
+            continue
+        if one.is_dir() and not one.is_symlink():
+            shutil.rmtree(one)
+        else:
+            one.unlink(missing_ok=True)
+
+
+def _host() -> str:
+    return hashlib.sha256(host_name().encode()).hexdigest()[:8]
