@@ -1,9 +1,9 @@
 """Every command that writes, on disks that get full: ``python -m full_disks.run [--tries N] [VERB …]`` from ``tests/``.
 
-A try runs a command on a disk of 1 to 20 MiB, on which a share of what it needs is free, and then again after the disk was
-freed. It must succeed with the right result, or end with one message that names the disk and says what is wrong with
-it, and leave nothing that opens with other contents; the second call must succeed, and leave the files of a call that
-nothing disturbed.
+A try runs a command on a disk of 1 to 20 MiB, on which a share of what it needs is free, and then again after the disk
+was freed. It must succeed with the right result, or end with one message that names the disk and the cause, and leave
+nothing that opens with other contents; the second call must succeed, and leave the files of a call that nothing
+disturbed.
 """
 
 from __future__ import annotations

@@ -44,9 +44,18 @@ Read = Callable[[Path], str]
 
 
 class Verb(NamedTuple):
-    """A command: its words, in which ``IN`` is the folder of inputs and ``DISK`` the disk, its result, and how to read it.
+    """A command.
 
-    `before` has files that are copied to the disk first: name there → input.
+    Attributes
+    ----------
+    words : str
+        Its words; ``IN`` is the folder of inputs, ``DISK`` the disk.
+    result : str
+        Path of its result on the disk.
+    read : function of a path
+        Reads the result.
+    before : mapping of str to str
+        What is on the disk before: name there → input.
     """
 
     words: str
@@ -118,7 +127,7 @@ def _folder(path: Path) -> str:
         raise FileNotFoundError(path)
     parts = []
     for file in sorted(path.rglob("*")):
-        if file.is_file() and "voxome" not in file.name:
+        if file.is_file() and ".voxome" not in file.parts and file.name != "provenance":
             data = file.read_bytes()
             if file.name == "info":
                 data = json.dumps({key: one for key, one in json.loads(data).items() if "voxome" not in key}).encode()
@@ -187,18 +196,18 @@ VERBS: Mapping[str, Verb] = {
     "convert": Verb("convert IN/raw.zarr zarr://DISK/a.zarr --window 20:200", "a.zarr", _volume),
     "downsample": Verb("downsample DISK/a.zarr --levels 3", "a.zarr", _volume, {"a.zarr": "raw.zarr"}),
     "downsample --out": Verb("downsample IN/raw.zarr --out zarr://DISK/a.zarr --levels 3", "a.zarr", _volume),
-    "mesh": Verb("mesh IN/labels.zarr --out precomputed://DISK/a --workers 1", "a", _folder),
-    "skeletonize": Verb("skeletonize IN/labels.zarr --out precomputed://DISK/a --workers 1", "a", _folder),
+    "mesh": Verb("mesh IN/labels.zarr --out precomputed://DISK/a --engine sequential", "a", _folder),
+    "skeletonize": Verb("skeletonize IN/labels.zarr --out precomputed://DISK/a --engine sequential", "a", _folder),
     "regions": Verb(
-        "regions IN/labels.zarr --out DISK/a.parquet --contacts DISK/b.parquet --workers 1", "a.parquet", _table
+        "regions IN/labels.zarr --out DISK/a.parquet --contacts DISK/b.parquet --engine sequential", "a.parquet", _table
     ),
     "annotations": Verb("annotations IN/points.csv?voxel_size=40,8,8 --out precomputed://DISK/a", "a", _folder),
     "annotations parquet": Verb(
         "annotations IN/points.csv?voxel_size=40,8,8 --out DISK/a.parquet", "a.parquet", _table
     ),
     "phantom": Verb("phantom DISK/a --shape 24,48,48 --seed 3", "a/raw.zarr", _volume),
-    "run": Verb("run IN/mark.cwl --set raw=IN/raw.zarr --set at=100 --out DISK/a --workers 1", "a/mask.zarr", _volume),
-    "tool": Verb("tool common.threshold --image IN/raw.zarr --at 100 --out DISK/a --workers 1", "a", _result),
+    "run": Verb("run IN/mark.cwl --set raw=IN/raw.zarr --set at=100 --out DISK/a --engine sequential", "a/mask.zarr", _volume),
+    "tool": Verb("tool common.threshold --image IN/raw.zarr --at 100 --out DISK/a --engine sequential", "a", _result),
     "cwl-runner": Verb("cwl-runner --outdir DISK/a IN/copy.cwl --file IN/raw.npy", "a/copied.npy", _volume),
     "schedule": Verb(
         "schedule IN/mark.cwl --set raw=IN/raw.zarr --set at=100 --out DISK/a --dags DISK/dags",

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from voxome.errors import CorruptData, InvalidInput, UnsupportedFormat
-from voxome.storage.json_store import Json, read_json, update_json
+from voxome.storage.bounded_file import MOST_DOCUMENT_BYTES
+from voxome.storage.json_store import Json, read_document, read_json, update_json
 from voxome.storage.local import LocalPath
 
 
@@ -60,3 +62,13 @@ def test_bare_nan_of_others_stays_what_it_is(tmp_path: Path) -> None:
     assert (read_json(LocalPath(str(tmp_path)), "a.json") or {})["n"] == 2
     with pytest.raises(InvalidInput, match=r"a\.json: x is of type object.*--drop attributes"):
         update_json(LocalPath(str(tmp_path)), "a.json", lambda old: {**old, "x": object()})
+
+
+def test_a_file_that_is_too_large_for_metadata_is_not_read(tmp_path: Path) -> None:
+    file = LocalPath(str(tmp_path / "a.handle.json"))
+    assert read_document(file) is None
+    file.write_bytes(b"{}")
+    assert read_document(file) == b"{}"
+    os.truncate(file.path, MOST_DOCUMENT_BYTES + 1)
+    with pytest.raises(CorruptData, match=r"a\.handle\.json has more than 67,108,864 bytes"):
+        read_document(file)

@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 import pytest
 
-from voxome.errors import InvalidInput, NotFound, UnsupportedFormat
+from voxome.errors import CorruptData, InvalidInput, NotFound, UnsupportedFormat
 from voxome.geometry import Box
 from voxome.models.pixels.ilastik import IlastikProject
 
@@ -111,3 +111,12 @@ def test_files_that_are_no_projects_are_named(tmp_path):
     h5py.File(tmp_path / "other.ilp", "w").close()
     with pytest.raises(UnsupportedFormat, match="pixel classification"):
         IlastikProject.read(str(tmp_path / "other.ilp"))
+
+
+@pytest.mark.parametrize("scale", [-0.7, 0.0, np.nan, np.inf])
+def test_scales_that_are_no_lengths_are_damage(tmp_path, scale):
+    path = write(tmp_path / "a.ilp", "zyx", "zyx", {(1, 2, 3): 1})
+    with h5py.File(path, "r+") as file:
+        file["FeatureSelections/Scales"][1] = scale
+    with pytest.raises(CorruptData, match=r"has the scales \[0\.7, .*\]; expected lengths in voxels"):
+        IlastikProject.read(path)
