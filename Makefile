@@ -3,6 +3,7 @@
 # make test   everything, in one process more than there are cores, as many tests wait for servers, programs and clocks
 # make fuzz-relay   100,000 hostile requests on a relay, and those of Schemathesis
 # make fuzz         100,000 damaged inputs for every decoder and kind of metadata
+# make full-disks   every command that writes, 200 times on disks that get full; needs the right to mount
 # make fuzz-reach   what damaged inputs reach of the decoders
 # make test-image   build and run the container image of the relay
 # make airflow      a run in a real Airflow 3, in an environment of its own
@@ -18,7 +19,7 @@ NEWEST_PYTHON ?= $(or $(lastword $(shell ls -v $$(pyenv root 2>/dev/null)/versio
 # Without compiled modules, every process of the tests would compile all that it imports, for twice the time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo check lint fast test fuzz fuzz-reach fuzz-relay test-image airflow conformance oldest newest lock-oldest peers cwl clean
+.PHONY: demo check lint fast test fuzz fuzz-reach full-disks fuzz-relay test-image airflow conformance oldest newest lock-oldest peers cwl clean
 
 TRUTH := demo-output/phantom
 # Servers and programs that tests start, as packages of Debian; tests of what is missing skip, or fail under CI.
@@ -55,6 +56,11 @@ test: .venv/train .venv/intern/ready .venv/fuzz/ready lint peers
 INPUTS := 100000
 fuzz: .venv/em
 	cd tests && ../$(BIN)/python -m fuzz.run --inputs $(INPUTS)
+
+# minutes of CPU time; make full-disks TRIES=1000
+TRIES := 200
+full-disks: .venv/em
+	cd tests && ../$(BIN)/python -m full_disks.run --tries $(TRIES)
 
 # share of branches that damaged inputs reach, and of those that keep their headers; figures in SECURITY.md
 fuzz-reach: .venv/em .venv/reach/ready

@@ -13,17 +13,6 @@ MIB = 1 << 20
 _BALLAST = "ballast"
 
 
-def can_mount() -> bool:
-    """Return whether this process may mount a file system."""
-    return (
-        os.geteuid() == 0
-        and shutil.which("unshare") is not None
-        and not subprocess.run(
-            ["unshare", "--mount", "mount", "-t", "tmpfs", "none", "/mnt"], capture_output=True
-        ).returncode
-    )
-
-
 @contextmanager
 def small_disk(folder: Path, nbytes: int) -> Iterator[Path]:
     """Mount a file system of a few bytes."""

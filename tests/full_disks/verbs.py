@@ -10,10 +10,13 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow.parquet as pq
+import tifffile
 from cli.threshold_workflow import WORKFLOW
 
 import voxome
+from voxome.errors import InvalidInput
 from voxome.registry import load
+from voxome.resources.unfinished import require_finished
 from voxome.workflow.describe import document
 
 _COPY = """
@@ -100,9 +103,20 @@ def write_inputs(folder: Path) -> None:
 
 
 def _volume(path: Path) -> str:
-    levels = voxome.open(str(path), expect=voxome.Volume).levels
-    found = [voxome.open(str(path), level=one, expect=voxome.Volume)[...] for one in range(max(1, len(levels)))]
-    return _digest(*(np.ascontiguousarray(one).tobytes() for one in found))
+    found = voxome.open(str(path), expect=voxome.Volume)
+    levels = [voxome.open(str(path), level=one, expect=voxome.Volume) for one in range(max(1, len(found.levels)))]
+    for one in levels:
+        require_finished(one.uri)
+    return _digest(*(np.ascontiguousarray(one[...]).tobytes() for one in levels))
+
+
+def _pyramid(path: Path) -> str:
+    """Return the digest of the finest level, and of the others once they are finished."""
+    found = voxome.open(str(path), expect=voxome.Volume)
+    try:
+        return _volume(path)
+    except InvalidInput:
+        return _digest(found[...].tobytes())
 
 
 def _result(path: Path) -> str:
@@ -113,6 +127,10 @@ def _result(path: Path) -> str:
 
 def _file(path: Path) -> str:
     return _digest(path.read_bytes())
+
+
+def _tiff(path: Path) -> str:
+    return _digest(tifffile.imread(path).tobytes())
 
 
 def _table(path: Path) -> str:
@@ -186,7 +204,7 @@ VERBS: Mapping[str, Verb] = {
     "get npy": Verb("get IN/raw.zarr DISK/a.npy", "a.npy", _volume),
     "get --overwrite npy": Verb("get IN/raw.zarr DISK/a.npy --overwrite", "a.npy", _volume, {"a.npy": "old.npy"}),
     "get hdf5": Verb("get IN/raw.zarr DISK/a.h5", "a.h5", _volume),
-    "get tif": Verb("get IN/raw.zarr DISK/a.tif", "a.tif", _file),
+    "get tif": Verb("get IN/raw.zarr DISK/a.tif", "a.tif", _tiff),
     "get sections": Verb("get IN/raw.zarr DISK/a/", "a", _sections),
     "get nii.gz": Verb("get IN/raw.zarr DISK/a.nii.gz", "a.nii.gz", _volume),
     "get zarr": Verb("get IN/raw.zarr DISK/a.zarr", "a.zarr", _volume),
@@ -194,7 +212,7 @@ VERBS: Mapping[str, Verb] = {
     "transfer zarr": Verb("transfer IN/raw.zarr zarr://DISK/a.zarr --chunk 16,32,32", "a.zarr", _volume),
     "transfer n5": Verb("transfer IN/raw.zarr n5://DISK/a.n5", "a.n5", _volume),
     "convert": Verb("convert IN/raw.zarr zarr://DISK/a.zarr --window 20:200", "a.zarr", _volume),
-    "downsample": Verb("downsample DISK/a.zarr --levels 3", "a.zarr", _volume, {"a.zarr": "raw.zarr"}),
+    "downsample": Verb("downsample DISK/a.zarr --levels 3", "a.zarr", _pyramid, {"a.zarr": "raw.zarr"}),
     "downsample --out": Verb("downsample IN/raw.zarr --out zarr://DISK/a.zarr --levels 3", "a.zarr", _volume),
     "mesh": Verb("mesh IN/labels.zarr --out precomputed://DISK/a --engine sequential", "a", _folder),
     "skeletonize": Verb("skeletonize IN/labels.zarr --out precomputed://DISK/a --engine sequential", "a", _folder),
@@ -206,7 +224,9 @@ VERBS: Mapping[str, Verb] = {
         "annotations IN/points.csv?voxel_size=40,8,8 --out DISK/a.parquet", "a.parquet", _table
     ),
     "phantom": Verb("phantom DISK/a --shape 24,48,48 --seed 3", "a/raw.zarr", _volume),
-    "run": Verb("run IN/mark.cwl --set raw=IN/raw.zarr --set at=100 --out DISK/a --engine sequential", "a/mask.zarr", _volume),
+    "run": Verb(
+        "run IN/mark.cwl --set raw=IN/raw.zarr --set at=100 --out DISK/a --engine sequential", "a/mask.zarr", _volume
+    ),
     "tool": Verb("tool common.threshold --image IN/raw.zarr --at 100 --out DISK/a --engine sequential", "a", _result),
     "cwl-runner": Verb("cwl-runner --outdir DISK/a IN/copy.cwl --file IN/raw.npy", "a/copied.npy", _volume),
     "schedule": Verb(

@@ -74,7 +74,9 @@ def aws(
 def _show(template: str, out: Path | None, json: bool) -> None:
     """Print the template, or write it to a file."""
     if out is not None:
-        out.write_text(template, encoding="utf-8")
+        from voxome.storage.atomic import write_file
+
+        write_file(out, template)
     if json:
         show_json({"template": template, "file": None if out is None else str(out)})
     elif out is None:

@@ -22,6 +22,7 @@ from voxome.reports.radii import radius_histogram
 from voxome.reports.run_facts import dimensions, middle, read_plane, run_facts, step_costs
 from voxome.reports.space import space_section
 from voxome.resources.table import TableFile
+from voxome.storage.atomic import write_file
 
 _NEEDED = ("cells", "probability", "density", "density_table", "region_densities", "sections")
 _PLANES = 3
@@ -60,7 +61,7 @@ class CellsVesselsReport:
         ]
         subtitle = "; ".join(f"{name} {text}" for name, text in dimensions(frame).items())
         page = html_document(f"{record['workflow']}: {run.folder.name}", subtitle, parts)
-        (run.folder / "report.html").write_text(page, encoding="utf-8")
+        write_file(run.folder / "report.html", page)
         return {**totals, **gaps}
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from voxome.storage.atomic import write_file
+
 Colour = tuple[int, int, int]
 """Red, green, blue, of 255."""
 
@@ -77,7 +79,7 @@ def distinct_colours(planes: Iterable[NDArray[np.integer]]) -> dict[int, Colour]
 def write_colours(folder: Path, colours: Mapping[int, Colour]) -> None:
     """Keep in a run folder the colours that are not those of `neuron_colour`, so that the viewer has the same."""
     others = {str(one): list(colour) for one, colour in colours.items() if colour != neuron_colour(one)}
-    (folder / _FILE).write_text(json.dumps(others), encoding="utf-8")
+    write_file(folder / _FILE, json.dumps(others))
 
 
 def read_colours(folder: Path) -> dict[int, Colour]:

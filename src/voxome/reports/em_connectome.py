@@ -25,6 +25,7 @@ from voxome.reports.run_facts import dimensions, middle, read_plane, run_facts, 
 from voxome.resources.open import open
 from voxome.resources.table import TableFile
 from voxome.resources.volume import Volume
+from voxome.storage.atomic import write_file
 
 _PLANES = 3
 _NEEDED = ("neurons", "connectome", "neurons_table", "synapses", "membranes", "sections")
@@ -48,7 +49,7 @@ class ConnectomeReport:
         }
         gaps = gap_facts(TableFile(run.results["sections"].uri).read())
         data = _data(run, totals, gaps)
-        (run.folder / "report.html").write_text(render_report(data), encoding="utf-8")
+        write_file(run.folder / "report.html", render_report(data))
         write_colours(run.folder, distinct_colours(one.neurons for one in data.slices if one.neurons is not None))
         return {**totals, **gaps}
 

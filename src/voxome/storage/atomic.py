@@ -75,6 +75,18 @@ def replacing(path: Path) -> Iterator[Path]:
             raise StoreError(f"cannot write {path}: {creation_problem(temporary, error)}") from error
 
 
+def write_file(path: Path, content: str | bytes) -> None:
+    """Write a file, which appears complete or not at all; text is written as UTF-8.
+
+    Raises
+    ------
+    StoreError
+        If the disk fails.
+    """
+    with replacing(path) as partial:
+        partial.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
 @contextmanager
 def swapping(path: Path) -> Iterator[Path]:
     """Do as `replacing`, but leave errors of the disk as they are."""

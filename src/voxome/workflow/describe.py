@@ -15,6 +15,7 @@ from voxome.contracts.ports import HOST_OPTIONS, option_of, port_of
 from voxome.contracts.tool import Input, ToolSpec
 from voxome.errors import NotFound
 from voxome.registry import BUILT_IN, TOOLS, load
+from voxome.storage.atomic import write_file
 
 NAMESPACES = {"voxome": "https://voxome.org/cwl#"}
 _HOST = {
@@ -150,11 +151,13 @@ def write(owners: Iterable[str], folder: Path) -> list[Path]:
         If one has no tools.
     PluginError
         If a tool cannot be imported.
+    StoreError
+        If the disk fails.
     """
     texts = documents({name for owner in owners for name in tools_of(owner)})
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
-        (folder / name).write_text(text, encoding="utf-8")
+        write_file(folder / name, text)
     return [folder / name for name in texts]
 
 

@@ -24,6 +24,7 @@ from voxome.resources.open import create
 from voxome.resources.rows import concatenate
 from voxome.resources.table import write_table
 from voxome.resources.volume import Volume
+from voxome.storage.atomic import replacing, write_file
 
 CELL_COLUMNS = {
     "id": "uint64", "z_nm": "float64", "y_nm": "float64", "x_nm": "float64", "radius_nm": "float64", "score": "float64",
@@ -142,9 +143,10 @@ def _write(files: TissueFiles, spec: TissueSpec, block: tuple[int, int, int], pr
     nodes, branches = vessel_graph(tissue.lattice, *spec.extent_um(spec.domain))
     write_table(files.vessel_nodes, nodes, NODE_COLUMNS)
     write_table(files.vessels, branches, BRANCH_COLUMNS)
-    nx.write_graphml(to_networkx(nodes, branches), files.vessel_graph)
+    with replacing(files.vessel_graph) as partial:
+        nx.write_graphml(to_networkx(nodes, branches), partial)
     facts = _facts(spec, len(tissue.cells.keys), vessel_voxels / spec.domain.size, float(branches["length_nm"].sum()))
-    files.truth.write_text(json.dumps(facts, indent=2) + "\n")
+    write_file(files.truth, json.dumps(facts, indent=2) + "\n")
 
 
 def cell_rows(spec: TissueSpec, cells: Cells) -> Rows:

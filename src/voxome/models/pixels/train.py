@@ -20,6 +20,7 @@ from voxome.models.pixels.samples import FeatureReader, Samples
 from voxome.models.pixels.trees import Trees
 from voxome.resources.folders import require_outside_volumes
 from voxome.resources.sample import sample_percentiles
+from voxome.storage.atomic import replacing
 
 LOW_PERCENT, HIGH_PERCENT = 0.5, 99.5
 
@@ -81,9 +82,10 @@ def train_pixels(config: PixelTraining, out: Path, command: str = "") -> Path:
         scores=scores,
     )
     require_outside_volumes(out).mkdir(parents=True, exist_ok=True)
-    (out / card.file).write_bytes(archive)
     path = out / f"{config.name}.json"
-    path.write_bytes(write_card(card))
+    with replacing(out / card.file) as new_archive, replacing(path) as new_card:
+        new_archive.write_bytes(archive)
+        new_card.write_bytes(write_card(card))
     return path
 
 
