@@ -17,6 +17,7 @@ class Example(Config):
     rate: float = 0.1
     shape: tuple[int, int, int] = (1, 1, 1)
     layer: Layer = Layer()
+    layers: tuple[Layer, ...] = ()
 
 
 @pytest.fixture
@@ -36,8 +37,10 @@ def test_values_are_set_as_in_toml_or_as_text(path: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        (["rat=1"], "rat: unknown key"),
-        (["layer.widht=1"], "layer.widht: unknown key"),
+        (["rat=1"], "rat: unknown key, did you mean 'rate'?"),
+        (["layer.widht=1"], "layer.widht: unknown key, did you mean 'width'?"),
+        (["layers=[{wide=1}]"], r"layers\.0\.wide: unknown key, did you mean 'width'\?"),
+        (["nothing=1"], "nothing: unknown key$"),
         (["rate=fast", "layer.width=wide"], "rate: expected a number; layer.width: expected a whole number"),
         (["name.first=1"], "'name' is not a table"),
         (["rate"], "expected key=value"),

@@ -5,12 +5,12 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from voxome.contracts.validation import describe_problem
-from voxome.errors import InvalidInput, NotFound
+from voxome.errors import InvalidInput, NotFound, suggest
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -45,7 +45,7 @@ def read_config(path: Path, kind: type[AnyConfig], values: Iterable[str] = ()) -
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise NotFound(f"The configuration {path} does not exist") from error
+        raise NotFound(f"The configuration {path} does not exist; docs/training.md has one to start from") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InvalidInput(f"{path} is not a TOML file: {error}") from error
     for text in values:
@@ -53,15 +53,33 @@ def read_config(path: Path, kind: type[AnyConfig], values: Iterable[str] = ()) -
     try:
         return kind.model_validate(document)
     except ValidationError as error:
-        problems = "; ".join(map(_describe, error.errors()))
+        problems = "; ".join(_describe(one, kind) for one in error.errors())
         raise InvalidInput(f"{path}: {problems}") from error
 
 
-def _describe(error: ErrorDetails) -> str:
+def _describe(error: ErrorDetails, kind: type[BaseModel]) -> str:
     """Return the key and what is wrong with it."""
+    *tables, last = error["loc"] or ("",)
     key = ".".join(map(str, error["loc"]))
-    problem = "unknown key" if error["type"] == "extra_forbidden" else describe_problem(error)
+    if error["type"] == "extra_forbidden":
+        problem = f"unknown key{suggest(last, _keys(kind, tables)).replace(';', ',')}"
+    else:
+        problem = describe_problem(error)
     return f"{key}: {problem}" if key else problem
+
+
+def _keys(kind: type[BaseModel], tables: Iterable[int | str]) -> Iterable[str]:
+    """Return the keys of a table inside a configuration; none if it is of no one class."""
+    for name in tables:
+        if isinstance(name, int):
+            continue
+        annotation = kind.model_fields[name].annotation if name in kind.model_fields else None
+        classes = [one for one in (annotation, *get_args(annotation)) if isinstance(one, type)]
+        inner = [one for one in classes if issubclass(one, BaseModel)]
+        if len(inner) != 1:
+            return ()
+        (kind,) = inner
+    return kind.model_fields
 
 
 def _set(document: dict[str, Any], text: str) -> None:

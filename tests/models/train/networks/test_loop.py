@@ -48,7 +48,7 @@ def trained(config: NetworkConfig, folder: Path) -> Training:
 def content(folder: Path) -> dict[str, Any]:
     state = checkpoint.read(folder / "checkpoint.pt", torch.device("cpu"))
     progress = checkpoint.Progress(**json.loads(state.pop("progress")))
-    progress.seconds = 0
+    progress.seconds = progress.cpu_seconds = 0
     return {**state, "progress": vars(progress)}
 
 
@@ -78,6 +78,36 @@ def _stop_every_second(training: Training, step: Any) -> None:
     step(training)
     if training.state.progress.step % 2 == 0:
         os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_ctrl_c_saves_the_step_and_is_raised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = configured(tmp_path, steps=5)
+    whole = trained(config, tmp_path / "whole")
+    step, handler = Training._step, signal.getsignal(signal.SIGINT)
+
+    def press(training: Training) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        step(training)
+
+    monkeypatch.setattr(Training, "_step", press)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        trained(config, tmp_path / "stopped")
+    assert caught.value.__notes__ == ["rerun the same command to resume"]
+    assert signal.getsignal(signal.SIGINT) == handler
+    assert content(tmp_path / "stopped")["progress"]["step"] == 1
+    monkeypatch.undo()
+    assert_equal(trained(config, tmp_path / "stopped").state.net.state_dict(), whole.state.net.state_dict())
+
+
+def test_a_second_ctrl_c_stops_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def press_twice(training: Training) -> None:
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(Training, "_step", press_twice)
+    with pytest.raises(KeyboardInterrupt):
+        trained(configured(tmp_path), tmp_path / "out")
+    assert not (tmp_path / "out" / "checkpoint.pt").exists()
 
 
 def test_a_killed_training_resumes_from_its_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -158,6 +158,21 @@ def test_a_mask_is_enough_for_objects(dtype: type, tmp_path: Path) -> None:
     assert not CELLS.plan(config_of([data])).problems
 
 
+def test_grey_values_are_not_taken_for_objects(tmp_path: Path) -> None:
+    raw, labels = balls((24, 24, 24))
+    uris = {"raw": save(tmp_path, "raw", raw), "labels": save(tmp_path, "mask", (labels > 0).astype(np.uint8))}
+    assert CELLS.train(config_of([uris], steps=1), Call(tmp_path / "right")).finished
+    with pytest.raises(InvalidInput, match=r"raw\.zarr looks like grey values, as only \d+% .* equal the next one"):
+        CELLS.train(config_of([{"raw": uris["labels"], "labels": uris["raw"]}]), Call(tmp_path / "swapped"))
+
+
+def test_background_alone_cannot_be_trained_on(tmp_path: Path) -> None:
+    raw, labels = balls((24, 24, 24))
+    data = {"raw": save(tmp_path, "raw", raw), "labels": save(tmp_path, "labels", 0 * labels, "labels")}
+    with pytest.raises(InvalidInput, match="have no object, only background"):
+        CELLS.train(config_of([data]), Call(tmp_path / "out"))
+
+
 def test_labels_are_not_taken_for_an_image(tmp_path: Path) -> None:
     labels = truth(tmp_path)["labels"]
     with pytest.raises(InvalidInput, match="is labels data of uint32; expected an image"):

@@ -28,7 +28,7 @@ class Progress:
     Attributes
     ----------
     step : steps that are done.
-    seconds : time that they took.
+    seconds, cpu_seconds : time that they took, and CPU time of all threads.
     losses : loss of every step.
     validated : step of the last validation.
     first_scores : scores of the weights that the training started from, if they are another network's.
@@ -38,6 +38,7 @@ class Progress:
 
     step: int = 0
     seconds: float = 0.0
+    cpu_seconds: float = 0.0
     losses: list[float] = field(default_factory=list)
     validated: int = -1
     first_scores: dict[str, float] | None = None

@@ -32,8 +32,8 @@ from voxome.models.train.networks.unet import Form, UNet
 from voxome.models.train.networks.validate import validation_scores
 from voxome.redaction import redact
 
-_PRINT_EVERY = 100
-"""Steps between lines of progress."""
+_PRINT_STEPS, _PRINT_SECONDS = 100, 60.0
+"""Steps and time between lines of progress, whichever is less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,8 @@ class Training:
         optimizer = torch.optim.AdamW(net.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
         self.state = State(net, copy.deepcopy(net), optimizer, Progress())
         self.path = folder / "checkpoint.pt"
-        self.stopping = False
+        self.stopping = self.interrupted = False
+        self.printed = time.monotonic()
         self.pool: ThreadPoolExecutor | None = None
         if self.path.exists():
             version = checkpoint.load(self.path, self.state, config, self._digests(), self.device)
@@ -107,30 +108,39 @@ class Training:
         return late or progress.step >= config.steps
 
     def run(self, minutes: float | None = None) -> Progress:
-        """Train until all is done, or for so many minutes, or until SIGTERM (in the main thread), then save.
+        """Train until all is done, or for so many minutes, or until SIGTERM or Ctrl-C (in the main thread), then save.
 
         Raises
         ------
         RunFailed
             If the loss is not finite; the last checkpoint is kept.
+        KeyboardInterrupt
+            After Ctrl-C, when the checkpoint is saved; at the second one at once.
         """
         begin = saved = time.monotonic()
         progress = self.state.progress
-        with self._stopping_on_sigterm(), self.workers():
+        if progress.step:
+            _print(f"Resuming after step {progress.step} of {self.config.steps}")
+        with self._stopping_on_signals(), self.workers():
             if self.setup.weights and self.setup.validation and not progress.step:
                 progress.first_scores = self._scores()
             while not (self.finished or self.stopping or self._is_late(begin, minutes)):
-                before = time.monotonic()
+                before, cpu = time.monotonic(), time.process_time()
                 self._step()
                 if self.setup.validation and progress.step % self.config.validate_steps == 0:
                     self._validate()
                 progress.seconds += time.monotonic() - before
+                progress.cpu_seconds += time.process_time() - cpu
                 if time.monotonic() - saved > 60 * self.config.checkpoint_minutes:
                     self.save()
                     saved = time.monotonic()
         if self.finished and self.setup.validation and progress.validated != progress.step:
             self._validate()
         self.save()
+        if self.interrupted:
+            interrupt = KeyboardInterrupt()
+            interrupt.add_note("rerun the same command to resume")
+            raise interrupt
         return progress
 
     @staticmethod
@@ -170,18 +180,25 @@ class Training:
                 self.pool = None
 
     @contextmanager
-    def _stopping_on_sigterm(self) -> Iterator[None]:
+    def _stopping_on_signals(self) -> Iterator[None]:
         if threading.current_thread() is not threading.main_thread():  # others cannot have handlers
             yield
             return
-        previous = signal.signal(signal.SIGTERM, self._stop)
+        handlers = {signal.SIGTERM: self._stop, signal.SIGINT: self._interrupt}
+        previous = {number: signal.signal(number, handler) for number, handler in handlers.items()}
         try:
             yield
         finally:
-            signal.signal(signal.SIGTERM, previous)
+            for number, handler in previous.items():
+                signal.signal(number, handler)
 
     def _stop(self, *_: object) -> None:
         self.stopping = True
+
+    def _interrupt(self, *_: object) -> None:
+        self.stopping = self.interrupted = True
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        _print("Stopping after this step; Ctrl-C again stops at once, with the last checkpoint")
 
     def _step(self) -> None:
         state, config = self.state, self.config
@@ -201,10 +218,11 @@ class Training:
         state.progress.step += 1
         state.progress.losses.append(value)
         self._update_average()
-        if state.progress.step % _PRINT_EVERY == 0:
-            recent = float(np.mean(state.progress.losses[-_PRINT_EVERY:]))
+        if state.progress.step % _PRINT_STEPS == 0 or time.monotonic() - self.printed > _PRINT_SECONDS:
+            recent = float(np.mean(state.progress.losses[-_PRINT_STEPS:]))
             minutes = state.progress.seconds / 60
             _print(f"step {state.progress.step} of {config.steps}, {minutes:.1f} minutes, loss {recent:.4f}")
+            self.printed = time.monotonic()
 
     def _rate(self) -> float:
         if self.config.schedule == "constant":

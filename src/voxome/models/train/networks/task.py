@@ -22,7 +22,14 @@ from voxome.models.train.networks.export import publish
 from voxome.models.train.networks.loop import Setup, Training
 from voxome.models.train.networks.start import start_weights
 from voxome.models.train.networks.targets import Affinities, Objects, Offset
-from voxome.models.train.networks.truth import Region, are_equal, open_region, overlap, problems
+from voxome.models.train.networks.truth import (
+    Region,
+    are_equal,
+    open_region,
+    overlap,
+    problems,
+    require_objects,
+)
 from voxome.models.train.networks.unet import LEVELS, Form, count_weights
 from voxome.models.train.task import Call, TrainingPlan, TrainingResult
 from voxome.resources.folders import require_outside_volumes
@@ -78,7 +85,8 @@ class NetworkTask:
             scores["validation, before training"] = progress.first_scores
         if progress.best_scores is not None:
             scores["validation"] = progress.best_scores
-        state = f"step {progress.step} of {config.steps}, {progress.seconds / 60:.0f} minutes"
+        minutes = f"{progress.seconds / 60:.0f} minutes, {progress.cpu_seconds / 60:.0f} of CPU time"
+        state = f"step {progress.step} of {config.steps}, {minutes}"
         facts = draft.facts() | {"scores": scores, "training": f"{call.command} ({state})".strip()}
         model = publish(net, folder, draft.targets, setup.volumes, facts)
         return TrainingResult(
@@ -154,7 +162,9 @@ class _Draft:
             "context": comma_text(self.form.context),
             "stride": comma_text(self.form.stride),
             "patch": comma_text(self.shape.out),
+            "training_boxes": "; ".join(_describe(one) for one in self.training),
             "training_voxels": sum(one.box.size for one in self.training),
+            "validation_boxes": "; ".join(_describe(one) for one in self.validation),
             "validation_voxels": sum(one.box.size for one in self.validation),
             "gap": comma_text(self.margin),
             "validation_voxels_in_patches": overlap(self.training, self.validation, self.margin),
@@ -171,8 +181,11 @@ class _Draft:
             channels = len(self.targets.channels)
             weights = start_weights(config.start, channels, self.form, new_head=config.new_head)
         shares = np.array([one.share for one in config.data])
+        volumes = [self._load(one) for one in self.training]
+        if not any(len(one.objects) for one in volumes):
+            raise InvalidInput("The labels to train on have no object, only background; choose other boxes or labels")
         return Setup(
-            volumes=[self._load(one) for one in self.training],
+            volumes=volumes,
             validation=[self._load(one) for one in self.validation],
             shares=tuple((shares / shares.sum()).tolist()),
             targets=self.targets,
@@ -184,6 +197,7 @@ class _Draft:
 
     def _load(self, region: Region) -> TrainingVolume:
         labels: NDArray[Any] = region.labels.source.read(region.box)
+        require_objects(region, labels)
         encoded = self.targets.encode(labels, region.truth)
         if not (encoded != UNKNOWN).any():
             raise InvalidInput(f"{region.truth.labels} has no annotated voxel in {region.box}; choose another box")

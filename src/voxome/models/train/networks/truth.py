@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from voxome.errors import InvalidInput
 from voxome.geometry.box import Box
@@ -74,6 +76,25 @@ def _require_mask(uri: str) -> Volume:
             "a mask, of integers along z, y and x"
         )
     return volume
+
+
+def require_objects(region: Region, labels: NDArray[Any]) -> None:
+    """Refuse grey values in place of labels, as when the two are swapped.
+
+    Raises
+    ------
+    InvalidInput
+        If most voxels of what is not said to be labels differ from the next one along x.
+    """
+    if region.labels.spec.kind == "labels" or labels.shape[2] < 2:
+        return
+    equal = float((labels[..., 1:] == labels[..., :-1]).mean())
+    if equal < 0.5:
+        raise InvalidInput(
+            f"{region.truth.labels} looks like grey values, as only {equal:.0%} of its voxels equal the next one along "
+            "x; expected labels or a mask. If raw and labels are swapped, swap them; if these are labels, copy them "
+            "with `voxome put … --kind labels`"
+        )
 
 
 def overlap(training: Iterable[Region], validation: Sequence[Region], margin: Shape) -> int:
