@@ -188,6 +188,19 @@ def test_another_configuration_does_not_continue(tmp_path: Path) -> None:
     trained(config.model_copy(update={"checkpoint_minutes": 3.0}), tmp_path / "out")
 
 
+def test_checkpoints_of_other_versions(tmp_path: Path) -> None:
+    config = configured(tmp_path, steps=2)
+    trained(config, tmp_path)
+    saved = checkpoint.read(tmp_path / "checkpoint.pt", torch.device("cpu"))
+    settings = json.loads(saved["config"])
+    del settings["patience"]
+    torch.save(saved | {"config": json.dumps(settings)}, tmp_path / "checkpoint.pt")
+    assert trained(config, tmp_path).finished
+    torch.save(saved | {"config": json.dumps(settings | {"other": 1})}, tmp_path / "checkpoint.pt")
+    with pytest.raises(InvalidInput, match="was written by a version of voxome with other settings"):
+        trained(config, tmp_path)
+
+
 @pytest.mark.parametrize("changed", ["raw", "labels"])
 @pytest.mark.parametrize("part", ["data", "validation"])
 def test_other_data_do_not_continue(changed: str, part: str, tmp_path: Path) -> None:

@@ -34,12 +34,12 @@ def test_affinities_against_their_definition() -> None:
     labels = np.pad(labels, ((0, 2), (0, 2), (0, 0)), constant_values=1)
     offsets, out = ((1, 0, 0), (0, 3, 0), (0, 0, 2)), (4, 5, 6)
     target, mask = affinities(torch.from_numpy(labels), offsets, out)
-    edge = edges(torch.from_numpy(labels)).numpy()
+    edge = edges(torch.from_numpy(labels), objects_only=True).numpy()
     for k, offset in enumerate(offsets):
         for p in np.ndindex(*out):
             q = tuple(a + b for a, b in zip(p, offset, strict=True))
             known = labels[p] >= 0 and labels[q] >= 0
-            same = labels[p] == labels[q] and not (sum(offset) == 1 and (edge[p] or edge[q]))
+            same = labels[p] == labels[q] > 0 and not (sum(offset) == 1 and (edge[p] or edge[q]))
             assert bool(mask[k][p]) == known
             if known:
                 assert bool(target[k][p]) == same
@@ -47,6 +47,17 @@ def test_affinities_against_their_definition() -> None:
 
 def test_label_0_is_no_object_of_affinities() -> None:
     assert Affinities().encode(np.array([[[0, 70, 7]]]), DENSE).tolist() == [[[UNKNOWN, 2, 1]]]
+
+
+def test_label_0_is_the_boundary_between_objects_if_you_say_so() -> None:
+    bounded = DENSE.model_copy(update={"zero_is_boundary": True})
+    labels = Affinities().encode(np.array([[[7, 7, 0, 70, 70, 70]]]), bounded)
+    assert labels.tolist() == [[[1, 1, 0, 2, 2, 2]]]
+    padding = torch.nn.functional.pad(torch.from_numpy(labels).float(), (1, 2, 1, 1, 1, 1), value=UNKNOWN)
+    target, mask = affinities(padding, ((0, 0, 1), (0, 0, 2)), (1, 1, 6), (1, 1, 1))
+    assert target[0, 0, 0, :5].tolist() == [1, 0, 0, 1, 1]
+    assert target[1, 0, 0, :4].tolist() == [0, 0, 0, 1]
+    assert mask[0, 0, 0].tolist() == [1, 1, 1, 1, 1, 0]
 
 
 def test_label_0_is_background_of_dense_labels() -> None:

@@ -173,6 +173,19 @@ def test_background_alone_cannot_be_trained_on(tmp_path: Path) -> None:
         CELLS.train(config_of([data]), Call(tmp_path / "out"))
 
 
+def test_affinities_need_examples_of_boundaries(tmp_path: Path) -> None:
+    raw, labels = partition((24, 24, 24))
+    labels[raw == 60] = 0
+    data = {"raw": save(tmp_path, "raw", raw), "labels": save(tmp_path, "labels", labels, "labels")}
+    config = config_of([data], steps=1)
+    with pytest.raises(InvalidInput, match=r"that are 1,0,0 or 0,1,0 or 0,0,1 apart are in different objects"):
+        AFFINITIES.train(config, Call(tmp_path / "out"))
+    (truth_,) = config.data
+    bounded = config.model_copy(update={"data": (truth_.model_copy(update={"zero_is_boundary": True}),)})
+    assert AFFINITIES.train(bounded, Call(tmp_path / "out")).finished
+    assert "zero_is_boundary is for affinities" in CELLS.plan(bounded).problems[0]
+
+
 def test_labels_are_not_taken_for_an_image(tmp_path: Path) -> None:
     labels = truth(tmp_path)["labels"]
     with pytest.raises(InvalidInput, match="is labels data of uint32; expected an image"):

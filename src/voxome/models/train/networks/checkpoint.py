@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 from torch import Tensor
 
 from voxome.errors import InvalidInput
@@ -83,7 +84,7 @@ def load(path: Path, state: State, config: NetworkConfig, data: Mapping[str, str
         If it is not one, or that of another configuration or other data.
     """
     saved = read(path, device)
-    changed = _changed(json.loads(saved["config"]), _fixed(config))
+    changed = _changed(_saved_config(path, saved["config"]), _fixed(config))
     if changed:
         raise InvalidInput(
             f"{path} is the checkpoint of a training with another {', '.join(changed)}; continue it with the same "
@@ -119,6 +120,17 @@ def read(path: Path, device: torch.device) -> dict[str, Any]:
     if missing:
         raise InvalidInput(f"{path} is not a checkpoint of voxome: it has no {', '.join(sorted(missing))}")
     return content
+
+
+def _saved_config(path: Path, text: str) -> dict[str, Any]:
+    """Return the settings that decided the weights, with the defaults of those that are newer."""
+    try:
+        return _fixed(NetworkConfig.model_validate_json(text))
+    except ValidationError as error:
+        raise InvalidInput(
+            f"{path} was written by a version of voxome with other settings; continue it with that one, or choose "
+            "another folder"
+        ) from error
 
 
 def _fixed(config: NetworkConfig) -> dict[str, Any]:

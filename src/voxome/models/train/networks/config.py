@@ -24,6 +24,7 @@ class Truth(Config):
     box : voxels of the labels to use; all that both volumes have if empty.
     kind : ``dense`` if every voxel is annotated, ``sparse`` if label 0 is not annotated.
     background : label of what is none of the objects, in sparse labels.
+    zero_is_boundary : whether label 0 is the boundary between objects, for affinities; it is not annotated otherwise.
     share : how often patches are taken from this volume, relative to the others.
     """
 
@@ -32,6 +33,7 @@ class Truth(Config):
     box: str = ""
     kind: Literal["dense", "sparse"] = "dense"
     background: Index = 1
+    zero_is_boundary: bool = False
     share: Positive = 1.0
 
 

@@ -57,7 +57,7 @@ class Targets(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Affinities:
-    """Affinities to neighbouring voxels: 1 if both belong to the same object. Label 0 is never annotated."""
+    """Affinities to neighbouring voxels: 1 if both belong to the same object. Label 0 is none, or is not annotated."""
 
     offsets: tuple[Offset, ...] = OFFSETS
     instances: bool = True
@@ -76,8 +76,9 @@ class Affinities:
         return edge, (z, y, x)
 
     def encode(self, labels: NDArray[np.integer], truth: Truth) -> NDArray[np.int64]:
-        """Return consecutive labels, and `UNKNOWN` in place of 0."""
-        return np.where(labels == 0, UNKNOWN, _number(labels))
+        """Return consecutive labels, and `UNKNOWN` in place of 0 unless it is the boundary between objects."""
+        numbers = _number(labels)
+        return numbers if truth.zero_is_boundary else np.where(labels == 0, UNKNOWN, numbers)
 
     def compute(self, labels: Tensor, out: Shape) -> tuple[Tensor, Tensor]:
         """Return affinities and mask."""
@@ -137,16 +138,16 @@ def affinities(
 ) -> tuple[Tensor, Tensor]:
     """Return target affinities and mask, each (channels, *out), of the voxels of `labels` from `start`.
 
-    Channel k at voxel p is 1 if p and p + offset k belong to the same object. For nearest neighbours, the outermost
-    layer of every object counts as outside, so that boundaries are two voxels thick. Pairs with an `UNKNOWN` voxel are
-    masked.
+    Channel k at voxel p is 1 if p and p + offset k belong to the same object, which 0 is not. For nearest neighbours,
+    the outermost layer of objects that touch counts as outside, so that boundaries are two voxels thick. Pairs with an
+    `UNKNOWN` voxel are masked.
     """
-    edge = edges(labels, dimensions=dimensions)
+    edge = edges(labels, objects_only=True, dimensions=dimensions)
     here = _part(start, out)
     targets, masks = [], []
     for offset in offsets:
         there = _part([s + d for s, d in zip(start, offset, strict=True)], out)
-        same = labels[here] == labels[there]
+        same = (labels[here] == labels[there]) & (labels[here] > 0)
         if sum(offset) == 1:
             same = same & ~edge[here] & ~edge[there]
         targets.append(same)

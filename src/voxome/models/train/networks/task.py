@@ -28,6 +28,7 @@ from voxome.models.train.networks.truth import (
     open_region,
     overlap,
     problems,
+    require_boundaries,
     require_objects,
 )
 from voxome.models.train.networks.unet import LEVELS, Form, count_weights
@@ -155,6 +156,8 @@ class _Draft:
                 f"{comma_text(self.shape.context)}: set network.units to more, or offsets to shorter ones"
             )
         wrong += _device_problems(config.device)
+        if not self.targets.offsets and any(one.truth.zero_is_boundary for one in self.regions):
+            wrong.append(f"zero_is_boundary is for affinities; of {self.task.name}, label 0 is background or unknown")
         facts: dict[str, str | int | float] = {
             "task": self.task.name,
             "channels": "; ".join(self.targets.channels),
@@ -184,6 +187,7 @@ class _Draft:
         volumes = [self._load(one) for one in self.training]
         if not any(len(one.objects) for one in volumes):
             raise InvalidInput("The labels to train on have no object, only background; choose other boxes or labels")
+        require_boundaries([one.labels[0, 0].numpy() for one in volumes], self.targets.offsets, UNKNOWN)
         return Setup(
             volumes=volumes,
             validation=[self._load(one) for one in self.validation],

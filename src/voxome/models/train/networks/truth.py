@@ -97,6 +97,41 @@ def require_objects(region: Region, labels: NDArray[Any]) -> None:
         )
 
 
+def require_boundaries(labels: Sequence[NDArray[Any]], offsets: Sequence[Shape], unknown: int) -> None:
+    """Refuse labels that have no example of a boundary at an offset of affinities.
+
+    Parameters
+    ----------
+    labels : sequence of (z, y, x) arrays
+        Encoded labels of all volumes, `unknown` where they are not annotated.
+    offsets : sequence of (z, y, x)
+        Offsets of the affinities, at least 0.
+
+    Raises
+    ------
+    InvalidInput
+        If all pairs of voxels are inside of one object: the network would learn that there is no boundary.
+    """
+    missing = [offset for offset in offsets if not any(_is_crossed(one, offset, unknown) for one in labels)]
+    if missing:
+        shares = ", ".join(f"{float((one == unknown).mean()):.0%}" for one in labels)
+        raise InvalidInput(
+            f"No annotated voxels that are {' or '.join(map(comma_text, missing))} apart are in different objects, so "
+            f"nothing shows what a boundary is; {shares} of the voxels are not annotated, as those with label 0. Set "
+            "zero_is_boundary = true if these are the boundaries between objects, or choose longer offsets"
+        )
+
+
+def _is_crossed(labels: NDArray[Any], offset: Shape, unknown: int) -> bool:
+    shape = labels.shape
+    here = labels[tuple(slice(0, max(n - d, 0)) for n, d in zip(shape, offset, strict=True))]
+    there = labels[tuple(slice(d, None) for d in offset)]
+    if not here.size:
+        return False
+    known = (here != unknown) & (there != unknown)
+    return bool((known & ((here != there) | (here == 0))).any())
+
+
 def overlap(training: Iterable[Region], validation: Sequence[Region], margin: Shape) -> int:
     """Return how many voxels of the validation part training patches may show.
 
