@@ -78,7 +78,7 @@ def find_straightforward(volume: NDArray[np.uint8], most: int = 0) -> list[Spher
 def find_fast(volume: NDArray[np.uint8]) -> list[Sphere]:
     """Return the voxels and radii of spheres that `voxome` finds, in the order in which they are found."""
     box = Box.of_shape(volume.shape)
-    parameters = {"radii_um": RADII, "gap_um": GAP, "threshold": THRESHOLD, "stop": STOP}
+    parameters = {"radii_um": RADII, "gap_um": GAP, "z_stretch": 1.0, "threshold": THRESHOLD, "stop": STOP}
     rows = search(volume, box, box, SphereParams.of(parameters, (1000.0, 1000.0, 1000.0))).rows
     return [
         (z, y, x, radius / 1000)

@@ -27,7 +27,7 @@ VOXEL_UM, TOLERANCE_UM, SPLIT, SECTIONS = 0.65, 6.5, 120, 50
 SMOOTHING_UM, BACKGROUND_UM = 1.0 * VOXEL_UM, 20 * VOXEL_UM
 DARKNESS = (0.3, 2.0)
 """Local standard deviations below the local mean that are probabilities of 0 and of 1."""
-SPHERES = {"radii_um": (5.2, 6.5), "gap_um": 1.3, "threshold": 0.2, "stop": 0.3}
+SPHERES = {"radii_um": (5.2, 6.5), "gap_um": 1.3, "z_stretch": 1.0, "threshold": 0.2, "stop": 0.3}
 MIN_SCORE = 0.45
 Points = NDArray[np.float64]
 

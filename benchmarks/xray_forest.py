@@ -55,7 +55,7 @@ def classify(card: Path, raw: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def find_spheres(probability: NDArray[np.uint8], radii: tuple[float, ...], threshold: float, stop: float) -> Any:
     """Return centres of spheres in voxels, and their mean probabilities."""
-    settings = {"radii_um": radii, "gap_um": 1.3, "threshold": threshold, "stop": stop}
+    settings = {"radii_um": radii, "gap_um": 1.3, "z_stretch": 1.0, "threshold": threshold, "stop": stop}
     box = Box.of_shape(probability.shape)
     rows = search(probability, box, box, SphereParams.of(settings, SIZE_NM)).rows
     return np.stack([rows[name] for name in "zyx"], axis=-1).astype(float), rows["total"] / (255 * rows["voxels"])

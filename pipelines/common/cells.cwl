@@ -8,6 +8,7 @@ inputs:
   probability: {type: [File, string], doc: "Probability of cells, uint8, 255 = certain."}
   radii_um: {type: "double[]?", doc: "Radii of spheres, in micrometres."}
   gap_um: {type: "double?", doc: "How far beyond a sphere voxels are removed with it, in micrometres."}
+  z_stretch: {type: "double?", doc: "Length of cells along z by their width."}
   threshold: {type: "double?", doc: "Probability (0 to 1) up to which a voxel counts as 0."}
   stop: {type: "double?", doc: "Least mean probability of a sphere that is searched for."}
   min_score: {type: "double?", doc: "Least mean probability of a cell."}
@@ -20,6 +21,7 @@ steps:
     in:
       probability: probability
       radii_um: radii_um
+      z_stretch: z_stretch
       gap_um: gap_um
       threshold: threshold
       stop: stop
@@ -34,6 +36,7 @@ steps:
       found: search/found
       pending: search/pending
       radii_um: radii_um
+      z_stretch: z_stretch
       gap_um: gap_um
       threshold: threshold
       stop: stop
@@ -46,6 +49,7 @@ steps:
       probability: probability
       spheres: select/result
       radii_um: radii_um
+      z_stretch: z_stretch
       threshold: threshold
       store: store
       block: block

@@ -28,6 +28,7 @@ inputs:
   cell_high: {type: "double?", default: 0.9, doc: "Contrast to the background, in the unit, at which the probability of cells is 1."}
   cell_background_um: {type: "double?", default: 30, doc: "Width of the window of the background of cells, in micrometres."}
   radii_um: {type: "double[]?", default: [5.2, 6.5, 8.0], doc: "Radii of cells that are searched for, in micrometres."}
+  z_stretch: {type: "double?", doc: "Length of cells along z by their width, as in light sheets that blur along z."}
   gap_um: {type: "double?", default: 1.3, doc: "Voxels this near to a cell are not in another one, in micrometres."}
   cell_threshold: {type: "double?", default: 0.2, doc: "Probability of cells (0 to 1) up to which a voxel counts as 0."}
   cell_stop: {type: "double?", default: 0.5, doc: "Least mean probability of a sphere that takes its voxels from those after it."}
@@ -126,6 +127,7 @@ steps:
     in:
       probability: cell_contrast/probability
       radii_um: radii_um
+      z_stretch: z_stretch
       gap_um: gap_um
       threshold: cell_threshold
       stop: cell_stop

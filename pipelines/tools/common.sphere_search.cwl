@@ -13,6 +13,9 @@ hints:
         exclusiveMinimum: 0
       gap_um:
         minimum: 0
+      z_stretch:
+        minimum: 1
+        maximum: 20
       threshold:
         minimum: 0
         maximum: 1
@@ -47,6 +50,13 @@ inputs:
     doc: 'How far beyond a sphere voxels are removed with it, in micrometres. Allowed: at least 0.'
     inputBinding:
       prefix: --gap-um
+  z_stretch:
+    type: double?
+    default: 1.0
+    doc: 'Length of cells along z by their width, as in a light sheet that blurs along z: ellipsoids take the place
+      of spheres then, and all lengths are those along y and x. Allowed: 1 to 20.'
+    inputBinding:
+      prefix: --z-stretch
   threshold:
     type: double?
     default: 0.2

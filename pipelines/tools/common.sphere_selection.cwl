@@ -14,6 +14,9 @@ hints:
         exclusiveMinimum: 0
       gap_um:
         minimum: 0
+      z_stretch:
+        minimum: 1
+        maximum: 20
       threshold:
         minimum: 0
         maximum: 1
@@ -63,6 +66,12 @@ inputs:
     doc: 'How far beyond a sphere voxels are removed with it, in micrometres. Allowed: at least 0.'
     inputBinding:
       prefix: --gap-um
+  z_stretch:
+    type: double?
+    default: 1.0
+    doc: 'Length of cells along z by their width. Allowed: 1 to 20.'
+    inputBinding:
+      prefix: --z-stretch
   threshold:
     type: double?
     default: 0.2

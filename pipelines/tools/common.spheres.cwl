@@ -11,6 +11,9 @@ hints:
     parameters:
       radii_um:
         exclusiveMinimum: 0
+      z_stretch:
+        minimum: 1
+        maximum: 20
       threshold:
         minimum: 0
         maximum: 1
@@ -42,6 +45,12 @@ inputs:
     inputBinding:
       prefix: --radii-um
       itemSeparator: ','
+  z_stretch:
+    type: double?
+    default: 1.0
+    doc: 'Length of cells along z by their width; radii of cells are those along y and x. Allowed: 1 to 20.'
+    inputBinding:
+      prefix: --z-stretch
   threshold:
     type: double?
     default: 0.2

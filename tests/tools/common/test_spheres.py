@@ -54,7 +54,9 @@ def detect(
     chosen = voxome.tool(
         "common.sphere_selection", {"probability": uri, **search, "min_score": min_score, **parameters}, **options
     )
-    rest: dict[str, Any] = {name: parameters[name] for name in ("radii_um", "threshold") if name in parameters}
+    rest: dict[str, Any] = {
+        name: parameters[name] for name in ("radii_um", "z_stretch", "threshold") if name in parameters
+    }
     cells = voxome.tool("common.spheres", {"probability": uri, "spheres": chosen["result"], **rest}, **blocks)
     return TableFile(cells["cells"].uri).read(), voxome.open(cells["labels"].uri, expect=voxome.Volume)[...]
 
@@ -71,6 +73,20 @@ def test_a_sphere_is_found_where_it_is(tmp_path: Path) -> None:
     assert cells["touches_face"].tolist() == [False]
     assert labels[12, 14, 16] == cells["id"][0] == 1
     assert abs(np.argwhere(labels).mean(axis=0) - centre[0]).max() < 1e-9
+
+
+def test_cells_that_are_stretched_along_z_are_found_as_spheres_are(tmp_path: Path) -> None:
+    centres = np.array([[10.0, 12.0, 14.0], [16.0, 12.0, 23.0], [2.0, 20.0, 33.0]])
+    volume = draw((24, 26, 40), centres, [5.0, 6.0, 5.0])
+    parameters: dict[str, Any] = {"radii_um": [5.0, 6.0], "gap_um": 1.0}
+    round_, labels = detect(volume, tmp_path / "round", **parameters)
+    for name, block in (("whole", None), ("blocks", (12, 13, 20))):
+        size = (2.5 * UM, UM, UM)
+        long, same = detect(volume, tmp_path / name, size=size, block=block, z_stretch=2.5, **parameters)
+        assert (same == labels).all()
+        assert long["z_nm"] == pytest.approx(2.5 * round_["z_nm"])
+        for column in ("id", "y_nm", "x_nm", "radius_nm", "score", "touches_face"):
+            assert long[column].tolist() == round_[column].tolist()
 
 
 @pytest.mark.parametrize("apart", [1.0, 0.8, 0.6])

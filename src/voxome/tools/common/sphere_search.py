@@ -33,6 +33,8 @@ Radii = tuple[Annotated[float, Gt(0)], ...]
 Length = Annotated[float, Ge(0)]
 Fraction = Annotated[float, Interval(ge=0, le=1)]
 Stop = Annotated[float, Interval(gt=0, le=1)]
+Stretch = Annotated[float, Interval(ge=1, le=20)]
+"""Length of cells along z by their width."""
 
 
 def check_sizes(specs: Mapping[str, VolumeSpec], parameters: Mapping[str, Any]) -> Iterator[str]:
@@ -41,8 +43,10 @@ def check_sizes(specs: Mapping[str, VolumeSpec], parameters: Mapping[str, Any]) 
     if size is None:
         yield "probability has no voxel size, and radii_um are lengths: give one with --voxel-size"
         return
+    stretch = parameters["z_stretch"]
     radii = [1000 * radius for radius in parameters["radii_um"]]
-    shown = " × ".join(f"{n:g}" for n in size)
+    shown = " × ".join(f"{n:g}" for n in size) + (f", by a z_stretch of {stretch:g}," if stretch != 1 else "")
+    size = size[0] / stretch, *size[1:]
     if not radii:
         yield "radii_um is empty: give at least one radius"
     elif min(radii) < max((n for n, voxels in zip(size, _shape(specs), strict=True) if voxels > 1), default=0.0):
@@ -75,6 +79,7 @@ def sphere_search(
     *,
     radii_um: Radii = (6.0,),
     gap_um: Length = 2.5,
+    z_stretch: Stretch = 1.0,
     threshold: Fraction = 0.2,
     stop: Stop = 0.47,
     block: BlockContext,
@@ -89,6 +94,9 @@ def sphere_search(
         Radii of spheres, in micrometres.
     gap_um : float
         How far beyond a sphere voxels are removed with it, in micrometres.
+    z_stretch : float
+        Length of cells along z by their width, as in a light sheet that blurs along z: ellipsoids take the place of
+        spheres then, and all lengths are those along y and x.
     threshold : float
         Probability up to which a voxel counts as 0.
     stop : float
@@ -102,7 +110,9 @@ def sphere_search(
     pending : table
         Cubes of 64 voxels of the domain in which there may be more spheres: their numbers along z, y and x.
     """
-    parameters = {"radii_um": radii_um, "gap_um": gap_um, "threshold": threshold, "stop": stop}
+    parameters = {
+        "radii_um": radii_um, "gap_um": gap_um, "z_stretch": z_stretch, "threshold": threshold, "stop": stop
+    }  # fmt: skip
     frame, write = block.frame, block.write
     spheres = search(probability, block.read, frame.box, SphereParams.of(parameters, frame.scale_nm))
     inside = ((spheres.undecided >= write.start) & (spheres.undecided < write.stop)).all(axis=1)

@@ -16,7 +16,7 @@ from voxome.geometry import Box
 from voxome.resources.rows import concatenate
 from voxome.resources.table import TableFile
 from voxome.resources.volume import Volume
-from voxome.tools.common.sphere_search import FOUND, PENDING, TILE, Fraction, Length, Radii, Stop, check_sizes
+from voxome.tools.common.sphere_search import FOUND, PENDING, TILE, Fraction, Length, Radii, Stop, Stretch, check_sizes
 from voxome.tools.common.spherical.candidates import CERTAIN
 from voxome.tools.common.spherical.search import SphereParams, has_candidates, search
 
@@ -31,6 +31,7 @@ def sphere_selection(
     *,
     radii_um: Radii = (6.0,),
     gap_um: Length = 2.5,
+    z_stretch: Stretch = 1.0,
     threshold: Fraction = 0.2,
     stop: Stop = 0.47,
     min_score: Fraction = 0.0,
@@ -48,6 +49,8 @@ def sphere_selection(
         Radii of spheres, in micrometres.
     gap_um : float
         How far beyond a sphere voxels are removed with it, in micrometres.
+    z_stretch : float
+        Length of cells along z by their width.
     threshold : float
         Probability up to which a voxel counts as 0.
     stop : float
@@ -61,7 +64,9 @@ def sphere_selection(
     table
         The columns of `found` and ``id``, from 1 in the order of the voxels of the centres.
     """
-    parameters = {"radii_um": radii_um, "gap_um": gap_um, "threshold": threshold, "stop": stop}
+    parameters = {
+        "radii_um": radii_um, "gap_um": gap_um, "z_stretch": z_stretch, "threshold": threshold, "stop": stop
+    }  # fmt: skip
     params = SphereParams.of(parameters, frame.scale_nm)
     source = probability.source
     tiles = np.unique(pending.stacked(("z", "y", "x"), np.int64).reshape(-1, 3), axis=0)

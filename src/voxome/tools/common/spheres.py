@@ -18,7 +18,7 @@ from voxome.geometry import Box
 from voxome.resources.table import TableFile
 from voxome.tools.common.balls import Scale, ball_reach
 from voxome.tools.common.faces import long_axes
-from voxome.tools.common.sphere_search import Fraction, Radii, check_sizes
+from voxome.tools.common.sphere_search import Fraction, Radii, Stretch, check_sizes
 from voxome.tools.common.sphere_selection import SPHERES
 from voxome.tools.common.spherical.candidates import CERTAIN, highest_value
 from voxome.tools.common.spherical.greedy import fill_ball
@@ -42,8 +42,9 @@ CELLS = kinds.Table(
 
 
 def _halo(parameters: Mapping[str, Any], scale_nm: Scale) -> tuple[int, int, int]:
-    largest = SphereParams.of(_parameters(**parameters), scale_nm).radii_nm[-1]
-    z, y, x = (n + MOST_MOVED + 1 for n in ball_reach(window_nm(largest, scale_nm), scale_nm))
+    params = SphereParams.of(_parameters(**parameters), scale_nm)
+    window = window_nm(params.radii_nm[-1], params.scale_nm)
+    z, y, x = (n + MOST_MOVED + 1 for n in ball_reach(window, params.scale_nm))
     return z, y, x
 
 
@@ -59,6 +60,7 @@ def spheres(
     spheres: Annotated[TableFile, SPHERES],
     *,
     radii_um: Radii = (6.0,),
+    z_stretch: Stretch = 1.0,
     threshold: Fraction = 0.2,
     block: BlockContext,
 ) -> dict[str, Any]:
@@ -72,6 +74,8 @@ def spheres(
         Spheres of the volume.
     radii_um : tuple of float
         Radii of spheres, in micrometres.
+    z_stretch : float
+        Length of cells along z by their width; radii of cells are those along y and x.
     threshold : float
         Probability up to which a voxel counts as 0.
 
@@ -85,9 +89,9 @@ def spheres(
         Spheres; where they overlap, the better one.
     """
     frame, write = block.frame, block.write
-    params = SphereParams.of(_parameters(radii_um), frame.scale_nm)
+    params = SphereParams.of(_parameters(radii_um, z_stretch), frame.scale_nm)
     largest = params.radii_nm[-1]
-    beside = ball_reach(window_nm(largest, frame.scale_nm) + largest, frame.scale_nm)
+    beside = ball_reach(window_nm(largest, params.scale_nm) + largest, params.scale_nm)
     near = _near(spheres, write.grow(beside), params)
     seen = block.read & frame.box
     values = np.ascontiguousarray(probability[seen.within(block.read)]).copy()
@@ -95,9 +99,9 @@ def spheres(
     return {"cells": _cells(values, seen, near, block, params), "labels": _labels(near, write, params)}
 
 
-def _parameters(radii_um: tuple[float, ...], **_: object) -> dict[str, Any]:
-    """Return the parameters of a search of which only the radii matter here."""
-    return {"radii_um": radii_um, "gap_um": 0.0, "threshold": 0.0, "stop": 1.0}
+def _parameters(radii_um: tuple[float, ...], z_stretch: float, **_: object) -> dict[str, Any]:
+    """Return the parameters of a search of which only the form of the spheres matters here."""
+    return {"radii_um": radii_um, "gap_um": 0.0, "z_stretch": z_stretch, "threshold": 0.0, "stop": 1.0}
 
 
 def _near(spheres: TableFile, box: Box, params: SphereParams) -> Rows:
@@ -116,13 +120,13 @@ def _cells(values: NDArray[np.uint8], seen: Box, near: Rows, block: BlockContext
     frame, write = block.frame, block.write
     centres = np.stack([near[name] for name in "zyx"], axis=-1).astype(np.int64)
     own = np.flatnonzero(((centres >= write.start) & (centres < write.stop)).all(axis=1))
-    scale, start, radii = np.array(frame.scale_nm), np.array(seen.start), near["radius_nm"]
+    scale, start, radii = np.array(params.scale_nm), np.array(seen.start), near["radius_nm"]
     axes, largest = long_axes(frame.box.shape), radii.max(initial=0.0)
     places, touching = np.empty((len(own), 3)), np.empty(len(own), bool)
     tree = KDTree(centres * scale)
     for row, i in enumerate(own.tolist()):
-        window = window_nm(radii[i], frame.scale_nm)
-        reach, beyond = (np.array(ball_reach(length, frame.scale_nm)) for length in (radii[i], window))
+        window = window_nm(radii[i], params.scale_nm)
+        reach, beyond = (np.array(ball_reach(length, params.scale_nm)) for length in (radii[i], window))
         free = (centres[i] - beyond >= frame.box.start) & (centres[i] + beyond < frame.box.stop)
         inside = (centres[i] - reach >= frame.box.start) & (centres[i] + reach < frame.box.stop)
         touching[row] = not inside[axes].all()
@@ -131,7 +135,7 @@ def _cells(values: NDArray[np.uint8], seen: Box, near: Rows, block: BlockContext
         beside = around[(apart < window + radii[around]) & (around != i)]
         others = np.column_stack([centres[beside] - centres[i], radii[beside]]).astype(np.float64)
         places[row] = refine(values, centres[i] - start, radii[i], window, scale, others, free) + centres[i]
-    nm = places * scale + np.array(frame.offset_nm)
+    nm = places * np.array(frame.scale_nm) + np.array(frame.offset_nm)
     score = near["total"] / (CERTAIN * np.maximum(near["voxels"], 1))
     columns = {"id": near["id"], "radius_nm": radii, "score": score}
     return {

@@ -13,7 +13,7 @@ from voxome.tools.common.balls import ball_reach, ball_runs
 from voxome.tools.common.spherical.search import SphereParams, has_candidates, search
 
 SCALE = (2000.0, 1000.0, 1000.0)
-PARAMETERS = {"radii_um": (2.5, 4.0), "gap_um": 1.0, "threshold": 0.2, "stop": 0.6}
+PARAMETERS = {"radii_um": (2.5, 4.0), "gap_um": 1.0, "z_stretch": 1.0, "threshold": 0.2, "stop": 0.6}
 
 
 def crowd(shape: tuple[int, int, int], seed: int) -> NDArray[np.uint8]:

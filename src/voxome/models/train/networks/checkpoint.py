@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import pickle
 from collections.abc import Mapping
@@ -71,8 +72,10 @@ def save(path: Path, state: State, config: NetworkConfig, data: Mapping[str, str
         "data": json.dumps(dict(data)),
         "torch": str(torch.__version__),
     }
+    buffer = io.BytesIO()  # torch does not say why a file cannot be written
+    torch.save(content, buffer)
     with replacing(path) as partial:
-        torch.save(content, partial)
+        partial.write_bytes(buffer.getbuffer())
 
 
 def load(path: Path, state: State, config: NetworkConfig, data: Mapping[str, str], device: torch.device) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import io
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -47,19 +48,21 @@ def export(net: UNet, path: Path, volumes: Sequence[TrainingVolume]) -> None:
         If it differs; nothing is written then.
     """
     plain = _Probabilities(copy.deepcopy(net).to("cpu", memory_format=torch.contiguous_format)).eval()
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.onnx.export(
+            plain,
+            (_grey_values(net, volumes, 2, _EXPORTED),),
+            buffer,
+            input_names=["raw"],
+            output_names=["probabilities"],
+            dynamic_axes={"raw": _DYNAMIC, "probabilities": {a: f"{name}_out" for a, name in _DYNAMIC.items()}},
+            opset_version=17,
+            dynamo=False,
+        )
     with replacing(path) as partial:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)
-            torch.onnx.export(
-                plain,
-                (_grey_values(net, volumes, 2, _EXPORTED),),
-                str(partial),
-                input_names=["raw"],
-                output_names=["probabilities"],
-                dynamic_axes={"raw": _DYNAMIC, "probabilities": {a: f"{name}_out" for a, name in _DYNAMIC.items()}},
-                opset_version=17,
-                dynamo=False,
-            )
+        partial.write_bytes(buffer.getbuffer())
         require_deterministic(partial)
         with torch.no_grad():
             pairs = [(raw.numpy(), plain(raw).numpy()) for raw in (_grey_values(net, volumes, *n) for n in _PARITY)]

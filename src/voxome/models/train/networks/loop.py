@@ -198,7 +198,6 @@ class Training:
     def _interrupt(self, *_: object) -> None:
         self.stopping = self.interrupted = True
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        _print("Stopping after this step; Ctrl-C again stops at once, with the last checkpoint")
 
     def _step(self) -> None:
         state, config = self.state, self.config

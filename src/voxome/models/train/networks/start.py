@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +36,7 @@ def start_weights(start: str, channels: int, form: Form, *, new_head: bool) -> d
     Raises
     ------
     InvalidInput
-        If a weight of either network is missing in the other, or has another shape.
+        If the network has another form.
     """
     given = _read_checkpoint(Path(start)) if start.endswith(".pt") else _read_model(start)
     if new_head:
@@ -44,19 +45,29 @@ def start_weights(start: str, channels: int, form: Form, *, new_head: bool) -> d
         needed = UNet(channels, form).state_dict()
     if new_head:
         needed = {name: value for name, value in needed.items() if name not in _HEAD}
-    problems = [f"{name} is missing" for name in sorted(needed.keys() - given.keys())]
-    problems += [f"{name} has no place" for name in sorted(given.keys() - needed.keys())]
-    problems += [
-        f"{name} has shape {tuple(given[name].shape)}, not {tuple(needed[name].shape)}"
-        for name in sorted(needed.keys() & given.keys())
-        if given[name].shape != needed[name].shape
-    ]
-    if problems:
+    if _shapes(given) != _shapes(needed):
         raise InvalidInput(
-            f"The weights of {start} do not fit the network: {'; '.join(problems)}. Set network to the form of that "
-            "model, and new_head=true for other channels"
+            f"The weights of {start} are those of {_describe(given)}, and this one is {_describe(needed)}: set network "
+            "to the form of that model, and new_head = true for other channels"
         )
     return given
+
+
+def _shapes(weights: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(one.shape) for name, one in weights.items()}
+
+
+def _describe(weights: Mapping[str, Tensor]) -> str:
+    """Return the form of a network as its configuration states it."""
+    try:
+        full, half, quarter = (weights[f"{name}.weight"].shape[0] for name in ("stem", "down1", "down2"))
+        half_up = weights["up2.weight"].shape[1]
+        flat = sum(weights[f"{name}.weight"].shape[2] == 1 for name in ("stem", "dec1"))
+    except (KeyError, IndexError):
+        return f"another kind of network ({len(weights)} arrays)"
+    units = sum(name.startswith("enc2.") and name.endswith(".first.weight") for name in weights)
+    channels = f", channels = {len(weights['head.bias'])}" if "head.bias" in weights else ""
+    return f"widths = {[full, half, half_up, quarter]}, units = {units}, flat_levels = {flat}{channels}"
 
 
 def _read_checkpoint(path: Path) -> dict[str, Tensor]:

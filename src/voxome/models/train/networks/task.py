@@ -162,6 +162,7 @@ class _Draft:
             "task": self.task.name,
             "channels": "; ".join(self.targets.channels),
             "weights": count_weights(self.form, len(self.targets.channels)),
+            "voxel_size_nm": comma_text(self.voxel_size_nm),
             "context": comma_text(self.form.context),
             "stride": comma_text(self.form.stride),
             "patch": comma_text(self.shape.out),

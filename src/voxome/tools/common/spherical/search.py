@@ -34,7 +34,7 @@ class SphereParams:
     threshold, stop : float
         Probability up to which a voxel counts as 0, and least mean probability of a sphere.
     scale_nm : (z, y, x)
-        Voxel size in nm.
+        Voxel size in nm, in which what is searched for is a sphere: along z that of the volume by `z_stretch`.
     """
 
     radii_nm: tuple[float, ...]
@@ -52,6 +52,8 @@ class SphereParams:
         InvalidInput
             If there is no radius, or one is below the shortest side of a voxel.
         """
+        z, y, x = scale_nm
+        scale_nm = z / parameters["z_stretch"], y, x
         radii = tuple(sorted({radius * UM for radius in parameters["radii_um"]}))
         if not radii or radii[0] < min(scale_nm):
             size = " × ".join(f"{n:g}" for n in scale_nm)
