@@ -92,7 +92,7 @@ class Nuclei:
         """Score labels in the resolution of the image against the truth in its own."""
         for axis, factor in enumerate(self.factors):
             found = np.repeat(found, factor, axis)
-        return score_instances(contingency(found, self.truth))
+        return score_instances(contingency(self.truth, found))
 
 
 def part(probability: NDArray[np.uint8], size_nm: Size, *, min_volume_um3: float, **settings: float) -> Array:
