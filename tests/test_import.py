@@ -30,6 +30,18 @@ def test_import_loads_no_heavy_package() -> None:
     assert min(times) < 0.3, f"import voxome takes {min(times):.3f} s of CPU time"
 
 
+def test_what_recognises_a_format_loads_no_package_that_only_reads_it() -> None:
+    code = """
+import sys
+from pathlib import Path
+from voxome.resources.recognition import recognise
+assert recognise(Path("/")) is None
+print({"nibabel", "numba", "scipy", "sqlalchemy"} & set(sys.modules))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
+
+
 @pytest.mark.slow
 def test_every_public_name_can_be_imported() -> None:
     code = "import voxome; print([getattr(voxome, name) for name in voxome.__all__])"

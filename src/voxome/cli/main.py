@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 
 try:
+    import atexit
+    import gc
     import traceback
     from typing import NoReturn
 
@@ -38,6 +40,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     The exit status is 0 on success, 1 after an error (with one message on standard error), 2 for wrong usage, and 130
     after an interruption.
     """
+    if arguments is None:
+        _collect_rarely()
     words = sys.argv[1:] if arguments is None else arguments
     if words[:1] == ["help"]:
         arguments = [*words[1:], "--help"]
@@ -73,6 +77,12 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     finally:
         sys.unraisablehook = before
     sys.exit(1)
+
+
+def _collect_rarely() -> None:
+    """Spare a short command most of the walks over the objects of its modules, and all at its end."""
+    gc.set_threshold(20_000, 10, 10)
+    atexit.register(gc.freeze)
 
 
 if __name__ == "__main__":

@@ -19,12 +19,9 @@ import zlib
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import nibabel
 import numpy as np
-from nibabel.filebasedimages import ImageFileError
-from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
 from voxome.config.settings import in_worker
@@ -42,6 +39,9 @@ from voxome.remotes.local_files import file_version, require_content, write_blan
 from voxome.remotes.spec_checks import parse_options, require_storable
 from voxome.storage.atomic import replacing, storing
 from voxome.storage.bounded_file import BoundedFile
+
+if TYPE_CHECKING:
+    import nibabel
 
 GZ_LIMIT_BYTES = 2 * 1024**3
 """Largest ``.nii.gz`` that is opened, uncompressed: gzip has no index, so the file is decompressed into memory."""
@@ -181,6 +181,10 @@ def _require_file(uri: Uri) -> Path:
 
 
 def _load(path: Path) -> nibabel.Nifti1Image:
+    import nibabel  # takes 0.2 s
+    from nibabel.filebasedimages import ImageFileError
+    from nibabel.spatialimages import HeaderDataError
+
     require_content(path, "a NIfTI file")
     try:
         with gzip.open(path) if path.name.endswith(".gz") else BoundedFile(path) as stream:
@@ -272,6 +276,9 @@ def _checked_header(path: Path, spec: VolumeSpec) -> nibabel.Nifti1Header:
 
 def _new_header(spec: VolumeSpec) -> nibabel.Nifti1Header:
     """Return a header for `spec`, with lengths in µm."""
+    import nibabel
+    from nibabel.spatialimages import HeaderDataError
+
     names = _STORED_AXES[: spec.domain.ndim]
     order = standard_order(names)
     if spec.axes != tuple(names[i] for i in order):

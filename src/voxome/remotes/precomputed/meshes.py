@@ -20,7 +20,6 @@ from voxome.remotes.mesh_files.ngmesh import decode_ngmesh
 from voxome.remotes.precomputed.folders import ShapeFolder, read_files
 from voxome.remotes.precomputed.keyed import KeyedValues, check_id
 from voxome.remotes.precomputed.mesh_manifest import Manifest
-from voxome.remotes.precomputed.mesh_welding import weld
 from voxome.remotes.precomputed.provenance import FolderProvenance
 from voxome.remotes.precomputed.shards import locate_value
 from voxome.remotes.precomputed.transforms import Transform
@@ -108,6 +107,8 @@ class MultiresolutionMeshes(FolderProvenance):
         ]
         if not fragments:
             return Mesh.join([])
+        from voxome.remotes.precomputed.mesh_welding import weld  # it imports SciPy, which takes 0.2 s
+
         nodes, faces = weld(fragments, self._steps)
         model = manifest.grid_origin + level.offset + manifest.chunk_shape * (1 << lod) * nodes
         return Mesh(self._transform.to_nm(model).astype(np.float32), self._transform.orient(faces))

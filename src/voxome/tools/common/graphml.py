@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import logging
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-import networkx as nx
+if TYPE_CHECKING:
+    import networkx as nx
 
 MAX_ITEMS = 2_000_000
 """Maximum number of nodes and edges for GraphML; tables have no limit."""
@@ -24,6 +26,8 @@ def graphml_document(count: int, make_graph: Callable[[], nx.Graph]) -> bytes:
     make_graph : function
         Returns the graph.
     """
+    import networkx as nx  # takes 0.1 s
+
     if count > MAX_ITEMS:
         reason = f"GraphML is left out: {count} nodes and edges exceed its maximum, {MAX_ITEMS}; use the tables"
         _LOG.warning("%s", reason)

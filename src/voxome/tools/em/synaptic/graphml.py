@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import networkx as nx
+from typing import TYPE_CHECKING
 
 from voxome.contracts.kinds import Rows
 from voxome.tools.common.graphml import graphml_document
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 
 def graphml(connectome: Rows, neurons: Rows) -> bytes:
@@ -27,6 +30,8 @@ def graphml(connectome: Rows, neurons: Rows) -> bytes:
 
 
 def _graph(connectome: Rows, neurons: Rows) -> nx.MultiDiGraph:
+    import networkx as nx
+
     graph = nx.MultiDiGraph()
     names = [name for name in neurons if name != "id"]
     for node, *values in zip(neurons["id"].tolist(), *(neurons[name].tolist() for name in names), strict=True):
