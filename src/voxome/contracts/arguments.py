@@ -5,10 +5,8 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from numbers import Complex, Real
+from numbers import Complex, Integral, Real
 from typing import Any, TypeGuard
-
-import numpy as np
 
 from voxome.contracts.uri import Location
 from voxome.errors import InvalidBox, InvalidInput, UnknownName, describe_value
@@ -210,7 +208,7 @@ def require_number(name: str, value: float) -> float:
     InvalidInput
         If it is something else.
     """
-    if not isinstance(value, Complex | np.bool_):
+    if not isinstance(value, Complex) and not _is_flag(value):
         raise _wrong(name, value, "a number")
     return value
 
@@ -224,7 +222,7 @@ def require_flags(**flags: bool) -> None:
         If one is something else.
     """
     for name, value in flags.items():
-        if not isinstance(value, bool | np.bool_):
+        if not _is_flag(value):
             raise _wrong(name, value, "True or False")
 
 
@@ -300,7 +298,7 @@ def require_function(name: str, value: object) -> None:
 
 def is_whole(value: object) -> TypeGuard[int]:
     """Return whether a value is a whole number, of Python or NumPy; True and False are none."""
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 def _three_numbers(name: str, value: Sequence[float], expected: str) -> tuple[float, float, float]:
@@ -314,10 +312,20 @@ def _wrong(name: str, value: object, expected: str) -> InvalidInput:
     return InvalidInput(f"{name} is {describe_value(value)}; expected {expected}")
 
 
+def _is_flag(value: object) -> TypeGuard[bool]:
+    if isinstance(value, bool):
+        return True
+    import numpy as np
+
+    return isinstance(value, np.bool_)
+
+
 def _is_listed(value: Any) -> bool:
-    if isinstance(value, np.ndarray):
-        return value.ndim == 1
-    return isinstance(value, Sequence) and not isinstance(value, str | bytes)
+    if isinstance(value, Sequence):
+        return not isinstance(value, str | bytes)
+    import numpy as np
+
+    return isinstance(value, np.ndarray) and value.ndim == 1
 
 
 def _is_triple(value: Any) -> TypeGuard[Sequence[Any]]:

@@ -14,6 +14,7 @@ from schema_salad.fetcher import DefaultFetcher
 
 from voxome.config.settings import settings
 from voxome.errors import InvalidInput
+from voxome.workflow.cwl_schemas import prepare_schemas
 
 NETWORK = "documents on the network are fetched with --allow-network only (VOXOME_ALLOW_NETWORK=true)"
 """Why a document is not fetched."""
@@ -141,6 +142,7 @@ class DocumentFetcher(DefaultFetcher):
         if known:  # schemas of CWL
             return text
         require_bounded(text, url.removeprefix("file://"))
+        prepare_schemas(text)
         return text
 
     def check_exists(self, url: str) -> bool:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,6 +24,8 @@ from voxome.workflow.foreign.results import JobFolders
 from voxome.workflow.foreign.tool import ForeignTool
 from voxome.workflow.foreign.workflow import ForeignWorkflow
 
+_COLLECTION = 50_000
+"""Number of new objects after which garbage is collected."""
 MakeTool = Callable[[Any, Any], Any]
 """Makes the object of a process from its document and the loading context."""
 
@@ -99,17 +103,18 @@ def call_cwltool(
     for logger in loggers:
         logger.propagate = False
     try:
-        return int(
-            cwltool_main.main(
-                [*arguments, call.process, *call.job],
-                executor=executor,
-                custom_schema_callback=_keep_schemas,
-                loadingContext=loading,
-                runtimeContext=runtime,
-                stdout=stdout,
-                logger_handler=handler,
+        with _few_collections():
+            return int(
+                cwltool_main.main(
+                    [*arguments, call.process, *call.job],
+                    executor=executor,
+                    custom_schema_callback=_keep_schemas,
+                    loadingContext=loading,
+                    runtimeContext=runtime,
+                    stdout=stdout,
+                    logger_handler=handler,
+                )
             )
-        )
     finally:
         for logger, propagate in zip(loggers, propagated, strict=True):
             logger.propagate = propagate
@@ -120,6 +125,17 @@ def call_cwltool(
 def run_id(folder: Path) -> str:
     """Return the id of the runs of a folder, of which there is one at a time."""
     return hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
+
+
+@contextmanager
+def _few_collections() -> Iterator[None]:
+    """Collect garbage more rarely: a document has hundreds of thousands of objects, and hardly any garbage."""
+    before = gc.get_threshold()
+    gc.set_threshold(_COLLECTION, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 class _Forward(logging.Handler):
