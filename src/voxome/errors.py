@@ -18,6 +18,7 @@
     ├── StoreError (OSError)               the store or its disk failed
     │   └── RelayLoop                      a relay reads from itself
     ├── OutOfMemory (MemoryError)          voxels, or a command, do not fit into memory
+    │   └── MemoryLimit                    a command needed more memory than its limit
     ├── TimeLimit (TimeoutError)           a command ran longer than it may
     ├── EnvironmentFailed (RuntimeError)   the engine of containers failed
     ├── MissingExtra (ImportError)         an optional package is not installed; names the extra
@@ -208,6 +209,10 @@ class OutOfMemory(VoxomeError, MemoryError):
 
     def __new__(cls, *args: object) -> Self:
         return Exception.__new__(cls, *args)  # that of MemoryError refuses the layout of other exceptions
+
+
+class MemoryLimit(OutOfMemory):
+    """A command needed more memory than its limit, as it would again."""
 
 
 LESS_MEMORY = "smaller blocks (--block) or fewer workers (--workers), or more memory"

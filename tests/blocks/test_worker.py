@@ -14,7 +14,7 @@ import voxome
 from voxome.blocks.worker import DONE, FAILED, WRONG_USAGE, run_file
 from voxome.contracts.engine import Job, JobResult, JobStatus
 from voxome.engines.perform import perform
-from voxome.errors import OutOfMemory, StoreError
+from voxome.errors import MemoryLimit, OutOfMemory, StoreError
 from voxome.testing.engine import count, probe
 
 WORKER = [sys.executable, "-m", "voxome.blocks.worker"]
@@ -70,6 +70,16 @@ def test_a_lack_of_memory_is_named_with_what_needs_less(error: MemoryError, mess
     assert status.error is not None
     assert status.error.startswith(message)
     assert (status.error_type, status.retryable) == ("OutOfMemory", True)
+
+
+def test_a_command_that_exceeds_its_own_limit_of_memory_is_not_tried_again() -> None:
+    def task(_: object) -> JobResult:
+        raise MemoryLimit("segment needed more than its memory limit of 9 bytes; raise the limit (ramMax)")
+
+    status = perform(Job("one", "probe", {}), task, quiet=True)
+    assert (status.error_type, status.retryable) == ("MemoryLimit", False)
+    assert status.error is not None
+    assert status.error.endswith("raise the limit (ramMax)")
 
 
 _LIMITED = """

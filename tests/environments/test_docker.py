@@ -19,7 +19,7 @@ from voxome.contracts.environment import Command, Mount
 from voxome.environments import docker
 from voxome.environments.call import call
 from voxome.environments.docker import DockerEnvironment
-from voxome.errors import InvalidInput, NotFound, OutOfMemory
+from voxome.errors import InvalidInput, MemoryLimit, NotFound
 from voxome.testing import EnvironmentContract
 
 pytestmark = pytest.mark.slow
@@ -113,5 +113,5 @@ def test_an_engine_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch
 def test_a_command_that_exceeds_its_memory_is_named_with_the_limit(tmp_path: Path, script: str) -> None:
     _needs_docker()
     greedy = command(tmp_path, script.format("x=aaaaaaaaaaaaaaaa; while :; do x=$x$x; done"), memory_bytes=64 << 20)
-    with pytest.raises(OutOfMemory, match="memory limit of 67,108,864 bytes"):
+    with pytest.raises(MemoryLimit, match="memory limit of 67,108,864 bytes"):
         call(DockerEnvironment(), greedy)

@@ -15,7 +15,7 @@ from peers.python_root import python_root
 from voxome.contracts.environment import Command, Mount
 from voxome.environments.call import call
 from voxome.environments.podman import PodmanEnvironment
-from voxome.errors import EnvironmentFailed, InvalidInput, NotFound, OutOfMemory
+from voxome.errors import EnvironmentFailed, InvalidInput, MemoryLimit, NotFound
 from voxome.testing import EnvironmentContract
 from voxome.testing.environment import wait_until
 
@@ -135,12 +135,12 @@ def test_python_finds_its_user_home_and_folders(podman: Podman, environment: Pod
 
 
 def test_a_command_that_exceeds_its_memory_is_named_with_the_limit(run: Callable[..., int]) -> None:
-    with pytest.raises(OutOfMemory, match="sh needed more than its memory limit of 67,108,864 bytes"):
+    with pytest.raises(MemoryLimit, match="sh needed more than its memory limit of 67,108,864 bytes"):
         run("sh", "-c", _GREEDY, memory_bytes=64 << 20)
 
 
 def test_a_command_whose_child_exceeds_the_memory_has_failed(run: Callable[..., int]) -> None:
-    with pytest.raises(OutOfMemory, match="it or one of its processes"):
+    with pytest.raises(MemoryLimit, match="it or one of its processes"):
         run("sh", "-c", f"({_GREEDY}); exit 0", memory_bytes=64 << 20)
 
 

@@ -201,7 +201,7 @@ class Environment(Protocol):
         """Observe a command from before its start until before `Launch.stop` is called.
 
         The context gives a function that takes the exit status and the last lines of standard error, and raises
-        OutOfMemory if the memory limit ended the command or one of its processes, EnvironmentFailed or InvalidInput if
+        MemoryLimit if the memory limit ended the command or one of its processes, EnvironmentFailed or InvalidInput if
         the command did not start.
         """
 

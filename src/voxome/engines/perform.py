@@ -7,7 +7,7 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from voxome.config.settings import adopt
 from voxome.contracts.engine import Job, JobResult, JobStatus
@@ -16,6 +16,7 @@ from voxome.errors import (
     LESS_MEMORY,
     CorruptData,
     InvalidInput,
+    MemoryLimit,
     OutOfMemory,
     TimeLimit,
     UnsupportedFormat,
@@ -25,6 +26,8 @@ from voxome.errors import (
 from voxome.redaction import redact
 from voxome.registry import load
 
+_PERMANENT = (InvalidInput, UnsupportedFormat, CorruptData, TimeLimit, MemoryLimit)
+"""Errors that another attempt would meet again."""
 Task = Callable[[Mapping[str, Any]], JobResult]
 """Takes the payload of a job; entries of the registry group ``voxome.tasks`` are such functions."""
 
@@ -46,8 +49,8 @@ def perform(job: Job, task: Task | None = None, *, log: Path | None = None, quie
     Returns
     -------
     JobStatus
-        ``done`` or ``failed``. Wrong input, unsupported formats, corrupt data and what takes too long would fail
-        again: not retryable.
+        ``done`` or ``failed``. Wrong input, unsupported formats, corrupt data, and commands that exceed their limit of
+        time or memory would fail again: not retryable.
         Messages and tracebacks are without secrets.
     """
     try:
@@ -56,17 +59,22 @@ def perform(job: Job, task: Task | None = None, *, log: Path | None = None, quie
     except Exception as error:
         if not quiet:
             _write_traceback(log)
-        retryable = not isinstance(error, InvalidInput | UnsupportedFormat | CorruptData | TimeLimit)
-        kind = OutOfMemory if isinstance(error, MemoryError) else type(error)
+        retryable = not isinstance(error, _PERMANENT)
+        kind = OutOfMemory if _is_lack_of_memory(error) else type(error)
         return JobStatus(
             job.id, "failed", error=redact(_describe(error)), error_type=kind.__name__, retryable=retryable
         )
 
 
 def _describe(error: Exception) -> str:
-    if isinstance(error, MemoryError):
+    if _is_lack_of_memory(error):
         return f"{describe_lack_of_memory(error)}; use {LESS_MEMORY}"
     return str(error) if isinstance(error, VoxomeError) else f"{type(error).__name__}: {error}"
+
+
+def _is_lack_of_memory(error: Exception) -> TypeGuard[MemoryError]:
+    """Return whether the memory of the machine did not suffice, which others use as well."""
+    return isinstance(error, MemoryError) and not isinstance(error, MemoryLimit)
 
 
 def _write_traceback(log: Path | None) -> None:

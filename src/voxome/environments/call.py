@@ -67,7 +67,7 @@ def call(
         If the image, or what is mounted, is not there.
     TimeLimit
         If it ran too long.
-    OutOfMemory
+    MemoryLimit
         If its memory limit ended it or one of its processes.
     EnvironmentFailed
         If the engine of containers failed.

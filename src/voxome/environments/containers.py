@@ -24,7 +24,7 @@ from voxome.environments.container_arguments import (
     variable_arguments,
 )
 from voxome.environments.programs import ask, find_program, message_of, output_of
-from voxome.errors import EnvironmentFailed, InvalidInput, NotFound, OutOfMemory
+from voxome.errors import EnvironmentFailed, InvalidInput, MemoryLimit, NotFound
 
 _PULL_TIMEOUT_S = 3600.0
 _OF_ENGINE = (125, 126, 127)
@@ -156,7 +156,7 @@ class ContainerEnvironment(ABC):
             def check(status: int, message: str) -> None:
                 if command.memory_bytes is not None and has_exceeded():
                     limit = max(command.memory_bytes, LEAST_MEMORY_BYTES)
-                    raise OutOfMemory(
+                    raise MemoryLimit(
                         f"{command.argv[0]} needed more than its memory limit of {limit:,} bytes, and the kernel ended "
                         "it or one of its processes; raise the limit (ramMax), or give it less data at once"
                     )
