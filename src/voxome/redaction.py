@@ -7,7 +7,7 @@ import json
 import logging
 import re
 import shlex
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from urllib.parse import quote, quote_plus
 
 HIDDEN = "***"
@@ -170,6 +170,19 @@ def command_line(arguments: Sequence[str]) -> str:
             shown.append(HIDDEN if before.startswith("--") and is_secret(before[2:]) else redact(one))
         before = one
     return shlex.join(shown)
+
+
+def hide_secrets(text: str, secrets: Iterable[str]) -> str:
+    """Return a text without the secrets in it.
+
+    Examples
+    --------
+    >>> hide_secrets("--set name=abc", ["abc"])
+    '--set name=***'
+    """
+    for one in filter(None, secrets):
+        text = text.replace(one, HIDDEN)
+    return text
 
 
 class RedactedFormatter(logging.Formatter):

@@ -10,7 +10,7 @@ from voxome.contracts.command_tool import CommandDefinition, CommandParameter
 from voxome.contracts.ports import port_of
 from voxome.workflow.blocks_hint import BLOCKS_HINT, BlocksHint, parse_blocks_hint
 from voxome.workflow.command_line import CommandTemplate
-from voxome.workflow.cwl_subset import SCALARS, SECRETS, at, short, tool_name
+from voxome.workflow.cwl_subset import SCALARS, SECRETS, WRITTEN, at, short, tool_name
 from voxome.workflow.graph import Constant, FromStep, Node, Source
 
 REQUIREMENTS = frozenset(
@@ -86,11 +86,7 @@ def tool_problems(tool: Any, hint: BlocksHint | None) -> Iterator[str]:
             yield at(one, "class", f"a tool of blocks requires {short(one['class'])}; supported: {known}")
     for one in (*(tool.get("requirements") or ()), *(tool.get("hints") or ())):
         if one.get("class") == SECRETS:
-            yield at(
-                one,
-                "class",
-                "a tool of blocks has cwltool:Secrets, but its inputs are written for workers: leave it out",
-            )
+            yield at(one, "class", f"a tool of blocks has cwltool:Secrets, but {WRITTEN}")
         if one.get("class") == "DockerRequirement":
             if "dockerPull" not in one and "dockerImageId" not in one:
                 yield at(one, "class", "DockerRequirement names no image; give its dockerImageId or dockerPull")

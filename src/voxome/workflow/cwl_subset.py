@@ -40,6 +40,11 @@ SCALARS = frozenset({"null", "boolean", "int", "long", "float", "double", "strin
 
 SECRETS = "http://commonwl.org/cwltool#Secrets"
 """Class of the hint that names the inputs of a process which must not be written."""
+WRITTEN = (
+    "inputs of steps of blocks are written for workers: leave it out, and let the program read a variable of the "
+    "machine, as with --environment 'native?variables=NAME'"
+)
+"""Why steps of blocks get no secrets, and what to do, as the end of a sentence."""
 _METADATA = ("$", "http://", "https://")
 _CWLTOOL = "http://commonwl.org/cwltool#"
 _ADDED_BY_CWLTOOL = f"{_CWLTOOL}original_cwlVersion"
@@ -67,11 +72,21 @@ def unknown_fields(part: str, name: str, item: Any) -> Iterator[str]:
 
 
 def unknown_requirements(name: str, item: Any) -> Iterator[str]:
-    """Yield the requirements of a workflow, step or tool that voxome cannot keep."""
+    """Yield the requirements, and secrets, of a workflow, step or tool that voxome cannot keep."""
     for one in item.get("requirements") or ():
         if one["class"] not in REQUIREMENTS:
             known = ", ".join(sorted(REQUIREMENTS))
             yield at(one, "class", f"{name} requires {short(one['class'])}; supported: {known}; or make it a hint")
+    for one in item.get("hints") or ():
+        if secret_inputs(one):
+            yield at(one, "class", f"{name} has cwltool:Secrets, but {WRITTEN}")
+
+
+def secret_inputs(hint: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """Return the names of the inputs that a hint ``cwltool:Secrets`` names; none of another hint."""
+    if hint is None or hint.get("class") != SECRETS:
+        return ()
+    return tuple(sorted(short(str(name)) for name in hint.get("secrets") or ()))
 
 
 def unknown_type(name: str, entry: Any) -> Iterator[str]:

@@ -176,6 +176,8 @@ class Graph:
         Step and output of a tool of voxome → output of the workflow that it is, also of pending steps.
     document : str
         Where the workflow was read from, if it has pending steps.
+    secrets : tuple of str
+        Inputs that commands may get, and that are never written.
     """
 
     name: str
@@ -186,6 +188,7 @@ class Graph:
     pending: tuple[PendingStep, ...] = ()
     deliveries: Mapping[tuple[str, str], str] = field(default_factory=dict)
     document: str = ""
+    secrets: tuple[str, ...] = ()
 
     @cached_property
     def _ports_of_inputs(self) -> dict[str, set[str]]:

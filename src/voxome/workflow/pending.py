@@ -11,6 +11,7 @@ from typing import Any
 from voxome.workflow.graph import Graph
 from voxome.workflow.mixed.values import cwl_inputs, missing_files
 from voxome.workflow.options import RunOptions
+from voxome.workflow.secret_digest import secret_digest
 
 PENDING = "pending"
 """Private folder of a run with the steps that were planned during a run."""
@@ -37,8 +38,14 @@ class PendingWork:
     @property
     def key(self) -> str:
         """Digest of the steps, and of the inputs."""
-        content = [[asdict(step) for step in self.graph.pending], self.inputs]
+        secrets = {name: secret_digest(str(self.inputs[name])) for name in self.graph.secrets if name in self.inputs}
+        content = [[asdict(step) for step in self.graph.pending], {**self.inputs, **secrets}]
         return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Values of inputs that are never written."""
+        return tuple(str(self.inputs[name]) for name in self.graph.secrets if name in self.inputs)
 
     def problems(self) -> Iterator[str]:
         """Yield what prevents the run."""

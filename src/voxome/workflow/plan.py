@@ -22,6 +22,7 @@ from voxome.contracts.tool import Tool, ToolSpec
 from voxome.errors import InvalidInput, PlanError, VoxomeError
 from voxome.geometry import Box
 from voxome.geometry.notation import parse_shape
+from voxome.redaction import HIDDEN
 from voxome.registry import load
 from voxome.workflow.bindings import Bindings, BoundInputs
 from voxome.workflow.checks import (
@@ -81,6 +82,11 @@ class Plan:
     hint: RunHint = field(default_factory=RunHint)
     destinations: tuple[Destination, ...] = ()
     pending: PendingWork | None = None
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Values of inputs that are never written."""
+        return () if self.pending is None else self.pending.secrets
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan as JSON values, marked with their format."""
@@ -162,6 +168,7 @@ class _Planner:
         self._raise_problems()
         inputs: dict[str, JsonValue] = {name: _as_json(value) for name, value in self.values.items()}
         inputs |= {name: handle.to_json() for name, handle in self.bindings.handles.items()}
+        inputs |= {name: HIDDEN for name in self.graph.secrets if inputs.get(name) is not None}
         steps = (*self.steps.values(), *self._pyramids(outputs))
         self.warnings += _unpinned_warnings(self.bindings.handles)
         warnings = tuple(dict.fromkeys([*self.bindings.notes, *self.warnings]))

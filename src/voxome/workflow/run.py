@@ -27,7 +27,7 @@ from voxome.errors import PlanError
 from voxome.records.choice import OpenRecords, RecordsChoice, records_opener
 from voxome.records.folder import lock_folder, map_disk_errors, read_json_or_none, write_json
 from voxome.records.scoped import ledger_of
-from voxome.redaction import command_line
+from voxome.redaction import command_line, hide_secrets
 from voxome.registry import naming_plugin
 from voxome.storage.find import storage_at
 from voxome.workflow.mixed.run import MixedRun, run_pending
@@ -303,7 +303,7 @@ def _record(
         "warnings": list(plan.warnings),
         "versions": _versions(),
         "engines": engines,
-        "command": command_line(sys.argv),
+        "command": command_line([hide_secrets(one, plan.secrets) for one in sys.argv]),
         "host": platform.node(),
         "started_s": began,
         "wall_s": wall_s,

@@ -6,7 +6,7 @@ import gc
 import hashlib
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +17,7 @@ from cwltool import main as cwltool_main
 from cwltool.context import LoadingContext, RuntimeContext
 from cwltool.workflow import default_make_tool
 
+from voxome.contracts.json_text import json_text
 from voxome.workflow.documents import DocumentFetcher, may_fetch
 from voxome.workflow.foreign.files import LocalFiles
 from voxome.workflow.foreign.javascript import has_javascript
@@ -24,6 +25,8 @@ from voxome.workflow.foreign.results import JobFolders
 from voxome.workflow.foreign.tool import ForeignTool
 from voxome.workflow.foreign.workflow import ForeignWorkflow
 
+_INPUTS = "/inputs.json"
+"""Path by which cwltool knows the inputs that it is given; there is no such file."""
 _COLLECTION = 50_000
 """Number of new objects after which garbage is collected."""
 MakeTool = Callable[[Any, Any], Any]
@@ -46,6 +49,8 @@ class CwlCall:
         Whether to log problems only.
     tmpdir_prefix : str or None
         Beginning of the paths of temporary folders.
+    inputs : mapping of str to JSON values, optional
+        The input object, in place of `job`; nothing writes it, as it may have secrets.
     """
 
     process: str
@@ -54,6 +59,7 @@ class CwlCall:
     environment: str
     quiet: bool
     tmpdir_prefix: str | None
+    inputs: Mapping[str, Any] | None = None
 
 
 def call_cwltool(
@@ -85,7 +91,9 @@ def call_cwltool(
     loading = LoadingContext(
         {"relax_path_checks": True, "construct_tool_object": construct or make_tool, "do_validate": True}
     )
-    loading.fetcher_constructor = partial(DocumentFetcher, allow_network=may_fetch(call.process))
+    job = call.job if call.inputs is None else (_INPUTS,)
+    texts = {} if call.inputs is None else {f"file://{_INPUTS}": json_text(call.inputs, "the inputs")}
+    loading.fetcher_constructor = partial(DocumentFetcher, allow_network=may_fetch(call.process), texts=texts)
     runtime = RuntimeContext(
         {"use_container": False, "outdir": str(call.out), "rm_tmpdir": False, "move_outputs": "copy"}
     )
@@ -106,7 +114,7 @@ def call_cwltool(
         with _few_collections():
             return int(
                 cwltool_main.main(
-                    [*arguments, call.process, *call.job],
+                    [*arguments, call.process, *job],
                     executor=executor,
                     custom_schema_callback=_keep_schemas,
                     loadingContext=loading,

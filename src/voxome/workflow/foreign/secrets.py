@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import hmac
-import os
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from voxome.config.folders import state_folder
 from voxome.contracts.engine import Engine
+from voxome.workflow.secret_digest import secret_digest
 
-_KEY_BYTES = 32
-_KEY_FILE = "secrets.key"
 _OWN_ENGINES = frozenset({"local", "threads", "sequential"})
 """Engines whose jobs do not leave this machine, and are not written to files."""
 
@@ -28,8 +23,7 @@ def secret_digests(store: Any) -> dict[str, str]:
     """
     if store is None or not store.secrets:
         return {}
-    key = _own_key(state_folder() / _KEY_FILE)
-    return {name: f"secret:{hmac.digest(key, value.encode(), 'sha256').hex()}" for name, value in store.secrets.items()}
+    return {name: secret_digest(value) for name, value in store.secrets.items()}
 
 
 def secret_files(mapper: Any, store: Any, work: Path) -> Iterator[Path]:
@@ -57,17 +51,3 @@ def secret_problem(payload: Mapping[str, Any], store: Any, engine: Engine) -> st
             "machines; run it with --engine local"
         )
     return None
-
-
-def _own_key(path: Path) -> bytes:
-    """Return the random key of this user, which is created with the first secret."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with suppress(FileExistsError):
-        partial = path.with_name(f"{path.name}.{os.getpid()}-{os.urandom(4).hex()}")
-        partial.touch(mode=0o600)
-        partial.write_bytes(os.urandom(_KEY_BYTES))
-        try:
-            os.link(partial, path)  # complete, or not at all, whoever else does the same
-        finally:
-            partial.unlink()
-    return path.read_bytes()

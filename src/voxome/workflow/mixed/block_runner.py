@@ -26,7 +26,7 @@ from voxome.records.folder import read_json_or_none, write_json
 from voxome.registry import load
 from voxome.workflow.command_step import blocks_hint, command_nodes
 from voxome.workflow.cwl_files import file_address, is_file
-from voxome.workflow.cwl_subset import short, tool_hint
+from voxome.workflow.cwl_subset import WRITTEN, short, tool_hint
 from voxome.workflow.foreign.digests import Digests
 from voxome.workflow.graph import Constant, FromStep, Graph, Node, Source
 from voxome.workflow.hint import RunHint
@@ -153,9 +153,7 @@ class BlockRunner:
         tool, hint = job.process.tool, tool_hint(job.process.tool)
         given = {port: value for port, value in job.inputs.items() if value is not None}
         if job.has_secrets:
-            raise PlanError(
-                [f"step {job.step} is given a secret (cwltool:Secrets), but its inputs are written for workers"]
-            )
+            raise PlanError([f"step {job.step} is given a secret (cwltool:Secrets), but {WRITTEN}"])
         sources: dict[str, Source] = {port: Constant(_address(value)) for port, value in given.items()}
         if blocks_hint(tool) is not None:
             problems: list[str] = []

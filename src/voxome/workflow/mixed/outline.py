@@ -25,7 +25,7 @@ from voxome.workflow.cwl import (
     workflow_input,
     workflow_name,
 )
-from voxome.workflow.cwl_subset import short, tool_hint, tool_name, tool_problems
+from voxome.workflow.cwl_subset import SECRETS, WRITTEN, secret_inputs, short, tool_hint, tool_name, tool_problems
 from voxome.workflow.graph import FromInput, FromStep, Graph, Node, PendingStep, Source
 from voxome.workflow.mixed.files import read_files_hint
 
@@ -162,6 +162,8 @@ def _mixed_graph(path: str | Path, workflow: Any) -> Graph:
     outputs = outline.read(workflow, scope, _Around())
     known = {name: value for name, value in outputs.items() if isinstance(value, FromStep)}
     hint = read_run_hint(workflow.tool, outputs, outline.problems)
+    secrets = secret_inputs(workflow.get_requirement(SECRETS)[0])
+    outline.problems += _secret_problems(outline.nodes, secrets)
     if outline.problems:
         lines = "\n".join(f"  - {problem}" for problem in dict.fromkeys(outline.problems))
         raise InvalidInput(f"{path} has tools that cannot run:\n{lines}")
@@ -175,7 +177,16 @@ def _mixed_graph(path: str | Path, workflow: Any) -> Graph:
         tuple(outline.pending),
         dict(_deliveries(workflow, outline.delivered)),
         str(path) if "://" in str(path) else str(Path(path).absolute()),
+        secrets,
     )
+
+
+def _secret_problems(nodes: Sequence[Node], secrets: Sequence[str]) -> Iterator[str]:
+    """Yield the steps of voxome that would get secrets; those that are planned during a run are checked then."""
+    for node in nodes:
+        given = {one.name for one in node.inputs.values() if isinstance(one, FromInput)}
+        for name in sorted(given.intersection(secrets)):
+            yield f"step {node.name} is given the input {name}, a secret (cwltool:Secrets), but {WRITTEN}"
 
 
 def _is_mixed(process: Any) -> bool:

@@ -25,7 +25,6 @@ from voxome.environments import open_environment
 from voxome.errors import InvalidInput, RunFailed
 from voxome.extras import require
 from voxome.records.choice import RecordsChoice, records_opener
-from voxome.records.folder import write_json
 from voxome.records.scoped import ledger_of
 from voxome.storage.find import storage_at
 from voxome.workflow.pending import PendingWork
@@ -161,9 +160,7 @@ def run_pending(
         environment = pending.options.environment or settings().environment or ""
         if environment:
             open_environment(environment).clear(run)
-        inputs = private / "inputs.json"
-        write_json(inputs, pending.inputs)
-        call = CwlCall(pending.graph.document, (str(inputs),), folder, environment, True, None)
+        call = CwlCall(pending.graph.document, (), folder, environment, True, None, pending.inputs)
         printed = io.StringIO()
         status = call_cwltool(call, executor, folders, printed, construct=make_tool, block_runner=blocks)
         wall_s = time.monotonic() - clock
