@@ -88,7 +88,7 @@ PLANNED_STEP = record(
     memory_bytes=optional(COUNT),
     written_bytes=COUNT,
 )
-PENDING_STEP = record(name=TEXT, tool=TEXT, runs_as=TEXT, after=TEXTS, scatter=TEXTS, is_conditional=FLAG)
+PENDING_STEP = record(name=TEXT, tool=TEXT, runs_as=TEXT, after=TEXTS, scatter=TEXTS, is_conditional=FLAG, takes=TEXTS)
 BLOCKS = record(total=COUNT, run=COUNT, reused=COUNT)
 FINISHED_STEP = record(
     **STEP,

@@ -86,8 +86,8 @@ class OpenStep:
         """The outputs of a tool of blocks or regions."""
         return {target.name: kind.writer(target) for kind, target in self.targets}
 
-    def run(self, phase: int, job: int) -> None:
-        """Run job `job` of `phase`; on return its results are stored."""
+    def run(self, phase: int, job: int, run: str = "") -> None:
+        """Run job `job` of `phase`, of the run with this id; on return its results are stored."""
         grid = self.step.phases[phase]
         if grid is None:
             self._run_whole()
@@ -97,7 +97,7 @@ class OpenStep:
         span = self.step.span(phase)
         for index in range(job * span, min((job + 1) * span, len(grid))):
             block = grid[index]
-            results = self._run_one(phase, block)
+            results = self._run_one(phase, block, run)
             for name, writer in self.writers.items():
                 writer.write(results[name], block)
         for writer in self.writers.values():
@@ -118,19 +118,19 @@ class OpenStep:
     def _views(self) -> dict[str, object]:
         return {name: reader.view() for name, reader in self.inputs.items()}
 
-    def _run_one(self, phase: int, block: Block) -> dict[str, object]:
+    def _run_one(self, phase: int, block: Block, run: str) -> dict[str, object]:
         match self.tool.spec.scope:
             case "regions":
                 return self._run_region(phase, block)
             case "groups":
                 return self._run_group(block)
             case _:
-                return self._run_block(block)
+                return self._run_block(block, run)
 
-    def _run_block(self, block: Block) -> dict[str, object]:
+    def _run_block(self, block: Block, run: str) -> dict[str, object]:
         assert self.step.frame is not None
         inputs = {name: reader.read(block.read) for name, reader in self.inputs.items()}
-        return self.tool.call(inputs, self.parameters, BlockContext(block.write, block.read, self.step.frame))
+        return self.tool.call(inputs, self.parameters, BlockContext(block.write, block.read, self.step.frame, run))
 
     def _run_region(self, level: int, block: Block) -> dict[str, object]:
         assert self.step.frame is not None
@@ -172,7 +172,8 @@ def run_job(payload: Mapping[str, Any]) -> JobResult:
     Parameters
     ----------
     payload : mapping
-        ``step`` (address of its JSON), ``store``, ``phase`` (-1 folds the tables) and ``job`` (its number).
+        ``step`` (address of its JSON), ``store``, ``phase`` (-1 folds the tables), ``job`` (its number) and ``run`` (id
+        of the run, or empty).
     """
     reset_peak()
     began = time.perf_counter()
@@ -180,7 +181,7 @@ def run_job(payload: Mapping[str, Any]) -> JobResult:
     if payload["phase"] == FOLD:
         opened.fold()
     else:
-        opened.run(payload["phase"], payload["job"])
+        opened.run(payload["phase"], payload["job"], payload["run"])
     result = JobResult(time.perf_counter() - began, peak_bytes())
     if opened.step.is_unbounded(payload["phase"]):
         del opened

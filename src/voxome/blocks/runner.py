@@ -51,9 +51,9 @@ def run_step(
     prepare(step, store)
     notify = progress or (lambda _: None)
     for phase in range(len(step.phases)):
-        _run_phase(step, phase, store, engine, ledger, report, notify, log)
+        _run_phase(step, phase, store, engine, ledger, report, notify, log, run)
     if _has_fold(step):
-        _run_phase(step, FOLD, store, engine, ledger, report, notify, log)
+        _run_phase(step, FOLD, store, engine, ledger, report, notify, log, run)
         for kind, target in targets:
             if kind.has_parts:
                 kind.drop_parts(target)
@@ -83,6 +83,7 @@ def _run_phase(
     report: StepReport,
     notify: Progress,
     log: Path | None,
+    run: str | None,
 ) -> None:
     report.reused += sum(_blocks(step, phase, number) for number in ledger.jobs_done(step.key, phase))
     notify(report)
@@ -90,12 +91,12 @@ def _run_phase(
     def on_done(number: int, _: object) -> None:
         report.run += _blocks(step, phase, number)
 
-    batch = job_batch(step, phase, store)
+    batch = job_batch(step, phase, store, run=run or "")
     run_jobs(batch, engine, ledger, on_done=on_done, on_progress=lambda: notify(report), log=log)
 
 
-def job_batch(step: Step, phase: int, store: str, settings: Mapping[str, Any] | None = None) -> JobBatch:
-    """Return the jobs of a phase of a step, with the settings of this process by default."""
+def job_batch(step: Step, phase: int, store: str, settings: Mapping[str, Any] | None = None, run: str = "") -> JobBatch:
+    """Return the jobs of a phase of a step of a run, with the settings of this process by default."""
     path = step.file(store).address
     return JobBatch(
         name=f"step {step.name}",
@@ -103,7 +104,7 @@ def job_batch(step: Step, phase: int, store: str, settings: Mapping[str, Any] | 
         phase=phase,
         jobs=1 if phase == FOLD else step.jobs(phase),
         task="step",
-        payload=lambda number: {"step": path, "store": store, "phase": phase, "job": number},
+        payload=lambda number: {"step": path, "store": store, "phase": phase, "job": number, "run": run},
         where=lambda number: _where(step, phase, number),
         resources=_resources(step, phase),
         settings=exported() if settings is None else settings,

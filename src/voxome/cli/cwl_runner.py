@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from voxome.cli.options import CoreWorkers, EngineName, EnvironmentName, Records
+from voxome.cli.options import Cache, CoreWorkers, EngineName, EnvironmentName, Records
 
 
 def cwl_runner(
@@ -22,9 +22,7 @@ def cwl_runner(
     tmpdir_prefix: Annotated[
         str | None, typer.Option("--tmpdir-prefix", metavar="PATH", help="Beginning of paths of temporary folders.")
     ] = None,
-    cache: Annotated[
-        str | None, typer.Option("--cache", metavar="DIR", help="Folder of results of jobs, for this and other runs.")
-    ] = None,
+    cache: Cache = None,
     environment: EnvironmentName = None,
     workers: CoreWorkers = None,
     engine: EngineName = None,

@@ -170,6 +170,10 @@ Truth = Annotated[
 Fresh = Annotated[
     bool, typer.Option("--fresh", help="Remove what earlier runs in this folder have computed, and start again.")
 ]
+Cache = Annotated[
+    str | None,
+    typer.Option("--cache", metavar="DIR", help="Folder of results of commands, for this and other runs."),
+]
 Overwrite = Annotated[
     bool,
     typer.Option(

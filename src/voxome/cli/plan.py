@@ -12,6 +12,7 @@ from voxome.cli.options import (
     AllowNetwork,
     Blocks,
     BoxText,
+    Cache,
     CoreWorkers,
     Engines,
     EnvironmentName,
@@ -115,6 +116,7 @@ def plan(
     existing: IntoExisting = False,
     truth: Truth = None,
     fresh: Fresh = False,
+    cache: Cache = None,
     allow_network: AllowNetwork = False,
     max_failures: MaxFailures = None,
     json: Json = False,
@@ -138,6 +140,7 @@ def plan(
         records=records,
         truth=truth,
         fresh=fresh,
+        cache=cache,
     )
     if json:
         show_json({**plan.to_json(), "warnings": [*plan.warnings, *preview.warnings], **preview.to_json()})

@@ -13,6 +13,7 @@ from voxome.cli.options import (
     AllowNetwork,
     Blocks,
     BoxText,
+    Cache,
     CoreWorkers,
     Engines,
     EnvironmentName,
@@ -56,6 +57,7 @@ def run(
     existing: IntoExisting = False,
     truth: Truth = None,
     fresh: Fresh = False,
+    cache: Cache = None,
     allow_network: AllowNetwork = False,
     max_failures: MaxFailures = None,
     json: Json = False,
@@ -83,6 +85,7 @@ def run(
         "records": records,
         "truth": truth,
         "fresh": fresh,
+        "cache": cache,
     }
     preview = preview_run(plan, workers=arguments.workers, **choices)
     show_warnings(plan, preview)

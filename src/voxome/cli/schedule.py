@@ -18,6 +18,7 @@ from voxome.cli.options import (
     Fresh,
     Job,
     Level,
+    MaxFailures,
     Records,
     Settings,
     Store,
@@ -27,6 +28,7 @@ from voxome.cli.options import (
     read_options,
 )
 from voxome.cli.plan import plan_text, plan_workflow, show_warnings
+from voxome.config.settings import configure
 
 _OWN = ("--dags", "--airflow", "--python", "--retries")
 """Options that ``voxome run`` does not have."""
@@ -60,6 +62,7 @@ def schedule(
     truth: Truth = None,
     fresh: Fresh = False,
     allow_network: AllowNetwork = False,
+    max_failures: MaxFailures = None,
     json: Json = False,
 ) -> None:
     """Write a DAG that runs a workflow in Airflow 3, and start and follow it with --airflow.
@@ -67,6 +70,8 @@ def schedule(
     The results are those of run, which can resume what Airflow has begun, and the other way round.
     """
     print_stderr(f"Checking {workflow}")
+    if max_failures is not None:
+        configure(max_failures=max_failures)
     options = read_options(block, box, level, voxel_size, force)
     from voxome.workflow.airflow.client import AirflowClient
     from voxome.workflow.airflow.schedule import export_run, follow_run, start_run

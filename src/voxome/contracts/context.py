@@ -16,11 +16,12 @@ from voxome.geometry import Box
 
 @dataclass(frozen=True)
 class BlockContext:
-    """One block: the boxes to write and to read, and the frame of the step."""
+    """One block: the boxes to write and to read, the frame of the step, and the id of the run."""
 
     write: Box
     read: Box
     frame: Frame
+    run: str = ""
 
 
 class RegionParts(Protocol):

@@ -144,6 +144,8 @@ class PendingStep:
         Inputs over which it, or a sub-workflow around it, scatters.
     is_conditional : bool
         Whether it may be skipped.
+    takes : tuple of str
+        Inputs of the workflow that it takes.
     """
 
     name: str
@@ -152,6 +154,7 @@ class PendingStep:
     after: tuple[str, ...] = ()
     scatter: tuple[str, ...] = ()
     is_conditional: bool = False
+    takes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from voxome.blocks.command.program import program_digest
+from voxome.blocks.command.tool import CommandTool
+from voxome.blocks.step import Step
 from voxome.config.settings import settings
 from voxome.contracts.command_tool import CommandDefinition
 from voxome.environments import NATIVE, container_engine, open_environment
@@ -43,6 +45,14 @@ def placed(definition: CommandDefinition, lock: ImageLock, environment: str | No
     may_pull = definition.may_pull and settings().allow_network
     digest = prepare_image(open_environment(name), definition.image, lock, may_pull=may_pull)
     return replace(definition, environment=name, digest=digest)
+
+
+def clear_containers(steps: Iterable[Step], run: str) -> None:
+    """Remove the containers of steps of blocks that a killed run has left on this machine."""
+    tools = [step.tool_object for step in steps]
+    definitions = [tool.definition for tool in tools if isinstance(tool, CommandTool)]
+    for environment in {one.environment for one in definitions if one.image is not None}:
+        open_environment(environment).clear(run)
 
 
 def limit_warnings(definition: CommandDefinition) -> Iterator[str]:

@@ -144,7 +144,7 @@ class _Planner:
             *name_problems(graph, values, options),
             *(self.pending.problems() if self.pending else ()),
         ]
-        self.warnings: list[str] = []
+        self.warnings: list[str] = [*(self.pending.warnings() if self.pending else ())]
 
     def plan(self) -> Plan:
         for node in self.graph.steps:

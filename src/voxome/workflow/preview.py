@@ -14,7 +14,7 @@ from voxome.errors import StoreError
 from voxome.records.choice import RecordsChoice, records_opener
 from voxome.storage.find import storage_at
 from voxome.workflow.plan import Plan
-from voxome.workflow.run import check_truth, require_kind, step_names
+from voxome.workflow.run import check_cache, check_truth, require_kind, step_names
 from voxome.workflow.saved_plan import pending_changes
 from voxome.workflow.sizes import sizes
 from voxome.workflow.store import run_folder, store_address
@@ -59,6 +59,7 @@ def preview(
     records: RecordsChoice | None = None,
     truth: str | Path | None = None,
     fresh: bool = False,
+    cache: str | Path | None = None,
 ) -> Preview:
     """Check the arguments of a run and return what it would need and change; nothing is written.
 
@@ -72,6 +73,7 @@ def preview(
     """
     if truth is not None:
         check_truth(plan, Path(truth))
+    check_cache(plan, cache)
     folder = run_folder(Path.cwd() if out is None else out)
     address = store_address(store, folder)
     count = worker_count(workers)

@@ -33,6 +33,7 @@ from voxome.storage.find import storage_at
 from voxome.workflow.mixed.run import MixedRun, run_pending
 from voxome.workflow.needed import needed_steps
 from voxome.workflow.pending import PENDING
+from voxome.workflow.placement import clear_containers
 from voxome.workflow.plan import Plan
 from voxome.workflow.result_transfers import prepare_destinations, transfer_results
 from voxome.workflow.results import RECORD, load_report, load_scorer, results_within
@@ -54,6 +55,7 @@ def run_plan(
     progress: Progress | None = None,
     truth: str | Path | None = None,
     fresh: bool = False,
+    cache: str | Path | None = None,
     on_changes: Callable[[list[str]], None] | None = None,
 ) -> RunRecord:
     """Run what was planned; the arguments, the result and the errors are those of `voxome.run`.
@@ -62,6 +64,7 @@ def run_plan(
     """
     if truth is not None:
         check_truth(plan, Path(truth))
+    check_cache(plan, cache)
     folder = run_folder(out)
     address = store_address(store, folder)
     log, count = folder / PRIVATE / "logs" / "workers.log", worker_count(workers)
@@ -72,7 +75,7 @@ def run_plan(
         if plan.pending is not None:
             done = run_pending(
                 plan, plan.pending, folder, address, workers=count, engine=engine, records=records, progress=progress,
-                fresh=fresh,
+                fresh=fresh, cache=None if cache is None else Path(cache),
             )  # fmt: skip
             return _finish_pending(plan, done, folder, address, truth)
         pending_changes(folder, plan, address, fresh=fresh)  # refuses what adopt_plan would, before anything is created
@@ -186,6 +189,18 @@ def check_truth(plan: Plan, truth: Path) -> None:
         raise PlanError(problems)
 
 
+def check_cache(plan: Plan, cache: str | Path | None) -> None:
+    """Refuse a cache of results of commands for a workflow that has none.
+
+    Raises
+    ------
+    PlanError
+    """
+    steps = plan.pending.graph.pending if plan.pending else ()
+    if cache is not None and not any(step.runs_as == "command" for step in steps):
+        raise PlanError([f"--cache is for results of commands, and {plan.workflow} has none: leave it out"])
+
+
 def _read_finished(plan: Plan, folder: Path, store: str, progress: Progress | None) -> RunRecord | None:
     """Return the record of the finished run in `folder` if its results are complete; intermediate data need not be."""
     before = _read_record(folder / RECORD)
@@ -242,6 +257,7 @@ def _run_steps(
         ledger = ledger_of(records, run)
         details = {"run": run, "plan": plan.key, "engines": engines.to_json(), "changes": changes}
         records.append([Event(began, "run started", details=details)])
+        clear_containers(plan.steps, run)
         for step in plan.steps:
             collect_statuses(step, store, ledger)
         needed = needed_steps(plan.steps, store, partial(is_done, ledger=ledger))

@@ -98,6 +98,7 @@ def run(
     records: RecordsChoice | None = None,
     truth: Location | None = None,
     fresh: bool = False,
+    cache: Location | None = None,
     progress: Progress | None = None,
 ) -> RunRecord:
     """Run a workflow over a volume of any size, block by block.
@@ -153,6 +154,8 @@ def run(
         ``synapses.parquet`` and ``connectome.parquet``, of which a run of a box is compared with what lies in the box.
     fresh : bool
         Whether to remove what earlier runs in this folder have computed, and to start again.
+    cache : path, optional
+        Folder of results of commands, for this and other runs; for workflows with steps that are no tools of voxome.
     progress : function of a StepReport, optional
         Called after every job.
 
@@ -193,6 +196,7 @@ def run(
         records=records,
         truth=None if truth is None else require_path("truth", truth),
         fresh=fresh,
+        cache=None if cache is None else require_path("cache", cache),
         progress=progress,
     )
 

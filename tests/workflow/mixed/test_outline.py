@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+from workflow.mixed.conftest import TOOLS
 
 from voxome.errors import InvalidInput, PlanError
 from voxome.workflow.mixed.outline import read_workflow
-from voxome.workflow.verbs import plan
+from voxome.workflow.verbs import plan, run
 
 pytestmark = pytest.mark.slow
 
@@ -52,7 +54,37 @@ def test_inputs_that_are_not_there_are_named_before_the_run(workflow: Path, tmp_
         plan(workflow, {"raw": tmp_path / "raw.npy"})
 
 
-@pytest.mark.parametrize("option", [{"box": "0:4,:,:"}, {"level": 1}, {"into": {"mask": "zarr://x.zarr"}}])
-def test_options_that_only_blocks_have_are_refused(workflow: Path, tmp_path: Path, option: dict[str, object]) -> None:
-    with pytest.raises(PlanError, match=f"--{next(iter(option))} is for workflows of voxome's tools only"):
-        plan(workflow, {"raw": tmp_path / "raw.npy", "levels": []}, **option)  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ({"box": "0:4,:,:"}, "--box is for inputs that steps of blocks take, and those of mixed take none"),
+        ({"level": 1}, "--level is for inputs that steps of blocks take"),
+        ({"into": {"mask": "zarr://x.zarr"}}, "--into is for workflows of voxome's tools only"),
+    ],
+)
+def test_options_that_mean_nothing_are_refused(
+    workflow: Path, tmp_path: Path, option: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(PlanError, match=message):
+        plan(workflow, {"raw": tmp_path / "raw.npy", "levels": []}, **option)
+
+
+def test_a_box_is_for_steps_of_blocks(workflow: Path, tmp_path: Path) -> None:
+    workflow.write_text(workflow.read_text().replace("in: {image: make/out, at: levels", "in: {image: raw, at: levels"))
+    steps = {one.name: one for one in read_workflow(workflow).pending}
+    assert (set(steps["each"].takes), steps["each"].after) == ({"raw", "levels"}, ())
+    assert steps["count"].takes == ("pause",)
+    inputs = {"raw": tmp_path / "raw.npy", "levels": []}
+    planned = plan(workflow, inputs, box="2:6,:,:")
+    assert "--box is for steps of blocks only: commands take the whole of raw, too" in planned.warnings
+    assert planned.key != plan(workflow, inputs).key
+
+
+def test_a_workflow_without_commands_has_no_cache(workflow: Path, tmp_path: Path) -> None:
+    tool = TOOLS / "common.threshold.cwl"
+    workflow.write_text(
+        "{cwlVersion: v1.2, class: Workflow, inputs: {raw: File}, outputs: {out: {type: File, outputSource: a/result}},"
+        f" steps: {{a: {{run: {tool}, in: {{image: raw, store: {{default: x}}}}, out: [result]}}}}}}"
+    )
+    with pytest.raises(PlanError, match="--cache is for results of commands, and mixed has none"):
+        run(workflow, {"raw": tmp_path / "raw.npy"}, out=tmp_path / "out", cache=tmp_path / "cache")

@@ -95,6 +95,26 @@ def test_a_command_that_fails_is_named(workflow: Path) -> None:
         call(workflow)
 
 
+def test_commands_of_another_folder_are_taken_from_a_cache(workflow: Path, voxels: np.ndarray) -> None:
+    cache = workflow.parent / "cache"
+    assert counts(call(workflow, cache=cache))["make"] == [(1, 0)]
+    again = counts(call(workflow, out="other", cache=cache))
+    assert again["make"] == [(0, 1)]
+    assert again["inner.program"] == [(8, 0)]
+    np.testing.assert_array_equal(voxome.open(workflow.parent / "other" / "copy.zarr")[...] > 0, voxels > 3)
+
+
+def test_a_box_cuts_what_steps_of_blocks_take(workflow: Path, voxels: np.ndarray) -> None:
+    workflow.write_text(workflow.read_text().replace("in: {image: make/out, at: levels", "in: {image: raw, at: levels"))
+    record = call(workflow, box="2:6,0:8,0:8")
+    assert counts(record)["mark"] == [(8, 0)]
+    assert counts(record)["each"] == [(1, 0), (1, 0)]
+    for uri, level in zip(record["values"]["masks"], LEVELS, strict=True):
+        mask = voxome.open(workflow.parent / "out" / uri.removeprefix("zarr://./"))
+        assert str(mask.domain) == "2:6,0:8,0:8"
+        np.testing.assert_array_equal(mask[...] > 0, voxels[2:6, :8, :8] > level)
+
+
 def test_a_folder_keeps_to_one_kind_of_workflow(workflow: Path, tmp_path: Path) -> None:
     call(workflow)
     tools = Path(voxome.__file__).parents[2] / "pipelines" / "tools"

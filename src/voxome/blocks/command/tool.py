@@ -83,7 +83,7 @@ class CommandTool:
             for text_name, text in line.texts.items():
                 spelled = folders.native(text) if self.definition.image is None else text
                 folders.text_path(text_name).write_text(spelled, encoding="utf-8")
-            run_program(self.definition, line, folders)
+            run_program(self.definition, line, folders, context.run)
             return self._read_outputs(line, folders, context, given)
 
     def _write_inputs(self, inputs: Mapping[str, object], folders: BlockFolders) -> dict[str, GivenLabels]:
@@ -188,8 +188,8 @@ def input_path(name: str, suffix: str) -> str:
     return f"{INPUTS}/{name}/{name}{suffix}"
 
 
-def run_program(definition: CommandDefinition, line: CommandLine, folders: BlockFolders) -> None:
-    """Run the program of a block in its environment.
+def run_program(definition: CommandDefinition, line: CommandLine, folders: BlockFolders, run: str = "") -> None:
+    """Run the program of a block in its environment, whose container has the id of the `run`.
 
     Raises
     ------
@@ -197,7 +197,7 @@ def run_program(definition: CommandDefinition, line: CommandLine, folders: Block
         If its exit status is not one of success; the message has the end of what it printed.
     """
     environment = open_environment(definition.environment)
-    command = command_of(definition, line, folders)
+    command = command_of(definition, line, folders, run)
     log = folders.root / "output.log"
     with ExitStack() as stack:
         printed = stack.enter_context(log.open("wb"))
@@ -224,7 +224,7 @@ def run_program(definition: CommandDefinition, line: CommandLine, folders: Block
     print(text[-_LOG_SHOWN:], end="", file=sys.stderr)
 
 
-def command_of(definition: CommandDefinition, line: CommandLine, folders: BlockFolders) -> Command:
+def command_of(definition: CommandDefinition, line: CommandLine, folders: BlockFolders, run: str = "") -> Command:
     """Return the command of a block; natively, paths are those of this machine."""
     spell = folders.native if definition.image is None else str
     mounts = [
@@ -243,6 +243,7 @@ def command_of(definition: CommandDefinition, line: CommandLine, folders: BlockF
         memory_bytes=line.memory_bytes,
         cpus=line.cpus,
         gpus=definition.gpus,
+        run=run,
     )
 
 

@@ -43,6 +43,8 @@ class CwlCall:
         Document and inputs, as on the command line.
     out : path
         Folder for the outputs.
+    run : str
+        Id of the run.
     environment : str
         ``NAME[?option=value&…]`` of where commands run.
     quiet : bool
@@ -56,6 +58,7 @@ class CwlCall:
     process: str
     job: tuple[str, ...]
     out: Path
+    run: str
     environment: str
     quiet: bool
     tmpdir_prefix: str | None
@@ -97,7 +100,7 @@ def call_cwltool(
     runtime = RuntimeContext(
         {"use_container": False, "outdir": str(call.out), "rm_tmpdir": False, "move_outputs": "copy"}
     )
-    runtime.job_folders, runtime.environment, runtime.run_id = folders, call.environment, run_id(call.out)
+    runtime.job_folders, runtime.environment, runtime.run_id = folders, call.environment, call.run
     runtime.images, runtime.block_runner, runtime.step_path = {}, block_runner, ""
     runtime.tmpdir_prefix = call.tmpdir_prefix or runtime.tmpdir_prefix
     runtime.tmp_outdir_prefix = f"{folders.scratch()}/"

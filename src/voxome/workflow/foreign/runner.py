@@ -98,7 +98,7 @@ def run_process(
         results = None if cache is None else ResultCache(Path(cache).absolute(), digests)
         with closing(open_engine(workers=count, log=private / "logs" / "workers.log")) as opened:
             executor = ForeignExecutor(opened, folders, store, digests, results)
-            cwl = CwlCall(process, tuple(job), folder, environment, quiet, tmpdir_prefix)
+            cwl = CwlCall(process, tuple(job), folder, run_id(folder), environment, quiet, tmpdir_prefix)
             status = call_cwltool(cwl, executor, folders, stdout or sys.stdout)
         details = {"status": status, "seconds": time.monotonic() - began, "jobs": dict(executor.counts)}
         store.append([Event(time.time(), "run ended", details=details)])

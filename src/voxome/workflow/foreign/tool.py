@@ -11,7 +11,7 @@ from cwltool.command_line_tool import CommandLineTool
 from cwltool.errors import UnsupportedRequirement
 from cwltool.process import shortname
 
-from voxome.environments import NATIVE, container_engine
+from voxome.environments import NATIVE, container_engine, open_environment
 from voxome.workflow.foreign.container_job import ContainerJob, image_of
 from voxome.workflow.foreign.job import ForeignJob
 from voxome.workflow.foreign.results import JobFolder
@@ -40,6 +40,8 @@ class ForeignTool(CommandLineTool):
         name = requirement.get("dockerImageId") or requirement.get("dockerPull")
         document = unquote(urlsplit(str(self.tool["id"])).path)
         images: dict[tuple[object, str], str] = runtimeContext.images
+        if not images and not runtimeContext.environment:
+            open_environment(environment).clear(runtimeContext.run_id)  # of what a killed run has left
         if (name, document) not in images:
             images[name, document] = image_of(requirement, is_required, environment, document)
         image = images[name, document]

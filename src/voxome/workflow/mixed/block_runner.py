@@ -35,6 +35,7 @@ from voxome.workflow.mixed.block_tool import BlockJob
 from voxome.workflow.mixed.values import HANDLE_SUFFIX
 from voxome.workflow.options import RunOptions
 from voxome.workflow.pending import PENDING
+from voxome.workflow.placement import clear_containers
 from voxome.workflow.plan import make_plan
 
 
@@ -207,6 +208,7 @@ class BlockRunner:
 
     def _run(self, steps: tuple[Step, ...]) -> None:
         outside = inputs_from_outside(steps)
+        clear_containers(steps, self.run_id)
         for step in steps:
             self._adopt(step)
             self.records.append([Event(time.time(), "step started", step.name, {"key": step.key})])

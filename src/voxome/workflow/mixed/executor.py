@@ -10,6 +10,7 @@ from voxome.blocks.progress import StepReport
 from voxome.contracts.engine import Engine
 from voxome.contracts.records import RecordStore
 from voxome.workflow.cwl_files import is_file
+from voxome.workflow.foreign.cache import ResultCache
 from voxome.workflow.foreign.digests import Digests
 from voxome.workflow.foreign.executor import ForeignExecutor
 from voxome.workflow.foreign.job import ForeignJob
@@ -32,6 +33,8 @@ class MixedExecutor(ForeignExecutor):
         Runs tools of voxome.
     progress : function of a StepReport
         Called after every command.
+    cache : ResultCache, optional
+        As of `ForeignExecutor`.
     """
 
     def __init__(
@@ -42,8 +45,9 @@ class MixedExecutor(ForeignExecutor):
         digests: Digests,
         blocks: BlockRunner,
         progress: Callable[[StepReport], None],
+        cache: ResultCache | None = None,
     ) -> None:
-        super().__init__(engine, folders, records, digests)
+        super().__init__(engine, folders, records, digests, cache)
         self._blocks, self._progress = blocks, progress
         self._began: dict[str, float] = {}
         self.reports: dict[str, StepReport] = {}

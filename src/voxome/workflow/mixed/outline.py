@@ -64,9 +64,10 @@ def is_tool(tool: Mapping[str, Any]) -> bool:
 
 @dataclass(frozen=True)
 class _Later:
-    """A value that is known only during a run, after these steps."""
+    """A value that is known only during a run, after these steps, or made of these inputs of the workflow."""
 
     steps: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()
 
 
 _Value = Source | _Later
@@ -125,7 +126,7 @@ class _Outline:
         values = {port: _later(value) if port in names else value for port, value in values.items()}
         if inner.tool["class"] == "Workflow":
             return self.read(inner, _scope(inner, values), here)
-        after = tuple(dict.fromkeys(one for value in values.values() for one in _steps(value)))
+        together = _later(*values.values())
         ports = {short(entry["id"]) for entry in inner.tool["outputs"]}
         is_ours = is_tool(inner.tool)
         if is_ours and not here.is_pending:
@@ -139,7 +140,15 @@ class _Outline:
             read_files_hint(inner.tool, self.problems)
         runs_as = "blocks" if is_ours else _RUNS_AS.get(inner.tool["class"], "command")
         self.pending.append(
-            PendingStep(name, tool_name(inner.tool, name), runs_as, after, here.scatter, here.is_conditional)
+            PendingStep(
+                name,
+                tool_name(inner.tool, name),
+                runs_as,
+                together.steps,
+                here.scatter,
+                here.is_conditional,
+                together.inputs,
+            )
         )
         return dict.fromkeys(ports, _Later((name,)))
 
@@ -215,18 +224,24 @@ def _value(entry: Mapping[str, Any], key: str, known: Mapping[str, _Value]) -> _
     values = [known.get(one, _Later()) for one in source_ids(entry, key)]
     later = [one for one in values if isinstance(one, _Later)]
     if _is_computed(entry, key) or later:
-        return _Later(tuple(dict.fromkeys(step for value in values for step in _steps(value))))
+        return _later(*values)
     source = or_default(values[0] if values else None, entry.get("default"))  # type: ignore[arg-type]
     return _Later() if source is None else source
 
 
-def _later(value: _Value) -> _Later:
-    return _Later(_steps(value))
-
-
-def _steps(value: _Value) -> tuple[str, ...]:
-    """Return the steps whose results a value is."""
-    return value.steps if isinstance(value, _Later) else (value.step,) if isinstance(value, FromStep) else ()
+def _later(*values: _Value) -> _Later:
+    """Return what is made of these values during a run."""
+    steps: dict[str, None] = {}
+    inputs: dict[str, None] = {}
+    for value in values:
+        if isinstance(value, _Later):
+            steps |= dict.fromkeys(value.steps)
+            inputs |= dict.fromkeys(value.inputs)
+        elif isinstance(value, FromStep):
+            steps[value.step] = None
+        elif isinstance(value, FromInput):
+            inputs[value.name] = None
+    return _Later(tuple(steps), tuple(inputs))
 
 
 def _scope(workflow: Any, values: Mapping[str, _Value]) -> dict[str, _Value]:

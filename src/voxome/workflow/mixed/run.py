@@ -105,10 +105,12 @@ def run_pending(
     records: RecordsChoice | None,
     progress: Callable[[StepReport], None] | None,
     fresh: bool,
+    cache: Path | None,
 ) -> MixedRun:
     """Run a workflow with pending steps in a locked run folder.
 
-    Jobs whose results are committed, and blocks that are done, are not repeated.
+    Jobs whose results are committed, and blocks that are done, are not repeated; `cache` has results of commands of
+    other runs.
 
     Raises
     ------
@@ -116,6 +118,7 @@ def run_pending(
         If a step failed; the other branches of the workflow were run.
     """
     require("em", "cwltool")
+    from voxome.workflow.foreign.cache import ResultCache
     from voxome.workflow.foreign.command_engine import commands_on
     from voxome.workflow.foreign.contexts import CwlCall, call_cwltool
     from voxome.workflow.foreign.digests import Digests
@@ -156,11 +159,12 @@ def run_pending(
             scratch=folders.scratch(),
             progress=notify,
         )
-        executor = MixedExecutor(commands, folders, opened, digests, blocks, notify)
+        results = None if cache is None else ResultCache(cache.absolute(), digests)
+        executor = MixedExecutor(commands, folders, opened, digests, blocks, notify, results)
         environment = pending.options.environment or settings().environment or ""
         if environment:
             open_environment(environment).clear(run)
-        call = CwlCall(pending.graph.document, (), folder, environment, True, None, pending.inputs)
+        call = CwlCall(pending.graph.document, (), folder, run, environment, True, None, pending.inputs)
         printed = io.StringIO()
         status = call_cwltool(call, executor, folders, printed, construct=make_tool, block_runner=blocks)
         wall_s = time.monotonic() - clock
