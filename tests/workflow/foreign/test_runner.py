@@ -109,13 +109,16 @@ def test_a_file_that_is_a_link_to_anything_else_is_refused(call, tmp_path: Path)
 
 
 @pytest.mark.parametrize("pattern", ["sub/out.txt", "../../../../../secret/out.txt"])
-def test_files_of_a_folder_elsewhere_are_no_outputs(pattern: str, call, tmp_path: Path) -> None:
+def test_files_of_a_folder_elsewhere_are_no_outputs(
+    pattern: str, call, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     (tmp_path / "secret").mkdir()
     (tmp_path / "secret" / "out.txt").write_text("secret")
     outputs = {"result": {"type": "File", "outputBinding": {"glob": pattern}}}
     ended = call(script(f"ln -s {tmp_path}/secret sub", {}, outputs))
     assert ended.status == 1
     assert "neither in the work folder nor an input" in ended.details("job failed")[0]["error"]
+    assert [one.message for one in caplog.records if one.exc_info] == []
 
 
 @pytest.mark.parametrize(
@@ -343,6 +346,46 @@ steps:
 def test_a_folder_in_use_is_refused(call, tmp_path: Path) -> None:
     with lock_folder(tmp_path / "out"), pytest.raises(RunLocked):
         call(script("true"))
+
+
+NEEDS_IMAGE = """
+cwlVersion: v1.2
+class: Workflow
+inputs: []
+outputs: []
+steps:
+  first: {in: [], out: [], run: {class: CommandLineTool, baseCommand: "true", inputs: [], outputs: []}}
+  second:
+    CONDITION
+    in: {wanted: {default: false}}
+    out: []
+    run:
+      class: CommandLineTool
+      requirements: {DockerRequirement: {dockerPull: localhost/none:1}}
+      baseCommand: "true"
+      inputs: {wanted: boolean}
+      outputs: []
+"""
+
+
+def test_a_container_that_cannot_be_is_named_before_anything_runs(call, caplog: pytest.LogCaptureFixture) -> None:
+    ended = call(NEEDS_IMAGE.replace("CONDITION", "label: any"))
+    assert (ended.status, ended.jobs("job started")) == (33, [])
+    assert "requires a container; give --environment" in caplog.text
+
+
+def test_an_expression_that_cannot_be_evaluated_is_named_without_a_traceback(
+    call, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    tool = "{cwlVersion: v1.2, class: CommandLineTool, arguments: [echo, $(inputs.missing)], inputs: [], outputs: []}"
+    assert call(tool).status == 1
+    assert "inputs does not contain key 'missing'" in " ".join(caplog.text.split())
+    assert "Traceback" not in capfd.readouterr().err + caplog.text
+
+
+def test_a_container_of_a_step_that_is_skipped_is_not_needed(call) -> None:
+    ended = call(NEEDS_IMAGE.replace("CONDITION", "when: $(inputs.wanted)"))
+    assert (ended.status, len(ended.jobs("job started"))) == (0, 1)
 
 
 def test_what_is_not_supported_has_its_exit_status(call) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import voxome
+from voxome import environments
 from voxome.errors import PlanError, RunFailed
 from voxome.workflow.verbs import run
 
@@ -87,6 +88,17 @@ def test_a_failure_is_named_and_other_branches_end(workflow: Path) -> None:
     ended = counts(call(workflow))
     assert ended["make"] == [(0, 1)]
     assert ended["inner.program"] == [(8, 0)]
+
+
+def test_a_missing_engine_of_containers_is_named_before_anything_runs(
+    workflow: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environments, "_CONTAINERS", ("no-such-engine",))
+    image = "requirements: {DockerRequirement: {dockerPull: none}}"
+    workflow.write_text(workflow.read_text().replace("hints:\n", f"{image}\n            hints:\n"))
+    with pytest.raises(RunFailed, match="None of no-such-engine is installed"):
+        call(workflow)
+    assert query(workflow.parent / "out", "SELECT * FROM jobs") == []
 
 
 def test_a_command_that_fails_is_named(workflow: Path) -> None:

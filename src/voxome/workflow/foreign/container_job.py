@@ -6,12 +6,13 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from cwltool.errors import UnsupportedRequirement, WorkflowException
 
 from voxome.config.settings import settings
 from voxome.contracts.environment import Mount
-from voxome.environments import open_environment
+from voxome.environments import container_engine, open_environment
 from voxome.environments.lock import ImageLock, prepare_image
 from voxome.errors import VoxomeError
 from voxome.workflow.foreign.digests import walk
@@ -82,6 +83,25 @@ def _links_out_of(folder: Path) -> Iterator[Mount]:
         if path.is_symlink() and path.exists() and not Path(os.path.realpath(path)).is_relative_to(root):
             target = os.path.normpath(Path(os.path.realpath(path.parent), path.readlink()))
             yield Mount(os.path.realpath(path), target)
+
+
+def engine_of_images() -> str:
+    """Return the name of the environment of containers whose engine is installed.
+
+    Raises
+    ------
+    UnsupportedRequirement
+        If there is none.
+    """
+    try:
+        return container_engine()
+    except VoxomeError as error:
+        raise UnsupportedRequirement(str(error)) from error
+
+
+def document_path(process: Any) -> str:
+    """Return the path of the document of a process."""
+    return unquote(urlsplit(str(process.tool["id"])).path)
 
 
 def image_of(requirement: Any, is_required: bool, environment: str, document: str) -> str:

@@ -15,6 +15,7 @@ from typing import IO, Any
 
 from cwltool import main as cwltool_main
 from cwltool.context import LoadingContext, RuntimeContext
+from cwltool.errors import WorkflowException
 from cwltool.workflow import default_make_tool
 
 from voxome.contracts.json_text import json_text
@@ -111,6 +112,8 @@ def call_cwltool(
     handler = _Forward()
     loggers = [logging.getLogger(name) for name in ("cwltool", "salad")]
     propagated = [logger.propagate for logger in loggers]
+    evaluator = logging.getLogger("cwl_utils")
+    is_disabled, evaluator.disabled = evaluator.disabled, True  # it prints what cwltool logs, with a traceback
     for logger in loggers:
         logger.propagate = False
     try:
@@ -127,6 +130,7 @@ def call_cwltool(
                 )
             )
     finally:
+        evaluator.disabled = is_disabled
         for logger, propagate in zip(loggers, propagated, strict=True):
             logger.propagate = propagate
         if before is not None:
@@ -153,7 +157,9 @@ class _Forward(logging.Handler):
     """Gives what cwltool logs to the handlers of this process; cwltool sets its level."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Pass a record on."""
+        """Pass a record on, but not the traceback of a job's failure, whose reason is logged when the job ends."""
+        if record.exc_info and isinstance(record.exc_info[1], WorkflowException):
+            return
         logging.getLogger().callHandlers(record)
 
 

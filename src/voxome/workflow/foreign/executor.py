@@ -24,6 +24,7 @@ from voxome.workflow.foreign.javascript import require_javascript
 from voxome.workflow.foreign.job import ForeignJob, is_portable
 from voxome.workflow.foreign.results import JobFolders
 from voxome.workflow.foreign.secrets import secret_digests, secret_problem
+from voxome.workflow.foreign.tool import require_images
 
 TASK = "command"
 _LOSSES = 5
@@ -87,8 +88,9 @@ class ForeignExecutor(JobExecutor):
 
     def run_jobs(self, process: Any, job_order_object: Any, logger: logging.Logger, runtime_context: Any) -> None:
         """Run all jobs of a process."""
-        require_javascript(process)
         try:
+            require_javascript(process)
+            require_images(process, runtime_context)
             for job in process.job(job_order_object, self.output_callback, runtime_context):
                 if isinstance(job, ForeignJob):
                     self._start(job, runtime_context)
@@ -103,6 +105,9 @@ class ForeignExecutor(JobExecutor):
                     self._wait()
             while self._running:
                 self._wait()
+        except WorkflowException as error:
+            self.failures.append(str(error))
+            raise
         finally:
             self._flush()
             if self._running:

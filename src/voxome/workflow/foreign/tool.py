@@ -5,20 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from cwltool.command_line_tool import CommandLineTool
 from cwltool.errors import UnsupportedRequirement
 from cwltool.process import shortname
 
-from voxome.environments import NATIVE, container_engine, open_environment
-from voxome.workflow.foreign.container_job import ContainerJob, image_of
+from voxome.environments import NATIVE, open_environment
+from voxome.workflow.foreign.container_job import ContainerJob, document_path, engine_of_images, image_of
 from voxome.workflow.foreign.job import ForeignJob
 from voxome.workflow.foreign.results import JobFolder
 
 
 class ForeignTool(CommandLineTool):
     """A CommandLineTool whose jobs have folders of the run."""
+
+    def require_image(self, context: Any) -> None:
+        """Check before a run that the image of the tool is there; raises as `make_job_runner`."""
+        self.make_job_runner(context)
 
     def make_job_runner(self, runtimeContext: Any) -> Callable[..., ForeignJob]:
         """Return what makes a job: in its image if there is one, and the environment is not native.
@@ -29,7 +32,7 @@ class ForeignTool(CommandLineTool):
             If a container is required, and not there.
         """
         requirement, is_required = self.get_requirement("DockerRequirement")
-        environment = runtimeContext.environment or (NATIVE if requirement is None else container_engine())
+        environment = runtimeContext.environment or (NATIVE if requirement is None else engine_of_images())
         native = environment if environment.partition("?")[0] == NATIVE else NATIVE
         if requirement is None or (environment.partition("?")[0] == NATIVE and not is_required):
             return partial(ForeignJob, self, native, None)
@@ -38,7 +41,7 @@ class ForeignTool(CommandLineTool):
                 f"{shortname(self.tool['id'])} requires a container; give --environment podman, docker or apptainer"
             )
         name = requirement.get("dockerImageId") or requirement.get("dockerPull")
-        document = unquote(urlsplit(str(self.tool["id"])).path)
+        document = document_path(self)
         images: dict[tuple[object, str], str] = runtimeContext.images
         if not images and not runtimeContext.environment:
             open_environment(environment).clear(runtimeContext.run_id)  # of what a killed run has left
@@ -62,3 +65,26 @@ class ForeignTool(CommandLineTool):
         for job in super().job(job_order, output_callbacks, context):
             job.folder, job.step = folder, runtimeContext.step_path
             yield job
+
+
+def require_images(process: Any, context: Any) -> None:
+    """Check before a run that the images of its commands are there, except those of steps with a condition.
+
+    Parameters
+    ----------
+    process : cwltool.process.Process
+        What is to run.
+    context : cwltool.context.RuntimeContext
+        Of the run.
+
+    Raises
+    ------
+    UnsupportedRequirement, WorkflowException
+        If one is not there, or not the one that is pinned; or if there is no engine of containers.
+    """
+    require = getattr(process, "require_image", None)
+    if require is not None:
+        require(context)
+    for step in getattr(process, "steps", ()):
+        if step.tool.get("when") is None:
+            require_images(step.embedded_tool, context)

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any
 from cwltool.command_line_tool import CommandLineTool
 from cwltool.process import shortname, uniquename
 
+from voxome.environments import NATIVE
 from voxome.errors import VoxomeError
+from voxome.workflow.cwl_subset import tool_hint
+from voxome.workflow.foreign.container_job import document_path, engine_of_images, image_of
 
 if TYPE_CHECKING:
     from voxome.workflow.mixed.block_runner import BlockRunner
@@ -55,6 +58,21 @@ class BlockJob:
 
 class BlockTool(CommandLineTool):
     """A CommandLineTool with the hint ``voxome:Tool`` or ``voxome:Blocks``, whose command is not called as it is."""
+
+    def require_image(self, context: Any) -> None:
+        """Check before a run that the image of the tool is there.
+
+        Raises
+        ------
+        UnsupportedRequirement
+            If it is not, or not the one that is pinned; or if there is no engine of containers.
+        """
+        requirement, _ = self.get_requirement("DockerRequirement")
+        if requirement is None or tool_hint(self.tool) is not None:
+            return
+        environment = context.environment or engine_of_images()
+        if environment.partition("?")[0] != NATIVE:
+            image_of(requirement, True, environment, document_path(self))
 
     def job(self, job_order: Any, output_callbacks: Any, runtimeContext: Any) -> Iterator[Any]:
         """Yield the job of an input object.
