@@ -27,6 +27,11 @@ _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)
 _RUN_ID, _PLAN_KEY = "id", "plan-key"
 
 
+def is_address(place: str | Path) -> bool:
+    """Return whether a text is an address and no path, as ``s3://bucket/folder``."""
+    return _ADDRESS.match(str(place)) is not None
+
+
 def run_folder(out: str | Path) -> Path:
     """Return the absolute path of a run folder.
 
@@ -35,7 +40,7 @@ def run_folder(out: str | Path) -> Path:
     InvalidInput
         If it is an address, as ledger and logs are kept on this machine, or inside a volume.
     """
-    if _ADDRESS.match(str(out)):
+    if is_address(out):
         raise InvalidInput(
             f"The run folder {out} is an address; expected a local folder. Results and intermediate data can be kept "
             "elsewhere with store= (--store)"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import shutil
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,7 +13,9 @@ from typing import IO
 
 import pytest
 
+from voxome.errors import InvalidInput, StoreError
 from voxome.workflow.foreign import cache
+from voxome.workflow.foreign.runner import run_process
 
 SCATTER = """
 cwlVersion: v1.2
@@ -78,6 +81,8 @@ def test_the_content_of_a_file_is_part_of_the_key_whatever_its_times(call, tmp_p
     file.write_text("two")
     os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert text(call(COPY, inputs, "b", cache=cache)) == "two"
+    os.utime(file, (time.time() + 86400,) * 2)
+    assert call(COPY, inputs, "c", cache=cache).jobs("job started") == []
 
 
 @pytest.mark.slow
@@ -101,6 +106,21 @@ def test_the_content_of_a_folder_is_part_of_the_key(change: str, call, tmp_path:
     after = call(TREE, inputs, "c", cache=cache)
     assert len(after.jobs("job ended")) == 1
     assert text(after) != before
+
+
+@pytest.mark.parametrize(("name", "literal"), [("outdir", "/work"), ("tmpdir", "/tmp")])
+def test_folders_of_a_job_are_not_mistaken_for_others(name: str, literal: str, call, tmp_path: Path) -> None:
+    document = """
+cwlVersion: v1.2
+class: CommandLineTool
+baseCommand: [echo]
+arguments: [WHERE]
+inputs: {}
+stdout: out.txt
+outputs: {out: stdout}
+"""
+    call(document.replace("WHERE", f"$(runtime.{name})"), out="a", cache=tmp_path / "cache")
+    assert text(call(document.replace("WHERE", literal), out="b", cache=tmp_path / "cache")) == f"{literal}\n"
 
 
 def test_another_place_or_name_of_the_document_finds_the_result(call, tmp_path: Path) -> None:
@@ -142,6 +162,59 @@ def test_a_tool_that_forbids_reuse_runs_again(call, tmp_path: Path) -> None:
     inputs = {"f": {"class": "File", "path": str(tmp_path / "f")}}
     for out in ("a", "b"):
         assert len(call(document, inputs, out, cache=tmp_path / "cache").jobs("job ended")) == 1
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), StoreError("the disk is full")])
+def test_a_cache_that_cannot_be_written_fails_no_run(
+    error: Exception, call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    (tmp_path / "f").write_text("one")
+    inputs, folder = {"f": {"class": "File", "path": str(tmp_path / "f")}}, tmp_path / "cache"
+    monkeypatch.setattr(cache.ResultCache, "store", fail)
+    assert text(call(COPY, inputs, "a", cache=folder)) == "one"
+    assert "is not in the cache, which cannot be written" in caplog.text
+
+
+@pytest.mark.slow
+def test_results_that_a_resumed_run_takes_are_cached(call, tmp_path: Path) -> None:
+    document = """
+cwlVersion: v1.2
+class: Workflow
+requirements: {SubworkflowFeatureRequirement: {}}
+inputs: {wanted: string}
+outputs: {}
+steps:
+  one:
+    in: {}
+    out: [out]
+    run: {class: CommandLineTool, baseCommand: [echo, one], inputs: {}, stdout: o, outputs: {out: stdout}}
+  two:
+    in: {before: one/out, wanted: wanted}
+    out: []
+    run:
+      class: CommandLineTool
+      baseCommand: [test, -e]
+      inputs: {before: File, wanted: {type: string, inputBinding: {}}}
+      outputs: {}
+"""
+    inputs, folder = {"wanted": str(tmp_path / "wanted")}, tmp_path / "cache"
+    assert call(document, inputs, "a", cache=folder).status == 1
+    shutil.rmtree(folder)  # as if the run had been killed before it stored its first result
+    (tmp_path / "wanted").touch()
+    resumed = call(document, inputs, "a", cache=folder)
+    assert (resumed.status, len(resumed.jobs("job reused"))) == (0, 1)
+    assert call(document, inputs, "b", cache=folder).jobs("job started") == []
+
+
+@pytest.mark.parametrize("where", ["out", "cache"])
+def test_addresses_are_no_folders(where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InvalidInput, match=r"s3://bucket/x is an address; expected a folder of this machine"):
+        run_process("tool.cwl", **{where: "s3://bucket/x"})
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_changed_globs_are_not_answered_with_old_results(call, tmp_path: Path) -> None:

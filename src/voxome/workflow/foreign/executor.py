@@ -22,7 +22,7 @@ from voxome.workflow.foreign.cache import ResultCache
 from voxome.workflow.foreign.digests import Digests
 from voxome.workflow.foreign.javascript import require_javascript
 from voxome.workflow.foreign.job import ForeignJob, is_portable
-from voxome.workflow.foreign.results import JobFolders
+from voxome.workflow.foreign.results import JobFolder, JobFolders, Result
 from voxome.workflow.foreign.secrets import secret_digests, secret_problem
 from voxome.workflow.foreign.tool import require_images
 
@@ -143,6 +143,8 @@ class ForeignExecutor(JobExecutor):
         if found is None:
             return False
         folder, result = found
+        if source == "run":
+            self._cache_result(job, result, folder)
         _log.info("[job %s] reused, from the %s", job.name, source)
         self._record("job reused", job, key, source=source)
         self._count(job, key, "reused", result.seconds, result.peak_bytes)
@@ -200,15 +202,30 @@ class ForeignExecutor(JobExecutor):
     def _commit(self, running: _Running, outputs: Mapping[str, Any], used: JobResult) -> None:
         job = running.job
         result = job.result(running.key, outputs, used, self._digests)
-        result.write(job.folder.root)
-        if self._cache is not None and job.is_reusable() and is_portable(result.outputs):
-            if job.key(self._digests, secret_digests(running.context.secret_store)) == running.key:
-                self._cache.store(result, job.folder)
-            else:
-                _log.warning("[job %s] an input has changed while it ran: its result is not cached", job.name)
+        if self._cache is None or self._has_same_key(running):
+            result.write(job.folder.root)
+            self._cache_result(job, result, job.folder)
+        else:
+            _log.warning("[job %s] an input has changed while it ran: its result is not kept", job.name)
         self._count(job, running.key, "run", used.seconds, used.peak_bytes)
         self._record("job ended", job, running.key, seconds=used.seconds, reusable=job.is_reusable())
         _log.info("[job %s] completed success", job.name)
+
+    def _has_same_key(self, running: _Running) -> bool:
+        """Return whether the inputs of a job are as they were when it started."""
+        try:
+            return running.job.key(self._digests, secret_digests(running.context.secret_store)) == running.key
+        except OSError:  # one of them is gone
+            return False
+
+    def _cache_result(self, job: ForeignJob, result: Result, folder: JobFolder) -> None:
+        """Keep a committed result for other runs, if they may take it; this one does not need that."""
+        if self._cache is None or not job.is_reusable() or not is_portable(result.outputs):
+            return
+        try:
+            self._cache.store(result, folder)
+        except OSError as error:
+            _log.warning("[job %s] its result is not in the cache, which cannot be written: %s", job.name, error)
 
     def _count(self, job: ForeignJob, key: str, what: str, seconds: float, peak_bytes: int) -> None:
         self._records.job_done(key, 0, self._keys[key], seconds, peak_bytes)

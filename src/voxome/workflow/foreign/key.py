@@ -17,6 +17,8 @@ from voxome.workflow.foreign.digests import Digests
 from voxome.workflow.foreign.results import local_path
 
 _FORMAT = 1
+_WORK, _TEMPORARY, _INPUT = "\0work", "\0tmp", "\0input"
+"""Names of the folders of a job; no path of this machine begins like them."""
 _WHERE = frozenset({"location", "path", "dirname", "nameroot", "nameext", "listing", "checksum", "size"})
 """Fields of a File or Directory that say where it is, or that its content and name determine."""
 
@@ -26,8 +28,8 @@ def job_key(job: Any, image: str | None, digests: Digests, secrets: Mapping[str,
 
     It covers the command with its environment, the program and scripts among its arguments, what is staged under which
     name with which content, the input object, limits, the image, and how outputs are found. Folders of the job are
-    replaced by names: whatever shows them otherwise, such as an expression that counts their letters, gives another key
-    in each run.
+    replaced by names that no argument can have: whatever shows them otherwise, such as an expression that counts their
+    letters, gives another key in each run.
 
     Parameters
     ----------
@@ -88,9 +90,9 @@ def _replacer(job: Any, secrets: Mapping[str, str]) -> Callable[[str], str]:
     for number, (_, entry) in enumerate(job.pathmapper.items()):
         folder = str(Path(entry.target).parent)
         if folder.startswith(job.builder.stagedir):
-            folders.setdefault(folder, f"/input/{number}")
-    folders |= {job.builder.outdir: "/work", job.builder.tmpdir: "/tmp", job.builder.stagedir: "/input"}
-    folders |= {job.outdir: "/work", job.tmpdir: "/tmp", job.stagedir: "/input"}
+            folders.setdefault(folder, f"{_INPUT}/{number}")
+    folders |= {job.builder.outdir: _WORK, job.builder.tmpdir: _TEMPORARY, job.builder.stagedir: _INPUT}
+    folders |= {job.outdir: _WORK, job.tmpdir: _TEMPORARY, job.stagedir: _INPUT}
     ordered = sorted(((old, new) for old, new in folders.items() if old), key=lambda pair: -len(pair[0]))
 
     def replace(text: str) -> str:

@@ -14,11 +14,13 @@ from voxome.config.settings import settings
 from voxome.contracts.formats import PRIVATE
 from voxome.contracts.records import Event
 from voxome.environments import NATIVE
+from voxome.errors import InvalidInput
 from voxome.extras import require
 from voxome.records.choice import RecordsChoice, records_opener
 from voxome.records.folder import lock_folder, map_disk_errors
 from voxome.redaction import redact
 from voxome.registry import factory
+from voxome.workflow.store import is_address
 
 UNSUPPORTED = 33
 """Exit status for a process that needs what is not supported."""
@@ -74,6 +76,8 @@ def run_process(
     ------
     RunLocked
         If another process uses the folder.
+    InvalidInput
+        If `out` or `cache` is an address.
     """
     require("em", "cwltool")
     from voxome.workflow.foreign.cache import ResultCache
@@ -83,7 +87,7 @@ def run_process(
     from voxome.workflow.foreign.executor import ForeignExecutor
     from voxome.workflow.foreign.results import JobFolders
 
-    folder = Path(out).absolute()
+    folder, kept = _local_folder(out), None if cache is None else _local_folder(cache)
     private = folder / PRIVATE
     open_engine, open_records = command_engine_opener(engine), records_opener(records)
     environment = environment or settings().environment or NATIVE
@@ -95,7 +99,7 @@ def run_process(
         digests = Digests()
         open_environment().clear(run_id(folder))
         folders = JobFolders(private / "jobs", digests)
-        results = None if cache is None else ResultCache(Path(cache).absolute(), digests)
+        results = None if kept is None else ResultCache(kept, digests)
         with closing(open_engine(workers=count, log=private / "logs" / "workers.log")) as opened:
             executor = ForeignExecutor(opened, folders, store, digests, results)
             cwl = CwlCall(process, tuple(job), folder, run_id(folder), environment, quiet, tmpdir_prefix)
@@ -105,3 +109,9 @@ def run_process(
         if status == 0:
             folders.remove()
     return status
+
+
+def _local_folder(path: str | Path) -> Path:
+    if is_address(path):
+        raise InvalidInput(f"{redact(str(path))} is an address; expected a folder of this machine for outputs and cache")
+    return Path(path).absolute()
