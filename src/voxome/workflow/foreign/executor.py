@@ -175,9 +175,10 @@ class ForeignExecutor(JobExecutor):
             running = self._running.get(status.id)
             if running is None:
                 continue
-            if status.state == "lost" and running.losses < _LOSSES:
+            if status.state == "lost" and running.losses < _LOSSES and not running.job.inplace_update:
                 running.losses += 1
                 self._record("job lost", running.job, running.key, error=status.error)
+                running.job = running.job.another_attempt()
                 self._submit(status.id, running)
                 continue
             del self._running[status.id]
@@ -190,6 +191,8 @@ class ForeignExecutor(JobExecutor):
             process_status, outputs, reason = job.ended(status.result)
         else:
             process_status, outputs, reason = "permanentFail", job.no_outputs(), status.error
+            if status.state == "lost" and job.inplace_update:
+                reason += "; it changes its inputs in place, so it is not repeated: check them, and rerun"
         if process_status == "success" and status.result is not None:
             self._commit(running, outputs, status.result)
         else:

@@ -7,7 +7,7 @@ import logging
 import math
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -55,6 +55,8 @@ class ForeignJob(CommandLineJob):
     folder: JobFolder
     step: str
     pathmapper: Any
+    repeat: Callable[[], Iterator[ForeignJob]]
+    """Evaluates the tool with the same inputs once more, for a job in a folder of its own."""
 
     def __init__(self, process: Any, environment: str, image: str | None, *arguments: Any) -> None:
         super().__init__(*arguments)
@@ -112,13 +114,18 @@ class ForeignJob(CommandLineJob):
             allowed = self.builder.do_eval(allowed)
         return bool(allowed) and not self.inplace_update
 
-    def stage(self, context: Any) -> None:
-        """Make the folders of an attempt, with all inputs."""
-        if self._unstaged is None:
-            self._unstaged = copy.deepcopy(self.pathmapper)
+    def another_attempt(self) -> ForeignJob:
+        """Return the job for another attempt, in another folder: this one is lost, and may still write to its own."""
         self.forget_secrets()
+        self._collected()
+        (job,) = self.repeat()
+        job.name = self.name
+        return job
+
+    def stage(self, context: Any) -> None:
+        """Make the folders of the job, with all inputs."""
+        self._unstaged = copy.deepcopy(self.pathmapper)
         self.folder.clear()
-        self.pathmapper = self.builder.pathmapper = copy.deepcopy(self._unstaged)
         self._setup(context)
         self._secret_files = list(secret_files(self.generatemapper, context.secret_store, Path(self.outdir)))
         stage_files(self.pathmapper, ignore_writable=True, symlink=True, secret_store=context.secret_store)

@@ -113,5 +113,5 @@ def run_process(
 
 def _local_folder(path: str | Path) -> Path:
     if is_address(path):
-        raise InvalidInput(f"{redact(str(path))} is an address; expected a folder of this machine for outputs and cache")
+        raise InvalidInput(f"{redact(str(path))} is an address; expected a folder of this machine")
     return Path(path).absolute()

@@ -64,6 +64,7 @@ class ForeignTool(CommandLineTool):
         context.stagedir = str(folder.inputs)
         for job in super().job(job_order, output_callbacks, context):
             job.folder, job.step = folder, runtimeContext.step_path
+            job.repeat = partial(ForeignTool.job, self, job_order, output_callbacks, runtimeContext)
             yield job
 
 
