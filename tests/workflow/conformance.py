@@ -26,7 +26,7 @@ from urllib.parse import unquote, urlsplit
 from ruamel.yaml import YAML
 
 UNSUPPORTED = 33
-LIMIT_S = 120
+LIMIT_S = 600
 _WHERE = frozenset({"path", "location", "contents", "listing", "secondaryFiles"})
 
 

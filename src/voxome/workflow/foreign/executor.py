@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from cwltool.errors import WorkflowException
@@ -19,6 +20,7 @@ from voxome.contracts.environment import Command, LimitsKept
 from voxome.contracts.records import Event, RecordStore
 from voxome.registry import factory
 from voxome.workflow.foreign.cache import ResultCache
+from voxome.workflow.foreign.delivery import move_outputs
 from voxome.workflow.foreign.digests import Digests
 from voxome.workflow.foreign.javascript import require_javascript
 from voxome.workflow.foreign.job import ForeignJob, is_portable
@@ -85,6 +87,16 @@ class ForeignExecutor(JobExecutor):
         self._events: list[Event] = []
         self.counts: Counter[str] = Counter()
         self.failures: list[str] = []
+
+    def execute(
+        self, process: Any, job_order_object: Any, runtime_context: Any, logger: logging.Logger = _log
+    ) -> tuple[Any, str]:
+        """Run a process, deliver its outputs, which are copied beside their folder first, and return them."""
+        out, staged, replaced = Path(runtime_context.outdir), self._folders.scratch(), self._folders.scratch()
+        context = runtime_context.copy()
+        context.outdir = str(staged)
+        outputs, status = super().execute(process, job_order_object, context, logger)
+        return move_outputs(outputs, staged, out, replaced), str(status)
 
     def run_jobs(self, process: Any, job_order_object: Any, logger: logging.Logger, runtime_context: Any) -> None:
         """Run all jobs of a process."""
