@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from blocks.bench import Bench
+from blocks.bench import Bench, make_bench
 
 import voxome
 from voxome.blocks.job import OpenStep
 from voxome.blocks.job_loop import RETRIES
 from voxome.blocks.runner import prepare
 from voxome.blocks.step import FOLD
+from voxome.config.machine import resident_bytes
+from voxome.engines.local import LocalEngine
 from voxome.errors import RunFailed
 from voxome.geometry import Box
 from voxome.resources.table import TableFile
@@ -131,3 +135,19 @@ def test_a_failing_tool_is_retried_and_then_named(folder_bench: Bench, monkeypat
     with pytest.raises(RunFailed, match="the disk is full"):
         folder_bench.run(folder_bench.step("common.threshold", (64, 64, 64), at=100))
     assert len(calls) == RETRIES + 1
+
+
+@pytest.mark.slow
+def test_a_worker_stays_over_steps_and_their_folds_in_constant_memory(tmp_path: Path) -> None:
+    with closing(LocalEngine(workers=1, log=tmp_path / "log")) as engine:
+        bench = make_bench(tmp_path, engine)
+        memory = []
+        for version in range(12):
+            for tool in ("common.threshold", "common.statistics"):
+                bench.run(replace(bench.step(tool, (20, 30, 20)), version=str(version)))
+            (pid,) = engine.pids()
+            memory.append((pid, resident_bytes(pid) or 0))
+        bench.records.close()
+    (_, early), (_, late) = memory[1], memory[-1]
+    assert len({pid for pid, _ in memory}) == 1
+    assert late < early + 4_000_000
