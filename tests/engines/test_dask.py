@@ -18,7 +18,7 @@ import psutil
 import pytest
 from peers.process import free_port, is_alive, listens, running
 
-from voxome.contracts.engine import Engine, Job, Resources
+from voxome.contracts.engine import Engine, Job, JobStatus, Resources
 from voxome.engines import dask
 from voxome.engines.dask import DaskEngine, open_dask
 from voxome.errors import StoreError
@@ -54,7 +54,8 @@ def cluster() -> Iterator[Any]:
 def test_jobs_whose_workers_are_killed_at_random_are_lost_and_end_when_repeated(tmp_path: Path) -> None:
     engine = open_dask(workers=2, log=tmp_path / "log", cores="1")
     choice, losses, done = random.Random(5), Counter[str](), Counter[str]()
-    jobs = {f"key/0/{number}": probe(f"key/0/{number}", "checksum", text=str(number)) for number in range(120)}
+    names = [f"key/0/{number}" for number in range(120)]
+    jobs = {name: probe(name, "sleep", folder=str(tmp_path), seconds=0.03) for name in names}
     engine.submit(list(jobs.values()))
     deadline = time.monotonic() + 3 * TIMEOUT_S
     while len(done) < len(jobs):
@@ -66,11 +67,27 @@ def test_jobs_whose_workers_are_killed_at_random_are_lost_and_end_when_repeated(
             else:
                 losses[status.id] += 1
                 engine.submit([jobs[status.id]])
-            if losses.total() + done.total() in (10, 25, 40, 60, 90):
-                os.kill(choice.choice(dask_workers()), signal.SIGKILL)
+            if losses.total() + done.total() in (10, 25, 40, 60, 90) and (workers := dask_workers()):
+                os.kill(choice.choice(workers), signal.SIGKILL)
     engine.close()
     assert losses
     assert set(done.values()) == {1}
+
+
+def test_workers_that_dask_gives_up_are_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dask import config
+
+    monkeypatch.setattr(dask, "_REPLACE_S", 0.5)
+    engine = open_dask(workers=1, log=tmp_path / "log")
+    engine.submit([probe("one", "sleep", folder=str(tmp_path), seconds=600)])
+    wait_until((tmp_path / "started").exists, engine)
+    (worker,) = dask_workers()
+    with config.set({"distributed.deploy.lost-worker-timeout": "1ms"}):
+        os.kill(worker, signal.SIGKILL)
+        assert collect(engine, 1)["one"].state == "lost"
+        engine.submit([probe("next", "checksum", text="")])
+        assert collect(engine, 1)["next"].state == "done"
+    engine.close()
 
 
 def test_another_jobs_death_is_not_that_of_its_neighbour(engine: DaskEngine, tmp_path: Path) -> None:
@@ -107,10 +124,42 @@ def test_few_jobs_are_known_to_the_scheduler_at_once(engine: DaskEngine, monkeyp
     engine.submit([probe(str(number), "checksum", text="") for number in range(200)])
     ended = 0
     while ended < 200:
-        assert len(engine._running) <= 3
+        assert len(engine._tasks) <= 3
         assert len(engine._client.futures) <= 20  # those of ended jobs are released a little later
         ended += len(list(engine.wait(1.0)))
     assert not engine._running
+
+
+def test_short_jobs_share_tasks_and_only_one_that_dies_is_lost(engine: DaskEngine) -> None:
+    jobs = [probe(f"key/0/{number}", "die" if number == 150 else "checksum", text="") for number in range(300)]
+    engine.submit(jobs)
+    statuses = collect(engine, 300)
+    assert {name for name, status in statuses.items() if status.state == "lost"} == {"key/0/150"}
+    assert {status.state for status in statuses.values()} == {"done", "lost"}
+    assert next(engine._numbers) < 250  # tasks
+
+
+def test_jobs_of_a_group_are_cancelled_alone(tmp_path: Path) -> None:
+    engine = open_dask(workers=1, log=tmp_path / "log")
+    engine._groups.note(["short/0/0"], [JobStatus("short/0/0", "done")], 0.001)
+
+    def sleeper(name: str) -> Job:
+        (tmp_path / name).mkdir(parents=True)
+        return probe(name, "sleep", folder=str(tmp_path / name), seconds=600)
+
+    engine.submit([sleeper("long/0/0"), sleeper("long/0/1")])
+    engine.submit([sleeper(f"short/0/{number}") for number in range(3)])
+    (tmp_path / "long/0/0/release").touch()
+    assert set(collect(engine, 1)) == {"long/0/0"}
+    assert {len(task.jobs) for task in engine._tasks} == {1, 3}
+    engine.cancel(["long/0/1"])
+    wait_until((tmp_path / "short/0/0/started").exists, engine)
+    engine.cancel(["short/0/0", "short/0/1"])
+    (tmp_path / "short/0/2/release").touch()
+    assert set(collect(engine, 1)) == {"short/0/2"}
+    assert not (tmp_path / "short/0/0/ended").exists()
+    assert not (tmp_path / "short/0/1/started").exists()
+    engine.close()
 
 
 def test_large_jobs_do_not_run_beside_each_other(tmp_path: Path) -> None:

@@ -145,6 +145,26 @@ def test_a_repeated_status_counts_once(records: SqlRecords) -> None:
     assert _run(_batch(2), Scripted(one, one, two), records) == [0, 1]
 
 
+def test_more_jobs_are_submitted_where_many_end_in_a_second(
+    records: SqlRecords, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr("voxome.blocks.job_loop.time.monotonic", lambda: now[0])
+    ahead = []
+
+    class Quick(Scripted):
+        def wait(self, timeout_s: float) -> Iterable[JobStatus]:
+            now[0] += 0.1
+            ended = self.jobs[len(self.statuses) :][:8]
+            ahead.append(len(self.jobs) - len(self.statuses))
+            self.statuses += [JobStatus(job.id, "done", JobResult(1.0, 1)) for job in ended]
+            return self.statuses[-len(ended) :]
+
+    assert len(_run(_batch(500), Quick(), records)) == 500
+    assert ahead[:10] == [8] * 10
+    assert max(ahead) in range(70, 100)
+
+
 def test_a_job_whose_worker_was_lost_asks_for_twice_the_memory(records: SqlRecords) -> None:
     lost, done = JobStatus("key/0/0", "lost", error="killed"), JobStatus("key/0/0", "done", JobResult(1.0, 1))
     failed = replace(_failed(0), retryable=True)

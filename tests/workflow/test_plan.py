@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import pickle
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +15,7 @@ import pytest
 from workflow.pipeline import CONNECTOME
 
 import voxome
+from voxome.blocks.step import JOBS_PER_STEP
 from voxome.errors import PlanError
 from voxome.geometry import Box
 from voxome.remotes.zarr.source import ZarrSource
@@ -339,6 +342,28 @@ def test_an_input_takes_values_of_its_types(types: tuple[str, ...], taken: list[
     one = GraphInput("value", types, required=True)
     assert [one.takes(value) for value in taken] == [True] * len(taken)
     assert [one.takes(value) for value in refused] == [False] * len(refused)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["zarr", "precomputed"])
+def test_a_volume_of_10_to_the_15_voxels_is_opened_read_and_planned(scheme: str, tmp_path: Path, bind: Bind) -> None:
+    edge = 100_000
+    uris = {name: f"{scheme}://{tmp_path}/large_{name}" for name in ("raw", "membranes")}
+    for uri in uris.values():
+        voxome.create(uri, voxome.VolumeSpec.of((edge,) * 3, "uint8", chunk=(64, 64, 64), voxel_size_nm=(10, 10, 10)))
+    bind()  # imports
+    tracemalloc.start()
+    try:
+        assert not voxome.open(uris["raw"])[edge - 64 :, edge - 64 :, edge - 64 :].any()
+        plan = bind(RunOptions(block=(64, 64, 64), force=True), **uris)
+        text = json.dumps(plan.to_json())
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert max(step.total for step in plan.steps) > 3e9
+    assert max(step.jobs(phase) for step in plan.steps for phase in range(len(step.phases))) <= JOBS_PER_STEP
+    assert len(text) < 100_000
+    assert peak < 20e6
 
 
 def test_a_plan_error_survives_pickling() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -21,8 +22,8 @@ RETRIES = 2
 LOSSES = 5
 """Number of further attempts at a job whose worker died."""
 _IF_KILLED = "if memory ran out, use a smaller block or fewer workers"
-_WINDOW = 4
-"""Jobs submitted at a time, for each slot of the engine."""
+_WINDOW, _LARGEST_WINDOW = 4, 128
+"""Jobs submitted at a time, for each slot of the engine: the second where as many end in a second."""
 _POLL_S = 1.0
 _LOG = logging.getLogger(__name__)
 
@@ -183,6 +184,24 @@ def run_jobs(
         raise RunFailed(_failure(batch, loop.retries, log), error_types=types, errors=errors)
 
 
+class Rate:
+    """How many jobs end in a second, as counted over the last second or two."""
+
+    def __init__(self) -> None:
+        self._ended, self._since_s, self._rate = 0, time.monotonic(), 0
+
+    def count(self) -> None:
+        """Count the end of a job."""
+        self._ended += 1
+
+    def a_second(self) -> int:
+        """Return the number of jobs that ended in a second."""
+        if (passed := time.monotonic() - self._since_s) >= 1.0:
+            self._rate = int(self._ended / passed)
+            self._ended, self._since_s = 0, self._since_s + passed
+        return self._rate
+
+
 class _Loop:
     """Jobs of a batch that wait, run and have failed."""
 
@@ -190,12 +209,15 @@ class _Loop:
         done = ledger.jobs_done(batch.key, batch.phase)
         self._batch, self._engine, self._ledger = batch, engine, ledger
         self._waiting: Iterator[int] = (number for number in range(batch.jobs) if number not in done)
+        self._rate = Rate()
         self.running: set[int] = set()
         self.retries = RetryState(allowed_failures(settings().max_failures, batch.jobs))
 
     def submit(self) -> None:
         """Submit jobs until the engine has a few in reserve."""
-        while len(self.running) < _WINDOW * self._engine.slots and not self.retries.exhausted:
+        slots = self._engine.slots
+        window = max(_WINDOW * slots, min(self._rate.a_second(), _LARGEST_WINDOW * slots))
+        while len(self.running) < window and not self.retries.exhausted:
             number = next(self._waiting, None)
             if number is None:
                 return
@@ -206,6 +228,7 @@ class _Loop:
         """Record a job that is done and return its result; submit it again if it may succeed."""
         if number not in self.running:
             return None
+        self._rate.count()
         if status.state == "done" and status.result is not None:
             result = status.result
             self._ledger.job_done(self._batch.key, self._batch.phase, number, result.seconds, result.peak_bytes)

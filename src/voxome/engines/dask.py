@@ -10,29 +10,46 @@ import json
 import queue
 import time
 import uuid
-from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from voxome.contracts.engine import Job, JobStatus, Resources
 from voxome.engines.dask_clusters import ClusterOptions, DaskCluster, open_cluster
-from voxome.engines.dask_worker import describe_worker, end_children, perform_text, stop_attempts
+from voxome.engines.dask_groups import GROUP_S, JobGroups
+from voxome.engines.dask_worker import describe_worker, end_children, perform_group, stop_attempts
 from voxome.errors import InvalidInput, StoreError, describe_value
 from voxome.redaction import redact
 
 MAX_FUTURES = 2_000
-"""Jobs that the scheduler knows at once, or the number of slots if that is larger; the others wait in the engine."""
+"""Tasks that the scheduler knows at once, or the number of slots if that is larger; other jobs wait in the engine."""
 _AHEAD = 2
-"""Jobs that the scheduler knows, for each slot."""
+"""Tasks that the scheduler knows, for each slot."""
 _BROADCAST_S = 10.0
 _REFRESH_S = 10.0
+_REPLACE_S = 10.0
+"""Time between two looks for workers that are to be replaced."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Task:
+    """An attempt at a group of jobs, which are those of one task of Dask, by id."""
+
+    name: str
+    jobs: Mapping[str, Job]
+    future: Any
+
+    def attempt(self, job: str) -> str:
+        """Return the name of the attempt at a job."""
+        return f"{self.name}/{list(self.jobs).index(job)}"
 
 
 class DaskEngine:
     """Gives jobs to a Dask cluster as JSON, a few more than run at once, and never the same key twice.
 
     A job runs in a child process of a Dask worker (`voxome.engines.dask_worker`): its death is that of no other job.
+    Short jobs are grouped into tasks (`voxome.engines.dask_groups`).
 
     Parameters
     ----------
@@ -49,11 +66,13 @@ class DaskEngine:
         self._job_s = job_s
         self._session = f"voxome-{uuid.uuid4().hex}"
         self._numbers = itertools.count()
-        self._waiting: deque[Job] = deque()
-        self._running: dict[str, tuple[str, Any]] = {}
-        self._ended: queue.SimpleQueue[tuple[str, Any, JobStatus]] = queue.SimpleQueue()
+        self._groups = JobGroups()
+        self._running: dict[str, _Task] = {}
+        self._tasks: set[_Task] = set()
+        self._ended: queue.SimpleQueue[tuple[_Task, list[JobStatus], float]] = queue.SimpleQueue()
         self._threads, self._largest = 1, dict(cluster.resources)
         self._refreshed_s = -_REFRESH_S
+        self._replaced_s = time.monotonic()
         self._closed = False
 
     @property
@@ -66,11 +85,12 @@ class DaskEngine:
 
     def submit(self, jobs: Sequence[Job]) -> None:
         """Queue jobs."""
-        self._waiting.extend(jobs)
+        self._groups.append(jobs)
         self._start_jobs()
 
     def wait(self, timeout_s: float) -> Iterable[JobStatus]:
         """Return the jobs that have ended, and start the next ones."""
+        self._replace_workers()
         self._start_jobs()
         statuses: list[JobStatus] = []
         with contextlib.suppress(queue.Empty):
@@ -82,24 +102,28 @@ class DaskEngine:
 
     def cancel(self, ids: Collection[str]) -> None:
         """Remove waiting jobs and kill the processes of running ones."""
-        self._waiting = deque(job for job in self._waiting if job.id not in ids)
-        self._stop([self._running.pop(name) for name in set(ids) & set(self._running)], stop_attempts)
+        self._groups.remove(ids)
+        cancelled = [(name, self._running.pop(name)) for name in ids if name in self._running]
+        if not cancelled:
+            return
+        ended = {task for _, task in cancelled if not self._left(task)}
+        self._tasks -= ended
+        self._stop(ended, [task.attempt(name) for name, task in cancelled if task not in ended], stop_attempts)
 
     def close(self) -> None:
         """Stop all jobs, end the processes that ran them, and close the cluster if the engine started it."""
         if self._closed:
             return
         self._closed = True
-        self._waiting.clear()
-        running = list(self._running.values())
+        self._groups.clear()
         self._running.clear()
         try:
-            self._stop(running, end_children)
+            self._stop(self._tasks, [], end_children)
         finally:
             self._cluster.close()
 
     def _start_jobs(self) -> None:
-        if not self._waiting:
+        if not self._groups:
             return
         if self._client.status not in ("running", "connecting"):
             raise StoreError(
@@ -108,34 +132,46 @@ class DaskEngine:
             )
         slots = self.slots
         limit = max(slots, min(MAX_FUTURES, _AHEAD * slots))
-        while self._waiting and len(self._running) < limit:
-            self._start(self._waiting.popleft())
+        while self._groups and len(self._tasks) < limit:
+            self._start(self._groups.pop(limit - len(self._tasks)))
 
-    def _start(self, job: Job) -> None:
+    def _start(self, jobs: Sequence[Job]) -> None:
         number = next(self._numbers)
-        attempt = f"{self._session}/{number}"
+        name = f"{self._session}/{number}"
         future = self._client.submit(
-            perform_text,
-            json.dumps(job.to_json()),
-            attempt,
+            perform_group,
+            json.dumps([job.to_json() for job in jobs]),
+            name,
             None if self._cluster.log is None else str(self._cluster.log),
             self._job_s,
+            GROUP_S,
             key=(self._session, number),
             pure=False,
-            resources=self._resources(job.resources),
+            resources=self._resources(jobs[0].resources),
         )
-        self._running[job.id] = attempt, future
-        self._on_loop(self._follow(job.id, future))
+        task = _Task(name, {job.id: job for job in jobs}, future)
+        self._tasks.add(task)
+        self._running.update(dict.fromkeys(task.jobs, task))
+        self._on_loop(self._follow(task))
 
-    async def _follow(self, name: str, future: Any) -> None:
-        self._ended.put((name, future, await _status(name, future)))
+    async def _follow(self, task: _Task) -> None:
+        self._ended.put((task, *await _statuses(task)))
 
-    def _accept(self, name: str, future: Any, status: JobStatus) -> list[JobStatus]:
-        """Return the status of an attempt that was not cancelled."""
-        if self._running.get(name, ("", None))[1] is not future:
-            return []
-        del self._running[name]
-        return [status]
+    def _left(self, task: _Task) -> list[str]:
+        """Return the jobs of a task that have neither ended nor been cancelled."""
+        return [name for name in task.jobs if self._running.get(name) is task]
+
+    def _accept(self, task: _Task, statuses: Sequence[JobStatus], seconds: float) -> list[JobStatus]:
+        """Return the statuses of attempts that were not cancelled; jobs that were not started wait again."""
+        self._tasks.discard(task)
+        left = self._left(task)
+        for name in left:
+            del self._running[name]
+        ended = [status for status in statuses if status.id in left]
+        started = {status.id for status in statuses}
+        self._groups.note(task.jobs, statuses, seconds)
+        self._groups.put_back([task.jobs[name] for name in left if name not in started])
+        return ended
 
     def _resources(self, needed: Resources) -> dict[str, float]:
         """Return what the workers declare of what a job needs, and at most what one has: it would wait for ever."""
@@ -145,6 +181,11 @@ class DaskEngine:
             for name, amount in amounts.items()
             if amount and name in self._largest
         }
+
+    def _replace_workers(self) -> None:
+        if time.monotonic() - self._replaced_s > _REPLACE_S:
+            self._replaced_s = time.monotonic()
+            self._cluster.replace_workers()
 
     def _refresh(self) -> None:
         """Ask the workers of a cluster of others what they have, now and then."""
@@ -159,12 +200,11 @@ class DaskEngine:
                 name: max(worker["resources"].get(name, 0) for worker in described.values()) for name in names
             }
 
-    def _stop(self, attempts: Sequence[tuple[str, Any]], stop: Callable[[Sequence[str]], None]) -> None:
-        if attempts:
+    def _stop(self, tasks: Collection[_Task], attempts: Sequence[str], stop: Callable[[Sequence[str]], None]) -> None:
+        if tasks:
             with contextlib.suppress(OSError, RuntimeError, concurrent.futures.TimeoutError):
-                self._client.cancel([future for _, future in attempts], force=True)
-        if attempts or stop is end_children:
-            self._broadcast(stop, [attempt for attempt, _ in attempts])
+                self._client.cancel([task.future for task in tasks], force=True)
+        self._broadcast(stop, [*(task.name for task in tasks), *attempts])
 
     def _broadcast(self, function: Callable[..., Any], *arguments: object) -> Mapping[str, Any]:
         """Call a function in all workers that answer in time, and return what it returned."""
@@ -184,21 +224,24 @@ class DaskEngine:
         return asyncio.run_coroutine_threadsafe(coroutine, self._client.loop.asyncio_loop)
 
 
-async def _status(name: str, future: Any) -> JobStatus:
+async def _statuses(task: _Task) -> tuple[list[JobStatus], float]:
+    """Return the statuses of the jobs of a task that were started, and the seconds that they took."""
     from distributed import CancelledError, KilledWorker
 
     try:
-        return JobStatus.from_json(json.loads(await future))
+        reply = json.loads(await task.future)
+        return [JobStatus.from_json(status) for status in reply["statuses"]], reply["seconds"]
     except KilledWorker as error:
-        return JobStatus(name, "lost", error=f"its Dask worker {error.last_worker.address} died")
+        ending = JobStatus("", "lost", error=f"its Dask worker {error.last_worker.address} died")
     except (asyncio.CancelledError, CancelledError) as error:
-        return JobStatus(name, "lost", error=f"Dask dropped it, as when its scheduler dies: {redact(str(error))}")
+        ending = JobStatus("", "lost", error=f"Dask dropped it, as when its scheduler dies: {redact(str(error))}")
     except Exception as error:
         text = redact(f"{type(error).__name__}: {error}")
         hint = "all workers need the same voxome and distributed as this process"
-        return JobStatus(
-            name, "failed", error=f"its Dask worker cannot run it: {text}; {hint}", error_type="PluginError"
+        ending = JobStatus(
+            "", "failed", error=f"its Dask worker cannot run it: {text}; {hint}", error_type="PluginError"
         )
+    return [replace(ending, id=name) for name in task.jobs], 0.0
 
 
 def open_dask(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
 import shutil
 import signal
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +18,15 @@ from voxome.config.machine import available_memory_bytes
 from voxome.errors import InvalidInput, MissingExtra, StoreError, UnknownName
 from voxome.extras import require
 
+_LOG = logging.getLogger(__name__)
 _CONNECT_S = 60.0
 _CLOSE_S = 30.0
 _DASHBOARD = "127.0.0.1:0"
 """A free port, which only this machine reaches."""
 _SCHEDULER = {"allowed_failures": 0}
 """Dask repeats no job by itself: whoever gave it to the engine counts its losses."""
+_LOGS = {"distributed.admin.low-level-log-length": 50}
+"""Events that a scheduler remembers, each with the jobs of a task; Dask's own limit of 1,000 would take 25 MB."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,8 @@ class DaskCluster:
         What each worker declares, where that is known.
     stack : contextlib.ExitStack
         Closes what was started.
+    started : distributed.SpecCluster, optional
+        What was started, if its workers can be replaced.
     """
 
     client: Any
@@ -85,6 +92,12 @@ class DaskCluster:
     log: Path | None = None
     resources: Mapping[str, float] = field(default_factory=dict)
     stack: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+    started: Any = None
+
+    def replace_workers(self) -> None:
+        """Start other workers for those that could not start, or took longer to start again than Dask waits for."""
+        if self.started is not None:
+            self.started.loop.add_callback(_replace_workers, self.started)
 
     def close(self) -> None:
         """Close the connection, and the cluster if it was started here."""
@@ -104,10 +117,14 @@ def open_cluster(kind: str, options: ClusterOptions) -> DaskCluster:
         If there is no scheduler at the address.
     """
     require("dask", "dask", "distributed")
+    import dask
+
+    import_module("distributed")  # which adds its settings to those of dask
     with contextlib.ExitStack() as stack:
         if kind in _KINDS:
             _check(kind, options)
-            opened = _KINDS[kind](options, stack)
+            with dask.config.set(_LOGS):
+                opened = _KINDS[kind](options, stack)
         elif ":" in kind:
             _check("ADDRESS", options)
             opened = DaskCluster(_connect(kind, stack), None)
@@ -115,6 +132,15 @@ def open_cluster(kind: str, options: ClusterOptions) -> DaskCluster:
             raise UnknownName.of("cluster", kind, [*_KINDS, "ADDRESS"])
         opened.stack = stack.pop_all()
         return opened
+
+
+def _replace_workers(cluster: Any) -> None:
+    from distributed.core import Status
+
+    for name, worker in list(cluster.workers.items()):
+        if worker.status in (Status.failed, Status.closed):
+            del cluster.workers[name]
+    cluster.scale(len(cluster.worker_spec))
 
 
 def _check(kind: str, options: ClusterOptions) -> None:
@@ -128,6 +154,14 @@ def _check(kind: str, options: ClusterOptions) -> None:
         raise InvalidInput(f"maximum={options.maximum} workers, expected at least 1 and minimum={options.minimum or 0}")
 
 
+def _close(opened: Any) -> None:
+    """Close a cluster or client; what is slow to end on a busy machine ends with this process."""
+    try:
+        opened.close(timeout=_CLOSE_S)
+    except TimeoutError:
+        _LOG.warning("The Dask %s did not close in %g s", type(opened).__name__, _CLOSE_S)
+
+
 def _connect(target: Any, stack: contextlib.ExitStack) -> Any:
     from distributed import Client
 
@@ -137,7 +171,7 @@ def _connect(target: Any, stack: contextlib.ExitStack) -> Any:
         raise StoreError(
             f"There is no Dask scheduler at {target}: {error}; start it, or give another address"
         ) from error
-    stack.callback(client.close, timeout=_CLOSE_S)
+    stack.callback(_close, client)
     return client
 
 
@@ -180,9 +214,9 @@ def _open_local(options: ClusterOptions, stack: contextlib.ExitStack) -> DaskClu
         silence_logs="ERROR",
         scheduler_kwargs=_SCHEDULER,
     )
-    stack.callback(cluster.close, timeout=_CLOSE_S)
+    stack.callback(_close, cluster)
     slots = _scale(cluster, options, cores=cores, replace=True)
-    return DaskCluster(_connect(cluster, stack), slots, options.log.absolute(), resources)
+    return DaskCluster(_connect(cluster, stack), slots, options.log.absolute(), resources, started=cluster)
 
 
 def _open_queue(system: str, options: ClusterOptions, stack: contextlib.ExitStack) -> DaskCluster:
@@ -221,9 +255,9 @@ def _open_queue(system: str, options: ClusterOptions, stack: contextlib.ExitStac
         ],
         **{name: value for name, value in given.items() if value is not None},
     )
-    stack.callback(cluster.close, timeout=_CLOSE_S)
+    stack.callback(_close, cluster)
     slots = _scale(cluster, options, cores=int(cores), replace=False)
-    return DaskCluster(_connect(cluster, stack), slots, None, resources)
+    return DaskCluster(_connect(cluster, stack), slots, None, resources, started=cluster)
 
 
 def _open_ssh(options: ClusterOptions, stack: contextlib.ExitStack) -> DaskCluster:
@@ -246,7 +280,7 @@ def _open_ssh(options: ClusterOptions, stack: contextlib.ExitStack) -> DaskClust
         worker_options={"nthreads": cores, "memory_limit": 0, "resources": resources},
         scheduler_options={**_SCHEDULER, "dashboard_address": _DASHBOARD},
     )
-    stack.callback(cluster.close, timeout=_CLOSE_S)
+    stack.callback(_close, cluster)
     return DaskCluster(_connect(cluster, stack), len(hosts) * cores, None, resources)
 
 

@@ -22,7 +22,7 @@ IDLE_S = 60.0
 """Time after which an idle child ends, for runners that were killed and could not end it."""
 _POLL_S = 0.2
 _STOPPED = 10_000
-"""Attempts that were stopped and may still be about to start."""
+"""Attempts and groups that were stopped and may still be about to start."""
 
 
 class Children:
@@ -39,9 +39,9 @@ class Children:
         child = self._take() or LocalEngine(workers=1, log=log, threads=threads)
         deadline = None if limit_s is None else time.monotonic() + limit_s
         try:
-            if attempt not in self._stopped:
+            if not self._is_stopped(attempt):
                 child.submit([job])
-            while attempt not in self._stopped:
+            while not self._is_stopped(attempt):
                 for status in child.wait(_POLL_S):
                     self._keep(child)
                     return status
@@ -55,9 +55,12 @@ class Children:
         child.close()
         return JobStatus(job.id, "lost", error="it was cancelled")
 
-    def stop(self, attempts: Sequence[str]) -> None:
-        """Kill the children of attempts at jobs; those that have not started will not."""
-        self._stopped.extend(attempts)
+    def stop(self, names: Sequence[str]) -> None:
+        """Kill the children of attempts at jobs, or of groups of them; those that have not started will not."""
+        self._stopped.extend(names)
+
+    def _is_stopped(self, attempt: str) -> bool:
+        return attempt in self._stopped or attempt.rpartition("/")[0] in self._stopped
 
     def end_idle(self, idle_s: float = 0.0) -> None:
         """End the children that have been idle for some time."""
@@ -88,44 +91,55 @@ class Children:
 _children = Children()
 
 
-def perform_text(text: str, attempt: str, log: str | None, limit_s: float | None) -> str:
-    """Perform a job in a thread of a Dask worker.
+def perform_group(text: str, name: str, log: str | None, limit_s: float | None, group_s: float) -> str:
+    """Perform jobs in a thread of a Dask worker, one after the other.
 
     Parameters
     ----------
     text : str
-        Job, as JSON.
-    attempt : str
-        Unique name of this attempt at it.
+        Jobs, as JSON.
+    name : str
+        Unique name of this attempt at the group; that of an attempt at a job is ``NAME/INDEX``.
     log : str or None
-        File for what the job prints; standard error of the worker if None.
+        File for what the jobs print; standard error of the worker if None.
     limit_s : float or None
-        Time after which the job is stopped.
+        Time after which a job is stopped.
+    group_s : float
+        Time after which no further job is started.
 
     Returns
     -------
     str
-        Its status, as JSON.
+        JSON with the ``statuses`` of the jobs that were started, which are the first ones, and the ``seconds`` that
+        they took together.
     """
+    began = time.monotonic()
+    statuses: list[dict[str, Any]] = []
+    for index, job in enumerate(json.loads(text)):
+        if statuses and time.monotonic() - began > group_s:
+            break
+        statuses.append(_perform(Job.from_json(job), f"{name}/{index}", log, limit_s).to_json())
+    return json.dumps({"statuses": statuses, "seconds": time.monotonic() - began})
+
+
+def _perform(job: Job, attempt: str, log: str | None, limit_s: float | None) -> JobStatus:
     from distributed import get_worker
 
-    job = Job.from_json(json.loads(text))
     threads = max(1, available_cpus() // get_worker().state.nthreads, job.resources.cpus)
     try:
-        status = _children.perform(job, attempt, None if log is None else Path(log), limit_s, threads)
+        return _children.perform(job, attempt, None if log is None else Path(log), limit_s, threads)
     except OSError as error:
-        status = JobStatus(job.id, "lost", error=f"its Dask worker cannot start a process: {error}")
-    return json.dumps(status.to_json())
+        return JobStatus(job.id, "lost", error=f"its Dask worker cannot start a process: {error}")
 
 
-def stop_attempts(attempts: Sequence[str]) -> None:
-    """Stop attempts at jobs on this worker."""
-    _children.stop(attempts)
+def stop_attempts(names: Sequence[str]) -> None:
+    """Stop attempts at jobs and groups on this worker."""
+    _children.stop(names)
 
 
-def end_children(attempts: Sequence[str]) -> None:
-    """Stop attempts at jobs on this worker, and end its idle children."""
-    _children.stop(attempts)
+def end_children(names: Sequence[str]) -> None:
+    """Stop attempts at jobs and groups on this worker, and end its idle children."""
+    _children.stop(names)
     with contextlib.suppress(OSError):
         _children.end_idle()
 
