@@ -7,6 +7,7 @@
 # make fuzz-reach   what damaged inputs reach of the decoders
 # make test-image   build and run the container image of the relay
 # make airflow      a run in a real Airflow 3, in an environment of its own
+# make engines      the EM pipeline on all engines and in cwltool, Toil and Airflow: are tables and graph the same?
 # make conformance  the conformance tests of CWL v1.1 and v1.2; with CACHE=--cache each twice, cold and warm
 # make oldest, make newest   the fast tests with the lowest versions that pyproject.toml allows, and with the newest releases
 PYTHON ?= python3
@@ -19,7 +20,7 @@ NEWEST_PYTHON ?= $(or $(lastword $(shell ls -v $$(pyenv root 2>/dev/null)/versio
 # Without compiled modules, every process of the tests would compile all that it imports, for twice the time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo check lint fast test fuzz fuzz-reach full-disks fuzz-relay test-image airflow conformance oldest newest lock-oldest peers cwl clean
+.PHONY: demo check lint fast test fuzz fuzz-reach full-disks fuzz-relay test-image airflow engines conformance oldest newest lock-oldest peers cwl clean
 
 TRUTH := demo-output/phantom
 # Servers and programs that tests start, as packages of Debian; tests of what is missing skip, or fail under CI.
@@ -73,6 +74,10 @@ test-image: .venv/dev
 # minutes: Airflow starts a process for every task
 airflow: .venv/dev .venv/airflow/ready
 	VOXOME_TEST_AIRFLOW=1 $(BIN)/pytest --numprocesses 0 tests/workflow/airflow/test_real.py
+
+# most of an hour: all steps, on each engine; make engines ONLY='slurm toil' for some of them
+engines: .venv/dev .venv/airflow/ready .venv/toil/ready
+	PYTHONPATH=tests $(BIN)/python -m workflow.same_results $(if $(ONLY),--only $(ONLY))
 
 # hostile requests on every dialect of a relay
 fuzz-relay: .venv/dev .venv/fuzz/ready
@@ -138,6 +143,11 @@ cwl: .venv/dev
 .venv/airflow/ready: constraints-airflow.txt | .venv/bin/python
 	$(PYTHON) -m venv .venv/airflow
 	.venv/airflow/bin/python -m pip install --quiet --disable-pip-version-check --requirement constraints-airflow.txt
+	touch $@
+
+.venv/toil/ready: constraints-toil.txt | .venv/bin/python
+	$(PYTHON) -m venv .venv/toil
+	.venv/toil/bin/python -m pip install --quiet --disable-pip-version-check --requirement constraints-toil.txt
 	touch $@
 
 .venv/reach/ready: | .venv/bin/python

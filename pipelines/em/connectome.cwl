@@ -98,12 +98,26 @@ steps:
       min_asymmetry: min_asymmetry
       store: store
     out: [synapses, connectome, neurons, graph]
+  results:
+    run: results.cwl
+    in:
+      raw: raw
+      affinities: predict/affinities
+      membranes: predict/membranes
+      sections: predict/sections
+      neurons: segment/neurons
+      synapses: graph/synapses
+      connectome: graph/connectome
+      neurons_table: graph/neurons
+      connectome_graph: graph/graph
+    out: [affinities, membranes, sections, neurons, synapses, connectome, neurons_table, connectome_graph, report]
 outputs:
-  affinities: {type: File, outputSource: predict/affinities}
-  membranes: {type: File, outputSource: predict/membranes}
-  sections: {type: File, outputSource: predict/sections}
-  neurons: {type: File, outputSource: segment/neurons}
-  synapses: {type: File, outputSource: graph/synapses}
-  connectome: {type: File, outputSource: graph/connectome}
-  neurons_table: {type: File, outputSource: graph/neurons}
-  connectome_graph: {type: File, outputSource: graph/graph}
+  affinities: {type: [File, Directory], outputSource: results/affinities}
+  membranes: {type: [File, Directory], outputSource: results/membranes}
+  sections: {type: File, outputSource: results/sections}
+  neurons: {type: [File, Directory], outputSource: results/neurons}
+  synapses: {type: File, outputSource: results/synapses}
+  connectome: {type: File, outputSource: results/connectome}
+  neurons_table: {type: File, outputSource: results/neurons_table}
+  connectome_graph: {type: File, outputSource: results/connectome_graph}
+  report: {type: File, outputSource: results/report}

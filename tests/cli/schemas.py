@@ -310,6 +310,7 @@ SCHEMAS: dict[str, Schema] = {
         is_consistent=FLAG,
     ),
     "describe": listing(record(name=TEXT, path=TEXT)),
+    "gather": listing(record(name=TEXT, path=TEXT)),
     "build": listing(record(image=TEXT, id=TEXT, is_built=FLAG, entry_point=TEXTS, lock=TEXT)),
     "score segmentation": record(voi_split=NUMBER, voi_merge=NUMBER, adapted_rand_error=NUMBER),
     "score detections": PAIRS_SCORE,

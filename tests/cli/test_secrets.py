@@ -58,7 +58,7 @@ VERBS = [
     "schedule w.cwl --set raw=URI", "tool common.threshold --image EM --at 3 --out t --into result=URI",
     "tool common.threshold --image EM --at URI --out t", "proofread start URI s.sqlite", "proofread history URI",
     "train segmentation URI", "import-model URI", "view URI --json", "serve --config c.toml --dialect nonsense",
-    "ls EM --profile URI",
+    "ls EM --profile URI", "gather --result a=URI", "gather --result a=a.npy --input raw=URI",
 ]  # fmt: skip
 
 

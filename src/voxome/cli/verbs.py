@@ -93,6 +93,10 @@ VERBS = {
         "Run a process of CWL v1.0 to v1.2 and print its output object as JSON, as every cwl-runner does.",
         {"context_settings": {"ignore_unknown_options": True}},
     ),
+    "gather": Verb(
+        "gather:gather",
+        "Write results of tools into a folder, under their names, and a report: the last step in CWL runners.",
+    ),
     "tools": Verb("tools:tools", "List the tools with their inputs, outputs and purpose."),
     "describe": Verb(
         "describe:describe",

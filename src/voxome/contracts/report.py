@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,11 +47,25 @@ class FinishedRun:
         What ``run.json`` holds: inputs, steps, versions, times, scores.
     results : mapping of str to Result
         Results by the names of the workflow's outputs.
+    is_moved : bool
+        Whether another program moves what is in the folder, which is no run folder then.
     """
 
     folder: Path
     record: RunRecord
     results: Results
+    is_moved: bool = False
+
+    @property
+    def title(self) -> str:
+        """Names of the workflow and the run folder."""
+        workflow = self.record["workflow"]
+        return workflow if self.is_moved else f"{workflow}: {self.folder.name}"
+
+    @property
+    def view_command(self) -> str:
+        """Command that shows the run folder in the viewer; empty if there is none."""
+        return "" if self.is_moved else f"voxome view {shlex.quote(str(self.folder.resolve()))}"
 
 
 class Report(Protocol):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Iterator
 from typing import cast
 
@@ -50,7 +49,7 @@ class CellsVesselsReport:
         totals = _totals(run, cells)
         parts = [
             total_tiles({name: _number(value) for name, value in totals.items()}),
-            f'<p class="note">In Neuroglancer: <code>voxome view {shlex.quote(str(run.folder.resolve()))}</code>.</p>',
+            _viewer(run.view_command),
             section("Slices", cell_slices(list(_slices(run, raw, cells, frame)))),
             section("Cells and vessels in space", space_section(cells, _points(run), frame)),
             section("Density of cells", density_section(run.results["density"].uri)),
@@ -60,9 +59,13 @@ class CellsVesselsReport:
             section("Run", fact_card({**run_facts(record, raw, frame), **gaps})),
         ]
         subtitle = "; ".join(f"{name} {text}" for name, text in dimensions(frame).items())
-        page = html_document(f"{record['workflow']}: {run.folder.name}", subtitle, parts)
+        page = html_document(run.title, subtitle, parts)
         write_file(run.folder / "report.html", page)
         return {**totals, **gaps}
+
+
+def _viewer(command: str) -> str:
+    return f'<p class="note">In Neuroglancer: <code>{command}</code>.</p>' if command else ""
 
 
 def _totals(run: FinishedRun, cells: Rows) -> dict[str, int | float]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import cast
 
@@ -60,9 +59,9 @@ def _data(run: FinishedRun, totals: Mapping[str, int], gaps: Mapping[str, str]) 
     frame = results["neurons"].frame
     assert frame is not None
     return ReportData(
-        title=f"{record['workflow']}: {run.folder.name}",
+        title=run.title,
         subtitle="; ".join(f"{name} {text}" for name, text in dimensions(frame).items()),
-        view=f"voxome view {shlex.quote(str(run.folder.resolve()))}",
+        view=run.view_command,
         link=_link(run),
         run={**run_facts(run.record, _raw(run.record), frame), **gaps},
         totals={name: f"{number:,}" for name, number in totals.items()},

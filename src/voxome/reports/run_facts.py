@@ -25,13 +25,20 @@ def run_facts(record: RunRecord, uri: str, frame: Frame) -> dict[str, str]:
         "input": uri,
         "box": f"{frame.box} (z, y, x)",
         **dimensions(frame),
+        **(_run_facts(record) if record["engines"] else {}),
+        "versions": ", ".join(f"{name} {number}" for name, number in record["versions"].items()),
+        **{f"warning {i + 1}": text for i, text in enumerate(record["warnings"])},
+    }
+
+
+def _run_facts(record: RunRecord) -> dict[str, str]:
+    """Return what voxome knows of a run whose steps it has scheduled itself."""
+    return {
         "started": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(record["started_s"])),
         "took": f"{record['wall_s']:.0f} s on {max(engine['workers'] for engine in record['engines'])} workers",
         "command": record.get("command", "unknown"),
         "host": record.get("host", "unknown"),
         "plan": record["plan"],
-        "versions": ", ".join(f"{name} {number}" for name, number in record["versions"].items()),
-        **{f"warning {i + 1}": text for i, text in enumerate(record["warnings"])},
     }
 
 

@@ -28,6 +28,7 @@ from voxome.workflow.cwl_subset import (
     unknown_requirements,
     unknown_type,
 )
+from voxome.workflow.gather_hint import files_of_gathering, gather_problems, gathered, gathers
 from voxome.workflow.graph import Constant, FromInput, FromStep, Graph, GraphInput, Node, Source
 from voxome.workflow.hint import RUN_HINT, RunHint, hint_problems
 
@@ -64,7 +65,7 @@ def read_graph(path: str | Path, workflow: Any) -> Graph:
         steps, outputs = command_nodes(name, workflow, tool_sources(workflow.tool, ports), problems)
     elif workflow.tool["class"] == "Workflow":
         steps, outputs = _flatten(workflow, "", scope, problems)
-        problems += _lost_outputs(workflow.tool, outputs)
+        problems += _lost_outputs(workflow, outputs)
     else:
         found = workflow.tool["class"]
         raise InvalidInput(f"{path} is a {found}; expected a Workflow. Run a single tool with: voxome tool NAME")
@@ -172,6 +173,9 @@ def _flatten(
         if inner.tool["class"] == "Workflow":
             inner_nodes, results = _flatten(inner, f"{name}.", _inner_scope(inner, bound), problems)
             nodes += inner_nodes
+        elif gathers(inner.tool):
+            problems += gather_problems(inner.tool)
+            results = gathered(inner.tool, bound)
         elif blocks_hint(inner.tool) is not None:
             inner_nodes, results = command_nodes(name, inner, tool_sources(inner.tool, bound), problems)
             nodes += inner_nodes
@@ -211,9 +215,10 @@ def _step_problems(title: str, step: Any) -> Iterator[str]:
 
 def _lost_outputs(workflow: Any, outputs: Mapping[str, Source]) -> Iterator[str]:
     """Yield the outputs of a workflow that no step computes."""
-    for entry in workflow["outputs"]:
+    written = files_of_gathering(workflow)
+    for entry in workflow.tool["outputs"]:
         name = short(entry["id"])
-        if not isinstance(outputs.get(name), FromStep):
+        if not isinstance(outputs.get(name), FromStep) and not written & set(source_ids(entry, "outputSource")):
             message = f"the output {name!r} is an input, or has no source; expected an output of a step"
             yield at(entry, "outputSource" if "outputSource" in entry else "id", message)
 

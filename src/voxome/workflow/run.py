@@ -294,7 +294,7 @@ def _skip(step: Step, ledger: Ledger, progress: Progress | None) -> StepReport:
     return report
 
 
-def _versions() -> dict[str, str]:
+def package_versions() -> dict[str, str]:
     """Return the versions of the packages that are installed, and of Python."""
     versions = {"python": sys.version.split()[0]}
     for name in RECORDED_PACKAGES:
@@ -317,7 +317,7 @@ def _record(
         "inputs": dict(plan.inputs),
         "unpinned": sorted(name for name, h in plan.inputs.items() if isinstance(h, dict) and h.get("unpinned")),
         "warnings": list(plan.warnings),
-        "versions": _versions(),
+        "versions": package_versions(),
         "engines": engines,
         "command": command_line([hide_secrets(one, plan.secrets) for one in sys.argv]),
         "host": platform.node(),

@@ -26,6 +26,7 @@ from voxome.workflow.cwl import (
     workflow_name,
 )
 from voxome.workflow.cwl_subset import SECRETS, WRITTEN, secret_inputs, short, tool_hint, tool_name, tool_problems
+from voxome.workflow.gather_hint import gathers
 from voxome.workflow.graph import FromInput, FromStep, Graph, Node, PendingStep, Source
 from voxome.workflow.mixed.files import read_files_hint
 
@@ -210,7 +211,7 @@ def _is_mixed(process: Any) -> bool:
             return True
         if any(_is_computed(entry, "source") for entry in step.tool["in"]):
             return True
-        if _is_mixed(inner) if inner.tool["class"] == "Workflow" else not is_tool(inner.tool):
+        if _is_mixed(inner) if inner.tool["class"] == "Workflow" else not (is_tool(inner.tool) or gathers(inner.tool)):
             return True
     return False
 

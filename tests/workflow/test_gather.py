@@ -1,0 +1,115 @@
+"""Results are written under their names, for CWL runners that do not name them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from peers.s3 import Bucket
+from ruamel.yaml import YAML
+from workflow.pipeline import CONNECTOME
+
+import voxome
+from voxome.contracts.handle import Handle
+from voxome.errors import AlreadyExists, InvalidInput, NotFound, UnknownName
+from voxome.workflow.cwl import load
+from voxome.workflow.gather import gather
+from voxome.workflow.graph import FromStep
+
+RESULTS = CONNECTOME.with_name("results.cwl")
+LABELS = np.arange(4 * 5 * 6, dtype=np.uint8).reshape(4, 5, 6)
+
+
+def write_handle(folder: Path, name: str, handle: Handle) -> str:
+    path = folder / f"{name}.handle.json"
+    path.write_text(json.dumps(handle.to_json()), encoding="utf-8")
+    return str(path)
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> dict[str, str]:
+    """Handle files of labels and a table in a store."""
+    store = tmp_path / "store" / "common.relabel-0123"
+    store.mkdir(parents=True)
+    volume = voxome.create(f"zarr://{store}/result.zarr", voxome.VolumeSpec.of(LABELS.shape, "uint8"))
+    volume[...] = LABELS
+    pq.write_table(pa.table({"id": [1, 2]}), store / "rows.parquet")
+    return {
+        "neurons": write_handle(tmp_path, "result", Handle("volume", volume.uri)),
+        "neurons_table": write_handle(tmp_path, "rows", Handle("table", str(store / "rows.parquet"))),
+    }
+
+
+def test_results_have_their_names_and_are_not_stored_twice(results: dict[str, str], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    files = gather(results, names={"neurons_table": "neurons"}, folder=out)
+    assert files == {"neurons": out / "neurons.zarr", "neurons_table": out / "neurons.parquet"}
+    np.testing.assert_array_equal(voxome.open(out / "neurons.zarr", expect=voxome.Volume)[...], LABELS)
+    assert (out / "neurons.parquet").samefile(tmp_path / "store" / "common.relabel-0123" / "rows.parquet")
+
+
+def test_a_result_without_data_and_a_file_that_is_there_are_refused(results: dict[str, str], tmp_path: Path) -> None:
+    names = {"neurons_table": "neurons"}
+    gather(results, names=names, folder=tmp_path)
+    with pytest.raises(AlreadyExists, match=r"neurons\.zarr exists already"):
+        gather(results, names=names, folder=tmp_path)
+    lost = write_handle(tmp_path, "lost", Handle("table", str(tmp_path / "none.parquet")))
+    with pytest.raises(NotFound, match=r"none\.parquet does not exist"):
+        gather({"lost": lost}, folder=tmp_path)
+
+
+def test_a_report_that_is_unknown_or_lacks_results_is_refused(results: dict[str, str], tmp_path: Path) -> None:
+    with pytest.raises(UnknownName, match=r"em\.connectome"):
+        gather(results, report="em.conectome", folder=tmp_path)
+    with pytest.raises(InvalidInput, match="'synapses', which the workflow does not have"):
+        gather(results, report="em.connectome", folder=tmp_path)
+    assert not (tmp_path / "neurons.zarr").exists()
+
+
+@pytest.mark.slow
+def test_of_another_store_files_are_copied_and_arrays_stay(
+    results: dict[str, str], bucket: Bucket, tmp_path: Path
+) -> None:
+    bucket.upload(tmp_path / "store" / "common.relabel-0123", "gathered")
+    handles = {
+        "labels": Handle("volume", f"zarr://{bucket.uri('gathered/result.zarr')}"),
+        "rows": Handle("table", bucket.uri("gathered/rows.parquet")),
+    }
+    out = tmp_path / "out"
+    out.mkdir()
+    gather({name: write_handle(tmp_path, name, one) for name, one in handles.items()}, folder=out)
+    assert sorted(path.name for path in out.iterdir()) == ["labels.handle.json", "rows.parquet"]
+    assert json.loads((out / "labels.handle.json").read_text(encoding="utf-8")) == handles["labels"].to_json()
+    assert pq.read_table(out / "rows.parquet").to_pydict() == {"id": [1, 2]}  # type: ignore[no-untyped-call]
+
+
+def test_the_step_of_the_em_pipeline_is_skipped_by_voxome_and_has_its_names() -> None:
+    graph, tool = load(CONNECTOME), YAML(typ="safe").load(RESULTS.read_text(encoding="utf-8"))
+    assert all(isinstance(one, FromStep) for one in graph.outputs.values())
+    assert set(tool["outputs"]) == {*graph.outputs, "report"}
+    assert "results" not in {node.name for node in graph.steps}
+    words = tool["arguments"]
+    options = list(zip(words[::2], words[1::2], strict=True))
+    names = [f"{name}={file}" for name, file in graph.hint.results.items()]
+    report = ("--report", graph.hint.report)
+    assert options == [("--workflow", graph.name), report, *(("--name", name) for name in names)]
+    for name, output in tool["outputs"].items():
+        first = output["outputBinding"]["glob"]
+        assert (first if isinstance(first, str) else first[0]).partition(".")[0] == graph.hint.file_name(name)
+
+
+def test_a_step_that_does_something_else_is_refused(tmp_path: Path) -> None:
+    for path in (CONNECTOME, RESULTS):
+        text = path.read_text(encoding="utf-8").replace("[voxome, gather]", "[python, -c]")
+        text = text.replace("../tools/", f"{CONNECTOME.parents[1]}/tools/")
+        (tmp_path / path.name).write_text(text, encoding="utf-8")
+    for name in ("membranes", "neurons", "synapses"):
+        text = CONNECTOME.with_name(f"{name}.cwl").read_text(encoding="utf-8")
+        (tmp_path / f"{name}.cwl").write_text(text.replace("../tools/", f"{CONNECTOME.parents[1]}/tools/"), "utf-8")
+    with pytest.raises(InvalidInput, match=r"results\.cwl:\d+.*has another baseCommand"):
+        load(tmp_path / CONNECTOME.name)
