@@ -50,7 +50,10 @@ def check_sizes(specs: Mapping[str, VolumeSpec], parameters: Mapping[str, Any]) 
     if not radii:
         yield "radii_um is empty: give at least one radius"
     elif min(radii) < max((n for n, voxels in zip(size, _shape(specs), strict=True) if voxels > 1), default=0.0):
-        yield f"radii_um has {min(radii) / 1000:g} µm, less than a voxel of {shown} nm along an axis: give larger radii"
+        yield (
+            f"radii_um has {min(radii) / 1000:g} µm, less than a voxel of {shown} nm along an axis: correct the voxel "
+            "size, or give larger radii"
+        )
     elif max(radii) > MAX_VOXELS * min(size):
         yield (
             f"radii_um has {max(radii) / 1000:g} µm, more than {MAX_VOXELS} voxels of {shown} nm: correct the voxel "

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from voxome.tools.common.balls import Runs
 from voxome.tools.common.spherical.candidates import CERTAIN, Balls
 
-_CURRENT, _STALE, _OUT = 0, 1, 2
-"""States of a candidate: its sum is exact, may have decreased, or is too small."""
+_CURRENT, _STALE, _OUT, _UNDECIDED = 0, 1, 2, 3
+"""States of a candidate: its sum is exact, may have decreased, or is too small, or it cannot be decided on."""
 
 
 @dataclass(frozen=True)
@@ -138,8 +138,15 @@ def _select(
             heapq.heappush(heap, (-totals[i] / np.sqrt(counts[i]), i, np.int64(totals[i])))
             continue
         gone = removed[removed_ends[sizes[i]] : removed_ends[sizes[i] + 1]]
+        larger = i - 1
+        while larger >= 0 and places[larger] == places[i] and state[larger] != _UNDECIDED:
+            larger -= 1
+        if larger >= 0 and places[larger] == places[i]:  # all that this one may remove is doubtful
+            undecided.append(i)
+            continue
         if _touches(values, doubtful, gone, z, y, x):
             undecided.append(i)
+            state[i] = _UNDECIDED
             fill_ball(doubtful, gone, z, y, x, CERTAIN)
             continue
         chosen.append(i)
