@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from voxome.errors import RunLocked
+from voxome.errors import InvalidInput, RunLocked
 from voxome.records.folder import lock_folder
 
 SCRIPT = """
@@ -346,6 +346,11 @@ steps:
 def test_a_folder_in_use_is_refused(call, tmp_path: Path) -> None:
     with lock_folder(tmp_path / "out"), pytest.raises(RunLocked):
         call(script("true"))
+
+
+def test_a_missing_document_is_named(call, tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match=r"Cannot read the process .*no\.cwl: Not found"):
+        call(tmp_path / "no.cwl")
 
 
 NEEDS_IMAGE = """

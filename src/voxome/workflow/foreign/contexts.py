@@ -17,8 +17,11 @@ from cwltool import main as cwltool_main
 from cwltool.context import LoadingContext, RuntimeContext
 from cwltool.errors import WorkflowException
 from cwltool.workflow import default_make_tool
+from schema_salad.exceptions import SchemaSaladException
 
 from voxome.contracts.json_text import json_text
+from voxome.errors import InvalidInput
+from voxome.redaction import redact
 from voxome.workflow.documents import DocumentFetcher, may_fetch
 from voxome.workflow.foreign.files import LocalFiles
 from voxome.workflow.foreign.javascript import has_javascript
@@ -91,6 +94,11 @@ def call_cwltool(
         Makes the objects of processes; `make_tool` if None.
     block_runner : object, optional
         What runs the tools that it takes over.
+
+    Raises
+    ------
+    InvalidInput
+        If there is no such document.
     """
     loading = LoadingContext(
         {"relax_path_checks": True, "construct_tool_object": construct or make_tool, "do_validate": True}
@@ -129,6 +137,8 @@ def call_cwltool(
                     logger_handler=handler,
                 )
             )
+    except SchemaSaladException as error:  # cwltool handles others
+        raise InvalidInput(f"Cannot read the process {redact(call.process)}: {error}") from error
     finally:
         evaluator.disabled = is_disabled
         for logger, propagate in zip(loggers, propagated, strict=True):
