@@ -12,8 +12,12 @@ from numpy.typing import NDArray
 from workflow.block_programs import COPY_STEP, SEGMENT, SEGMENT_STEP, balls, copy_tool, write_workflow
 
 import voxome
+from voxome.blocks.command import tool as command_tool
+from voxome.contracts.environment import Command
+from voxome.environments.call import call
 from voxome.errors import InvalidInput, PlanError, RunFailed
 from voxome.resources.table import TableFile
+from voxome.workflow.store import run_id
 from voxome.workflow.verbs import plan, run
 
 pytestmark = pytest.mark.slow
@@ -152,6 +156,18 @@ def test_what_a_program_does_wrong_is_named(tmp_path: Path, argv: str, changes: 
     with pytest.raises(RunFailed) as error:
         copy_image(tmp_path, copy_tool(argv, **changes), np.ones((8, 8, 9), np.uint8))
     assert message in str(error.value)
+
+
+def test_commands_of_blocks_have_the_id_of_their_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs: list[str] = []
+
+    def record(environment: Any, command: Command, **options: Any) -> int:
+        runs.append(command.run)
+        return call(environment, command, **options)
+
+    monkeypatch.setattr(command_tool, "call", record)
+    out = copy_image(tmp_path, copy_tool(hint="block: [16, 16, 16]"), np.ones((8, 8, 9), np.uint8))
+    assert runs == [run_id(out)]
 
 
 @pytest.mark.slow
