@@ -76,3 +76,11 @@ def test_what_is_damaged_is_refused_before_memory_is_taken(content: bytes, messa
     (tmp_path / "a.npz").write_bytes(content)
     with pytest.raises(CorruptData, match=r"a\.npz is damaged, .*; run it again"):
         read_arrays(LocalPath(f"{tmp_path}/a.npz"), "run it again")
+
+
+def test_arrays_of_objects_are_not_pickled(tmp_path: Path) -> None:
+    file = LocalPath(str(tmp_path / "a.npz"))
+    with pytest.raises(TypeError, match="names: expected arrays of numbers"):
+        write_arrays(file, {"id": np.arange(3), "names": np.array(["a", None], object)})
+    write_arrays(file, {"id": np.arange(3)})
+    assert list(unpack_arrays(file.read_bytes() or b"")) == ["id"]

@@ -33,8 +33,11 @@ _HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0
 
 def write_arrays(file: StoragePath, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Write arrays of numbers, atomically; they replace those of an earlier attempt."""
+    objects = [name for name, array in arrays.items() if array.dtype.hasobject]
+    if objects:
+        raise TypeError(f"{', '.join(objects)}: expected arrays of numbers, not of objects, which would be pickled")
     with file.create_file() as stream:
-        np.savez(stream, allow_pickle=False, **arrays)
+        np.savez(stream, **arrays)  # type: ignore[arg-type]  # NumPy 2.1 would write allow_pickle as an array
 
 
 def read_arrays(file: StoragePath, advice: str) -> dict[str, NDArray[Any]]:

@@ -275,7 +275,7 @@ class _Downsampling:
                 for part in parts:
                     self._run(part, engine, log, progress)
         lost = lost_ids(passes, self._scratch) if passes and passes[0].ids else {}
-        np.savez(state.folder / PRIVATE / _LOST, allow_pickle=False, **{str(level): ids for level, ids in lost.items()})
+        np.savez(state.folder / PRIVATE / _LOST, **{str(level): ids for level, ids in lost.items()})  # type: ignore[arg-type]
 
     def _run(self, one: Pass | Assembly, engine: Engine | None, log: Path, progress: Progress) -> None:
         began, ledger, token = time.monotonic(), self._state.ledger, self._token()
