@@ -35,11 +35,11 @@ def test_rows_of_a_failed_job_do_not_reach_the_next(tmp_path: Path, monkeypatch:
     opened, good = OpenStep(step, str(tmp_path)), OpenStep._run_block
     calls = iter([good, None])
 
-    def fail_second(self: OpenStep, block: object) -> object:
+    def fail_second(self: OpenStep, block: object, run: str) -> object:
         call = next(calls, good)
         if call is None:
             raise OSError("the disk has failed")
-        return call(self, block)  # type: ignore[arg-type]
+        return call(self, block, run)  # type: ignore[arg-type]
 
     monkeypatch.setattr(OpenStep, "_run_block", fail_second)
     with pytest.raises(OSError, match="has failed"):
