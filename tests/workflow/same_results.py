@@ -11,6 +11,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -105,7 +107,7 @@ def podman_s3(case: Case) -> Path:
     from peers.podman import podman
     from peers.python_root import python_root
 
-    packages = Path(np.__file__).resolve().parents[1]
+    packages, log = Path(np.__file__).resolve().parents[1], case.folder / "worker"
     names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION")
     with s3.serving() as url, podman() as tool:
         image = tool("import", "-", "localhost/python:latest", stdin=python_root()).split()[-1]
@@ -124,7 +126,7 @@ def podman_s3(case: Case) -> Path:
         store = s3.Bucket(url).uri("run")
         with (
             running([*scheduler, "--no-dashboard"], log=case.folder / "scheduler", ready=lambda: listens(port)),
-            running(worker, log=case.folder / "worker", ready=lambda: True, environment=tool.environment),
+            running(worker, log=log, ready=lambda: b"Registered to" in log.read_bytes(), environment=tool.environment),
         ):
             out = case.voxome(f"--engine=dask?cluster={address}", f"--store={store}")
         s3.Bucket(url).download("run", out)
@@ -209,6 +211,7 @@ def main() -> int:
     parser.add_argument("--only", nargs="*", choices=[*CASES], default=[*CASES])
     parser.add_argument("--out", type=Path, help="folder that stays, with the results and logs")
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that servers end, too
     with work_folder(given.out) as folder:
         phantom = folder / "phantom"
         if not phantom.exists():
@@ -223,11 +226,13 @@ def _compare(name: str, folder: Path, block: str) -> bool:
     """Run a case, unless that was done, print its row, and return whether its results are those of ``local``."""
     case = Case(folder / "phantom", block, folder / name)
     began, load = time.monotonic(), os.getloadavg()[0]
-    out = case.folder / "out"
-    if not case.folder.exists():
+    out, done = case.folder / "out", case.folder / "done"
+    if not done.exists():
+        shutil.rmtree(case.folder, ignore_errors=True)
         case.folder.mkdir()
         try:
             out = CASES[name](case)
+            done.touch()
         except pytest.skip.Exception as error:
             print(f"{name:12} left out: {error}", flush=True)
             return True
