@@ -118,5 +118,5 @@ def test_scales_that_are_no_lengths_are_damage(tmp_path, scale):
     path = write(tmp_path / "a.ilp", "zyx", "zyx", {(1, 2, 3): 1})
     with h5py.File(path, "r+") as file:
         file["FeatureSelections/Scales"][1] = scale
-    with pytest.raises(CorruptData, match=r"has the scales \[0\.7, .*\]; expected lengths in voxels"):
+    with pytest.raises(CorruptData, match=r"have the scales \[0\.7, .*\]; expected lengths in voxels"):
         IlastikProject.read(path)
