@@ -133,6 +133,20 @@ def test_another_place_or_name_of_the_document_finds_the_result(call, tmp_path: 
     assert call(moved, inputs, "b", cache=tmp_path / "cache").jobs("job started") == []
 
 
+def test_an_output_that_gives_an_input_a_format_is_cached(call, tmp_path: Path) -> None:
+    document = """
+cwlVersion: v1.2
+class: CommandLineTool
+baseCommand: "true"
+inputs: {f: File}
+outputs: {out: {type: File, format: "http://example.com/format", outputBinding: {outputEval: $(inputs.f)}}}
+"""
+    (tmp_path / "f").touch()
+    inputs = {"f": {"class": "File", "path": str(tmp_path / "f")}}
+    call(document, inputs, "a", cache=tmp_path / "cache")
+    assert call(document, inputs, "b", cache=tmp_path / "cache").jobs("job started") == []
+
+
 def test_delivered_files_are_not_those_of_the_cache(call, tmp_path: Path) -> None:
     (tmp_path / "f").write_text("one")
     inputs, cache = {"f": {"class": "File", "path": str(tmp_path / "f")}}, tmp_path / "cache"

@@ -55,6 +55,8 @@ class ForeignJob(CommandLineJob):
     folder: JobFolder
     step: str
     pathmapper: Any
+    inputs: Any
+    """Input object, before expressions of outputs change it."""
     repeat: Callable[[], Iterator[ForeignJob]]
     """Evaluates the tool with the same inputs once more, for a job in a folder of its own."""
 

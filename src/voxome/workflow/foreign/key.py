@@ -74,7 +74,7 @@ def _content(job: Any, image: str | None, digests: Digests, secrets: Mapping[str
         "staged": [[staged[at], *_entry(entry, replace, digests)] for at, entry in job.pathmapper.items()],
         "folder": [_described(one, staged, replace) for one in job.generatefiles["listing"]],
         "folder contents": [_content_of(one, replace, digests) for one in _files(job.generatefiles["listing"])],
-        "inputs": _described(job.builder.job, staged, replace),
+        "inputs": _described(job.inputs, staged, replace),
         "resources": {name: size for name, size in job.builder.resources.items() if name != "exitCode"},
         "requirements": [_plain(one) for one in [*job.requirements, *job.hints]],
         "limits": [job.timelimit, job.networkaccess, job.inplace_update, job.mpi_procs, job.memory_limit()],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -64,6 +65,7 @@ class ForeignTool(CommandLineTool):
         context.stagedir = str(folder.inputs)
         for job in super().job(job_order, output_callbacks, context):
             job.folder, job.step = folder, runtimeContext.step_path
+            job.inputs = copy.deepcopy(job.builder.job)
             job.repeat = partial(ForeignTool.job, self, job_order, output_callbacks, runtimeContext)
             yield job
 
