@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sqlite3
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -165,12 +166,16 @@ def _dag(path: Path) -> str:
 
 
 def _tokens(path: Path) -> str:
-    import sqlite3
-
     if not path.exists():
         raise FileNotFoundError(path)
-    with sqlite3.connect(path) as connection:
-        return str(connection.execute("select count(*) from sqlite_master").fetchone())
+    try:
+        with sqlite3.connect(path) as connection:
+            users = connection.execute("select user from token").fetchall()
+    except sqlite3.OperationalError as error:  # it needs some room even to read
+        raise FileNotFoundError(path) from error
+    if not users:
+        raise FileNotFoundError(path)
+    return repr(users)
 
 
 def _history(path: Path) -> str:
