@@ -12,7 +12,7 @@ from models.train.networks.examples import balls, partition  # noqa: E402
 from voxome.errors import InvalidInput  # noqa: E402
 from voxome.models.train.networks import augment, data  # noqa: E402
 from voxome.models.train.networks.augment import Geometry  # noqa: E402
-from voxome.models.train.networks.config import Augmentation  # noqa: E402
+from voxome.models.train.networks.config import Augmentation, Truth  # noqa: E402
 from voxome.models.train.networks.data import PatchShape  # noqa: E402
 from voxome.models.train.networks.targets import Affinities, edges  # noqa: E402
 
@@ -52,7 +52,9 @@ def test_affinities_of_a_patch_are_those_of_its_labels(mixed: str) -> None:
     shape, targets = (8, 16, 32), Affinities(((1, 0, 0), (0, 2, 0), (0, 0, 3)))
     rng = np.random.default_rng(1)
     labels = rng.integers(1, 4, shape)
-    known = data.from_arrays(rng.integers(0, 255, shape).astype(np.uint8), targets.encode(labels, None))
+    known = data.from_arrays(
+        rng.integers(0, 255, shape).astype(np.uint8), targets.encode(labels, Truth(raw="r", labels="l"))
+    )
     patch = PatchShape((4, 4, 4), (3, 3, 3), targets.margins)
     for seed in range(40):
         cut = data.cut(known, patch, np.random.default_rng(seed), Geometry(mixed), PLAIN)
