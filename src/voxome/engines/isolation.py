@@ -9,22 +9,20 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 
 @contextmanager
 def restore_state() -> Iterator[None]:
     """Restore what a job may change for the next one in its process, also if it fails.
 
-    That is the working directory, environment variables, filters of warnings, and the generators of random numbers of
-    Python and NumPy.
+    That is the working directory, environment variables and filters of warnings. The generators of random numbers of
+    Python and NumPy are seeded anew.
 
     Yields
     ------
     None
     """
     folder, variables, filters = _working_directory(), dict(os.environ), list(warnings.filters)
-    seed, numpy_seed = random.getstate(), _numpy_state()
     try:
         yield
     finally:
@@ -37,8 +35,7 @@ def restore_state() -> Iterator[None]:
         if list(warnings.filters) != filters:
             warnings.resetwarnings()
             warnings.filters[:] = filters  # type: ignore[index]
-        random.setstate(seed)
-        _restore_numpy(numpy_seed)
+        _seed()
 
 
 def _working_directory() -> Path | None:
@@ -49,17 +46,8 @@ def _working_directory() -> Path | None:
         return None
 
 
-def _numpy_state() -> Any:
-    """Return the state of NumPy's global generator; None before it is imported."""
-    numpy_random = sys.modules.get("numpy.random")
-    return None if numpy_random is None else numpy_random.get_state()
-
-
-def _restore_numpy(state: Any) -> None:
-    numpy_random = sys.modules.get("numpy.random")
-    if numpy_random is None:
-        return
-    if state is None:
+def _seed() -> None:
+    """Seed the generators of Python and NumPy as a new process does: no job repeats the numbers of another."""
+    random.seed()
+    if (numpy_random := sys.modules.get("numpy.random")) is not None:
         numpy_random.seed()
-    else:
-        numpy_random.set_state(state)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,7 @@ from cwltool.errors import WorkflowException
 from voxome.workflow.foreign.delivery import move_outputs
 from voxome.workflow.foreign.results import file_location
 
+_NOBODY = 65534
 TOOL = """
 cwlVersion: v1.2
 class: CommandLineTool
@@ -39,10 +43,12 @@ def test_outputs_replace_what_had_their_names(folders: tuple[Path, Path, Path], 
     (out / "file").mkdir()
     (out / "folder").mkdir()
     (out / "folder" / "old").touch()
+    (out / "new folder").touch()
     (out / "other").touch()
     for name in ("link", "file"):
         (staged / name).write_text(name)
     (staged / "folder" / "new").mkdir(parents=True)
+    (staged / "new folder").mkdir()
     listing = {**located(staged / "folder", "Directory"), "listing": [located(staged / "folder" / "new", "Directory")]}
     outputs = {"files": [located(staged / "link"), located(staged / "file")], "folder": listing, "number": 3}
     assert move_outputs(outputs, staged, out, replaced) == {
@@ -50,9 +56,39 @@ def test_outputs_replace_what_had_their_names(folders: tuple[Path, Path, Path], 
         "folder": {**located(out / "folder", "Directory"), "listing": [located(out / "folder" / "new", "Directory")]},
         "number": 3,
     }
-    assert {str(path.relative_to(out)) for path in out.rglob("*")} == {"link", "file", "folder", "folder/new", "other"}
+    names = {str(path.relative_to(out)) for path in out.rglob("*")}
+    assert names == {"link", "file", "folder", "folder/new", "new folder", "other"}
+    assert (out / "new folder").is_dir()
     assert [(out / name).read_text() for name in ("link", "file")] == ["link", "file"]
     assert (tmp_path / "precious").read_text() == "precious"
+
+
+@pytest.fixture
+def as_ordinary_user() -> Iterator[Path]:
+    """Folder of a user for whom permissions count, who runs the test."""
+    root = os.geteuid() == 0
+    with tempfile.TemporaryDirectory() as name:
+        if root:
+            os.chown(name, _NOBODY, _NOBODY)
+            os.seteuid(_NOBODY)
+        try:
+            yield Path(name)
+        finally:
+            if root:
+                os.seteuid(0)
+
+
+def test_folders_without_the_right_to_write_are_delivered_as_they_are(as_ordinary_user: Path) -> None:
+    staged, out, replaced = (as_ordinary_user / name for name in ("staged", "out", "replaced"))
+    for folder in (staged, out):
+        (folder / "folder").mkdir(parents=True)
+        (folder / "folder" / folder.name).touch()
+        (folder / "folder").chmod(0o555)
+    replaced.mkdir()
+    move_outputs({}, staged, out, replaced)
+    assert [path.name for path in (out / "folder").iterdir()] == ["staged"]
+    assert (out / "folder").stat().st_mode & 0o777 == 0o555
+    assert [path.name for path in (replaced / "folder").iterdir()] == ["out"]
 
 
 def test_the_folder_of_records_is_not_replaced(folders: tuple[Path, Path, Path]) -> None:
