@@ -20,7 +20,7 @@ from voxome.engines.worker_environment import worker_environment
 WORKER = (sys.executable, "-m", WORKER_MODULE)
 """Command that starts a worker: a job per line on its standard input, a status per line on its standard output."""
 KEPT_BYTES = 512 << 20
-"""A worker that keeps more memory after a job of unbounded memory ends; all modules of a run take 0.4 GB."""
+"""A worker that keeps more memory ends before and after a job of unbounded memory; all modules of a run take 0.4 GB."""
 _CLOSE_TIMEOUT_S = 5.0
 
 
@@ -83,7 +83,8 @@ class _Worker:
 class LocalEngine:
     """Workers that start with the first job, are replaced when they die, and end with this process.
 
-    They stay over the steps of a run. One that keeps much memory after a job whose memory is unbounded is replaced.
+    They stay over the steps of a run. Those that keep much memory end before a job whose memory is unbounded, and the
+    one that ran it ends afterwards if it does.
 
     Parameters
     ----------
@@ -160,8 +161,15 @@ class LocalEngine:
     def _start_jobs(self) -> None:
         while self._waiting and len(self._busy()) < self.slots and self._fits(self._waiting[0]):
             job = self._waiting.popleft()
+            if job.resources.unbounded_memory:
+                self._end_large()
             idle = next((w for w in self._workers if w.job is None), None)
             (idle or self._start_worker()).start(job)
+
+    def _end_large(self) -> None:
+        """End the idle workers that keep much memory."""
+        for worker in [w for w in self._workers if w.job is None and not w.is_small()]:
+            self._stop(worker)
 
     def _fits(self, job: Job) -> bool:
         """Whether the memory that a job is expected to take is left beside the running ones; one always runs."""
