@@ -63,6 +63,22 @@ def test_a_result_without_data_and_a_file_that_is_there_are_refused(results: dic
         gather({"lost": lost}, folder=tmp_path)
 
 
+def test_names_that_lead_elsewhere_or_are_of_none_or_of_two_are_refused(
+    results: dict[str, str], tmp_path: Path
+) -> None:
+    out = tmp_path / "new" / "out"
+    with pytest.raises(InvalidInput, match=r"'\.\./x' is not a name for a result"):
+        gather(results, names={"neurons": "../x"}, folder=out)
+    with pytest.raises(InvalidInput, match="neuron is given a name, but is not a result; expected neurons, "):
+        gather(results, names={"neuron": "x"}, folder=out)
+    twice = {"one": results["neurons_table"], "two": results["neurons_table"]}
+    with pytest.raises(InvalidInput, match=r"one and two would both be x\.parquet"):
+        gather(twice, names=dict.fromkeys(twice, "x"), folder=out)
+    assert not out.exists()
+    gather(twice, folder=out)
+    assert sorted(path.name for path in out.iterdir()) == ["one.parquet", "two.parquet"]
+
+
 def test_a_report_that_is_unknown_or_lacks_results_is_refused(results: dict[str, str], tmp_path: Path) -> None:
     with pytest.raises(UnknownName, match=r"em\.connectome"):
         gather(results, report="em.conectome", folder=tmp_path)

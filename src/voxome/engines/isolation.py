@@ -16,7 +16,7 @@ def restore_state() -> Iterator[None]:
     """Restore what a job may change for the next one in its process, also if it fails.
 
     That is the working directory, environment variables and filters of warnings. The generators of random numbers of
-    Python and NumPy are seeded anew.
+    Python and NumPy get another seed.
 
     Yields
     ------

@@ -19,7 +19,9 @@ from voxome.errors import AlreadyExists, InvalidInput, NotFound
 from voxome.records.folder import write_json
 from voxome.registry import naming_plugin, targets
 from voxome.resources.open import open_source
+from voxome.storage.atomic import replacing
 from voxome.storage.find import GROUP, storage_at, storage_path
+from voxome.storage.path import StoragePath
 from voxome.workflow.frames import frame_of_tables, frame_of_volumes
 from voxome.workflow.inputs import read_handle
 from voxome.workflow.results import load_report
@@ -53,7 +55,7 @@ def gather(
     inputs : mapping of str to str, optional
         Inputs of the workflow that the report shows → their URIs or handle files.
     folder : path
-        Where to write.
+        Where to write; it is created.
 
     Returns
     -------
@@ -63,21 +65,26 @@ def gather(
     Raises
     ------
     NotFound, InvalidInput
-        If a result does not exist, or two would be written to the same file, or the report lacks one.
+        If a result does not exist, a name is of none, or leads out of the folder, two would be written to the same
+        file, or the report lacks one.
     AlreadyExists
         If a file of that name is there.
     UnknownName
         If there is no such report.
     """
-    target = Path(folder)
+    target, chosen = Path(folder), dict(names or {})
+    _require_names(results, chosen)
     handles = {name: read_handle(file) for name, file in results.items()}
     shown = {name: _input(one) for name, one in (inputs or {}).items()}
     reported = {name: _result(handle) for name, handle in handles.items()}
     if report is not None and (problems := list(load_report(report).check(shown, reported))):
         raise InvalidInput("\n".join(problems))
-    files: dict[str, Path] = {}
+    sources = {name: _source(handle) for name, handle in handles.items()}
+    files = {name: _file(source, target / chosen.get(name, name)) for name, source in sources.items()}
+    _require_free(files)
+    target.mkdir(parents=True, exist_ok=True)
     for name, handle in handles.items():
-        files[name] = _write(handle, target / (names or {}).get(name, name))
+        _write(handle, sources[name], files[name])
     if report is not None:
         with naming_plugin("voxome.reports", report, "failed"):
             load_report(report).write(FinishedRun(target, _record(workflow, shown), reported, is_moved=True))
@@ -96,29 +103,54 @@ def _result(handle: Handle) -> Result:
     return Result(handle.type, handle.uri, frame)
 
 
-def _write(handle: Handle, base: Path) -> Path:
-    """Write a result to `base` with an extension, and return the path."""
+def _require_names(results: Mapping[str, str], names: Mapping[str, str]) -> None:
+    """Refuse names of unknown results, and those that are not file names."""
+    unknown = sorted(names.keys() - results.keys())
+    if unknown:
+        raise InvalidInput(f"{', '.join(unknown)} is given a name, but is not a result; expected {', '.join(results)}")
+    for name in (names.get(result, result) for result in results):
+        if "/" in name or name in ("", ".", ".."):
+            raise InvalidInput(f"{name!r} is not a name for a result; expected a file name without folders")
+
+
+def _require_free(files: Mapping[str, Path]) -> None:
+    """Refuse files that are there, or that are those of two results."""
+    for name, file in files.items():
+        if os.path.lexists(file):
+            raise AlreadyExists(f"{file} exists already; remove it, or work in another folder")
+        others = [other for other, path in files.items() if path == file and other != name]
+        if others:
+            raise InvalidInput(f"{name} and {others[0]} would both be {file.name}; give one of them another name")
+
+
+def _source(handle: Handle) -> StoragePath:
+    """Return where the data of a result are."""
     uri = Uri.parse(handle.uri)
     source = storage_at(handle.uri) if uri.scheme in ("", *targets(GROUP)) else storage_path(uri)
-    extension = source.name.partition(".")[2]
-    target = base.with_name(f"{base.name}.{extension}" if extension else base.name)
-    is_folder = not source.exists()
-    if is_folder and not source.taken():
+    if not source.exists() and not source.taken():
         raise NotFound(f"{handle.uri} does not exist; run the step that computes it again")
-    if is_folder and not source.is_local:
-        target = base.with_name(f"{base.name}.handle.json")
-    if os.path.lexists(target):
-        raise AlreadyExists(f"{target} exists already; remove it, or work in another folder")
-    if target.name.endswith(".handle.json"):
-        write_json(target, handle.to_json())
-    elif not source.is_local:
-        with source.open_file() as stored, target.open("xb") as file:
+    return source
+
+
+def _file(source: StoragePath, base: Path) -> Path:
+    """Return `base` with the extension of what is written for a result."""
+    is_here = source.is_local or source.exists()
+    extension = source.name.partition(".")[2] if is_here else "handle.json"
+    return base.with_name(f"{base.name}.{extension}" if extension else base.name)
+
+
+def _write(handle: Handle, source: StoragePath, target: Path) -> None:
+    """Write a result."""
+    is_file = source.exists()
+    if is_file and source.is_local:
+        _link(source.path, str(target))
+    elif is_file:
+        with source.open_file() as stored, replacing(target) as partial, partial.open("xb") as file:
             shutil.copyfileobj(stored, file)
-    elif is_folder:
+    elif source.is_local:
         shutil.copytree(source.path, target, copy_function=_link)
     else:
-        _link(source.path, str(target))
-    return target
+        write_json(target, handle.to_json())
 
 
 def _link(source: str, target: str) -> None:
