@@ -45,6 +45,13 @@ def test_it_asks(tmp_path: Path, answer: str, gone: bool) -> None:
     assert (tmp_path / "a.zarr").exists() != gone
 
 
+def test_a_name_cannot_change_what_the_question_shows(tmp_path: Path) -> None:
+    voxome.create(f"zarr://{tmp_path}/a\x1b[2K\rharmless.zarr", SPEC)
+    result = CliRunner().invoke(app, ["rm", str(tmp_path / "a\x1b[2K\rharmless.zarr")], input="n\n")
+    assert r"a\x1b[2K\rharmless.zarr? [y/N]" in result.output
+    assert not {"\x1b", "\r"} & set(result.output)
+
+
 LISTED = {
     "zarr": ("metadata: 2, ", "files in 0/: 1, ", "records and remains of writers: 1, ", ".voxome/"),
     "n5": ("metadata: 2, ", "attributes.json", "files in s0/: 1, "),

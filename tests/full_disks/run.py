@@ -24,8 +24,10 @@ from full_disks.child import Ended, call, import_libraries, run
 from full_disks.disk import MIB, files, fill, free, small_disk, used_bytes
 from full_disks.verbs import VERBS, Verb, write_inputs
 from voxome.errors import VoxomeError
+from voxome.storage.temporary_names import OWNER
 
 _ABOUT_SPACE = re.compile(r"[Nn]o space|free|full|disk", re.ASCII)
+_TEMPORARY = re.compile(rf"(^|/)\.{OWNER.pattern}-")
 _VARYING = re.compile(r"[0-9a-f]{8,}|\d+")
 
 
@@ -110,13 +112,13 @@ def _problems(verb: Verb, expected: Expected, ended: Ended, disk: Path, old: str
         return
     if ended.status != 1 or "internal error" in ended.error or "Traceback" in ended.error:
         yield f"ended badly: {ended}"
-    elif str(disk) not in ended.error or not _ABOUT_SPACE.search(ended.error):
+    elif str(disk) not in ended.error or not _ABOUT_SPACE.search(ended.error.replace(str(disk), "")):
         yield f"the message does not tell the place or the cause: {ended.error}"
     if found not in (None, old, expected.digest):
         yield f"something else is read as the result, after {ended.error}"
     if old is not None and found is None:
         yield f"what was there cannot be read any more, after {ended.error}"
-    left = [one for one in files(disk) if one.endswith(".part") or re.search(r"(^|/)\.\d+-", one)]
+    left = [one for one in files(disk) if one.endswith(".part") or _TEMPORARY.search(one)]
     if left:
         yield f"temporary files are left: {left[:5]}"
 

@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 
 import voxome
 from voxome.config.machine import Disk
-from voxome.errors import AlreadyExists, InvalidBox, StoreError
+from voxome.errors import AlreadyExists, InvalidBox, InvalidInput, StoreError
 from voxome.remotes import hdf5_parts
 from voxome.services import blockwise_copy, export
 from voxome.storage import temporary_names
+from voxome.storage.local import LocalPath
 from voxome.storage.temporary_names import temporary_path
 from voxome.testing.strategies import noise
 
@@ -114,6 +115,7 @@ _KILLED = """
 import os, signal, sys, numpy, voxome
 from voxome.services import blockwise_copy
 from voxome.storage import temporary_names
+from voxome.storage.local import LocalPath
 from voxome.storage.temporary_names import temporary_path
 
 blockwise_copy.BLOCK_BYTES = 1
@@ -215,6 +217,43 @@ def test_what_killed_processes_left_is_removed_by_the_next(
     monkeypatch.setattr(temporary_names, "has_ended", lambda process, started: True)
     voxome.get(np.full((2, 3, 4), 7, "uint8"), tmp_path / name, overwrite=True)
     assert_array_equal(contents(tmp_path / name), 7)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("name", ["a.zarr", "a.n5"])
+def test_a_volume_is_replaced_at_once_and_removed_afterwards(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def kill(path: LocalPath) -> None:
+        assert_array_equal(contents(tmp_path / name), 1)
+        raise Killed
+
+    voxome.get(np.zeros((2, 3, 4), "uint8"), tmp_path / name)
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(LocalPath, "delete", kill)
+        voxome.get(np.ones((2, 3, 4), "uint8"), tmp_path / name, overwrite=True)
+    monkeypatch.setattr(temporary_names, "has_ended", lambda process, started: True)
+    voxome.get(np.full((2, 3, 4), 7, "uint8"), tmp_path / name, overwrite=True)
+    assert_array_equal(contents(tmp_path / name), 7)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("name", ["a.zarr", "a.n5"])
+def test_what_others_write_into_a_folder_while_it_is_replaced_is_kept(tmp_path: Path, name: str) -> None:
+    voxome.get(np.zeros((2, 3, 4), "uint8"), tmp_path / name)
+    notes = tmp_path / name / "notes.txt"
+    with pytest.raises(InvalidInput, match=r"notes\.txt"):
+        voxome.get(
+            np.ones((2, 3, 4), "uint8"),
+            tmp_path / name,
+            overwrite=True,
+            progress=lambda done, total: notes.write_text("mine") and None,
+        )
+    assert notes.read_text() == "mine"
+    assert_array_equal(contents(tmp_path / name), 0)
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
 

@@ -6,6 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from voxome.storage import processes
 from voxome.storage.temporary_names import is_abandoned, new_owner, remove_abandoned, temporary_path
 
 CODE = """
@@ -38,3 +41,10 @@ def test_a_process_of_another_machine_may_run() -> None:
     assert not is_abandoned("-".join([host, process, started, letters]))
     assert is_abandoned("-".join([host, process, f"{started}0", letters]))
     assert not is_abandoned("-".join(["00000000", process, f"{started}0", letters]))
+
+
+def test_a_process_whose_start_is_hidden_may_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The option ``hidepid`` of ``/proc`` hides the processes of other users."""
+    owner = new_owner()
+    monkeypatch.setattr(processes, "start_time", lambda process: "")
+    assert not is_abandoned(owner)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,6 +13,9 @@ import typer
 from voxome.contracts.json_text import json_text
 from voxome.geometry.notation import comma_text
 from voxome.redaction import redact
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""Characters by which names and messages of others could change what a terminal shows."""
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
@@ -36,17 +40,21 @@ def id_texts(data: Any) -> Any:
 
 
 def print_stderr(message: str) -> None:
-    """Print a message on standard error, without secrets."""
-    print(redact(message), file=sys.stderr, flush=True)
+    """Print a message on standard error, without secrets and control characters."""
+    print(_visible(message), file=sys.stderr, flush=True)
 
 
 def confirm(question: str) -> bool:
     """Ask a question on standard error; return whether the answer on standard input is yes."""
-    print(f"{redact(question)} [y/N]: ", end="", file=sys.stderr, flush=True)
+    print(f"{_visible(question)} [y/N]: ", end="", file=sys.stderr, flush=True)
     answer = sys.stdin.readline()
     if not answer.endswith("\n"):
         print_stderr("")
     return answer.strip().lower() in ("y", "yes")
+
+
+def _visible(text: str) -> str:
+    return _CONTROL.sub(lambda found: repr(found[0])[1:-1], redact(text))
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,8 +11,10 @@ from voxome.contracts.abilities import SupportsReplacement
 from voxome.errors import AlreadyExists, NotFound
 from voxome.resources.open import locate
 from voxome.resources.recognition import get_remote
+from voxome.resources.transfer_lock import lock_path
 from voxome.services.delete import delete, require_deletable
 from voxome.storage.atomic import storing
+from voxome.storage.local import LocalPath
 from voxome.storage.temporary_names import remove_abandoned, temporary_path
 
 _FOLDERS = {".zarr": "zarr", ".n5": "n5", "/": "images"}
@@ -64,15 +67,50 @@ def replacement(out: str, suffix: str) -> Iterator[str]:
     yield f"{new}/" if suffix == "/" else str(new)
     with storing(path):
         if uri is None:
-            new.replace(path)
-            return
-        delete(locate(uri))
-        if not path.exists():
+            _replace_file(path, new)
+        elif suffix == "/":
+            _replace_sections(path, new, uri)
+        else:
+            _replace_folder(path, new, uri)
+
+
+def _replace_file(path: Path, new: Path) -> None:
+    try:
+        new.replace(path)
+    except OSError:
+        new.unlink()
+        raise
+
+
+def _replace_sections(path: Path, new: Path, uri: str) -> None:
+    """Replace the sections in a folder; what else is in it stays."""
+    delete(locate(uri))
+    if not path.exists():
+        new.rename(path)
+        return
+    for child in new.iterdir():
+        child.rename(path / child.name)
+    new.rmdir()
+
+
+def _replace_folder(path: Path, new: Path, uri: str) -> None:
+    """Replace a folder that is one volume by a new one, by two renames, and then remove it."""
+    old = temporary_path(path)
+    try:
+        located, _ = require_deletable(uri)  # once more: somebody may have written into it meanwhile
+        lock = lock_path(located)
+        path.rename(old)
+        try:
             new.rename(path)
-            return
-        for child in new.iterdir():  # beside what is not part of the volume
-            child.rename(path / child.name)
-        new.rmdir()
+        except OSError:
+            old.rename(path)
+            raise
+    except BaseException:
+        shutil.rmtree(new, ignore_errors=True)
+        raise
+    if lock is not None:
+        lock.unlink()
+    LocalPath(str(old)).delete()
 
 
 @contextmanager

@@ -30,6 +30,8 @@ def start_time(process: int) -> str:
 def has_ended(process: int, started: str) -> bool:
     """Return whether a process of this computer has ended, whose number another may have now.
 
+    One whose start is not told, as where ``/proc`` hides the processes of other users, may be running.
+
     Parameters
     ----------
     process : int
@@ -43,4 +45,4 @@ def has_ended(process: int, started: str) -> bool:
         return True
     except (OSError, OverflowError):
         pass
-    return start_time(process) != started
+    return start_time(process) not in ("", started)

@@ -8,25 +8,48 @@ from contextlib import suppress
 from pathlib import Path
 
 from voxome.config.folders import state_folder
+from voxome.errors import StoreError
+from voxome.storage.atomic import storing
 
 _KEY_BYTES = 32
 _KEY_FILE = "secrets.key"
 
 
 def secret_digest(value: str) -> str:
-    """Return a digest of a secret, by a random key of this user: guesses cannot be tried without it."""
+    """Return a digest of a secret, by a random key of this user: guesses cannot be tried without it.
+
+    Raises
+    ------
+    StoreError
+        If the key cannot be written or read, or is damaged.
+    """
     return f"secret:{hmac.digest(_own_key(state_folder() / _KEY_FILE), value.encode(), 'sha256').hex()}"
 
 
 def _own_key(path: Path) -> bytes:
     """Return the random key of this user, which is created with the first secret."""
+    with storing(path):
+        if not path.exists():
+            _create_key(path)
+        key = path.read_bytes()
+    if len(key) != _KEY_BYTES:
+        raise StoreError(
+            f"{path} has {len(key)} bytes; expected a random key of {_KEY_BYTES}; remove it: steps with secrets run "
+            "once more then"
+        )
+    return key
+
+
+def _create_key(path: Path) -> None:
+    """Create a file of random bytes, complete or not at all, unless another process does so first."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with suppress(FileExistsError):
-        partial = path.with_name(f"{path.name}.{os.getpid()}-{os.urandom(4).hex()}")
-        partial.touch(mode=0o600)
-        partial.write_bytes(os.urandom(_KEY_BYTES))
-        try:
-            os.link(partial, path)  # complete, or not at all, whoever else does the same
-        finally:
-            partial.unlink()
-    return path.read_bytes()
+    partial = path.with_name(f".{path.name}.{os.getpid()}-{os.urandom(4).hex()}.part")
+    try:
+        with open(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
+            file.write(os.urandom(_KEY_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileExistsError):
+            os.link(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -24,6 +24,7 @@ from voxome.remotes.precomputed.annotation_writer import AnnotationWriter
 from voxome.remotes.precomputed.annotations import AnnotationIndices
 from voxome.remotes.precomputed.folders import ShapeFolder
 from voxome.storage.local import LocalPath
+from voxome.storage.processes import host_name
 
 SHAPES: tuple[AnnotationShape, ...] = ("point", "line", "box", "ellipsoid")
 UNIT = (4, 2, 2)
@@ -344,6 +345,21 @@ def test_a_folder_that_others_use_is_never_emptied(tmp_path: Path) -> None:
         with pytest.raises(AlreadyExists):
             write(tmp_path / name, annotations_of("point", 3))
         assert (tmp_path / name / name).read_text() == "mine"
+
+
+@pytest.mark.parametrize("claim", [{"process": None}, {"process": "x"}, {"process": 1e400}, {"names": 3}, {}])
+def test_a_damaged_claim_of_a_writer_is_an_error(tmp_path: Path, claim: dict[str, Any]) -> None:
+    (tmp_path / ".voxome-writer.json").write_text(json.dumps(claim))
+    with pytest.raises(AlreadyExists, match="being written by process 0 of an unknown host"):
+        write(tmp_path, annotations_of("point", 3))
+
+
+def test_names_in_a_claim_are_no_regular_expressions(tmp_path: Path) -> None:
+    claim = {"host": host_name(), "process": 1 << 30, "started": "1", "names": ["(", "(a+)+$"]}
+    (tmp_path / ".voxome-writer.json").write_text(json.dumps(claim))
+    (tmp_path / f"{'a' * 99}b").touch()
+    with pytest.raises(AlreadyExists, match="aab in it"):
+        write(tmp_path, annotations_of("point", 3))
 
 
 def test_a_second_writer_leaves_the_first_one_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from decimal import Decimal
+from glob import escape
 from typing import Any, Self
 
 import numpy as np
@@ -200,10 +201,11 @@ class AnnotationWriter:
         return _edits_key(self._prefix)
 
     def _names(self) -> list[str]:
-        """Return regular expressions of the names of what a new collection has in its folder."""
+        """Return patterns, as those of a shell, of the names of what a new collection has in its folder."""
         keys = [entry["key"] for entry in (self._info["by_id"], *self._info["relationships"])]
         keys += [entry["key"] for entry in (self._info[OWN].get(BESIDE),) if entry]
-        return [*map(re.escape, keys), rf"{_LEVEL}\d+", INFO, PROVENANCE_FILE]
+        levels = (f"{_LEVEL}[0-9]", f"{_LEVEL}[0-9][0-9]")
+        return [*map(escape, keys), *levels, INFO, PROVENANCE_FILE]
 
     def _remove(self, claim: WriterClaim) -> None:
         """Remove what a failed `finish` has written."""

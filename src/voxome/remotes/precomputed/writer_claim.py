@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from fnmatch import fnmatchcase
 from typing import Self
 
 from voxome.contracts.formats import PRIVATE
@@ -35,7 +35,7 @@ class WriterClaim:
     started : str
         When the process was started, as numbers are used again; empty where the system does not tell.
     names : tuple of str
-        Regular expressions of the names of files and folders that the writer writes.
+        Patterns, as those of a shell, of the names of files and folders that the writer writes.
     """
 
     host: str
@@ -58,10 +58,10 @@ class WriterClaim:
         if text is None:
             return None
         data = parse_object(text) or {}
-        names = data.get("names")
+        process, names = data.get("process"), data.get("names")
         return cls(
-            str(data.get("host", "an unknown host")),
-            int(data.get("process", 0)),
+            str(data.get("host", "")),
+            process if isinstance(process, int) else 0,
             str(data.get("started", "")),
             tuple(map(str, names)) if isinstance(names, list) else (),
         )
@@ -127,11 +127,12 @@ class WriterClaim:
             raise AlreadyExists(_taken(name, others))
 
     def _is_own(self, name: str) -> bool:
-        return any(re.fullmatch(one, name) for one in self.names)
+        return any(fnmatchcase(name, one) for one in self.names)
 
     def _busy(self, folder: StoragePath, name: str) -> str:
+        host = self.host.partition(" ")[0] or "an unknown host"
         return (
-            f"{name} already exists, and is being written by process {self.process} of {self.host.partition(' ')[0]}; "
+            f"{name} already exists, and is being written by process {self.process} of {host}; "
             f"wait for it, choose another path, or, if that process has ended, delete {folder}"
         )
 
