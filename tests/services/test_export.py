@@ -232,9 +232,10 @@ def test_a_volume_is_replaced_at_once_and_removed_afterwards(
         raise Killed
 
     voxome.get(np.zeros((2, 3, 4), "uint8"), tmp_path / name)
-    with monkeypatch.context() as patch, pytest.raises(Killed):
+    with monkeypatch.context() as patch:
         patch.setattr(LocalPath, "delete", kill)
-        voxome.get(np.ones((2, 3, 4), "uint8"), tmp_path / name, overwrite=True)
+        with pytest.raises(Killed):
+            voxome.get(np.ones((2, 3, 4), "uint8"), tmp_path / name, overwrite=True)
     monkeypatch.setattr(temporary_names, "has_ended", lambda process, started: True)
     voxome.get(np.full((2, 3, 4), 7, "uint8"), tmp_path / name, overwrite=True)
     assert_array_equal(contents(tmp_path / name), 7)
