@@ -5,13 +5,17 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from voxome.cli.console import Json, print_stderr, show_json
 from voxome.cli.table import show_facts
 from voxome.cli.values import parse_not_negative
+from voxome.geometry.notation import comma_text
+
+if TYPE_CHECKING:
+    from voxome.models.train.task import Fact
 
 TASKS = "affinities, cells, mitochondria, nuclei, pixels, synapses, vessels, or that of a plug-in"
 
@@ -45,7 +49,7 @@ def train(
         if json:
             show_json(dict(draft.facts))
         else:
-            show_facts({name.replace("_", " "): str(value) for name, value in draft.facts.items()})
+            show_facts({name.replace("_", " "): _text(value) for name, value in draft.facts.items()})
         draft.require()
         return
     draft.require()
@@ -59,3 +63,7 @@ def train(
         print_stderr(f"Wrote the model and its card {result.card}; use it with --set {result.parameter}={result.card}")
     else:
         print_stderr(f"Not finished: repeat the command to go on. {result.card} is the model so far")
+
+
+def _text(fact: Fact) -> str:
+    return comma_text(fact) if isinstance(fact, tuple) else str(fact)

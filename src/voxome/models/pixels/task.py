@@ -12,7 +12,7 @@ from voxome.models.pixels.config import PixelTraining
 from voxome.models.pixels.features import reach_of
 from voxome.models.pixels.labelled import Draft, Labelled, prepare
 from voxome.models.pixels.train import train_pixels
-from voxome.models.train.task import Call, TrainingPlan, TrainingResult
+from voxome.models.train.task import Call, Fact, TrainingPlan, TrainingResult
 
 
 class PixelTask:
@@ -35,7 +35,7 @@ class PixelTask:
         return TrainingResult(card, True, {"scores": scores}, parameter="classifier")
 
 
-def _facts(draft: Draft) -> dict[str, str | int | float]:
+def _facts(draft: Draft) -> dict[str, Fact]:
     config, features = draft.config, draft.config.list_features()
     reach = reach_of(features, draft.data[0].image.voxel_size_nm or (1.0, 1.0, 1.0), config.dimensions)
     return {

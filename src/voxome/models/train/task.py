@@ -14,6 +14,9 @@ from voxome.registry import load
 
 GROUP = "voxome.training_tasks"
 
+Fact = str | int | float | tuple[float, ...]
+"""What is known of a training before it starts."""
+
 Config_contra = TypeVar("Config_contra", bound=BaseModel, contravariant=True)
 
 
@@ -21,7 +24,7 @@ Config_contra = TypeVar("Config_contra", bound=BaseModel, contravariant=True)
 class TrainingPlan:
     """What a training will do, and what prevents it."""
 
-    facts: Mapping[str, str | int | float]
+    facts: Mapping[str, Fact]
     problems: tuple[str, ...] = ()
 
     def require(self) -> None:

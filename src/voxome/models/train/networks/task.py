@@ -32,7 +32,7 @@ from voxome.models.train.networks.truth import (
     require_objects,
 )
 from voxome.models.train.networks.unet import LEVELS, Form, count_weights
-from voxome.models.train.task import Call, TrainingPlan, TrainingResult
+from voxome.models.train.task import Call, Fact, TrainingPlan, TrainingResult
 from voxome.resources.folders import require_outside_volumes
 
 Shape = tuple[int, int, int]
@@ -158,11 +158,11 @@ class _Draft:
         wrong += _device_problems(config.device)
         if not self.targets.offsets and any(one.truth.zero_is_boundary for one in self.regions):
             wrong.append(f"zero_is_boundary is for affinities; of {self.task.name}, label 0 is background or unknown")
-        facts: dict[str, str | int | float] = {
+        facts: dict[str, Fact] = {
             "task": self.task.name,
             "channels": "; ".join(self.targets.channels),
             "weights": count_weights(self.form, len(self.targets.channels)),
-            "voxel_size_nm": comma_text(self.voxel_size_nm),
+            "voxel_size_nm": self.voxel_size_nm,
             "context": comma_text(self.form.context),
             "stride": comma_text(self.form.stride),
             "patch": comma_text(self.shape.out),
