@@ -108,6 +108,18 @@ def test_a_truncated_file_is_corrupt(tmp_path: Path) -> None:
         opened[...]
 
 
+def test_runs_that_cannot_be_the_image_are_corrupt(tmp_path: Path) -> None:
+    write(tmp_path / "0.dcm", np.zeros((64, 64), np.uint8), place=0)
+    elements = pydicom.dcmread(tmp_path / "0.dcm")
+    elements.compress(pydicom.uid.RLELossless)
+    elements.save_as(tmp_path / "0.dcm")
+    assert not voxome.open(f"dicom://{tmp_path}", expect=voxome.Volume)[...].any()
+    elements.Rows = elements.Columns = 60000
+    elements.save_as(tmp_path / "0.dcm")
+    with pytest.raises(CorruptData, match="can stand for"):
+        voxome.open(f"dicom://{tmp_path}", expect=voxome.Volume)[0, :4, :4]
+
+
 def test_damaged_elements_are_corrupt_data(tmp_path: Path) -> None:
     for number in range(3):
         write(tmp_path / f"{number}.dcm", noise((5, 6), "uint8"), place=3.0 * number, number=number)

@@ -210,6 +210,15 @@ def test_an_unknown_compression_is_named(folder: Path) -> None:
         source.read(source.spec.domain)
 
 
+@pytest.mark.parametrize("line", ["boundary x -1;", "scale x nan;", "boundary x 1000000000000000000000;"])
+def test_a_conf_that_describes_no_volume_is_named(folder: Path, line: str) -> None:
+    write_conf(folder, (128, 128, 128), (20.0, 10.0, 10.0))
+    conf = folder / "knossos.conf"
+    conf.write_text(f"{conf.read_text()}\n{line}\n")
+    with pytest.raises(CorruptData, match=r"knossos\.conf"):
+        KnossosRemote().open(Uri("knossos", str(folder)))
+
+
 def test_a_conf_without_size_is_corrupt(folder: Path) -> None:
     (folder / "knossos.conf").write_text('experiment name "e1";\n')
     with pytest.raises(CorruptData, match="boundary z"):

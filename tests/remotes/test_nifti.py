@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -178,6 +179,40 @@ def test_damage_is_reported(tmp_path: Path, suffix: str, left: float) -> None:
     path.write_bytes(whole[: int(len(whole) * left) if left == 0.5 else int(left)])
     with pytest.raises((CorruptData, UnsupportedFormat), match=r"a\.nii"):
         NiftiRemote().open(uri_of(path)).read(Box((0, 0, 0), (9, 9, 9)))
+
+
+def test_metadata_that_describe_no_volume_name_their_file(tmp_path: Path) -> None:
+    header = nibabel.Nifti1Image(noise((9, 9, 9), "u1"), np.eye(4)).header
+    header["dim"][1] = -9
+    (tmp_path / "a.nii").write_bytes(header.binaryblock + bytes(1000))
+    with pytest.raises(CorruptData, match=r"a\.nii"):
+        NiftiRemote().open(uri_of(tmp_path / "a.nii"))
+
+
+def test_a_compressed_file_is_not_read_far_beyond_its_voxels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nifti, "_MOST_TRAILING", 100)
+    path, whole = tmp_path / "a.nii.gz", nibabel.Nifti1Image(noise((9, 9, 9), "u1"), np.eye(4)).to_bytes()
+    for rest in (100, 101):
+        path.write_bytes(gzip.compress(whole + bytes(rest)))
+        source = NiftiRemote().open(uri_of(path))
+        if rest == 100:
+            assert source.read(source.spec.domain).shape == (9, 9, 9)
+    with pytest.raises(CorruptData, match="after its voxels"):
+        source.read(source.spec.domain)
+
+
+@pytest.mark.parametrize("klass", [nibabel.Nifti1Image, nibabel.Nifti2Image])
+def test_extensions_of_a_compressed_file_are_no_larger_than_a_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, klass: Any
+) -> None:
+    image, path = klass(noise((9, 9, 9), "u1"), np.eye(4)), tmp_path / "a.nii.gz"
+    image.header.extensions.append(nibabel.nifti1.Nifti1Extension("comment", bytes(5000)))
+    image.to_filename(path)
+    source = NiftiRemote().open(uri_of(path))
+    assert_array_equal(source.read(source.spec.domain), noise((9, 9, 9), "u1").T)
+    monkeypatch.setattr(nifti, "_MOST_EXTENSIONS", 2000)
+    with pytest.raises(CorruptData, match="more than 2000 bytes"):
+        NiftiRemote().open(uri_of(path))
 
 
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])

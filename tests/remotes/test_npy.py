@@ -101,10 +101,28 @@ def test_a_header_that_is_no_python_is_damage(tmp_path: Path) -> None:
     path = tmp_path / "a.npy"
     np.save(path, np.zeros((9, 9)))
     whole = path.read_bytes()
-    for old, new in ((b"(9, 9)", b"(9, 9("), (b"(9, 9)", b"(-9,9)"), (b"'<f8'", b"'99999'")):
+    for old, new in ((b"(9, 9)", b"(9, 9("), (b"(9, 9)", b"(-9,9)"), (b"'<f8'", b"'99999'"), (b"(9, 9)", b"(True,9)")):
         path.write_bytes(whole.replace(old, new))
         with pytest.raises(CorruptData, match="header"):
             NpyRemote().open(uri_of(path))
+
+
+@pytest.mark.parametrize("shape", [(10**40, 0), (2**62, 8, 0), (2**64,)], ids=str)
+def test_lengths_that_no_array_has_are_damage(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    with (tmp_path / "a.npy").open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
+    with pytest.raises(CorruptData, match="header"):
+        NpyRemote().open(uri_of(tmp_path / "a.npy"))
+
+
+def test_versions_of_the_format_that_are_not_known_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.npy"
+    np.save(path, np.zeros((9, 9)))
+    data = bytearray(path.read_bytes())
+    data[6] = 9
+    path.write_bytes(data)
+    with pytest.raises(CorruptData, match="version"):
+        NpyRemote().open(uri_of(path))
 
 
 def test_specs_that_the_format_cannot_store_are_refused(tmp_path: Path) -> None:

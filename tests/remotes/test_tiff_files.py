@@ -101,6 +101,14 @@ def test_files_outside_the_folder_of_a_set_are_refused(tmp_path: Path, array: ND
         voxome.open(tmp_path / "z0.ome.tif")
 
 
+@pytest.mark.parametrize("planes", [10**8, 10**18])
+def test_ome_xml_with_more_sections_than_memory_is_damage(tmp_path: Path, planes: int) -> None:
+    array = noise((2, 8, 9), "uint16")
+    tifffile.imwrite(tmp_path / "a.ome.tif", array, description=xml_of((planes, 8, 9)), metadata=None)
+    with pytest.raises(CorruptData, match="sections"):
+        voxome.open(tmp_path / "a.ome.tif")
+
+
 @pytest.mark.parametrize("text", ["a & b", "5 \x01 µm", "&nothing &amp; R&D;"])
 def test_ome_xml_that_is_not_well_formed_keeps_its_voxels(tmp_path: Path, text: str) -> None:
     array, path = noise((5, 8, 9), "uint16"), tmp_path / "a.ome.tif"

@@ -101,6 +101,17 @@ def test_a_short_file_is_corrupt(tmp_path: Path, labels: NDArray[np.uint32]) -> 
         voxome.open(f"wkw://{tmp_path / 'seg'}")[...]
 
 
+def test_a_file_whose_name_is_no_place_is_named(tmp_path: Path, labels: NDArray[np.uint32]) -> None:
+    put(tmp_path / "seg" / "1", labels, (0, 0, 0))
+    stray = tmp_path / "seg" / "1" / "z0" / "y0" / "x0-copy.wkw"
+    stray.write_bytes(b"")
+    with pytest.raises(CorruptData, match=r"x0-copy\.wkw"):
+        voxome.open(f"wkw://{tmp_path / 'seg'}")
+    stray.rename(stray.with_name("x999999999999999999.wkw"))
+    with pytest.raises(CorruptData, match="seg"):
+        voxome.open(f"wkw://{tmp_path / 'seg'}")
+
+
 def test_invalid_properties_are_corrupt(tmp_path: Path, labels: NDArray[np.uint32]) -> None:
     put(tmp_path / "seg" / "1", labels, (0, 0, 0))
     (tmp_path / "datasource-properties.json").write_text('{"scale": [1, 2]}')

@@ -31,6 +31,8 @@ _NM_PER_MM = 1e6
 _META_START, _META_BYTES = 132, 4096
 """Where the elements about a file begin (PS3.10, 7.1), and in how many bytes the way of its encoding is among them."""
 _DEFLATED = b"1.2.840.10008.1.2.1.99"
+_RLE, _RLE_RATIO = "1.2.840.10008.1.2.5", 64
+"""Encoding by PackBits (PS3.5, G), two bytes of which stand for at most 128."""
 _ATTRIBUTES = ("Modality", "SeriesInstanceUID", "SeriesDescription", "RescaleSlope", "RescaleIntercept")
 
 
@@ -194,9 +196,21 @@ def _require_plausible(opened: BoundedFile) -> None:
     opened.seek(0)
 
 
+def _require_rle(elements: Any) -> None:
+    """Refuse images that are larger than their runs can stand for, before there is memory for them."""
+    if elements.file_meta.TransferSyntaxUID != _RLE:
+        return
+    frames = int(elements.get("NumberOfFrames") or 1)
+    claimed = frames * int(elements.Rows) * int(elements.Columns) * int(elements.BitsAllocated) // 8
+    if claimed > (found := len(elements.PixelData)) * _RLE_RATIO:
+        raise ValueError(f"its header claims {claimed:,} bytes, more than {found:,} bytes of runs can stand for")
+
+
 def _pixels(file: Path) -> NDArray[Any]:
     try:
-        pixels: NDArray[Any] = _read(file).pixel_array
+        elements = _read(file)
+        _require_rle(elements)
+        pixels: NDArray[Any] = elements.pixel_array
     except Exception as error:
         raise CorruptData(f"{file}: its pixels cannot be decoded: {error}") from error
     return pixels

@@ -36,7 +36,7 @@ from voxome.geometry.axes import standard_order
 from voxome.geometry.units import nm_per
 from voxome.remotes.arrays import copy_out, writable_slices
 from voxome.remotes.local_files import file_version, require_content, write_blank
-from voxome.remotes.spec_checks import parse_options, require_storable
+from voxome.remotes.spec_checks import metadata_of, parse_options, require_storable
 from voxome.storage.atomic import replacing, storing
 from voxome.storage.bounded_file import BoundedFile
 
@@ -52,7 +52,9 @@ _AFFINE = "affine"
 _warned: set[str] = set()
 """Files whose orientation was warned of."""
 _SUFFIXES = (".nii", ".nii.gz")
-_HEADER_BYTES = 348
+_HEADER_BYTES, _NIFTI2_BYTES = 348, 540
+_MOST_EXTENSIONS = _MOST_TRAILING = 1 << 26
+"""Most bytes that are read before the voxels of a ``.nii.gz``, which nibabel reads into memory, and after them."""
 _STORED_AXES = ("x", "y", "z", "t", "c", "d5", "d6")
 
 
@@ -68,7 +70,8 @@ class NiftiSource:
         self._loaded: tuple[Version, NDArray[Any]] | None = None
         self._image = _load(path)
         self._scale = (float(self._image.dataobj.slope), float(self._image.dataobj.inter))
-        self._spec = _spec(self._image, scaled=self._scale != (1, 0), zipped=self._zipped)
+        with metadata_of(path):
+            self._spec = _spec(self._image, scaled=self._scale != (1, 0), zipped=self._zipped)
         if mode == "r+" and self._scale != (1, 0):
             raise UnsupportedFormat(f"{path} stores scaled voxels (scl_slope), which cannot be changed; copy it first")
         _refuse_size(path, self._image, self._zipped)
@@ -190,7 +193,7 @@ def _load(path: Path) -> nibabel.Nifti1Image:
         with gzip.open(path) if path.name.endswith(".gz") else BoundedFile(path) as stream:
             if len(stream.read(_HEADER_BYTES)) < _HEADER_BYTES:
                 raise EOFError(f"the file is truncated: it ends within the {_HEADER_BYTES} bytes of the header")
-        image = nibabel.load(path)
+        image = _load_zipped(path) if path.name.endswith(".gz") else nibabel.load(path)
     except (ImageFileError, HeaderDataError) as error:
         raise UnsupportedFormat(f"{path} is not a readable NIfTI file: {error}") from error
     except (OSError, EOFError, zlib.error, ValueError) as error:
@@ -203,11 +206,36 @@ def _load(path: Path) -> nibabel.Nifti1Image:
     return image
 
 
+def _load_zipped(path: Path) -> nibabel.Nifti1Image:
+    """Return an image whose extensions, which nibabel reads into memory, are of plausible size."""
+    import nibabel
+
+    with _ShortReads(path) as stream:
+        size = stream.read(4)
+        stream.seek(0)
+        if size in (_NIFTI2_BYTES.to_bytes(4, order) for order in ("little", "big")):
+            return nibabel.Nifti2Image.from_stream(stream)
+        return nibabel.Nifti1Image.from_stream(stream)
+
+
+class _ShortReads(gzip.GzipFile):
+    """A gzip file of which no more is read than a header and its extensions may have."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        if size is None or not 0 <= size <= _MOST_EXTENSIONS - self.tell():
+            raise ValueError(f"its extensions have more than {_MOST_EXTENSIONS} bytes")
+        return super().read(size)
+
+
 def _nbytes(image: nibabel.Nifti1Image) -> int:
     return math.prod(image.shape) * int(image.get_data_dtype().itemsize)
 
 
 def _refuse_size(path: Path, image: nibabel.Nifti1Image, zipped: bool) -> None:
+    if zipped and image.dataobj.offset > _MOST_EXTENSIONS:
+        raise CorruptData(
+            f"the voxels of {path} begin at byte {image.dataobj.offset}; expected at most {_MOST_EXTENSIONS}"
+        )
     if zipped and _nbytes(image) > GZ_LIMIT_BYTES:
         raise UnsupportedFormat(
             f"{path} decompresses to {_nbytes(image)} bytes, more than the limit of {GZ_LIMIT_BYTES}; gunzip it first"
@@ -225,10 +253,11 @@ def _unpack(path: Path, image: nibabel.Nifti1Image) -> NDArray[Any]:
         with gzip.open(path) as file:
             file.seek(image.dataobj.offset)
             raw = bytearray(file.read(_nbytes(image)))
-            while file.read(1 << 20):  # to the end, where the checksum is
-                pass
+            rest = len(file.read(_MOST_TRAILING + 1))  # to the end, where the checksum is
     except (OSError, EOFError, zlib.error) as error:
         raise CorruptData(f"{path} cannot be decompressed: {error}") from error
+    if rest > _MOST_TRAILING:
+        raise CorruptData(f"{path} has more than {_MOST_TRAILING} bytes after its voxels, which have {len(raw)}")
     if len(raw) < _nbytes(image):
         raise CorruptData(f"{path} is truncated: it has {len(raw)} bytes of voxels, expected {_nbytes(image)}")
     return np.frombuffer(raw, image.get_data_dtype()).reshape(image.shape, order="F")

@@ -29,6 +29,8 @@ from voxome.remotes.spec_checks import parse_options, require_storable
 from voxome.storage.atomic import replacing, storing
 from voxome.storage.bounded_file import BoundedFile
 
+_VERSIONS = ((1, 0), (2, 0), (3, 0))
+
 
 class NpySource:
     """One memory-mapped array."""
@@ -126,15 +128,17 @@ def _map(path: Path, mode: Mode) -> NDArray[Any]:
         raise UnsupportedFormat(f"{path} is not a .npy file: it does not start with {npy.MAGIC_PREFIX!r}")
     try:
         with BoundedFile(path) as file:
-            major, _ = npy.read_magic(file)
-            read_header = npy.read_array_header_1_0 if major == 1 else npy.read_array_header_2_0
+            version = npy.read_magic(file)
+            if version not in _VERSIONS:
+                raise ValueError(f"its version of the format is {version}; voxome reads 1.0, 2.0 and 3.0")
+            read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
             shape, fortran, dtype = read_header(file)
             start = file.tell()
     except (ValueError, SyntaxError, TokenError, RecursionError) as error:  # it is a literal of Python
-        raise CorruptData(f"the header of {path} cannot be read: {error}") from error
+        raise CorruptData(f"the header of {path} cannot be read: {error!s:.300}") from error
     _refuse_dtype(path, dtype)
-    if any(n < 0 for n in shape):
-        raise CorruptData(f"the header of {path} has the shape {shape}")
+    if any(type(n) is not int or n < 0 for n in shape) or math.prod(n or 1 for n in shape) * dtype.itemsize >= 1 << 63:
+        raise CorruptData(f"the header of {path} has the shape {shape!s:.300}; expected lengths of an array")
     if not shape:
         raise UnsupportedFormat(f"{path} contains a single number; an array of at least one axis was expected")
     if path.stat().st_size < start + math.prod(shape) * dtype.itemsize:

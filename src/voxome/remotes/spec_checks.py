@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from voxome.contracts.spec import VolumeSpec
-from voxome.errors import InvalidInput, UnsupportedFormat
+from voxome.errors import CorruptData, InvalidInput, UnsupportedFormat
 from voxome.geometry.axes import default_axes
 
 _NAMES = {"voxel_size_nm": "voxel size", "offset_nm": "offset", "attributes": "attributes", "axes": "axes"}
@@ -40,6 +42,21 @@ def require_storable(format: str, spec: VolumeSpec, *unsupported: str) -> None:
     if problems:
         advice = f"add `{' '.join(drop)}`, or write zarr" if drop else "write zarr"
         raise UnsupportedFormat(f"{format} cannot store {' or '.join(problems)}: {advice}")
+
+
+@contextmanager
+def metadata_of(path: Path) -> Iterator[None]:
+    """Name the file whose metadata describe no volume.
+
+    Raises
+    ------
+    CorruptData
+        If a spec or a box is made of them that is invalid.
+    """
+    try:
+        yield
+    except InvalidInput as error:
+        raise CorruptData(f"the metadata of {path} are damaged: {error}") from error
 
 
 def parse_options(format: str, spec: VolumeSpec, known: Iterable[str]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,8 @@ from voxome.remotes.tiff_directories import check_directories, first_description
 _BARE_AMPERSAND = re.compile(r"&(?!(?:[A-Za-z]\w*|#\d+|#x[0-9A-Fa-f]+);)")
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
 """Control characters, which XML does not allow."""
+_MOST_PLANES = 1 << 20
+"""Most sections of an image of OME-XML, each of which takes some memory, whether it is there or not."""
 
 
 @contextmanager
@@ -43,6 +46,7 @@ def open_tiff(path: Path) -> Iterator[tifffile.TiffFile]:
     elif main is not None:
         xml = _clean(main.read_bytes())
     _require_siblings(path, xml)
+    _require_planes(path, xml)
     with reading(path):
         tiff = tifffile.TiffFile(path, omexml=xml or None)
     with tiff:
@@ -101,7 +105,7 @@ def reading(path: Path) -> Iterator[None]:
     except VoxomeError:
         raise
     except Exception as error:  # decoders raise whatever they meet
-        raise CorruptData(f"{path} cannot be decoded: {error}") from error
+        raise CorruptData(f"{path} cannot be decoded: {str(error) or type(error).__name__}") from error
 
 
 def _require_promised(path: Path, tiff: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> None:
@@ -151,6 +155,15 @@ def _require_siblings(path: Path, xml: str) -> None:
     """Raise if OME-XML refers to files outside the folder of `path`."""
     for element in ElementTree.fromstring(xml).iterfind(".//{*}UUID") if xml else ():
         _require_inside(path, element.get("FileName", ""))
+
+
+def _require_planes(path: Path, xml: str) -> None:
+    """Raise if OME-XML describes more sections than can be read."""
+    for pixels in ElementTree.fromstring(xml).iterfind(".//{*}Pixels") if xml else ():
+        sizes = [pixels.get(f"Size{axis}", "") for axis in "ZCT"]
+        planes = math.prod(int(size) for size in sizes if size.isdecimal() and len(size) < 20)
+        if planes > _MOST_PLANES:
+            raise CorruptData(f"the OME-XML of {path} has {planes:,} sections; expected at most {_MOST_PLANES:,}")
 
 
 def _require_inside(path: Path, name: str) -> None:

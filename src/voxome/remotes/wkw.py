@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -27,12 +28,14 @@ from voxome.extras import require
 from voxome.geometry import Box
 from voxome.remotes.arrays import allocate
 from voxome.remotes.local_files import file_version, tree_version
-from voxome.storage.bounded_file import read_document
+from voxome.remotes.spec_checks import metadata_of
+from voxome.storage.bounded_file import BoundedFile, read_document
 
 HEADER = "header.wkw"
 PROPERTIES = "datasource-properties.json"
 _EDGES, _MOST_BITS = 4, 8
 """Byte of a header with the edges of blocks and files, and most bits of the latter: their index has 128 MiB."""
+_PLACE = re.compile(r"z(\d{1,18})/y(\d{1,18})/x(\d{1,18})\.wkw", re.ASCII)
 Triple = tuple[int, int, int]
 
 
@@ -81,7 +84,8 @@ class WkwPyramid(WkwSource):
     def __init__(self, layer: Path, magnifications: Mapping[Triple, Path]) -> None:
         self._folders = dict(magnifications)
         self._properties = _properties(layer)
-        super().__init__(next(iter(self._folders.values())), self._spec_of(0))
+        with metadata_of(layer):
+            super().__init__(next(iter(self._folders.values())), self._spec_of(0))
 
     @property
     def levels(self) -> Sequence[Level]:
@@ -199,19 +203,26 @@ def _extent(folder: Path, edge: int, mag: Triple) -> Box:
     """Return the extent of the existing files, in voxels of magnification 1."""
     cubes = []
     for file in folder.glob("z*/y*/x*.wkw"):
-        z, y, x = (int(part[1:].removesuffix(".wkw")) for part in file.parts[-3:])
-        cubes.append((z, y, x))
+        place = _PLACE.fullmatch("/".join(file.parts[-3:]))
+        if place is None:
+            raise CorruptData(f"{file} is no file of voxels: expected a name such as z0/y0/x0.wkw; remove it")
+        cubes.append(tuple(int(n) for n in place.groups()))
     if not cubes:
         raise NotFound(f"{folder} has a header but no voxels, and {PROPERTIES} does not give its size")
-    low, high = np.min(cubes, axis=0) * edge * mag, (np.max(cubes, axis=0) + 1) * edge * mag
-    return Box(tuple(low.tolist()), tuple(high.tolist()))
+    sides = [edge * n for n in mag]
+    ends = [
+        (min(along) * side, (max(along) + 1) * side)
+        for along, side in zip(zip(*cubes, strict=True), sides, strict=True)
+    ]
+    return Box(tuple(low for low, _ in ends), tuple(high for _, high in ends))
 
 
 def _header(folder: Path) -> Any:
     require("webknossos", "wkw")
     import wkw
 
-    head = (folder / HEADER).read_bytes()[:8]
+    with BoundedFile(folder / HEADER) as file:
+        head = file.read(8)
     if len(head) > _EDGES and head[_EDGES] >> 4 > _MOST_BITS:  # wkw would end the process
         raise CorruptData(f"{folder / HEADER}: files of {2 ** (head[_EDGES] >> 4)} blocks along each axis are not read")
     try:

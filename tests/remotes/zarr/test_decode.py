@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import zlib
 from concurrent.futures import ThreadPoolExecutor
@@ -112,6 +113,9 @@ def test_codecs_that_cannot_be_read_are_named(tmp_path: Path, codec_list: list[A
         ({"id": "astype", "encode_dtype": "|u1", "decode_dtype": "<U1000000"}, "expected one of numbers"),
         ({"id": "delta", "dtype": "|u1", "astype": "|V1000000"}, "expected one of numbers"),
         ({"id": "fixedscaleoffset", "dtype": "|O", "astype": "|u1", "scale": 1, "offset": 0}, "expected one of"),
+        ({"id": "fixedscaleoffset", "dtype": "|u1", "scale": 0, "offset": 0}, "other than 0"),
+        ({"id": "fixedscaleoffset", "dtype": "|u1", "scale": 1, "offset": "x"}, "finite numbers"),
+        ({"id": "fixedscaleoffset", "dtype": "|u1", "scale": math.nan, "offset": 0}, "finite numbers"),
     ],
 )
 @pytest.mark.parametrize("format", [2, 3])

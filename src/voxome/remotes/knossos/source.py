@@ -28,6 +28,7 @@ from voxome.remotes.arrays import allocate, writable_slices
 from voxome.remotes.knossos.conf import CONF, Conf
 from voxome.remotes.knossos.cubes import CUBE, EDGE, image, overlay, store
 from voxome.remotes.local_files import file_version, tree_version
+from voxome.remotes.spec_checks import metadata_of
 from voxome.storage.atomic import storing
 
 
@@ -144,10 +145,11 @@ class KnossosPyramid(KnossosSource):
 
 def spec_of(conf: Conf, labels: bool) -> VolumeSpec:
     """Return the spec of the images of a folder of cubes, or of the labels over them."""
-    return VolumeSpec.of(
-        conf.shape,
-        "uint64" if labels else "uint8",
-        chunk=CUBE,
-        kind="labels" if labels else "image",
-        voxel_size_nm=conf.voxel_size_nm,
-    )
+    with metadata_of(conf.folder / CONF):
+        return VolumeSpec.of(
+            conf.shape,
+            "uint64" if labels else "uint8",
+            chunk=CUBE,
+            kind="labels" if labels else "image",
+            voxel_size_nm=conf.voxel_size_nm,
+        )

@@ -132,9 +132,22 @@ def _stored(
         if one.kind not in "biuf":
             raise UnsupportedFormat(f"the filter {name} has the data type {one}; expected one of numbers")
         require_chunk(f"the filter {name}", shape, one)
+    if name == "fixedscaleoffset":
+        _require_scale(options)
     if name == "packbits":
         return np.dtype("uint8"), (1 + math.ceil(math.prod(shape) / 8),)
     return np.dtype(options.get(_STORED_TYPE.get(name, "")) or options.get(_TYPED.get(name, "")) or dtype), shape
+
+
+def _require_scale(options: Mapping[str, Any]) -> None:
+    """Refuse a scale and offset with which no voxels can be restored."""
+    scale, offset = options.get("scale"), options.get("offset")
+    for value in (scale, offset):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or scale == 0:
+            raise UnsupportedFormat(
+                f"the filter fixedscaleoffset has the scale {scale!r:.50} and the offset {offset!r:.50}; "
+                "expected finite numbers, and a scale other than 0"
+            )
 
 
 def _filter(options: dict[str, Any], most: int) -> Callable[[Any], Any]:
