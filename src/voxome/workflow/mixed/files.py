@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
@@ -20,6 +21,8 @@ from voxome.contracts.validation import describe_problem
 from voxome.errors import InvalidInput, UnknownName, describe_value
 from voxome.resources.open import open_source
 from voxome.resources.table import TableFile
+from voxome.storage.atomic import storing
+from voxome.storage.temporary_names import remove_abandoned, temporary_path
 from voxome.workflow.blocks_hint import plain_hint
 from voxome.workflow.cwl_subset import at, short
 
@@ -78,24 +81,42 @@ def write_file(handle: Handle, spec: FileSpec, folder: Path, port: str) -> dict[
     ------
     InvalidInput
         If the format is not one of its kind, or cannot hold a value.
+    StoreError
+        If the disk fails.
     """
     is_table = isinstance(spec, str)
     if is_table != (handle.type == "table"):
         wanted = "a table" if is_table else "an array"
         raise InvalidInput(f"The input {port} is a {handle.type}; its hint voxome:Files is that of {wanted}")
-    described = json.dumps([handle.uri, handle.key, spec if isinstance(spec, str) else asdict(spec)])
+    described = json.dumps([handle.uri, handle.key, spec if isinstance(spec, str) else asdict(spec), port])
     target = folder / hashlib.sha256(described.encode()).hexdigest()[:16]
     suffix = f".{spec}" if isinstance(spec, str) else ARRAY_FORMATS[spec.format].suffix
-    if not target.exists():
-        partial = target.with_name(f".{target.name}.{os.getpid()}.part")
-        partial.mkdir(parents=True, exist_ok=True)
-        if isinstance(spec, str):
-            _write_table(handle, spec, partial / f"{port}{suffix}")
-        else:
-            write_volume(np.asarray(_voxels(handle)), spec, partial / f"{port}{suffix}", port)
-        partial.rename(target)
     path = target / f"{port}{suffix}"
+    if not target.exists():
+        with storing(path), _complete_folder(target) as partial:
+            if isinstance(spec, str):
+                _write_table(handle, spec, partial / path.name)
+            else:
+                write_volume(np.asarray(_voxels(handle)), spec, partial / path.name, port)
     return {"class": "Directory" if path.is_dir() else "File", "location": path.as_uri(), "basename": path.name}
+
+
+@contextmanager
+def _complete_folder(target: Path) -> Iterator[Path]:
+    """Yield a new folder, which becomes `target` if the body succeeds and nobody else was faster."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    remove_abandoned(target)
+    partial = temporary_path(target)
+    partial.mkdir()
+    try:
+        yield partial
+        try:
+            partial.rename(target)
+        except OSError:
+            if not target.exists():
+                raise
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _spec(value: Any) -> FileSpec:
