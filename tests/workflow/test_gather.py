@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +18,7 @@ from workflow.pipeline import CONNECTOME
 
 import voxome
 from voxome.contracts.handle import Handle
-from voxome.errors import AlreadyExists, InvalidInput, NotFound, UnknownName
+from voxome.errors import AlreadyExists, InvalidInput, NotFound, StoreError, UnknownName
 from voxome.workflow.cwl import load
 from voxome.workflow.gather import gather
 from voxome.workflow.graph import FromStep
@@ -61,6 +64,26 @@ def test_a_result_without_data_and_a_file_that_is_there_are_refused(results: dic
     lost = write_handle(tmp_path, "lost", Handle("table", str(tmp_path / "none.parquet")))
     with pytest.raises(NotFound, match=r"none\.parquet does not exist"):
         gather({"lost": lost}, folder=tmp_path)
+
+
+@pytest.mark.parametrize("failing", ["result.zarr", "rows.parquet"])
+def test_a_full_disk_leaves_no_result(results: dict[str, str], tmp_path: Path, failing: str) -> None:
+    def no_link(*_: object) -> None:
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    def copy(source: str, target: str) -> None:
+        Path(target).write_bytes(b"part")
+        if failing in source:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    out = tmp_path / "out"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "link", no_link)
+        patch.setattr(shutil, "copyfile", copy)
+        with pytest.raises(StoreError, match=r"^cannot write .*: (\[Errno 28\] )?No space left on device$"):
+            gather(results, folder=out)
+    assert not list(out.iterdir())
+    assert len(gather(results, folder=out)) == 2
 
 
 def test_names_that_lead_elsewhere_or_are_of_none_or_of_two_are_refused(

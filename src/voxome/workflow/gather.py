@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import cast
 
@@ -15,13 +15,15 @@ from voxome.contracts.handle import Handle
 from voxome.contracts.report import FinishedRun, Result
 from voxome.contracts.run_record import RunRecord
 from voxome.contracts.uri import Uri
-from voxome.errors import AlreadyExists, InvalidInput, NotFound
+from voxome.errors import AlreadyExists, InvalidInput, NotFound, StoreError
 from voxome.records.folder import write_json
 from voxome.registry import naming_plugin, targets
 from voxome.resources.open import open_source
-from voxome.storage.atomic import replacing
+from voxome.storage.atomic import storing
 from voxome.storage.find import GROUP, storage_at, storage_path
 from voxome.storage.path import StoragePath
+from voxome.storage.temporary_names import temporary_path
+from voxome.workflow.foreign.results import remove_tree
 from voxome.workflow.frames import frame_of_tables, frame_of_volumes
 from voxome.workflow.inputs import read_handle
 from voxome.workflow.results import load_report
@@ -40,7 +42,8 @@ def gather(
     """Write results into a folder, under their names.
 
     Files and arrays on this machine are hard links to those in the store, or copies where there can be none; a file in
-    another store is copied; what is a folder there, as arrays are, stays, and its handle is written.
+    another store is copied; what is a folder there, as arrays are, stays, and its handle is written. If that fails,
+    none of them is left.
 
     Parameters
     ----------
@@ -71,6 +74,8 @@ def gather(
         If a file of that name is there.
     UnknownName
         If there is no such report.
+    StoreError
+        If the disk fails.
     """
     target, chosen = Path(folder), dict(names or {})
     _require_names(results, chosen)
@@ -82,14 +87,26 @@ def gather(
     sources = {name: _source(handle) for name, handle in handles.items()}
     files = {name: _file(source, target / chosen.get(name, name)) for name, source in sources.items()}
     _require_free(files)
-    target.mkdir(parents=True, exist_ok=True)
-    for name, handle in handles.items():
-        _write(handle, sources[name], files[name])
-    if report is not None:
-        with naming_plugin("voxome.reports", report, "failed"):
-            load_report(report).write(FinishedRun(target, _record(workflow, shown), reported, is_moved=True))
-        files["report"] = target / "report.html"
+    with storing(target), _all_or_none(files.values()):
+        target.mkdir(parents=True, exist_ok=True)
+        for name, handle in handles.items():
+            _write(handle, sources[name], files[name])
+        if report is not None:
+            with naming_plugin("voxome.reports", report, "failed"):
+                load_report(report).write(FinishedRun(target, _record(workflow, shown), reported, is_moved=True))
+            files["report"] = target / "report.html"
     return files
+
+
+@contextmanager
+def _all_or_none(new: Iterable[Path]) -> Iterator[None]:
+    """Remove files and folders, none of which was there, if the body fails."""
+    try:
+        yield
+    except BaseException:
+        for path in new:
+            remove_tree(path)
+        raise
 
 
 def _input(text: str) -> Handle:
@@ -140,17 +157,23 @@ def _file(source: StoragePath, base: Path) -> Path:
 
 
 def _write(handle: Handle, source: StoragePath, target: Path) -> None:
-    """Write a result."""
-    is_file = source.exists()
-    if is_file and source.is_local:
-        _link(source.path, str(target))
-    elif is_file:
-        with source.open_file() as stored, replacing(target) as partial, partial.open("xb") as file:
-            shutil.copyfileobj(stored, file)
-    elif source.is_local:
-        shutil.copytree(source.path, target, copy_function=_link)
-    else:
-        write_json(target, handle.to_json())
+    """Write a result, which appears complete."""
+    partial = temporary_path(target)
+    try:
+        if source.exists() and source.is_local:
+            _link(source.path, str(partial))
+        elif source.exists():
+            with source.open_file() as stored, partial.open("xb") as file:
+                shutil.copyfileobj(stored, file)
+        elif source.is_local:
+            shutil.copytree(source.path, partial, copy_function=_link)
+        else:
+            write_json(partial, handle.to_json())
+        partial.rename(target)
+    except shutil.Error as error:  # of the files of a folder: source, target and reason of each
+        raise StoreError(f"cannot write {target}: {error.args[0][0][2]}") from error
+    finally:
+        remove_tree(partial)
 
 
 def _link(source: str, target: str) -> None:

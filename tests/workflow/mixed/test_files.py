@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from voxome.blocks.command.volumes import write_volume
 from voxome.contracts.command_tool import VolumeFile
 from voxome.contracts.handle import Handle
 from voxome.contracts.uri import Uri
@@ -115,12 +116,10 @@ def test_each_input_of_a_command_has_a_file_of_its_name(handle: Handle, tmp_path
 def test_of_two_that_write_a_file_at_once_the_first_one_stays(
     handle: Handle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write = files.write_volume
-
     def late(*arguments: Any) -> None:
-        monkeypatch.setattr(files, "write_volume", write)
+        monkeypatch.setattr(files, "write_volume", write_volume)
         write_file(handle, ARRAY, tmp_path / "files", "raw")
-        write(*arguments)
+        write_volume(*arguments)
 
     monkeypatch.setattr(files, "write_volume", late)
     write_file(handle, ARRAY, tmp_path / "files", "raw")
