@@ -29,6 +29,16 @@ def test_only_intermediate_results_are_removed(folder: Path) -> None:
     assert clean(folder) == 0
 
 
+def test_steps_with_results_of_the_run_stay(folder: Path) -> None:
+    results = {"masks": ["zarr://./.voxome/steps/each%20one-2/result.zarr"], "mask": "zarr://./neurons.zarr"}
+    write_json(folder / "run.json", RUN.stamp({"store": None, "outputs": {}, "values": results}))
+    result = folder / ".voxome" / "steps" / "each one-2" / "result.zarr"
+    result.mkdir(parents=True)
+    assert clean(folder) == 1000
+    assert result.exists()
+    assert not (folder / ".voxome" / "steps" / "mark-1").exists()
+
+
 def test_an_unfinished_run_is_not_cleaned(folder: Path) -> None:
     with pytest.raises(InvalidInput, match="not finished"):
         clean(folder)

@@ -88,6 +88,16 @@ def test_results_stay(run: Callable[..., Path]) -> None:
         assert one.remove()
     assert [path.name for path in (folder / ".voxome" / "steps").iterdir()] == []
     assert (folder / "neurons.zarr" / "0").read_bytes() == b"y" * NBYTES
+
+
+def test_steps_with_results_of_the_run_stay(run: Callable[..., Path]) -> None:
+    folder = run("one")
+    found = find_garbage(str(folder)).beyond(0)
+    values = {"all": [{"labels": "zarr://./.voxome/steps/mark-1/result.zarr"}]}
+    record = {"store": None, "started_s": 99.0, "wall_s": 1.0, "outputs": {}, "values": values}
+    write_json(folder / "run.json", RUN.stamp(record))
+    assert names(folder, 0) == ["join-2"]
+    assert [one.remove() for one in found] == [True, False]
     assert (folder / "run.json").exists()
     assert find_garbage(str(folder)).nbytes == 0
 

@@ -112,7 +112,8 @@ def run(
                 f"{one['output']}: {size_text(one['bytes'])} in {one['destination']}, {one['verified']:,} of "
                 f"{one['blocks']['total']:,} blocks verified"
             )
+        blocks_run = f"{run_now:,} block{'' if run_now == 1 else 's'} run"
         print_stderr(
-            f"Done in {time.monotonic() - began:.1f} s: {run_now:,} blocks run, {reused:,} reused; "
+            f"Done in {time.monotonic() - began:.1f} s: {blocks_run}, {reused:,} reused; "
             f"results in {arguments.store or out}"
         )

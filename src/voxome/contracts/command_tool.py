@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -282,9 +282,18 @@ class CommandDefinition:
 
     @property
     def key(self) -> str:
-        """Digest of all that decides the results: image or program, command line, files and hint."""
-        ignored = {"summary": "", "block": None, "memory_bytes": 0, "cpus": 1, "gpus": 0, "may_pull": False}
+        """Digest of all that decides the results: image or program, command line, files and hint; not its limits."""
+        ignored: dict[str, Any] = {
+            "summary": "",
+            "block": None,
+            "memory_bytes": 0,
+            "cpus": 1,
+            "gpus": 0,
+            "may_pull": False,
+        }
         ignored |= {"environment": "", "image": ""} if self.image is not None else {}
+        if self.line is not None:  # a program that exceeds a limit has no result
+            ignored["line"] = asdict(replace(self.line, limit_s=None, memory_bytes=None, cpus=None))
         text = json_text({**self.to_json(), **ignored}, f"the tool {self.name}", sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:24]
 

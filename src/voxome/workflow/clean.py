@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from voxome.contracts.formats import PRIVATE, RUN
 from voxome.errors import InvalidInput, NotFound
 from voxome.records.folder import lock_folder, read_json_or_none
 from voxome.workflow.results import RECORD
-from voxome.workflow.store import home_address, intermediates, lock_results
+from voxome.workflow.store import home_address, intermediates, lock_results, steps_with_results
 
 
 def clean(folder: str | Path) -> int | None:
@@ -44,15 +45,16 @@ def clean(folder: str | Path) -> int | None:
         RUN.content(record, root / RECORD)
         address = record["store"] or home_address(root)
         with lock_results(address, root):
-            return _remove(address)
+            return _remove(address, steps_with_results(record))
 
 
-def _remove(address: str) -> int | None:
+def _remove(address: str, kept: Collection[str]) -> int | None:
+    """Remove all steps but those to keep, which have results; return how many bytes that has freed."""
     steps = intermediates(address)
-    if not steps.is_local:
-        steps.delete()
-        return None
-    files = [path for path in Path(steps.path).rglob("*") if path.is_file()]
-    freed = sum(path.stat().st_size for path in files)
-    steps.delete()
-    return freed
+    removable = [steps / name for name in (steps.entries().folders if steps.taken() else ()) if name not in kept]
+    freed = 0
+    for step in removable if kept else [steps]:
+        if step.is_local:
+            freed += sum(path.stat().st_size for path in Path(step.path).rglob("*") if path.is_file())
+        step.delete()
+    return freed if steps.is_local else None

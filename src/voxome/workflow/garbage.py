@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from voxome.contracts.formats import PRIVATE, RUN
 from voxome.contracts.json_text import parse_object
@@ -20,7 +20,7 @@ from voxome.storage.lock import lock_store
 from voxome.storage.path import StoragePath
 from voxome.workflow.foreign.cache import cache_entries, is_cache
 from voxome.workflow.results import RECORD
-from voxome.workflow.store import home_address, intermediates, lock_results
+from voxome.workflow.store import home_address, intermediates, lock_results, steps_with_results
 
 
 class Removable(Protocol):
@@ -73,7 +73,7 @@ class StepData:
         """Remove the data, unless the run is in progress or was not finished since."""
         try:
             with locked_run(self.store, self.folder) as record:
-                if record is None:
+                if record is None or self.step.name in steps_with_results(record):
                     return False
                 (self.step / "step.json").unlink()  # first: an interrupted removal leaves nothing that looks complete
                 self.step.delete()
@@ -165,11 +165,14 @@ def _step_data(place: StoragePath) -> Iterator[StepData]:
     is_folder = place.is_local and (Path(place.path) / PRIVATE / "lock").exists()
     folder = Path(place.path).resolve() if is_folder else None
     store = place.address if folder is None else _store_of(folder)
-    with locked_run(store, folder) as used_s:
-        if used_s is None:
+    with locked_run(store, folder) as record:
+        if record is None:
             raise InvalidInput(f"{place} is kept: its run has not finished; rerun its command, or remove it")
-        steps = intermediates(store)
+        steps, kept = intermediates(store), steps_with_results(record)
+        used_s = float(record.get("started_s", 0.0)) + float(record.get("wall_s", 0.0))
         for name in steps.entries().folders if steps.taken() else ():
+            if name in kept:
+                continue
             step = steps / name
             nbytes = step.tree_bytes()
             if nbytes is None:
@@ -184,8 +187,8 @@ def _store_of(folder: Path) -> str:
 
 
 @contextmanager
-def locked_run(store: str, folder: Path | None) -> Iterator[float | None]:
-    """Lock a run, by its folder or by its store; give when it ended, in seconds since 1970, None if it has not.
+def locked_run(store: str, folder: Path | None) -> Iterator[Mapping[str, Any] | None]:
+    """Lock a run, by its folder or by its store; give its record, or None if it has not finished.
 
     Raises
     ------
@@ -197,16 +200,13 @@ def locked_run(store: str, folder: Path | None) -> Iterator[float | None]:
     if folder is None:
         holder = f"{socket.gethostname()}:gc"
         with lock_store(storage_at(store), f"gc-{os.urandom(8).hex()}", holder):
-            yield _ended_s(storage_at(store) / RECORD)
+            yield _record(storage_at(store) / RECORD)
         return
     with lock_folder(folder), lock_results(store, folder):
-        yield _ended_s(storage_at(str(folder / RECORD)))
+        yield _record(storage_at(str(folder / RECORD)))
 
 
-def _ended_s(file: StoragePath) -> float | None:
+def _record(file: StoragePath) -> Mapping[str, Any] | None:
     text = read_document(file)
     record = None if text is None else parse_object(text)
-    if record is None:
-        return None
-    content = RUN.content(record, file)
-    return float(content.get("started_s", 0.0)) + float(content.get("wall_s", 0.0))
+    return None if record is None else RUN.content(record, file)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import re
 import socket
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
 from uuid import uuid4
 
 from voxome.contracts.formats import PRIVATE
-from voxome.contracts.handle import within
+from voxome.contracts.handle import STORE, within
 from voxome.contracts.json_text import json_text
 from voxome.contracts.run_record import RunRecord
 from voxome.errors import AlreadyExists, InvalidInput
@@ -24,6 +26,7 @@ from voxome.storage.path import StoragePath
 from voxome.workflow.options import STEPS
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)
+_STEP = re.compile(re.escape(STEPS.removeprefix(STORE)) + "/([^/]+)")
 _RUN_ID, _PLAN_KEY = "id", "plan-key"
 
 
@@ -152,6 +155,26 @@ def require_claimable(address: str, folder: Path, plan_key: str, earlier: Collec
 def intermediates(address: str) -> StoragePath:
     """Return the folder of the intermediate data of a run."""
     return storage_at(within(STEPS, address))
+
+
+def steps_with_results(record: Mapping[str, Any]) -> frozenset[str]:
+    """Return the folders in `intermediates` that have results of a finished run: arrays of scattered steps, say.
+
+    Parameters
+    ----------
+    record : mapping
+        Content of ``run.json``.
+    """
+    addresses = _texts([record.get("outputs"), record.get("values")])
+    return frozenset(found[1] for one in addresses if (found := _STEP.search(unquote(one))))
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Yield all texts in JSON values."""
+    if isinstance(value, str):
+        yield value
+    for one in value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ():
+        yield from _texts(one)
 
 
 def write_record(address: str, name: str, record: RunRecord) -> None:

@@ -69,6 +69,12 @@ def test_the_digest_of_a_file_of_the_user_is_part_of_the_version(tmp_path: Path)
         spec.compute_version({"model": str(tmp_path / "gone")})
 
 
+def test_limits_are_not_part_of_the_version_as_a_program_that_exceeds_them_has_no_result() -> None:
+    first = tool_of("true").digest
+    assert tool_of("true", limit_s=60.0, memory_bytes=10**9, cpus=2.0).digest == first
+    assert tool_of("true", success_codes=(0, 1)).digest != first
+
+
 def test_a_halo_in_nm_is_rounded_up_to_voxels() -> None:
     definition = replace(tool_of("true").definition, halo=HaloNm(nm=(80.0, 10.0, 0.0)))
     assert CommandTool(definition).spec.compute_halo({}, (40.0, 4.0, 4.0)) == ((2, 3, 0), (2, 3, 0))
