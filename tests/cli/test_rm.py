@@ -45,6 +45,17 @@ def test_it_asks(tmp_path: Path, answer: str, gone: bool) -> None:
     assert (tmp_path / "a.zarr").exists() != gone
 
 
+def test_files_that_come_while_it_asks_are_kept(command: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    voxome.create(f"zarr://{tmp_path}/a.zarr", SPEC)
+    notes = tmp_path / "a.zarr" / "notes.txt"
+    monkeypatch.setattr("voxome.cli.rm.confirm", lambda question: notes.write_text("mine") > 0)
+    result = command("rm", f"{tmp_path}/a.zarr")
+    assert result.status == 1
+    assert "notes.txt" in result.err
+    assert notes.read_text() == "mine"
+    assert voxome.open(f"zarr://{tmp_path}/a.zarr").shape == SPEC.domain.shape
+
+
 def test_a_name_cannot_change_what_the_question_shows(tmp_path: Path) -> None:
     voxome.create(f"zarr://{tmp_path}/a\x1b[2K\rharmless.zarr", SPEC)
     result = CliRunner().invoke(app, ["rm", str(tmp_path / "a\x1b[2K\rharmless.zarr")], input="n\n")

@@ -207,6 +207,15 @@ def test_a_link_to_a_file_stays_when_the_file_is_replaced(tmp_path: Path, name: 
     assert [path.name for path in file.parent.iterdir()] == [name]
 
 
+def test_a_file_that_others_may_not_read_stays_so(tmp_path: Path) -> None:
+    file = tmp_path / "a.npy"
+    voxome.get(np.zeros((2, 3, 4), "uint8"), file)
+    file.chmod(0o600)
+    voxome.get(np.ones((2, 3, 4), "uint8"), file, overwrite=True)
+    assert_array_equal(contents(file), 1)
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
 @pytest.mark.parametrize("name", ["a.npy", "a.zarr"])
 def test_what_killed_processes_left_is_removed_by_the_next(
     tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch

@@ -36,7 +36,7 @@ def rm(
         print_stderr("Nothing was removed; use --yes to remove without asking")
         raise typer.Exit(1)
     if not dry_run:
-        delete(located)
+        delete(located if yes else require_deletable(uri)[0])  # files may have come meanwhile
     if json:
         show_json({"uri": str(located), **facts, "files": [asdict(one) for one in removed], "removed": not dry_run})
     else:

@@ -75,7 +75,9 @@ def replacement(out: str, suffix: str) -> Iterator[str]:
 
 
 def _replace_file(path: Path, new: Path) -> None:
+    """Replace a file; who may read and write it stays."""
     try:
+        shutil.copymode(path, new)
         new.replace(path)
     except OSError:
         new.unlink()

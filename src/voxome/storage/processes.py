@@ -30,7 +30,7 @@ def start_time(process: int) -> str:
 def has_ended(process: int, started: str) -> bool:
     """Return whether a process of this computer has ended, whose number another may have now.
 
-    One whose start is not told, as where ``/proc`` hides the processes of other users, may be running.
+    One whose start is not known, as where ``/proc`` hides the processes of other users, may be running.
 
     Parameters
     ----------
