@@ -22,6 +22,7 @@ ARRAYS: dict[str, NDArray[Any]] = {
     "point": np.asfortranarray(np.ones((4, 3), np.float32)),
     "none": np.zeros((0, 3), np.int16),
     "one": np.array(7),
+    "fields": np.zeros(3, [("id", np.uint64), ("point", np.float32, (3,))]),
 }
 
 
@@ -32,8 +33,8 @@ def pack(header: bytes, data: bytes = b"", method: int = zipfile.ZIP_STORED) -> 
     return stream.getvalue()
 
 
-def header(shape: str) -> bytes:
-    text = f"{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}}}".encode()
+def header(shape: str, dtype: str = "|u1") -> bytes:
+    text = f"{{'descr': '{dtype}', 'fortran_order': False, 'shape': {shape}}}".encode()
     return npy.magic(1, 0) + len(text).to_bytes(2, "little") + text
 
 
@@ -67,8 +68,10 @@ def test_a_lack_of_memory_is_no_damage(tmp_path: Path, monkeypatch: pytest.Monke
         (pack(header(f"({'-' * 9000}4,)"), b"abcd"), "header of a.npy|recursion|nested"),
         (pack(b"some text"), "the magic string is not correct"),
         (pack(header("(4,)"), b"abcd", zipfile.ZIP_LZMA), "compressed by method 14"),
+        (pack(header(f"({1 << 40},)", "|S0")), r"a\.npy has the data type \|S0; expected one of numbers"),
+        (pack(header("(1,)", "<M8[s]"), bytes(8)), "expected one of numbers"),
     ],
-    ids=["cut", "huge", "short", "deep", "text", "lzma"],
+    ids=["cut", "huge", "short", "deep", "text", "lzma", "nothing", "dates"],
 )
 def test_what_is_damaged_is_refused_before_memory_is_taken(content: bytes, message: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=message):

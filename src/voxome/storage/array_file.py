@@ -33,9 +33,9 @@ _HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0
 
 def write_arrays(file: StoragePath, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Write arrays of numbers, atomically; they replace those of an earlier attempt."""
-    objects = [name for name, array in arrays.items() if array.dtype.hasobject]
-    if objects:
-        raise TypeError(f"{', '.join(objects)}: expected arrays of numbers, not of objects, which would be pickled")
+    others = [name for name, array in arrays.items() if not _has_numbers(array.dtype)]
+    if others:
+        raise TypeError(f"{', '.join(others)}: expected arrays of numbers, not of {arrays[others[0]].dtype}")
     with file.create_file() as stream:
         np.savez(stream, **arrays)  # type: ignore[arg-type]  # NumPy 2.1 would write allow_pickle as an array
 
@@ -99,6 +99,15 @@ def _unpack_array(packed: ZipFile, entry: ZipInfo) -> NDArray[Any]:
         expected, found = math.prod(shape) * dtype.itemsize, entry.file_size - stream.tell()
         if expected != found:
             raise ValueError(f"{entry.filename} has {found:,} bytes of numbers; its header claims {expected:,}")
+    if not _has_numbers(dtype):
+        raise ValueError(f"{entry.filename} has the data type {dtype}; expected one of numbers")
     with packed.open(entry) as stream:
         array: NDArray[Any] = npy.read_array(stream, allow_pickle=False)
     return array
+
+
+def _has_numbers(dtype: np.dtype[Any]) -> bool:
+    """Return whether a data type, or each of its fields, is one of numbers."""
+    if dtype.names is not None:
+        return bool(dtype.names) and all(_has_numbers(dtype[name]) for name in dtype.names)
+    return dtype.base.kind in "biufc"
