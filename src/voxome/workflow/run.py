@@ -38,7 +38,15 @@ from voxome.workflow.plan import Plan
 from voxome.workflow.result_transfers import prepare_destinations, transfer_results
 from voxome.workflow.results import RECORD, load_report, load_scorer, results_within
 from voxome.workflow.saved_plan import adopt_plan, pending_changes
-from voxome.workflow.store import home_address, lock_results, run_folder, run_id, store_address, write_record
+from voxome.workflow.store import (
+    home_address,
+    local_folder,
+    lock_results,
+    run_folder,
+    run_id,
+    store_address,
+    write_record,
+)
 
 RECORDED_PACKAGES = ("voxome", "numpy", "numba", "tensorstore", "onnxruntime", "scipy", "pyarrow", "cwltool")
 Progress = Callable[[StepReport], None]
@@ -75,7 +83,7 @@ def run_plan(
         if plan.pending is not None:
             done = run_pending(
                 plan, plan.pending, folder, address, workers=count, engine=engine, records=records, progress=progress,
-                fresh=fresh, cache=None if cache is None else Path(cache),
+                fresh=fresh, cache=None if cache is None else local_folder(cache),
             )  # fmt: skip
             return _finish_pending(plan, done, folder, address, truth)
         pending_changes(folder, plan, address, fresh=fresh)  # refuses what adopt_plan would, before anything is created
@@ -195,10 +203,15 @@ def check_cache(plan: Plan, cache: str | Path | None) -> None:
     Raises
     ------
     PlanError
+    InvalidInput
+        If it is an address.
     """
+    if cache is None:
+        return
     steps = plan.pending.graph.pending if plan.pending else ()
-    if cache is not None and not any(step.runs_as == "command" for step in steps):
+    if not any(step.runs_as == "command" for step in steps):
         raise PlanError([f"--cache is for results of commands, and {plan.workflow} has none: leave it out"])
+    local_folder(cache)
 
 
 def _read_finished(plan: Plan, folder: Path, store: str, progress: Progress | None) -> RunRecord | None:

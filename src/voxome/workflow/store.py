@@ -17,6 +17,7 @@ from voxome.contracts.handle import STORE, within
 from voxome.contracts.json_text import json_text
 from voxome.contracts.run_record import RunRecord
 from voxome.errors import AlreadyExists, InvalidInput
+from voxome.redaction import redact
 from voxome.resources.folders import require_outside_volumes
 from voxome.storage.atomic import replacing
 from voxome.storage.find import storage_at
@@ -30,9 +31,22 @@ _STEP = re.compile(re.escape(STEPS.removeprefix(STORE)) + "/([^/]+)")
 _RUN_ID, _PLAN_KEY = "id", "plan-key"
 
 
-def is_address(place: str | Path) -> bool:
+def _is_address(place: str | Path) -> bool:
     """Return whether a text is an address and no path, as ``s3://bucket/folder``."""
     return _ADDRESS.match(str(place)) is not None
+
+
+def local_folder(path: str | Path) -> Path:
+    """Return the absolute path of a folder.
+
+    Raises
+    ------
+    InvalidInput
+        If it is an address.
+    """
+    if _is_address(path):
+        raise InvalidInput(f"{redact(str(path))} is an address; expected a folder of this machine")
+    return Path(path).expanduser().absolute()
 
 
 def run_folder(out: str | Path) -> Path:
@@ -43,7 +57,7 @@ def run_folder(out: str | Path) -> Path:
     InvalidInput
         If it is an address, as ledger and logs are kept on this machine, or inside a volume.
     """
-    if is_address(out):
+    if _is_address(out):
         raise InvalidInput(
             f"The run folder {out} is an address; expected a local folder. Results and intermediate data can be kept "
             "elsewhere with store= (--store)"

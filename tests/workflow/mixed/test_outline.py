@@ -80,6 +80,15 @@ def test_a_box_is_for_steps_of_blocks(workflow: Path, tmp_path: Path) -> None:
     assert planned.key != plan(workflow, inputs).key
 
 
+def test_a_cache_is_a_folder(workflow: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "raw.npy").touch()
+    monkeypatch.chdir(tmp_path)
+    before = set(tmp_path.iterdir())
+    with pytest.raises(InvalidInput, match=r"s3://bucket/x is an address; expected a folder of this machine"):
+        run(workflow, {"raw": tmp_path / "raw.npy", "levels": []}, out=tmp_path / "out", cache="s3://bucket/x")
+    assert set(tmp_path.iterdir()) == before
+
+
 def test_a_workflow_without_commands_has_no_cache(workflow: Path, tmp_path: Path) -> None:
     tool = TOOLS / "common.threshold.cwl"
     workflow.write_text(

@@ -14,13 +14,12 @@ from voxome.config.settings import settings
 from voxome.contracts.formats import PRIVATE
 from voxome.contracts.records import Event
 from voxome.environments import NATIVE
-from voxome.errors import InvalidInput
 from voxome.extras import require
 from voxome.records.choice import RecordsChoice, records_opener
 from voxome.records.folder import lock_folder, map_disk_errors
 from voxome.redaction import redact
 from voxome.registry import factory
-from voxome.workflow.store import is_address
+from voxome.workflow.store import local_folder
 
 UNSUPPORTED = 33
 """Exit status for a process that needs what is not supported."""
@@ -87,7 +86,7 @@ def run_process(
     from voxome.workflow.foreign.executor import ForeignExecutor
     from voxome.workflow.foreign.results import JobFolders
 
-    folder, kept = _local_folder(out), None if cache is None else _local_folder(cache)
+    folder, kept = local_folder(out), None if cache is None else local_folder(cache)
     private = folder / PRIVATE
     open_engine, open_records = command_engine_opener(engine), records_opener(records)
     environment = environment or settings().environment or NATIVE
@@ -109,9 +108,3 @@ def run_process(
         if status == 0:
             folders.remove()
     return status
-
-
-def _local_folder(path: str | Path) -> Path:
-    if is_address(path):
-        raise InvalidInput(f"{redact(str(path))} is an address; expected a folder of this machine")
-    return Path(path).absolute()

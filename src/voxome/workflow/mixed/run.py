@@ -159,7 +159,7 @@ def run_pending(
             scratch=folders.scratch(),
             progress=notify,
         )
-        results = None if cache is None else ResultCache(cache.absolute(), digests)
+        results = None if cache is None else ResultCache(cache, digests)
         executor = MixedExecutor(commands, folders, opened, digests, blocks, notify, results)
         environment = pending.options.environment or settings().environment or ""
         if environment:
