@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 import time
 from urllib.parse import quote
 
 import pytest
 
 from voxome.contracts.uri import Uri
-from voxome.redaction import redact
+from voxome.redaction import RedactedFormatter, Secret, redact
 
 SECRET = "zq7/never to+be=shown"
 BARE = "zq7-never-to-be-shown"
@@ -105,6 +106,13 @@ def test_other_texts_are_shown(text: str) -> None:
 def test_a_known_secret_is_removed_in_every_form(form: object) -> None:
     assert "never" not in redact(f"the server says {form(SECRET)}", [f"{SECRET}\n"])  # type: ignore[operator]
     assert redact(base64.b64encode(SECRET.encode()).decode(), [SECRET]).startswith("***")
+
+
+def test_logs_hide_a_token_that_a_server_echoes() -> None:
+    assert Secret(BARE).reveal() == BARE
+    record = logging.makeLogRecord({"msg": f'"HTTP/1.1 403 no Token {BARE} for you"', "levelname": "INFO"})
+    assert BARE not in RedactedFormatter().format(record)
+    assert "for you" in RedactedFormatter().format(record)
 
 
 OPENINGS = [

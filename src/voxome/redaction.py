@@ -46,6 +46,10 @@ _ESCAPE = re.compile(r"%[0-7][0-9A-Fa-f]")
 _ENCODINGS = 4
 """How often the text of an address may be percent-encoded."""
 _SECRET_NAME = re.compile(rf"(?i){_NAME}")
+_SHORTEST = 7
+"""Least length of a token that is hidden wherever it is; that of the public, `public`, is a word."""
+_revealed: set[str] = set()
+"""Tokens that this process has used."""
 _LIBRARIES = ("httpx", *(f"httpcore.{part}" for part in ("connection", "http11", "http2", "proxy", "socks")))
 
 
@@ -65,7 +69,9 @@ class Secret:
         self._text = text
 
     def reveal(self) -> str:
-        """Return the text, for a request."""
+        """Return the text, for a request; logs of this process hide it from then on, as a server may echo it."""
+        if len(self._text) >= _SHORTEST and "://" not in self._text:
+            _revealed.add(self._text)
         return self._text
 
     def __repr__(self) -> str:
@@ -192,7 +198,7 @@ class RedactedFormatter(logging.Formatter):
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
 
     def format(self, record: logging.LogRecord) -> str:
-        return redact(super().format(record))
+        return redact(super().format(record), frozenset(_revealed))
 
 
 class _Redacting(logging.Filter):
@@ -200,7 +206,7 @@ class _Redacting(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         message = record.getMessage()
-        if (shown := redact(message)) != message:
+        if (shown := redact(message, frozenset(_revealed))) != message:
             record.msg, record.args = shown, ()
         return True
 

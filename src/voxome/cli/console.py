@@ -14,7 +14,7 @@ from voxome.contracts.json_text import json_text
 from voxome.geometry.notation import comma_text
 from voxome.redaction import redact
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 """Characters by which names and messages of others could change what a terminal shows."""
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
@@ -41,19 +41,20 @@ def id_texts(data: Any) -> Any:
 
 def print_stderr(message: str) -> None:
     """Print a message on standard error, without secrets and control characters."""
-    print(_visible(message), file=sys.stderr, flush=True)
+    print(visible_text(message), file=sys.stderr, flush=True)
 
 
 def confirm(question: str) -> bool:
     """Ask a question on standard error; return whether the answer on standard input is yes."""
-    print(f"{_visible(question)} [y/N]: ", end="", file=sys.stderr, flush=True)
+    print(f"{visible_text(question)} [y/N]: ", end="", file=sys.stderr, flush=True)
     answer = sys.stdin.readline()
     if not answer.endswith("\n"):
         print_stderr("")
     return answer.strip().lower() in ("y", "yes")
 
 
-def _visible(text: str) -> str:
+def visible_text(text: str) -> str:
+    """Return a text without secrets, and with control characters, which a terminal would obey, as escapes."""
     return _CONTROL.sub(lambda found: repr(found[0])[1:-1], redact(text))
 
 

@@ -17,6 +17,7 @@ from typing import Annotated, Any
 import typer
 import typer.core
 
+from voxome.cli.console import visible_text
 from voxome.cli.native_logs import hidden_native_logs
 from voxome.cli.values import parse_as
 from voxome.errors import InvalidInput
@@ -46,8 +47,8 @@ class _Formatter(RedactedFormatter):
 
     def format(self, record: logging.LogRecord) -> str:
         if record.levelno == logging.WARNING and record.name.partition(".")[0] == _LOG.name and not record.exc_info:
-            return redact(f"warning: {record.getMessage()}")
-        return super().format(record)
+            return visible_text(f"warning: {record.getMessage()}")
+        return visible_text(super().format(record))
 
 
 class LogLevel(StrEnum):
@@ -197,4 +198,4 @@ def require_config(verb: str | None) -> None:
 def print_traceback(error: BaseException) -> None:
     """Print the traceback of an error, if the user wants to see it."""
     if _LOG.isEnabledFor(logging.DEBUG):
-        print(redact("".join(traceback.format_exception(error))), end="", file=sys.stderr)
+        print(visible_text("".join(traceback.format_exception(error))), end="", file=sys.stderr)

@@ -8,8 +8,7 @@ import sys
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 
-from voxome.cli.console import print_stderr
-from voxome.redaction import redact
+from voxome.cli.console import print_stderr, visible_text
 
 _GAP = "  "
 _PROSE_WIDTH = 14
@@ -30,7 +29,7 @@ def show_table(
     title: str | None = None,
     least: Sequence[str] = (),
 ) -> None:
-    """Print a table on standard output, without secrets.
+    """Print a table on standard output, without secrets and control characters.
 
     On a terminal it fits the width: prose is wrapped between words, then columns of `least` are left out, and named
     below; a table that is still too wide is printed as one paragraph for each row, with all columns. Elsewhere it is
@@ -47,7 +46,7 @@ def show_table(
     least : sequence of str
         Columns that may be left out, the first one first.
     """
-    cells = [["" if cell is None else redact(str(cell)) for cell in row] for row in rows]
+    cells = [["" if cell is None else visible_text(str(cell)) for cell in row] for row in rows]
     if not on_terminal():
         for row in (columns, *cells):
             print("\t".join(" ".join(cell.split()) for cell in row))
@@ -68,8 +67,8 @@ def show_table(
 
 
 def show_facts(facts: Mapping[str, object]) -> None:
-    """Print names and values, one pair a line, on standard output, without secrets."""
-    texts = {name: "" if value is None else redact(str(value)) for name, value in facts.items()}
+    """Print names and values, one pair a line, on standard output, without secrets and control characters."""
+    texts = {name: "" if value is None else visible_text(str(value)) for name, value in facts.items()}
     if on_terminal():
         print("\n".join(_facts(texts, shutil.get_terminal_size().columns)))
     else:
