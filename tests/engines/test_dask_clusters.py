@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -30,6 +33,25 @@ def test_wrong_options_are_refused(options: dict[str, str], message: str, tmp_pa
     with pytest.raises(InvalidInput, match=message):
         open_dask(workers=2, log=tmp_path / "log", **options)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_dask_logs_from_the_level_of_this_process_on(tmp_path: Path) -> None:
+    code = f"""
+import logging
+from pathlib import Path
+from voxome.engines.dask_clusters import ClusterOptions, open_cluster
+logging.basicConfig(level="ERROR")
+try:
+    open_cluster("none", ClusterOptions(1, Path({str(tmp_path)!r})))
+except ValueError:
+    print(logging.getLogger("distributed.nanny").getEffectiveLevel())
+"""
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("DASK_")}
+    shown = subprocess.run(
+        [sys.executable, "-c", code], env=variables, capture_output=True, text=True, check=True
+    ).stdout
+    assert int(shown) == logging.ERROR
 
 
 def test_an_unknown_option_is_named(tmp_path: Path) -> None:

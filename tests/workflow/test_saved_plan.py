@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import voxome
+from voxome.contracts.command_tool import CommandDefinition, CommandLine
 from voxome.contracts.formats import PLAN, PRIVATE
 from voxome.errors import AlreadyExists, CorruptData, PlanError, StoreError, UnsupportedFormat
 from voxome.resources.table import TableFile, write_table
@@ -65,6 +66,27 @@ COUNT: dict[str, Any] = {
 def test_why_a_step_runs_again_is_named(change: dict[str, Any], reason: str) -> None:
     now = {**STEP, "key": "k3", **change}
     assert describe_changes({"cut": STEP}, {"cut": now}) == [f"step cut runs again: {reason}"]
+
+
+@pytest.mark.parametrize(
+    ("change", "parameters", "reason"),
+    [
+        ({"digest": "p2"}, {}, "the program of common.threshold was edited or replaced"),
+        ({"digest": "p2", "image": "lab:1"}, {}, "the image of common.threshold was edited or replaced"),
+        ({"line": {"argv": ("run", "2")}}, {}, "the command line of common.threshold has changed"),
+        ({"line": {"argv": ("run", "2")}}, {"at": 2.0}, "parameter at changed from 1.0 to 2.0"),
+        ({"halo": 3}, {}, "the hint voxome:Blocks of common.threshold has changed"),
+        ({"environment": "podman"}, {}, "environment changed from native to podman"),
+    ],
+)
+def test_what_has_changed_in_a_foreign_program_is_named(
+    change: dict[str, Any], parameters: dict[str, Any], reason: str
+) -> None:
+    program = CommandDefinition(name="seg", inputs={}, digest="p1", line=CommandLine(argv=("run", "1"))).to_json()
+    changed = {**program, **change, "line": {**program["line"], **change.get("line", {})}}
+    now = {"key": "k3", "digest": "abd", "program": changed, "parameters": {**STEP["parameters"], **parameters}}
+    sentences = describe_changes({"cut": {**STEP, "program": program}}, {"cut": {**STEP, **now}})
+    assert sentences == [f"step cut runs again: {reason}"]
 
 
 def test_results_under_other_names_are_named() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -158,6 +158,10 @@ class HaloNm:
     nm: tuple[float, float, float]
 
 
+LIMITS = ("limit_s", "memory_bytes", "cpus")
+"""Fields of a `CommandLine` that decide no result."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class CommandLine:
     """How the program is started for every block; paths begin with `FOLDER`.
@@ -293,7 +297,7 @@ class CommandDefinition:
         }
         ignored |= {"environment": "", "image": ""} if self.image is not None else {}
         if self.line is not None:  # a program that exceeds a limit has no result
-            ignored["line"] = asdict(replace(self.line, limit_s=None, memory_bytes=None, cpus=None))
+            ignored["line"] = asdict(self.line) | dict.fromkeys(LIMITS)
         text = json_text({**self.to_json(), **ignored}, f"the tool {self.name}", sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:24]
 

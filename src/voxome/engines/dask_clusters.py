@@ -119,6 +119,7 @@ def open_cluster(kind: str, options: ClusterOptions) -> DaskCluster:
     require("dask", "dask", "distributed")
     import dask
 
+    _set_default_log_level(logging.getLogger().getEffectiveLevel())
     import_module("distributed")  # which adds its settings to those of dask
     with contextlib.ExitStack() as stack:
         if kind in _KINDS:
@@ -132,6 +133,13 @@ def open_cluster(kind: str, options: ClusterOptions) -> DaskCluster:
             raise UnknownName.of("cluster", kind, [*_KINDS, "ADDRESS"])
         opened.stack = stack.pop_all()
         return opened
+
+
+def _set_default_log_level(level: int) -> None:
+    """Let Dask log from this level on, unless its configuration sets one; it reads that when it is imported."""
+    import dask
+
+    dask.config.update_defaults({"distributed": {"logging": {"distributed": level}}})
 
 
 def _replace_workers(cluster: Any) -> None:

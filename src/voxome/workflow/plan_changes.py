@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from voxome.contracts.command_tool import LIMITS
 from voxome.contracts.handle import STORE
+from voxome.contracts.json_text import json_text
 
 JsonObject = Mapping[str, Any]
+_FILES = ("halo", "inputs", "optional", "volumes", "tables", "parameters")
+"""Parts of a program that its hint and ports give."""
 
 
 def same_results(before: JsonObject | None, now: JsonObject) -> bool:
@@ -40,7 +44,9 @@ def _reasons(old: JsonObject, new: JsonObject, producers: Mapping[str, str]) -> 
         yield _changed("tool", old["tool"], new["tool"])
     if old["version"] != new["version"]:
         yield _changed(f"the version of {new['tool']}", old["version"], new["version"])
-    if old["digest"] != new["digest"] and old["tool"] == new["tool"]:
+    if old.get("program") and new.get("program"):
+        yield from _program(old, new)
+    elif old["digest"] != new["digest"] and old["tool"] == new["tool"]:
         yield f"the code of {new['tool']} was edited"
     yield from _parameters(old["parameters"], new["parameters"])
     if old["block"] != new["block"]:
@@ -50,6 +56,27 @@ def _reasons(old: JsonObject, new: JsonObject, producers: Mapping[str, str]) -> 
     yield from _frame(old["frame"] or {}, new["frame"] or {})
     if old["published"] != new["published"]:
         yield "its results are kept under other names"
+
+
+def _program(old: JsonObject, new: JsonObject) -> Iterator[str]:
+    """Yield what differs in a foreign program; what a parameter has changed in its command line is not told apart."""
+    before, now = old["program"], new["program"]
+    if before["digest"] != now["digest"]:
+        yield f"the {'image' if now['image'] else 'program'} of {new['tool']} was edited or replaced"
+    if old["parameters"] == new["parameters"] and _line(before) != _line(now):
+        yield f"the command line of {new['tool']} has changed"
+    if before["environment"] != now["environment"]:
+        yield _changed("environment", before["environment"], now["environment"])
+    if any(_text(before[part]) != _text(now[part]) for part in _FILES):
+        yield f"the hint voxome:Blocks of {new['tool']} has changed"
+
+
+def _line(program: JsonObject) -> str:
+    return _text({name: value for name, value in (program["line"] or {}).items() if name not in LIMITS})
+
+
+def _text(value: object) -> str:
+    return json_text(value, "a program", sort_keys=True)
 
 
 def _parameters(old: JsonObject, new: JsonObject) -> Iterator[str]:

@@ -36,8 +36,11 @@ def counts(record: Any) -> dict[str, list[tuple[int, int]]]:
     return found
 
 
-def test_values_flow_between_tools_of_voxome_and_others(workflow: Path, voxels: np.ndarray) -> None:
+def test_values_flow_between_tools_of_voxome_and_others(
+    workflow: Path, voxels: np.ndarray, caplog: pytest.LogCaptureFixture
+) -> None:
     record = call(workflow)
+    assert [one.message for one in caplog.records if one.name == "salad"] == []
     out = workflow.parent / "out"
     np.testing.assert_array_equal(voxome.open(out / "mask.zarr")[...] > 0, voxels > 3)
     np.testing.assert_array_equal(voxome.open(out / "copy.zarr")[...] > 0, voxels > 3)

@@ -117,7 +117,7 @@ def call_cwltool(
     arguments = [*(["--quiet"] if call.quiet else []), "--disable-color", "--no-container", "--relax-path-checks"]
     arguments += [] if has_javascript() else ["--disable-js-validation"]
     before = os.environ.pop("CWLTOOL_OPTIONS", None)
-    handler = _Forward()
+    handler = _Forward(block_runner is not None)
     loggers = [logging.getLogger(name) for name in ("cwltool", "salad")]
     propagated = [logger.propagate for logger in loggers]
     evaluator = logging.getLogger("cwl_utils")
@@ -164,10 +164,20 @@ def _few_collections() -> Iterator[None]:
 
 
 class _Forward(logging.Handler):
-    """Gives what cwltool logs to the handlers of this process; cwltool sets its level."""
+    """Gives what cwltool logs to the handlers of this process; cwltool sets its level.
+
+    Warnings about the document are left out if it was checked before, as they name hints of voxome, which cwltool does
+    not know.
+    """
+
+    def __init__(self, is_checked: bool) -> None:
+        super().__init__()
+        self._is_checked = is_checked
 
     def emit(self, record: logging.LogRecord) -> None:
         """Pass a record on, but not the traceback of a job's failure, whose reason is logged when the job ends."""
+        if self._is_checked and record.name == "salad" and record.levelno < logging.ERROR:
+            return
         if record.exc_info and isinstance(record.exc_info[1], WorkflowException):
             return
         logging.getLogger().callHandlers(record)
