@@ -85,9 +85,13 @@ def test_workers_that_dask_gives_up_are_replaced(tmp_path: Path, monkeypatch: py
     with config.set({"distributed.deploy.lost-worker-timeout": "1ms"}):
         os.kill(worker, signal.SIGKILL)
         assert collect(engine, 1)["one"].state == "lost"
-        engine.submit([probe("next", "checksum", text="")])
-        assert collect(engine, 1)["next"].state == "done"
+        states: list[str] = []
+        while "done" not in states and len(states) < 10:  # a worker may be given up with a job that it just got
+            engine.submit([probe("next", "checksum", text="")])
+            states.append(collect(engine, 1)["next"].state)
     engine.close()
+    assert {*states} <= {"lost", "done"}
+    assert "done" in states
 
 
 def test_another_jobs_death_is_not_that_of_its_neighbour(engine: DaskEngine, tmp_path: Path) -> None:

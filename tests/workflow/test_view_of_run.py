@@ -24,6 +24,7 @@ SELECT = """(id) => {
   segments.clear();
   segments.add(BigInt(id));
 }"""
+LINKED = "() => viewer.state.toJSON().layers.find((one) => one.name === 'synapses')?.linkedSegmentationLayer"
 ONLY = """(name) => { for (const one of viewer.layerManager.managedLayers) one.setVisible(one.name === name); }"""
 
 
@@ -35,9 +36,8 @@ def test_a_run_shows_image_neurons_meshes_and_synapses_with_their_partners(
     with voxome.view(reference, annotate=tmp_path / "drawn") as shown:
         page.goto(shown.url)
         page.wait_for_function(READY, timeout=120_000)
-        page.wait_for_timeout(2000)
-        layers = {one["name"]: one for one in page.evaluate("viewer.state.toJSON().layers")}
-        assert layers["synapses"]["linkedSegmentationLayer"] == {"pre": "neurons", "post": "neurons"}
+        linked = page.wait_for_function(LINKED, timeout=60_000).json_value()
+        assert linked == {"pre": "neurons", "post": "neurons"}
         neurons = pq.read_table(reference / "neurons.parquet", columns=["id", "voxels"]).to_pydict()
         largest = [id for _, id in sorted(zip(neurons["voxels"], neurons["id"], strict=True), reverse=True)][:3]
         page.screenshot(path=tmp_path / "run.png")
