@@ -109,6 +109,10 @@ def test_options_joined_by_question_marks_are_refused_with_the_right_form(text: 
         ("zarr://FILE:///data/a.zarr", "zarr:///data/a.zarr"),
         ("file:///data/a.zarr", "/data/a.zarr"),
         ("n5://file://a.n5", "n5://a.n5"),
+        ("zarr://file://localhost/data/a.zarr", "zarr:///data/a.zarr"),
+        ("file://localhost/data/a.zarr", "/data/a.zarr"),
+        ("zarr:////data/a.zarr", "zarr:///data/a.zarr"),
+        ("//data/a.zarr", "/data/a.zarr"),
     ],
 )
 def test_a_local_path_is_the_same_with_and_without_file(text: str, right: str) -> None:

@@ -23,7 +23,9 @@ LEVEL = "level"
 _NETWORKS = frozenset({"http", "https", "s3", "gs"})
 """Schemes of addresses without a format; an option in what follows may be a secret, where in a path it is a name."""
 _SCHEME = re.compile(r"^([a-z][a-z0-9+.-]*)://(.*)$", re.IGNORECASE | re.DOTALL)
-_FILE = re.compile(r"^file://", re.IGNORECASE)
+_FILE = re.compile(r"^file://(?:localhost(?=/))?", re.IGNORECASE)
+_SLASHES = re.compile(r"^//+")
+"""What POSIX lets a path begin with; it means one slash."""
 _QUERY = re.compile(r"[a-z_]+=(?:https?://[^|&]*|[^/|])*")
 _INNER_QUERY = re.compile(rf"([^|]*)\?({_QUERY.pattern})(\|[a-z][a-z0-9_-]*:.*)", re.DOTALL)
 _PIPELINE = re.compile(r"(.+)\|(zarr[23]?|n5|(?:neuroglancer-)?precomputed):([^|]*)", re.DOTALL)
@@ -70,10 +72,11 @@ class Uri:
         if not isinstance(text, str) or "\0" in text:
             raise InvalidUri(f"{describe_value(text)} cannot be a URI or path; expected text without null characters")
         if plain:
-            return cls("", text)
+            return cls("", _SLASHES.sub("/", text))
         matched = _SCHEME.match(text)
         scheme, rest = (matched[1].lower(), matched[2]) if matched else ("", text)
-        scheme, rest = ("", rest) if scheme == "file" else (scheme, _FILE.sub("", rest))
+        scheme, rest = ("", _FILE.sub("", text)) if scheme == "file" else (scheme, _FILE.sub("", rest))
+        rest = _SLASHES.sub("/", rest)
         path, mark, tail = rest.rpartition("?")
         query: dict[str, str] = {}
         if mark and _QUERY.fullmatch(tail):
