@@ -107,6 +107,17 @@ def test_retry_after_is_honoured() -> None:
     assert time.monotonic() - begin >= 1
 
 
+def test_a_long_delay_that_a_server_demands_is_bounded_and_logged(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    delays: list[float] = []
+    monkeypatch.setattr(time, "sleep", delays.append)
+    with script(reply(503, b"", "retry-after: 100000000"), reply(200)) as server:
+        Api(server.base).send("GET", "/x")
+    assert delays == [60.0]
+    assert f"{server.base}/x demands a delay of 60 s before the next request" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("status", "kind"),
     [

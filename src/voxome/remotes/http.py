@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as jsonlib
+import logging
 import random
 import re
 import time
@@ -41,6 +42,7 @@ FIRST_DELAY_S, LONGEST_DELAY_S = 0.1, 5.0
 LONGEST_WAIT_S = 60.0
 """Upper limit of the delay that a server asks for in Retry-After."""
 
+_LOG = logging.getLogger(__name__)
 _UNAVAILABLE = frozenset({429, 503})
 _SERVER_ERRORS = frozenset({500, 502, 504})
 _READS = frozenset({"GET", "HEAD"})
@@ -184,6 +186,9 @@ class Api:
                     raise problem
                 delay = _retry_after(response, _backoff(attempt))
             if attempt < self._retries:
+                if delay > LONGEST_DELAY_S:
+                    address = redact(self.base + path)
+                    _LOG.warning("%s demands a delay of %.0f s before the next request", address, delay)
                 time.sleep(delay)
         raise _with_status(type(problem)(f"{problem} (after {self._retries + 1} attempts)"), problem.status)
 
