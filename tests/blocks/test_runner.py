@@ -109,18 +109,28 @@ def test_the_array_is_marked_complete_last(bench: Bench) -> None:
 
 
 @pytest.mark.slow
-def test_an_unreadable_chunk_fails_only_the_jobs_that_read_it(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
-    chunks = sorted(path for path in Path(bench.folder / "raw.zarr").rglob("*") if path.parent.parent.name == "1")
-    assert chunks
-    for chunk in chunks[:1]:
-        chunk.write_bytes(b"not a chunk")
+def test_an_unreadable_chunk_fails_only_the_jobs_that_read_it(bench: Bench) -> None:
+    damage_a_chunk(bench)
     step = bench.step("common.threshold", (16, 16, 16), at=100)
     with pytest.raises(RunFailed, match=r"1 of \d+ jobs of step common.threshold failed"):
         bench.run(step)
     done = bench.records.jobs_done(step.key, 0)
     assert len(done) == step.jobs(0) - 1
-    assert "failed; the run will end when others have ended" in caplog.text
     assert not bench.result(step).spec.attributes["voxome_run"]["complete"]
+
+
+@pytest.mark.slow
+def test_a_failure_is_logged_while_others_run(folder_bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    damage_a_chunk(folder_bench)
+    with pytest.raises(RunFailed):
+        folder_bench.run(folder_bench.step("common.threshold", (16, 16, 16), at=100))
+    assert "failed; the run will end when others have ended" in caplog.text
+
+
+def damage_a_chunk(bench: Bench) -> None:
+    """Replace a chunk by text."""
+    chunks = sorted(path for path in Path(bench.folder / "raw.zarr").rglob("*") if path.parent.parent.name == "1")
+    chunks[0].write_bytes(b"not a chunk")
 
 
 @pytest.mark.slow
