@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tensorstore as ts
 from numpy.testing import assert_array_equal
 from numpy.typing import NDArray
 
@@ -269,3 +270,9 @@ def test_a_denied_chunk_is_not_a_missing_one(
     server.answers = {"c/1/1/1": [code] * times}
     with pytest.raises(kind, match=f"c/1/1/1.*{code}"):
         source.read(source.spec.domain)
+
+
+@pytest.mark.parametrize("start", [2**63, -(2**80)])
+def test_an_array_beyond_the_indices_of_tensorstore_is_damaged(start: int) -> None:
+    with pytest.raises(CorruptData, match="beyond the indices"):
+        reorder_axes(ts.array([1, 2, 3]), (0,), (start,))

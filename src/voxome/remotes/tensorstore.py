@@ -19,6 +19,9 @@ from voxome.remotes.staged_chunks import ChunksInShards, StagedChunks
 from voxome.storage.path import StoragePath
 from voxome.storage.tensorstore import context, map_errors, result_of
 
+_LAST_INDEX = 2**62 - 2
+"""The largest index of tensorstore."""
+
 
 def reorder_axes(store: ts.TensorStore, order: Sequence[int], start: Sequence[int] | None = None) -> ts.TensorStore:
     """Return a view of `store` with its axes in `order`, beginning at `start` (its own first index if None).
@@ -26,7 +29,11 @@ def reorder_axes(store: ts.TensorStore, order: Sequence[int], start: Sequence[in
     The view is transposed rather than the array that is read: reading a transposed view in C order is faster.
     """
     transposed = store.transpose(list(order))
-    return transposed if start is None else transposed[ts.d[:].translate_to[list(start)]]
+    if start is None:
+        return transposed
+    if any(abs(index) > _LAST_INDEX for index in start):
+        raise CorruptData("its metadata place an array beyond the indices that have 64 bits; correct its start")
+    return transposed[ts.d[:].translate_to[list(start)]]
 
 
 def domain_of(store: ts.TensorStore) -> Box:
