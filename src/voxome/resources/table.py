@@ -110,7 +110,7 @@ class TableFile:
     def group_ranges(self, column: str) -> NDArray[np.float64]:
         """Return the lowest and the highest value of a column in each row group, (groups, 2).
 
-        They are infinite where the file does not say them. NaN does not count.
+        They are infinite where the file has no statistics. NaN does not count.
         """
         index = self.columns.index(column)
         groups = self._file.metadata.num_row_groups

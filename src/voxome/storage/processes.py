@@ -10,7 +10,7 @@ from pathlib import Path
 
 @cache
 def host_name() -> str:
-    """Return the name of this computer, and what distinguishes its starts and containers, where the system tells."""
+    """Return the name of this computer and, where they are known, the ids of its boot and of the container."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         return f"{socket.gethostname()} {boot} {Path('/proc/self/ns/pid').readlink()}"
@@ -19,7 +19,7 @@ def host_name() -> str:
 
 
 def start_time(process: int) -> str:
-    """Return when a process of this computer was started, in ticks since its boot; empty where it does not tell."""
+    """Return when a process of this computer was started, in ticks since its boot; empty where this is unknown."""
     try:
         status = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:

@@ -17,7 +17,7 @@ OWNER = re.compile(_OWNER)
 
 
 def new_owner() -> str:
-    """Return a text that no other call returns, in any process on any machine, and tells whose it is.
+    """Return a text that no other call returns, on any machine, with the identity of this process.
 
     Examples
     --------

@@ -59,7 +59,7 @@ def _reasons(old: JsonObject, new: JsonObject, producers: Mapping[str, str]) -> 
 
 
 def _program(old: JsonObject, new: JsonObject) -> Iterator[str]:
-    """Yield what differs in a foreign program; what a parameter has changed in its command line is not told apart."""
+    """Yield what differs in a foreign program, whose command line is compared if no parameter has changed."""
     before, now = old["program"], new["program"]
     if before["digest"] != now["digest"]:
         yield f"the {'image' if now['image'] else 'program'} of {new['tool']} was edited or replaced"

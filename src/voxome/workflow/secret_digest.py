@@ -34,8 +34,8 @@ def _own_key(path: Path) -> bytes:
         key = path.read_bytes()
     if len(key) != _KEY_BYTES:
         raise StoreError(
-            f"{path} has {len(key)} bytes; expected a random key of {_KEY_BYTES}; remove it: steps with secrets run "
-            "once more then"
+            f"{path} has {len(key)} bytes; expected a random key of {_KEY_BYTES}; remove it, and "
+            "steps with secrets will run again"
         )
     return key
 

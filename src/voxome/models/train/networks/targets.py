@@ -57,7 +57,7 @@ class Targets(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Affinities:
-    """Affinities to neighbouring voxels: 1 if both belong to the same object. Label 0 is none, or is not annotated."""
+    """Affinities to neighbouring voxels: 1 if both are in the same object. Label 0 is background or not annotated."""
 
     offsets: tuple[Offset, ...] = OFFSETS
     instances: bool = True

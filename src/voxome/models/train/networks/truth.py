@@ -84,7 +84,7 @@ def require_objects(region: Region, labels: NDArray[Any]) -> None:
     Raises
     ------
     InvalidInput
-        If most voxels of what is not said to be labels differ from the next one along x.
+        If the array is not of kind labels, and most of its voxels differ from the next one along x.
     """
     if region.labels.spec.kind == "labels" or labels.shape[2] < 2:
         return
