@@ -20,6 +20,7 @@ from voxome.errors import NotFound, VoxomeError
 from voxome.resources.rows import BYTES, array_dtype, concatenate
 from voxome.storage.damaged_tables import DAMAGE, reading_table, table_error
 from voxome.storage.find import storage_at
+from voxome.storage.parquet_files import open_parquet
 from voxome.storage.path import StoragePath
 
 _VERSION = "voxome_format_version"
@@ -47,7 +48,7 @@ class TableFile:
     def __init__(self, path: str | Path) -> None:
         self.path = str(path)
         try:
-            self._file = pq.ParquetFile(_readable(self.path))
+            self._file = _open(self.path)
             version = self.metadata.get(_VERSION)
         except FileNotFoundError as error:
             raise NotFound(f"the table {path} does not exist") from error
@@ -188,12 +189,12 @@ def _values(column: pa.Array) -> NDArray[Any]:
     return values
 
 
-def _readable(path: str) -> str | pa.PythonFile:
-    """Return what pyarrow reads: the path of a local file, which is fastest, or a file object over a store."""
+def _open(path: str) -> pq.ParquetFile:
+    """Return the table of a local file, which pyarrow opens itself, or of a file object over a store."""
     if "://" not in path:
-        return path if Path(path).exists() else str(Uri.parse(path).local_path)
+        return pq.ParquetFile(path if Path(path).exists() else str(Uri.parse(path).local_path))
     try:
-        return pa.PythonFile(storage_at(path).open_file(), mode="r")
+        return open_parquet(storage_at(path).open_file())
     except NotFound as error:
         raise FileNotFoundError(path) from error
 

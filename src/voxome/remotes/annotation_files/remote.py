@@ -52,6 +52,7 @@ from voxome.storage.atomic import storing
 from voxome.storage.damaged_tables import reading_table
 from voxome.storage.find import storage_path
 from voxome.storage.local import LocalPath
+from voxome.storage.parquet_files import open_parquet
 from voxome.storage.path import StoragePath
 from voxome.storage.probe import require_write_access
 
@@ -328,7 +329,7 @@ def _rows(path: StoragePath, schema: pa.Schema) -> Iterator[pa.Table]:
         yield from read_csv(path, schema)
         return
     with reading_table(f"{path} is damaged, or cannot be read"), path.open_file() as file:
-        for batch in pq.ParquetFile(pa.PythonFile(file, mode="r")).iter_batches(_ROWS, use_threads=False):
+        for batch in open_parquet(file).iter_batches(_ROWS, use_threads=False):
             yield pa.Table.from_batches([batch])
 
 

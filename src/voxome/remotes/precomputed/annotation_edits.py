@@ -18,6 +18,7 @@ from voxome.contracts.shapes import Annotations, AnnotationShape
 from voxome.errors import StoreError
 from voxome.remotes.annotation_rows import from_table, to_table
 from voxome.storage.damaged_tables import DAMAGE, table_error
+from voxome.storage.parquet_files import open_parquet
 from voxome.storage.path import StoragePath
 
 _DELETED, _NUMBER = "voxome_deleted", "voxome_number"
@@ -112,7 +113,7 @@ class Edits:
             If they are damaged.
         """
         try:
-            table = pq.read_table(io.BytesIO(data), use_threads=False)
+            table = open_parquet(io.BytesIO(data)).read(use_threads=False)
             metadata = table.schema.metadata or {}
             is_deleted = table.column(_DELETED).to_numpy()
             numbers = table.column(_NUMBER).to_numpy()

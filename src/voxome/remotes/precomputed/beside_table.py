@@ -18,6 +18,7 @@ from voxome.remotes.annotation_rows import ID, numpy_column, property_column
 from voxome.remotes.spilled_rows import PARTITIONS
 from voxome.storage.atomic import storing
 from voxome.storage.damaged_tables import reading_table
+from voxome.storage.parquet_files import open_parquet
 from voxome.storage.path import StoragePath
 
 _ROW_GROUP = 1 << 16
@@ -121,7 +122,7 @@ class BesideTable:
         problem = f"{self._path}, which has properties of the annotations, cannot be read"
         try:
             with reading_table(problem), self._path.open_file() as file:
-                yield pq.ParquetFile(pa.PythonFile(file, mode="r"))
+                yield open_parquet(file)
         except NotFound as error:
             raise CorruptData(f"{problem}: {error}") from error
 
