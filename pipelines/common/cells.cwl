@@ -29,8 +29,8 @@ steps:
       block: block
       workers: workers
     out: [found, pending]
-  select:
-    run: ../tools/common.sphere_selection.cwl
+  complete:
+    run: ../tools/common.sphere_completion.cwl
     in:
       probability: probability
       found: search/found
@@ -40,6 +40,16 @@ steps:
       gap_um: gap_um
       threshold: threshold
       stop: stop
+      store: store
+      block: block
+      workers: workers
+    out: [completed, left]
+  select:
+    run: ../tools/common.sphere_selection.cwl
+    in:
+      found: search/found
+      completed: complete/completed
+      left: complete/left
       min_score: min_score
       store: store
     out: [result]

@@ -3,26 +3,12 @@ cwlVersion: v1.2
 class: CommandLineTool
 $namespaces:
   voxome: https://voxome.org/cwl#
-doc: Find the spheres on which blocks alone could not decide, so that all are those of a search in the whole 
-  volume.
+doc: Assign ids to the spheres of a volume, and leave out those of a low score.
 hints:
   voxome:Tool:
     name: common.sphere_selection
     version: '1'
     parameters:
-      radii_um:
-        exclusiveMinimum: 0
-      gap_um:
-        minimum: 0
-      z_stretch:
-        minimum: 1
-        maximum: 20
-      threshold:
-        minimum: 0
-        maximum: 1
-      stop:
-        maximum: 1
-        exclusiveMinimum: 0
       min_score:
         minimum: 0
         maximum: 1
@@ -31,59 +17,24 @@ baseCommand:
 - tool
 - common.sphere_selection
 inputs:
-  probability:
-    type:
-    - File
-    - string
-    inputBinding:
-      prefix: --probability
   found:
     type:
     - File
     - string
     inputBinding:
       prefix: --found
-  pending:
+  completed:
     type:
     - File
     - string
     inputBinding:
-      prefix: --pending
-  radii_um:
+      prefix: --completed
+  left:
     type:
-    - 'null'
-    - type: array
-      items: double
-    default:
-    - 6.0
-    doc: 'Radii of spheres, in micrometres. Allowed: more than 0.'
+    - File
+    - string
     inputBinding:
-      prefix: --radii-um
-      itemSeparator: ','
-  gap_um:
-    type: double?
-    default: 2.5
-    doc: 'How far beyond a sphere voxels are removed with it, in micrometres. Allowed: at least 0.'
-    inputBinding:
-      prefix: --gap-um
-  z_stretch:
-    type: double?
-    default: 1.0
-    doc: 'Length of cells along z by their width. Allowed: 1 to 20.'
-    inputBinding:
-      prefix: --z-stretch
-  threshold:
-    type: double?
-    default: 0.2
-    doc: 'Probability up to which a voxel counts as 0. Allowed: 0 to 1.'
-    inputBinding:
-      prefix: --threshold
-  stop:
-    type: double?
-    default: 0.47
-    doc: 'Least mean probability of a sphere. Allowed: more than 0 and at most 1.'
-    inputBinding:
-      prefix: --stop
+      prefix: --left
   min_score:
     type: double?
     default: 0.0

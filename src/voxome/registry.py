@@ -144,6 +144,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "common.relabel": "voxome.tools.common.relabel:relabel",
         "common.skeleton_pieces": "voxome.tools.common.skeleton_pieces:skeleton_pieces",
         "common.skeletons": "voxome.tools.common.skeletons:skeletons",
+        "common.sphere_completion": "voxome.tools.common.sphere_completion:sphere_completion",
         "common.sphere_search": "voxome.tools.common.sphere_search:sphere_search",
         "common.sphere_selection": "voxome.tools.common.sphere_selection:sphere_selection",
         "common.spheres": "voxome.tools.common.spheres:spheres",

@@ -51,13 +51,14 @@ def detect(
     options: dict[str, Any] = {"out": out} | ({"workers": workers} if workers else {"engine": "sequential"})
     blocks = options | {"block": block}
     search = voxome.tool("common.sphere_search", {"probability": uri, **parameters}, **blocks)
+    rest = voxome.tool("common.sphere_completion", {"probability": uri, **search, **parameters}, **blocks)
     chosen = voxome.tool(
-        "common.sphere_selection", {"probability": uri, **search, "min_score": min_score, **parameters}, **options
+        "common.sphere_selection", {"found": search["found"], **rest, "min_score": min_score}, **options
     )
-    rest: dict[str, Any] = {
+    form: dict[str, Any] = {
         name: parameters[name] for name in ("radii_um", "z_stretch", "threshold") if name in parameters
     }
-    cells = voxome.tool("common.spheres", {"probability": uri, "spheres": chosen["result"], **rest}, **blocks)
+    cells = voxome.tool("common.spheres", {"probability": uri, "spheres": chosen["result"], **form}, **blocks)
     return TableFile(cells["cells"].uri).read(), voxome.open(cells["labels"].uri, expect=voxome.Volume)[...]
 
 
@@ -170,8 +171,10 @@ def test_both_steps_need_the_same_radii(tmp_path: Path) -> None:
     voxome.create(uri, spec)[...] = draw((17, 17, 17), np.array([[8.0, 8.0, 8.0]]), [5.0])
     options: dict[str, Any] = {"out": tmp_path, "engine": "sequential"}
     search = voxome.tool("common.sphere_search", {"probability": uri, "radii_um": [5.0]}, **options)
+    rest = voxome.tool("common.sphere_completion", {"probability": uri, **search, "radii_um": [5.0]}, **options)
+    chosen = voxome.tool("common.sphere_selection", {"found": search["found"], **rest}, **options)
     with pytest.raises(RunFailed, match="give both steps the same radii_um"):
-        voxome.tool("common.sphere_selection", {"probability": uri, **search, "radii_um": [4.0]}, **options)
+        voxome.tool("common.spheres", {"probability": uri, "spheres": chosen["result"], "radii_um": [4.0]}, **options)
 
 
 def crowd(shape: tuple[int, int, int], seed: int) -> NDArray[np.uint8]:
