@@ -123,6 +123,46 @@ outputs: {out: stdout}
     assert text(call(document.replace("WHERE", literal), out="b", cache=tmp_path / "cache")) == f"{literal}\n"
 
 
+LIMITED = """
+cwlVersion: v1.2
+class: CommandLineTool
+requirements:
+  ResourceRequirement: {coresMin: CORES, ramMin: 64, ramMax: RAM}
+  ToolTimeLimit: {timelimit: TIME}
+baseCommand: [echo]
+arguments: [ARGUMENT]
+inputs: {}
+stdout: out.txt
+outputs:
+  out: stdout
+  n: {type: Any, outputBinding: {outputEval: OUTPUT}}
+"""
+
+
+def limited(**values: object) -> str:
+    chosen = {"CORES": 1, "RAM": 256, "TIME": 100, "ARGUMENT": "one", "OUTPUT": "$(runtime.outdir)"} | values
+    document = LIMITED
+    for name, value in chosen.items():
+        document = document.replace(name, str(value))
+    return document
+
+
+@pytest.mark.slow
+def test_limits_are_no_part_of_the_key(call, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    call(limited(), out="a", cache=cache)
+    assert call(limited(CORES=2, RAM=512, TIME=200), out="b", cache=cache).jobs("job started") == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", ["ARGUMENT", "OUTPUT"])
+def test_limits_that_an_expression_uses_are_part_of_the_key(place: str, call, tmp_path: Path) -> None:
+    cache, uses = tmp_path / "cache", {place: "$(runtime.cores)"}
+    call(limited(**uses), out="a", cache=cache)
+    assert call(limited(TIME=200, **uses), out="b", cache=cache).jobs("job started") == []
+    assert len(call(limited(CORES=2, **uses), out="c", cache=cache).jobs("job ended")) == 1
+
+
 def test_another_place_or_name_of_the_document_finds_the_result(call, tmp_path: Path) -> None:
     (tmp_path / "f").write_text("one")
     inputs = {"f": {"class": "File", "path": str(tmp_path / "f")}}

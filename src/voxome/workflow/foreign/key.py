@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -16,18 +17,23 @@ from voxome.registry import factory
 from voxome.workflow.foreign.digests import Digests
 from voxome.workflow.foreign.results import local_path
 
-_FORMAT = 1
+_FORMAT = 2
 _WORK, _TEMPORARY, _INPUT = "\0work", "\0tmp", "\0input"
 """Names of the folders of a job; no path of this machine begins like them."""
 _WHERE = frozenset({"location", "path", "dirname", "nameroot", "nameext", "listing", "checksum", "size"})
 """Fields of a File or Directory that say where it is, or that its content and name determine."""
+_LIMITS = ("ResourceRequirement", "ToolTimeLimit", "TimeLimit")
+"""Ends of the classes of requirements that limit or reserve; commands and texts have their values where they use them."""
+_READS_RESOURCES = re.compile(r"\bruntime\b(?!\.(outdir|tmpdir|exitCode)\b)")
+"""Expression that may use reserved cores, memory or disk."""
 
 
 def job_key(job: Any, image: str | None, digests: Digests, secrets: Mapping[str, str]) -> str:
     """Return the key of a job.
 
     It covers the command with its environment, the program and scripts among its arguments, what is staged under which
-    name with which content, the input object, limits, the image, and how outputs are found. Folders of the job are
+    name with which content, the input object, the image, and how outputs are found. Limits and reservations of time,
+    memory, cores and disk count where expressions use them: a result does not depend on others. Folders of the job are
     replaced by names that no argument can have: whatever shows them otherwise, such as an expression that counts their
     letters, gives another key in each run.
 
@@ -75,13 +81,26 @@ def _content(job: Any, image: str | None, digests: Digests, secrets: Mapping[str
         "folder": [_described(one, staged, replace) for one in job.generatefiles["listing"]],
         "folder contents": [_content_of(one, replace, digests) for one in _files(job.generatefiles["listing"])],
         "inputs": _described(job.inputs, staged, replace),
-        "resources": {name: size for name, size in job.builder.resources.items() if name != "exitCode"},
-        "requirements": [_plain(one) for one in [*job.requirements, *job.hints]],
-        "limits": [job.timelimit, job.networkaccess, job.inplace_update, job.mpi_procs, job.memory_limit()],
+        "resources": _used_resources(job),
+        "requirements": [_plain(one) for one in [*job.requirements, *job.hints] if not _is_limit(one)],
+        "network, in place, MPI": [job.networkaccess, job.inplace_update, job.mpi_procs],
         "exit statuses": [list(job.successCodes), list(job.temporaryFailCodes), list(job.permanentFailCodes)],
         "outputs": _plain(tool["outputs"]),
         "image": image,
     }
+
+
+def _is_limit(requirement: Mapping[str, Any]) -> bool:
+    return str(requirement["class"]).rpartition("#")[2].rpartition(":")[2] in _LIMITS
+
+
+def _used_resources(job: Any) -> dict[str, Any]:
+    """Return what a job reserves if expressions that are evaluated after the command may use it."""
+    functions = job.get_requirement("InlineJavascriptRequirement")[0] or {}
+    texts = json.dumps([job.process.tool["outputs"], functions.get("expressionLib")], default=str)
+    if not _READS_RESOURCES.search(texts):
+        return {}
+    return {name: size for name, size in job.builder.resources.items() if name != "exitCode"}
 
 
 def _replacer(job: Any, secrets: Mapping[str, str]) -> Callable[[str], str]:
