@@ -14,6 +14,7 @@ from peers.slurm import Slurm
 from workflow.pipeline import CONNECTOME, NEURONS, Phantom, assert_same_neurons, neuron_inputs
 
 from voxome.blocks.job_loop import JobBatch, allowed_failures, run_jobs
+from voxome.blocks.progress import StepReport
 from voxome.config.settings import configure
 from voxome.contracts.engine import Job, JobResult, JobStatus, Resources
 from voxome.engines.local import LocalEngine
@@ -80,9 +81,21 @@ def _batch(jobs: int, action: str = "checksum", **values: object) -> JobBatch:
     )
 
 
-def _run(batch: JobBatch, engine: Scripted | LocalEngine, records: SqlRecords) -> list[int]:
+def _run(
+    batch: JobBatch,
+    engine: Scripted | LocalEngine,
+    records: SqlRecords,
+    on_retry: Callable[[], None] = lambda: None,
+) -> list[int]:
     done: list[int] = []
-    run_jobs(batch, engine, records, on_done=lambda number, _: done.append(number), on_progress=lambda: None)
+    run_jobs(
+        batch,
+        engine,
+        records,
+        on_done=lambda number, _: done.append(number),
+        on_progress=lambda: None,
+        on_retry=on_retry,
+    )
     return done
 
 
@@ -170,7 +183,9 @@ def test_a_job_whose_worker_was_lost_asks_for_twice_the_memory(records: SqlRecor
     failed = replace(_failed(0), retryable=True)
     engine = Scripted(lost, failed, lost, done)
     batch = replace(_batch(1), resources=Resources(cpus=2, memory_bytes=1 << 30))
-    assert _run(batch, engine, records) == [0]
+    report = StepReport("step", "tool", "key", 1)
+    assert _run(batch, engine, records, on_retry=report.count_retry) == [0]
+    assert report.retries == 3
     assert [job.resources.memory_bytes for job in engine.jobs] == [1 << 30, 2 << 30, 2 << 30, 4 << 30]
     assert {job.resources.cpus for job in engine.jobs} == {2}
     assert batch.job(0).resources == batch.resources

@@ -137,6 +137,7 @@ def run_jobs(
     *,
     on_done: Callable[[int, JobResult], None],
     on_progress: Callable[[], None],
+    on_retry: Callable[[], None] = lambda: None,
     log: Path | None = None,
 ) -> None:
     """Run the jobs of a batch that are not in the ledger.
@@ -155,6 +156,8 @@ def run_jobs(
         Called when a job is done and in the ledger.
     on_progress : function
         Called at least once a second while jobs run.
+    on_retry : function, optional
+        Called when a job has failed or was lost, and is tried again.
     log : path, optional
         Log of the workers, for messages.
 
@@ -164,7 +167,7 @@ def run_jobs(
         If a job failed permanently; the others ran, unless too many failed. Its `error_types` and `errors` are by job
         number.
     """
-    loop = _Loop(batch, engine, ledger)
+    loop = _Loop(batch, engine, ledger, on_retry)
     try:
         loop.submit()
         while loop.running and not loop.retries.exhausted:
@@ -205,9 +208,9 @@ class Rate:
 class _Loop:
     """Jobs of a batch that wait, run and have failed."""
 
-    def __init__(self, batch: JobBatch, engine: Engine, ledger: Ledger) -> None:
+    def __init__(self, batch: JobBatch, engine: Engine, ledger: Ledger, on_retry: Callable[[], None]) -> None:
         done = ledger.jobs_done(batch.key, batch.phase)
-        self._batch, self._engine, self._ledger = batch, engine, ledger
+        self._batch, self._engine, self._ledger, self._on_retry = batch, engine, ledger, on_retry
         self._waiting: Iterator[int] = (number for number in range(batch.jobs) if number not in done)
         self._rate = Rate()
         self.running: set[int] = set()
@@ -236,6 +239,7 @@ class _Loop:
             return result
         if self.retries.should_retry(number, status):
             self._engine.submit([self._batch.job(number, self.retries.losses[number])])
+            self._on_retry()
         else:
             self.running.discard(number)
             if len(self.retries.failed) == 1 and self.running:

@@ -21,6 +21,11 @@ class StepReport:
     peak_bytes: int = 0
     ended: bool = False
     block_bytes: int = 0
+    retries: int = 0
+
+    def count_retry(self) -> None:
+        """Count a job that has failed or was lost, and is tried again."""
+        self.retries += 1
 
 
 Progress = Callable[[StepReport], None]

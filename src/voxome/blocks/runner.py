@@ -92,7 +92,15 @@ def _run_phase(
         report.run += _blocks(step, phase, number)
 
     batch = job_batch(step, phase, store, run=run or "")
-    run_jobs(batch, engine, ledger, on_done=on_done, on_progress=lambda: notify(report), log=log)
+    run_jobs(
+        batch,
+        engine,
+        ledger,
+        on_done=on_done,
+        on_progress=lambda: notify(report),
+        on_retry=report.count_retry,
+        log=log,
+    )
 
 
 def job_batch(step: Step, phase: int, store: str, settings: Mapping[str, Any] | None = None, run: str = "") -> JobBatch:

@@ -37,7 +37,13 @@ def progress_bars(steps: Sequence[str]) -> Iterator[Callable[[StepReport], None]
 def _ended(report: StepReport, name: str) -> str:
     done = report.run + report.reused
     reused = f", {report.reused:,} of them reused" if report.reused else ""
-    return f"{name}: {'1 block' if done == 1 else f'{done:,} blocks'} in {report.wall_s:.1f} s{reused}"
+    blocks = "1 block" if done == 1 else f"{done:,} blocks"
+    return f"{name}: {blocks} in {report.wall_s:.1f} s{reused}{_retries(report)}"
+
+
+def _retries(report: StepReport) -> str:
+    """Return the number of jobs that were tried again, as the end of a line."""
+    return f", {report.retries:,} {'retry' if report.retries == 1 else 'retries'}" if report.retries else ""
 
 
 @contextmanager
@@ -58,7 +64,8 @@ def _bar() -> Iterator[Callable[[StepReport, str], None]]:
             elapsed = bar.tasks[0].elapsed or 0.0
             rate = f"{_amount(report, report.run / elapsed)}/s" if report.run and elapsed else ""
             done = report.run + report.reused
-            bar.update(task, completed=done, amount=f"{done:,}/{report.total:,} blocks", rate=rate)
+            amount = f"{done:,}/{report.total:,} blocks{_retries(report)}"
+            bar.update(task, completed=done, amount=amount, rate=rate)
 
         yield update
 
@@ -87,7 +94,8 @@ class _Lines:
         if report.ended:
             print_stderr(_ended(report, name))
         elif time.monotonic() - self._last > LINE_EVERY_S:
-            print_stderr(f"{name}: {report.run + report.reused:,} of {report.total:,} blocks{self._pace(report, name)}")
+            done = f"{report.run + report.reused:,} of {report.total:,} blocks"
+            print_stderr(f"{name}: {done}{self._pace(report, name)}{_retries(report)}")
         else:
             return
         self._last = time.monotonic()

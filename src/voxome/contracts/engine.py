@@ -160,3 +160,14 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Stop all jobs and workers; closing again has no effect."""
+
+
+@runtime_checkable
+class SupportsAdoption(Protocol):
+    """An engine whose jobs outlive a run that is killed."""
+
+    def left_jobs(self) -> list[Job]:
+        """Return the jobs of an interrupted run that are not reported, in the order in which they were submitted.
+
+        A job that is submitted again with the same id and payload is adopted; others are cancelled with the engine.
+        """

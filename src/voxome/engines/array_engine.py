@@ -99,6 +99,10 @@ class ArrayEngine(ABC, Generic[A]):
             if not self._adopt(job):
                 self._waiting.append(job)
 
+    def left_jobs(self) -> list[Job]:
+        """Return the jobs that an interrupted run has left, and that are not adopted yet."""
+        return [array.jobs[place] for array, place in self._left_places.values() if place in array.jobs]
+
     def wait(self, timeout_s: float) -> Iterable[JobStatus]:
         """Return the jobs that have ended; whoever asks again has recorded those of the call before."""
         deadline = time.monotonic() + timeout_s

@@ -312,6 +312,7 @@ class _Downsampling:
                 ledger,
                 on_done=on_done,
                 on_progress=lambda: progress(report),
+                on_retry=report.count_retry,
                 log=log if engine else None,
             )
         report.wall_s, report.ended = time.monotonic() - began, True

@@ -159,6 +159,7 @@ def _run_jobs(
         run.state.ledger,
         on_done=on_done,
         on_progress=lambda: run.progress(report),
+        on_retry=report.count_retry,
         log=run.log if run.engine else None,
     )
 

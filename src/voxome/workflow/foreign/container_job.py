@@ -35,24 +35,37 @@ class ContainerJob(ForeignJob):
         self._elsewhere: list[Mount] = []
         super().stage(context)
 
+    def adopt(self, context: Any) -> None:
+        """Take over the folders of the job, and mount again what belongs elsewhere in the container."""
+        self._elsewhere = []
+        super().adopt(context)
+
+    def adopt_generated(self, context: Any) -> None:
+        """Prepare the mounts of what is not in the work folder."""
+        self._mount_generated(context, is_staged=True)
+
     def stage_generated(self, context: Any) -> None:
         """Stage what is in the work folder, and prepare the mounts of the rest."""
+        self._mount_generated(context, is_staged=False)
+        super().stage_generated(context)
+
+    def _mount_generated(self, context: Any, *, is_staged: bool) -> None:
         for number, (location, entry) in enumerate(list(self.generatemapper.items())):
             if Path(entry.target).is_relative_to(self.outdir):
                 continue
             source = entry.resolved
             if entry.type.startswith("Create"):
                 file = self.folder.inputs / f"file{number}" / Path(entry.target).name
-                file.parent.mkdir(parents=True)
                 secrets = context.secret_store
                 is_secret = secrets is not None and secrets.has_secret(entry.resolved)
-                file.write_text(secrets.retrieve(entry.resolved) if is_secret else entry.resolved, encoding="utf-8")
+                if not is_staged:
+                    file.parent.mkdir(parents=True)
+                    file.write_text(secrets.retrieve(entry.resolved) if is_secret else entry.resolved, encoding="utf-8")
                 self._secret_files += [file] if is_secret else []
                 source = str(file)
             if entry.staged and not source.startswith("_:"):
                 self._elsewhere.append(Mount(source, entry.target))
             del self.generatemapper._pathmap[location]
-        super().stage_generated(context)
 
     def command_folder(self) -> str:
         """Return the work folder, as the command sees it."""

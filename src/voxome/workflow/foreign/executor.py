@@ -24,11 +24,12 @@ from voxome.workflow.foreign.delivery import move_outputs
 from voxome.workflow.foreign.digests import Digests
 from voxome.workflow.foreign.javascript import require_javascript
 from voxome.workflow.foreign.job import ForeignJob, is_portable
+from voxome.workflow.foreign.left_jobs import LeftJobs
 from voxome.workflow.foreign.results import JobFolder, JobFolders, Result
 from voxome.workflow.foreign.secrets import secret_digests, secret_problem
+from voxome.workflow.foreign.task import TASK
 from voxome.workflow.foreign.tool import require_images
 
-TASK = "command"
 _LOSSES = 5
 _WINDOW = 4
 """Jobs submitted at a time, for each slot of the engine."""
@@ -44,7 +45,7 @@ def limits_of(environment: str) -> LimitsKept:
 
 
 @dataclass
-class _Running:
+class RunningJob:
     """A job on the engine."""
 
     job: ForeignJob
@@ -68,6 +69,8 @@ class ForeignExecutor(JobExecutor):
         Knows the contents of files.
     cache : ResultCache, optional
         Has results of other runs.
+    left : LeftJobs, optional
+        Jobs of an interrupted run that the engine still has.
     """
 
     def __init__(
@@ -77,12 +80,13 @@ class ForeignExecutor(JobExecutor):
         records: RecordStore,
         digests: Digests,
         cache: ResultCache | None = None,
+        left: LeftJobs | None = None,
     ) -> None:
         super().__init__()
         self._engine, self._folders, self._records, self._digests = engine, folders, records, digests
-        self._cache = cache
+        self._cache, self._left = cache, left or LeftJobs(engine)
         self._settings = exported()
-        self._running: dict[str, _Running] = {}
+        self._running: dict[str, RunningJob] = {}
         self._keys: Counter[str] = Counter()
         self._events: list[Event] = []
         self.counts: Counter[str] = Counter()
@@ -132,14 +136,15 @@ class ForeignExecutor(JobExecutor):
         job.run(context)
 
     def _start(self, job: ForeignJob, context: Any) -> None:
-        """Take the result of an earlier run, or submit a job."""
+        """Take the result of an earlier run, adopt a job that it has left, or submit one."""
         key = job.key(self._digests, secret_digests(context.secret_store))
         if self._reuse(job, key):
             return
-        number = f"{key}/{self._keys[key]}/{len(self._running)}-{time.monotonic_ns()}"
-        running = self._running[number] = _Running(job, key, context)
+        left, job = self._left.take(key, job, context)
+        number = left or f"{key}/{self._keys[key]}/{len(self._running)}-{time.monotonic_ns()}"
+        running = self._running[number] = RunningJob(job, key, context)
         try:
-            self._submit(number, running)
+            self._submit(number, running, is_staged=left is not None)
         except BaseException:
             del self._running[number]
             raise
@@ -163,9 +168,10 @@ class ForeignExecutor(JobExecutor):
         job.output_callback(job.restored(result, folder.work), "success")
         return True
 
-    def _submit(self, number: str, running: _Running) -> None:
+    def _submit(self, number: str, running: RunningJob, *, is_staged: bool = False) -> None:
         job = running.job
-        job.stage(running.context)
+        if not is_staged:
+            job.stage(running.context)
         resources = job.resources()
         if resources.memory_bytes is not None:
             resources = replace(resources, memory_bytes=resources.memory_bytes << running.losses)
@@ -178,7 +184,8 @@ class ForeignExecutor(JobExecutor):
         for sentence in kept.unkept_resources(command.memory_bytes, command.cpus):
             _log.warning("[job %s] %s", job.name, sentence)
         unkept = list(kept.unkept(command))
-        self._record("job started", job, running.key, attempt=running.losses + 1, unkept=unkept)
+        kind = "job adopted" if is_staged else "job started"
+        self._record(kind, job, running.key, attempt=running.losses + 1, unkept=unkept)
         self._engine.submit([Job(number, TASK, payload, resources, self._settings)])
 
     def _wait(self) -> None:
@@ -188,15 +195,19 @@ class ForeignExecutor(JobExecutor):
             if running is None:
                 continue
             if status.state == "lost" and running.losses < _LOSSES and not running.job.inplace_update:
-                running.losses += 1
-                self._record("job lost", running.job, running.key, error=status.error)
-                running.job = running.job.another_attempt()
-                self._submit(status.id, running)
+                self._repeat(running, status)
                 continue
             del self._running[status.id]
             self._end(running, status)
 
-    def _end(self, running: _Running, status: JobStatus) -> None:
+    def _repeat(self, running: RunningJob, status: JobStatus) -> None:
+        """Submit a job again that the engine has lost."""
+        running.losses += 1
+        self._record("job lost", running.job, running.key, error=status.error)
+        running.job = running.job.another_attempt()
+        self._submit(status.id, running)
+
+    def _end(self, running: RunningJob, status: JobStatus) -> None:
         job = running.job
         job.forget_secrets()
         if status.state == "done" and status.result is not None:
@@ -214,7 +225,7 @@ class ForeignExecutor(JobExecutor):
             self.failures.append(f"step {job.step or job.name}: {reason}{job.log_tail()}")
         job.output_callback(outputs, process_status)
 
-    def _commit(self, running: _Running, outputs: Mapping[str, Any], used: JobResult) -> None:
+    def _commit(self, running: RunningJob, outputs: Mapping[str, Any], used: JobResult) -> None:
         job = running.job
         result = job.result(running.key, outputs, used, self._digests)
         if self._cache is None or self._has_same_key(running):
@@ -226,7 +237,7 @@ class ForeignExecutor(JobExecutor):
         self._record("job ended", job, running.key, seconds=used.seconds, reusable=job.is_reusable())
         _log.info("[job %s] completed success", job.name)
 
-    def _has_same_key(self, running: _Running) -> bool:
+    def _has_same_key(self, running: RunningJob) -> bool:
         """Return whether the inputs of a job are as they were when it started."""
         try:
             return running.job.key(self._digests, secret_digests(running.context.secret_store)) == running.key

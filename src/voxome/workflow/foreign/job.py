@@ -57,8 +57,8 @@ class ForeignJob(CommandLineJob):
     pathmapper: Any
     inputs: Any
     """Input object, before expressions of outputs change it."""
-    repeat: Callable[[], Iterator[ForeignJob]]
-    """Evaluates the tool with the same inputs once more, for a job in a folder of its own."""
+    repeat: Callable[..., Iterator[ForeignJob]]
+    """Evaluates the tool with the same inputs once more, for a job in a new folder, or in a given one."""
 
     def __init__(self, process: Any, environment: str, image: str | None, *arguments: Any) -> None:
         super().__init__(*arguments)
@@ -119,20 +119,41 @@ class ForeignJob(CommandLineJob):
     def another_attempt(self) -> ForeignJob:
         """Return the job for another attempt, in another folder: this one is lost, and may still write to its own."""
         self.forget_secrets()
+        return self._repeated(None, self.name)
+
+    def in_folder(self, folder: JobFolder, name: str) -> ForeignJob:
+        """Return the job with the folder and name of an attempt of an interrupted run, for `adopt`."""
+        return self._repeated(folder, name)
+
+    def _repeated(self, folder: JobFolder | None, name: str) -> ForeignJob:
         self._collected()
-        (job,) = self.repeat()
-        job.name = self.name
+        (job,) = self.repeat(folder=folder)
+        job.name = name
         return job
 
     def stage(self, context: Any) -> None:
         """Make the folders of the job, with all inputs."""
-        self._unstaged = copy.deepcopy(self.pathmapper)
         self.folder.clear()
-        self._setup(context)
-        self._secret_files = list(secret_files(self.generatemapper, context.secret_store, Path(self.outdir)))
+        self._prepare(context)
         stage_files(self.pathmapper, ignore_writable=True, symlink=True, secret_store=context.secret_store)
         if self.generatemapper is not None:
             self.stage_generated(context)
+
+    def adopt(self, context: Any) -> None:
+        """Take over the folders of the job as another process has staged them; the command may be under way."""
+        self._prepare(context)
+        _note_created(self.pathmapper)
+        if self.generatemapper is not None:
+            self.adopt_generated(context)
+            _note_created(self.generatemapper)
+
+    def adopt_generated(self, context: Any) -> None:
+        """Take over what InitialWorkDirRequirement names."""
+
+    def _prepare(self, context: Any) -> None:
+        self._unstaged = copy.deepcopy(self.pathmapper)
+        self._setup(context)
+        self._secret_files = list(secret_files(self.generatemapper, context.secret_store, Path(self.outdir)))
 
     def stage_generated(self, context: Any) -> None:
         """Stage what InitialWorkDirRequirement names."""
@@ -339,6 +360,13 @@ class ForeignJob(CommandLineJob):
         if self.builder.mutation_manager is not None:
             adjustFileObjs(outputs, self.builder.mutation_manager.set_generation)
         return outputs
+
+
+def _note_created(mapper: Any) -> None:
+    """Have a path mapper know that files of texts exist, as staging does."""
+    for location, entry in list(mapper.items_exclude_children()):
+        if entry.staged and entry.type.startswith("Create"):
+            mapper.update(location, entry.target, entry.target, entry.type, entry.staged)
 
 
 def infinite_fields(value: Any, name: str = "") -> Iterator[str]:

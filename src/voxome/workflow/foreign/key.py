@@ -23,7 +23,7 @@ _WORK, _TEMPORARY, _INPUT = "\0work", "\0tmp", "\0input"
 _WHERE = frozenset({"location", "path", "dirname", "nameroot", "nameext", "listing", "checksum", "size"})
 """Fields of a File or Directory that say where it is, or that its content and name determine."""
 _LIMITS = ("ResourceRequirement", "ToolTimeLimit", "TimeLimit")
-"""Ends of the classes of requirements that limit or reserve; commands and texts have their values where they use them."""
+"""Ends of the classes of requirements that limit or reserve; commands and texts that use them have the values."""
 _READS_RESOURCES = re.compile(r"\bruntime\b(?!\.(outdir|tmpdir|exitCode)\b)")
 """Expression that may use reserved cores, memory or disk."""
 

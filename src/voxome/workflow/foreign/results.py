@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -122,23 +122,29 @@ class JobFolders:
         That folder. What an interrupted run has left without a result is removed.
     digests : Digests
         Knows the contents of files.
+    in_use : collection of str, optional
+        Names of folders that commands of an interrupted run may be using: these stay.
     """
 
-    def __init__(self, root: Path, digests: Digests) -> None:
-        self._root, self._digests = root, digests
+    def __init__(self, root: Path, digests: Digests, in_use: Collection[str] = ()) -> None:
+        self._root, self._digests, self.in_use = root, digests, in_use
         self._committed: defaultdict[str, list[JobFolder]] = defaultdict(list)
         root.mkdir(parents=True, exist_ok=True)
         for path in sorted(root.iterdir()):
             result = Result.read(path)
-            if result is None:
+            if result is None and path.name not in in_use:
                 remove_tree(path)
-            else:
+            elif result is not None:
                 self._committed[result.key].append(JobFolder(path))
 
     def create(self, name: str) -> JobFolder:
         """Return a new folder for a job, which is not there before `JobFolder.clear`."""
         safe = re.sub(r"[^A-Za-z0-9_-]", "_", name)[:40]
-        return JobFolder(self._root / f"{safe}-{os.urandom(6).hex()}")
+        return self.named(f"{safe}-{os.urandom(6).hex()}")
+
+    def named(self, name: str) -> JobFolder:
+        """Return the folder of a job."""
+        return JobFolder(self._root / name)
 
     def scratch(self) -> Path:
         """Return a folder for what is not of one job, which the next run removes."""

@@ -84,6 +84,7 @@ def run_process(
     from voxome.workflow.foreign.contexts import CwlCall, call_cwltool, run_id
     from voxome.workflow.foreign.digests import Digests
     from voxome.workflow.foreign.executor import ForeignExecutor
+    from voxome.workflow.foreign.left_jobs import LeftJobs
     from voxome.workflow.foreign.results import JobFolders
 
     folder, kept = local_folder(out), None if cache is None else local_folder(cache)
@@ -96,11 +97,13 @@ def run_process(
         began = time.monotonic()
         store.append([Event(time.time(), "run started", details={"process": redact(process)})])
         digests = Digests()
-        open_environment().clear(run_id(folder))
-        folders = JobFolders(private / "jobs", digests)
         results = None if kept is None else ResultCache(kept, digests)
         with closing(open_engine(workers=count, log=private / "logs" / "workers.log")) as opened:
-            executor = ForeignExecutor(opened, folders, store, digests, results)
+            left = LeftJobs(opened)
+            if not left.folders:
+                open_environment().clear(run_id(folder))
+            folders = JobFolders(private / "jobs", digests, left.folders)
+            executor = ForeignExecutor(opened, folders, store, digests, results, left)
             cwl = CwlCall(process, tuple(job), folder, run_id(folder), environment, quiet, tmpdir_prefix)
             status = call_cwltool(cwl, executor, folders, stdout or sys.stdout)
         details = {"status": status, "seconds": time.monotonic() - began, "jobs": dict(executor.counts)}

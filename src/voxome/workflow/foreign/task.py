@@ -15,6 +15,8 @@ from voxome.environments.supervision import End
 from voxome.errors import TimeLimit
 from voxome.registry import factory
 
+TASK = "command"
+"""Its name."""
 EXIT_STATUS = "exit_status"
 """Count of a `JobResult`: exit status of the program, 128 and its number for a signal."""
 TIMED_OUT = "timed_out"

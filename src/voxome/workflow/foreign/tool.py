@@ -44,7 +44,7 @@ class ForeignTool(CommandLineTool):
         name = requirement.get("dockerImageId") or requirement.get("dockerPull")
         document = document_path(self)
         images: dict[tuple[object, str], str] = runtimeContext.images
-        if not images and not runtimeContext.environment:
+        if not images and not runtimeContext.environment and not runtimeContext.job_folders.in_use:
             open_environment(environment).clear(runtimeContext.run_id)  # of what a killed run has left
         if (name, document) not in images:
             images[name, document] = image_of(requirement, is_required, environment, document)
@@ -57,10 +57,12 @@ class ForeignTool(CommandLineTool):
 
         return make
 
-    def job(self, job_order: Any, output_callbacks: Any, runtimeContext: Any) -> Iterator[Any]:
-        """Yield the job of an input object."""
+    def job(
+        self, job_order: Any, output_callbacks: Any, runtimeContext: Any, folder: JobFolder | None = None
+    ) -> Iterator[Any]:
+        """Yield the job of an input object, in a new folder if none is given."""
         context = runtimeContext.copy()
-        folder: JobFolder = runtimeContext.job_folders.create(runtimeContext.name or shortname(self.tool["id"]))
+        folder = folder or runtimeContext.job_folders.create(runtimeContext.name or shortname(self.tool["id"]))
         context.outdir, context.tmpdir = str(folder.work), str(folder.temporary)
         context.stagedir = str(folder.inputs)
         for job in super().job(job_order, output_callbacks, context):

@@ -7,13 +7,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from voxome.blocks.progress import StepReport
-from voxome.contracts.engine import Engine
+from voxome.contracts.engine import Engine, JobStatus
 from voxome.contracts.records import RecordStore
 from voxome.workflow.cwl_files import is_file
 from voxome.workflow.foreign.cache import ResultCache
 from voxome.workflow.foreign.digests import Digests
-from voxome.workflow.foreign.executor import ForeignExecutor
+from voxome.workflow.foreign.executor import ForeignExecutor, RunningJob
 from voxome.workflow.foreign.job import ForeignJob
+from voxome.workflow.foreign.left_jobs import LeftJobs
 from voxome.workflow.foreign.results import JobFolders
 from voxome.workflow.mixed.block_runner import BlockRunner
 from voxome.workflow.mixed.block_tool import BlockJob
@@ -33,7 +34,7 @@ class MixedExecutor(ForeignExecutor):
         Runs tools of voxome.
     progress : function of a StepReport
         Called after every command.
-    cache : ResultCache, optional
+    cache, left : ResultCache, LeftJobs, optional
         As of `ForeignExecutor`.
     """
 
@@ -46,8 +47,9 @@ class MixedExecutor(ForeignExecutor):
         blocks: BlockRunner,
         progress: Callable[[StepReport], None],
         cache: ResultCache | None = None,
+        left: LeftJobs | None = None,
     ) -> None:
-        super().__init__(engine, folders, records, digests, cache)
+        super().__init__(engine, folders, records, digests, cache, left)
         self._blocks, self._progress = blocks, progress
         self._began: dict[str, float] = {}
         self.reports: dict[str, StepReport] = {}
@@ -71,6 +73,12 @@ class MixedExecutor(ForeignExecutor):
         self._began.setdefault(job.step, time.monotonic())
         report.total += 1
         super()._start(job, context)
+
+    def _repeat(self, running: RunningJob, status: JobStatus) -> None:
+        super()._repeat(running, status)
+        report = self.reports[running.job.step]
+        report.count_retry()
+        self._progress(report)
 
     def _count(self, job: ForeignJob, key: str, what: str, seconds: float, peak_bytes: int) -> None:
         super()._count(job, key, what, seconds, peak_bytes)

@@ -122,6 +122,7 @@ def run_pending(
     from voxome.workflow.foreign.command_engine import commands_on
     from voxome.workflow.foreign.contexts import CwlCall, call_cwltool
     from voxome.workflow.foreign.digests import Digests
+    from voxome.workflow.foreign.left_jobs import LeftJobs
     from voxome.workflow.foreign.results import JobFolders, remove_tree
     from voxome.workflow.mixed.block_runner import BlockRunner, RunPlaces
     from voxome.workflow.mixed.executor import MixedExecutor
@@ -140,13 +141,14 @@ def run_pending(
         commands_on(_engine_of_commands(engines, pending), places.log) as commands,
     ):
         run = run_id(folder)
-        ledger = ledger_of(opened, run)
+        ledger, left = ledger_of(opened, run), LeftJobs(commands)
         if fresh:
+            left.cancel()
             _forget(places, ledger.forget)
             remove_tree(private / "jobs")
         opened.append([Event(began, "run started", details={"run": run, "engines": engines.to_json()})])
         digests, notify = Digests(), progress or (lambda _: None)
-        folders = JobFolders(private / "jobs", digests)
+        folders = JobFolders(private / "jobs", digests, left.folders)
         blocks = BlockRunner(
             graph=pending.graph,
             options=pending.options,
@@ -160,9 +162,9 @@ def run_pending(
             progress=notify,
         )
         results = None if cache is None else ResultCache(cache, digests)
-        executor = MixedExecutor(commands, folders, opened, digests, blocks, notify, results)
+        executor = MixedExecutor(commands, folders, opened, digests, blocks, notify, results, left)
         environment = pending.options.environment or settings().environment or ""
-        if environment:
+        if environment and not left.folders:
             open_environment(environment).clear(run)
         call = CwlCall(pending.graph.document, (), folder, run, environment, True, None, pending.inputs)
         printed = io.StringIO()

@@ -9,6 +9,7 @@ from cwltool.errors import WorkflowException
 
 from voxome.errors import VoxomeError
 from voxome.workflow.foreign.contexts import make_tool as make_foreign_tool
+from voxome.workflow.foreign.results import JobFolder
 from voxome.workflow.foreign.tool import ForeignTool
 from voxome.workflow.mixed.block_tool import BlockTool
 from voxome.workflow.mixed.files import read_files_hint, write_file
@@ -18,7 +19,9 @@ from voxome.workflow.mixed.outline import is_tool
 class FilesTool(ForeignTool):
     """A CommandLineTool that gets arrays and tables of voxome as files of the formats in its hint ``voxome:Files``."""
 
-    def job(self, job_order: Any, output_callbacks: Any, runtimeContext: Any) -> Iterator[Any]:
+    def job(
+        self, job_order: Any, output_callbacks: Any, runtimeContext: Any, folder: JobFolder | None = None
+    ) -> Iterator[Any]:
         """Yield the job of an input object.
 
         Yields
@@ -43,7 +46,7 @@ class FilesTool(ForeignTool):
             order = {name: convert(value, name) if name in specs else value for name, value in job_order.items()}
         except VoxomeError as error:
             raise WorkflowException(f"Cannot run {runtimeContext.step_path}: {error}") from error
-        yield from super().job(order, output_callbacks, runtimeContext)
+        yield from super().job(order, output_callbacks, runtimeContext, folder)
 
 
 def make_tool(document: Any, context: Any) -> Any:
