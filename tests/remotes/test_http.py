@@ -254,6 +254,14 @@ def test_a_body_that_is_too_large_is_refused_at_once(zipped: bool, limits: None)
         assert len(server.requests) == 2
 
 
+def test_json_has_the_limit_of_metadata(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Api.json, "__kwdefaults__", {"most_bytes": 1000})
+    with script(reply(200, b'"%s"' % (b"x" * 1000))) as server:
+        with pytest.raises(StoreError, match="more than 1,000 bytes"):
+            Api(server.base).json("GET", "/x")
+        assert len(server.requests) == 1
+
+
 @pytest.mark.slow
 def test_a_body_that_never_ends_is_given_up_after_the_time_of_an_operation(limits: None) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:

@@ -49,6 +49,9 @@ class _Google(BaseHTTPRequestHandler):
             self._answer(200 if there else 404, file.read_bytes() if there else b"")
 
     def _page(self, bucket: str, query: dict[str, str]) -> tuple[int, bytes]:
+        if bucket in ("endless", "large"):
+            names = ["a"] if bucket == "endless" else ["a" * 2000]
+            return 200, json.dumps({"items": [{"name": name} for name in names], "nextPageToken": "1"}).encode()
         if bucket != "public":
             return {"private": 403, "broken": 500}.get(bucket, 404), b'{"error": {"message": "no"}}'
         prefix, at = query.get("prefix", ""), int(query.get("pageToken", "0"))
@@ -142,6 +145,18 @@ def test_a_refusal_is_not_repeated(google: type[_Google], status: int) -> None:
     with pytest.raises((AccessDenied, NotFound, StoreError), match=str(status)):
         storage_at("gs://public/lab?anonymous=true").names()
     assert len(google.queries) == 1
+
+
+@pytest.mark.parametrize(
+    ("bucket", "message"), [("endless", "the server repeats its pages"), ("large", "more than 1,000 bytes")]
+)
+def test_a_listing_without_an_end_is_given_up_at_once(
+    google: type[_Google], monkeypatch: pytest.MonkeyPatch, bucket: str, message: str
+) -> None:
+    monkeypatch.setattr(gcs_listing, "_LARGEST_BYTES", 1000)
+    with pytest.raises(StoreError, match=f"gs://{bucket} cannot be listed.*{message}"):
+        voxome.ls(f"gs://{bucket}?anonymous=true")
+    assert len(google.queries) == {"endless": 2, "large": 1}[bucket]
 
 
 def test_missing_credentials_are_named(google: type[_Google], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

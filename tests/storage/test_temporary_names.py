@@ -8,32 +8,53 @@ from pathlib import Path
 
 import pytest
 
+import voxome
 from voxome.storage import processes
-from voxome.storage.temporary_names import is_abandoned, new_owner, remove_abandoned, temporary_path
+from voxome.storage.temporary_names import (
+    is_abandoned,
+    new_owner,
+    part_path,
+    remove_abandoned,
+    temporary_path,
+)
 
 CODE = """
 import sys, pathlib
-from voxome.storage.temporary_names import temporary_path
-print(temporary_path(pathlib.Path(sys.argv[1])))
+from voxome.storage.temporary_names import part_path, temporary_path
+path = pathlib.Path(sys.argv[1])
+temporary_path(path).touch()
+part_path(path).touch()
+folder = part_path(path)
+folder.mkdir()
+(folder / "x").touch()
 """
 
 
-def left_by_another(path: Path) -> Path:
-    """Return a temporary path of a process that has ended."""
-    done = subprocess.run([sys.executable, "-c", CODE, str(path)], capture_output=True, text=True, check=True)
-    return Path(done.stdout.strip())
+def leave_parts(path: Path) -> None:
+    """Create temporary files and a folder of a process that has ended."""
+    subprocess.run([sys.executable, "-c", CODE, str(path)], check=True)
 
 
 def test_only_what_ended_processes_left_of_the_same_name_is_removed(tmp_path: Path) -> None:
-    path = tmp_path / "a-1.npy"
-    file, folder, other = left_by_another(path), left_by_another(path), left_by_another(tmp_path / "b-a-1.npy")
-    own = temporary_path(path)
-    for one in (path, file, other, own, tmp_path / ".12-a-1.npy"):
-        one.touch()
-    folder.mkdir()
-    (folder / "x").touch()
+    path, other = tmp_path / "a-1.npy", tmp_path / "b-a-1.npy"
+    leave_parts(other)
+    kept = {path, temporary_path(path), part_path(path), tmp_path / ".12-a-1.npy", *tmp_path.iterdir()}
+    for one in kept:
+        if not one.exists():
+            one.touch()
+    leave_parts(path)
     remove_abandoned(path)
-    assert sorted(tmp_path.iterdir()) == sorted([path, other, own, tmp_path / ".12-a-1.npy"])
+    assert set(tmp_path.iterdir()) == kept
+
+
+@pytest.mark.parametrize("name", ["a.zarr", "a.npy", "a.tif"])
+def test_a_file_or_a_volume_that_is_written_again_leaves_no_parts_of_killed_processes(
+    tmp_path: Path, name: str
+) -> None:
+    leave_parts(tmp_path / name)
+    volume = voxome.create(f"zarr://{tmp_path}/volume", voxome.VolumeSpec.of((2, 3, 4), "uint8"))
+    voxome.get(volume, str(tmp_path / name))
+    assert sorted(one.name for one in tmp_path.iterdir()) == sorted(["volume", name])
 
 
 def test_a_process_of_another_machine_may_run() -> None:

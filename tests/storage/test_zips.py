@@ -14,6 +14,7 @@ from peers.s3 import Bucket
 import voxome
 from voxome.contracts.uri import Uri
 from voxome.errors import CorruptData, ReadOnly, UnsupportedFormat, VoxomeError
+from voxome.storage import zips
 from voxome.storage.find import storage_at, storage_path
 from voxome.storage.zips import ZipPath, in_zip, is_zip
 
@@ -113,6 +114,24 @@ def test_a_change_of_the_zip_changes_the_state_of_its_files(packed: Path) -> Non
     with ZipFile(packed, "a") as file:
         file.writestr("new", "")
     assert before != storage_at(f"{packed}|zip:in").tree_state() is not None
+
+
+def test_sizes_are_kept_of_few_files_and_of_no_earlier_state(
+    packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(zips, "_checked", {})
+    monkeypatch.setattr(zips, "_KEPT_FILES", 3)
+    with ZipFile(tmp_path / "b.zip", "w") as file:
+        file.writestr("top.json", "{}")
+    (tmp_path / "c.zip").write_bytes(packed.read_bytes())
+    for _ in range(2):
+        for name, files in (("a", 2), ("b", 1), ("c", 2)):
+            assert len(storage_at(f"{tmp_path}/{name}.zip|zip:").names()) == files
+            assert sum(len(sizes) for _, sizes in zips._checked.values()) <= 3
+    with ZipFile(tmp_path / "c.zip", "a") as file:
+        file.writestr("new", "x")
+    assert storage_at(f"{tmp_path}/c.zip|zip:new").size() == 1
+    assert list(zips._checked) == [f"{tmp_path}/c.zip"]
 
 
 @pytest.mark.parametrize("adapter", ["gzip", "ocdbt", "byte_range"])

@@ -27,6 +27,7 @@ from voxome.errors import (
     VoxomeError,
 )
 from voxome.redaction import HIDDEN, is_secret, redact
+from voxome.storage.bounded_file import MOST_DOCUMENT_BYTES
 from voxome.storage.http_client import RefusedBody, http_client, of_first_request
 from voxome.storage.response_time import SlowResponse
 
@@ -120,6 +121,7 @@ class Api:
         ok: Collection[int] = (200, 201, 204),
         idempotent: bool | None = None,
         errors: Mapping[int, type[VoxomeError]] | None = None,
+        most_bytes: int | None = None,
     ) -> httpx.Response:
         """Send one request, repeat it on failure where that is safe, and return a response with a status in `ok`.
 
@@ -140,6 +142,8 @@ class Api:
             rejected with 429 or 503 is always repeated.
         errors : mapping, optional
             Error types by status, where they differ from the usual ones.
+        most_bytes : int, optional
+            Most bytes of the body of a response; the setting ``largest_chunk_bytes`` if None.
 
         Raises
         ------
@@ -159,7 +163,7 @@ class Api:
                     content=content,
                     headers={**self._headers(), **(headers or {})},
                     follow_redirects=method.upper() in _READS,
-                    extensions=of_first_request(),
+                    extensions=of_first_request(most_bytes),
                 )
             except httpx.TooManyRedirects as error:
                 raise self._transport_error(method, path, error) from None
@@ -192,7 +196,7 @@ class Api:
                 time.sleep(delay)
         raise _with_status(type(problem)(f"{problem} (after {self._retries + 1} attempts)"), problem.status)
 
-    def json(self, method: str, path: str, **options: Any) -> Any:
+    def json(self, method: str, path: str, *, most_bytes: int | None = MOST_DOCUMENT_BYTES, **options: Any) -> Any:
         """Send a request and return the JSON body of the response; `options` are those of `send`.
 
         Raises
@@ -200,7 +204,7 @@ class Api:
         CorruptData
             If the body is not JSON.
         """
-        response = self.send(method, path, **options)
+        response = self.send(method, path, most_bytes=most_bytes, **options)
         try:
             return jsonlib.loads(response.content)
         except (ValueError, RecursionError) as error:

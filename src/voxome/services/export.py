@@ -7,7 +7,7 @@ import logging
 import re
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from voxome.services.blockwise_copy import ProgressCallback, copy, resolve_box, 
 from voxome.services.overwrite import replacement
 from voxome.services.rollback import created_or_removed
 from voxome.storage.atomic import replacing
+from voxome.storage.temporary_names import remove_abandoned
 
 Writer = Callable[[VolumeSource, Box, str, ProgressCallback], None]
 
@@ -92,6 +93,8 @@ def export(
         If the disk has too little space for a format that does not compress; for others, that is logged as a warning.
     """
     suffix, region = suffix_of(out), resolve_box(source.spec, box)
+    with suppress(OSError):
+        remove_abandoned(Path(out))
     _check_space(out, suffix, region.size * source.spec.dtype.itemsize)
     if overwrite:
         with replacement(out, suffix) as new:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from voxome.errors import AccessDenied, StoreError, VoxomeError
+from voxome.storage.temporary_names import part_path
 
 _METADATA_BYTES = 1 << 20
 """Bytes that the metadata of a file may take, and the rounding of files to blocks."""
@@ -90,7 +90,7 @@ def write_file(path: Path, content: str | bytes) -> None:
 @contextmanager
 def swapping(path: Path) -> Iterator[Path]:
     """Do as `replacing`, but leave errors of the disk as they are."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{os.urandom(4).hex()}.part")
+    temporary = part_path(path)
     try:
         yield temporary
         temporary.replace(path)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
 
@@ -18,8 +17,9 @@ from voxome.config.settings import settings
 from voxome.errors import AccessDenied, NotFound, StoreError
 from voxome.extras import require
 from voxome.redaction import redact
-from voxome.storage.http_client import http_client, of_first_request
+from voxome.storage.http_client import RefusedBody, http_client, of_first_request
 from voxome.storage.page import Page
+from voxome.storage.response_time import SlowResponse
 
 _SCOPE = "https://www.googleapis.com/auth/devstorage.read_only"
 _FIELDS = "prefixes,items(name),nextPageToken"
@@ -77,7 +77,11 @@ def gcs_pages(
         **({"userProject": project} if project else {}),
     }
     token: str | None = ""
+    seen: set[str] = set()
     while token is not None:
+        if token in seen:
+            raise StoreError(f"{name} cannot be listed: the server repeats its pages without an end")
+        seen.add(token)
         reply = _page(name, url, headers, {**query, **({"pageToken": token} if token else {})})
         folders, items = reply.get("prefixes", ()), reply.get("items", ())
         if folders or items:
@@ -111,8 +115,12 @@ def _get(url: str, headers: Mapping[str, str], query: Mapping[str, str]) -> http
     options: dict[str, Any] = {"params": query, "headers": headers}
     client = http_client(settings().stall_s)
     for attempt in range(settings().retries):
-        with suppress(httpx.TransportError):
+        try:
             reply = client.get(url, **options, extensions=of_first_request(_LARGEST_BYTES))
+        except httpx.TransportError as error:
+            if isinstance(error, RefusedBody | SlowResponse):
+                raise
+        else:
             if reply.status_code not in _TEMPORARY and reply.status_code < _SERVER_ERROR:
                 return reply
         time.sleep(min(_FIRST_DELAY_S * 2**attempt, _LONGEST_DELAY_S) * random.uniform(0.5, 1))

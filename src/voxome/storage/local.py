@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from io import FileIO
 from itertools import groupby
-from os import DirEntry, fstat, scandir, urandom
+from os import DirEntry, fstat, scandir
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -18,6 +18,7 @@ from voxome.storage.atomic import creation_problem, replacing, storing
 from voxome.storage.bounded_file import BoundedFile, open_regular
 from voxome.storage.page import Page
 from voxome.storage.path import StoragePath
+from voxome.storage.temporary_names import part_path, remove_abandoned
 from voxome.storage.tensorstore import map_errors
 
 _LOCK_SUFFIX = ".__lock"
@@ -165,7 +166,9 @@ class LocalPath(StoragePath):
         """Create files, written beside this folder and renamed at once: a partial folder is never visible."""
         self._require_no_backslash()
         path = Path(self.path)
-        draft = path.with_name(f".{path.name}.{urandom(4).hex()}.part")
+        with suppress(OSError):
+            remove_abandoned(path)
+        draft = part_path(path)
         try:
             for key, text in documents.items():
                 (draft / key).parent.mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 from voxome.storage.processes import has_ended, host_name, start_time
 
 _OWNER = r"(?P<host>[0-9a-f]{8})-(?P<process>\d+)-(?P<started>\d*)-[0-9a-f]{8}"
-_BESIDE = re.compile(rf"\.{_OWNER}-(?P<name>.+)", re.DOTALL)
+_BESIDE = re.compile(rf"\.{_OWNER}-(?P<name>.+?)(\.part)?", re.DOTALL)
 OWNER = re.compile(_OWNER)
 """What `new_owner` returns."""
 
@@ -38,8 +38,13 @@ def temporary_path(path: Path) -> Path:
     return path.with_name(f".{new_owner()}-{path.name}")
 
 
+def part_path(path: Path) -> Path:
+    """Return a new path beside `path` whose suffix ``.part`` tells that it may be incomplete."""
+    return path.with_name(f".{new_owner()}-{path.name}.part")
+
+
 def remove_abandoned(path: Path) -> None:
-    """Remove what `temporary_path` gave to processes that were killed; raises OSError if that fails."""
+    """Remove what killed processes left at their temporary paths and parts of `path`; raises OSError if that fails."""
     for one in list(path.parent.iterdir()):
         found = _BESIDE.fullmatch(one.name)
         if found is None or found["name"] != path.name or not is_abandoned(one.name[1 : found.start("name") - 1]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import struct
+import threading
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -29,8 +30,11 @@ _DAMAGE = (zipfile.BadZipFile, EOFError, LookupError, OverflowError, RuntimeErro
 """What `zipfile` raises of zips that are damaged."""
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, 93, 95)
 """Compressions of zip that tensorstore reads: also zstd and xz."""
-_checked: dict[tuple[str, str | None], Mapping[str, int]] = {}
-"""Address, and on this machine state, of each zip that was looked at → bytes of its files."""
+_KEPT_FILES = 1 << 20
+"""Files in zips of which this process remembers the sizes."""
+_checked: dict[str, tuple[str | None, Mapping[str, int]]] = {}
+"""Address of each zip that was looked at → its state, if it is on this machine, and the bytes of its files."""
+_CHECKED_LOCK = threading.Lock()
 
 
 class ZipPath(StoragePath):
@@ -84,7 +88,8 @@ class ZipPath(StoragePath):
         return self._sizes().get(self._inner)
 
     def _sizes(self) -> Mapping[str, int]:
-        return _checked.get((self._archive.address, self._state()), {})
+        state, sizes = _checked.get(self._archive.address, (None, {}))
+        return sizes if state == self._state() else {}
 
     def _state(self) -> str | None:
         return self._archive.file_state() if self._archive.is_local else None
@@ -92,10 +97,11 @@ class ZipPath(StoragePath):
     def _check(self, whole: dict[str, Any]) -> None:
         """Require that no name in the zip has a backslash, and no file more bytes than are read at once.
 
-        The files of a zip are looked at once in a process.
+        The files of a zip are looked at once in a process, and again if it has changed.
         """
-        state = self._state()
-        if (self._archive.address, state) in _checked:
+        state, address = self._state(), self._archive.address
+        known = _checked.get(address)
+        if known is not None and known[0] == state:
             return
         with map_errors(self._described(), invalid=CorruptData):
             keys = result_of(result_of(ts.KvStore.open(whole, context=context())).list())
@@ -112,7 +118,11 @@ class ZipPath(StoragePath):
                 f"{self._archive}: {largest} has {sizes[largest]:,} bytes, more than are read at once; unpack the zip, "
                 "or allow more (VOXOME_LARGEST_CHUNK_BYTES)"
             )
-        _checked[self._archive.address, state] = sizes
+        with _CHECKED_LOCK:
+            _checked.pop(address, None)
+            _checked[address] = state, sizes
+            while len(_checked) > 1 and sum(len(one) for _, one in _checked.values()) > _KEPT_FILES:
+                del _checked[next(iter(_checked))]
 
     def files(self) -> list[str]:
         """Return the paths of all files in this folder and below, relative to it.

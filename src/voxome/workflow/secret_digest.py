@@ -10,6 +10,7 @@ from pathlib import Path
 from voxome.config.folders import state_folder
 from voxome.errors import StoreError
 from voxome.storage.atomic import storing
+from voxome.storage.temporary_names import part_path
 
 _KEY_BYTES = 32
 _KEY_FILE = "secrets.key"
@@ -43,7 +44,7 @@ def _own_key(path: Path) -> bytes:
 def _create_key(path: Path) -> None:
     """Create a file of random bytes, complete or not at all, unless another process does so first."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}-{os.urandom(4).hex()}.part")
+    partial = part_path(path)
     try:
         with os.fdopen(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
             file.write(os.urandom(_KEY_BYTES))

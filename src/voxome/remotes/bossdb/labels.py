@@ -84,4 +84,5 @@ class Labels:
         *time, z, y, x = (f"{a}:{b}" for a, b in zip(box.start, box.stop, strict=True))
         url_path = path("ids", *self._names, self._resolution) + "/".join([x, y, z, *(time or ["0:1"])]) + "/"
         with parsing(f"the labels in {box}"):
-            return np.array([int(one) for one in self._api.json("GET", url_path)["ids"]], np.uint64)
+            found = self._api.json("GET", url_path, most_bytes=None)  # as many as voxels
+            return np.array([int(one) for one in found["ids"]], np.uint64)
