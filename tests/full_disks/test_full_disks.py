@@ -11,7 +11,7 @@ import pytest
 
 pytestmark = pytest.mark.slow
 
-VERBS = ("put zarr", "get sections", "get --overwrite zarr", "transfer zarr", "downsample", "describe", "init")
+VERBS = ("put zarr", "get sections", "get --overwrite zarr", "transfer zarr", "downsample", "relay token", "init")
 
 
 def test_commands_survive_a_full_disk(tmp_path: Path) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -307,6 +309,30 @@ def test_axis_tags_may_be_bytes(tmp_path: Path) -> None:
         h5["x"] = ARRAY
         h5["x"].attrs["axistags"] = np.array([b'{"axes": [{"key": "x"}, {"key": "y"}, {"key": "z"}]}'])
     assert voxome.open(tmp_path / "a.h5").shape == (4, 3, 2)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "message"),
+    [
+        ({"resolution": [0.0, 8, 8]}, r"resolution is \[0\.0, 8\.0, 8\.0\]; expected three positive numbers"),
+        ({"element_size_um": 0.04}, "element_size_um is 0.04; expected three positive numbers"),
+        ({"offset": [np.nan, 0, 0]}, r"offset is \[nan, 0\.0, 0\.0\]; expected three numbers"),
+        ({"resolution": [1, 1, 1], "units": ["s", "nm", "nm"]}, "units is .*expected lengths; resolution are ignored"),
+        ({"kind": "photo"}, "kind is 'photo'; expected image, labels, probability; it counts as an image"),
+        ({"axistags": "{}"}, "names of the axes are '{}'; expected"),
+        ({"axistags": json.dumps({"axes": [{"key": "q"}] * 3})}, "names of the axes are q, q, q; expected"),
+    ],
+)
+def test_attributes_that_make_no_sense_are_ignored_with_one_warning(
+    tmp_path: Path, attributes: dict[str, Any], message: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as h5:
+        h5["raw"] = ARRAY
+        h5["raw"].attrs.update(attributes)
+    for _ in range(2):
+        assert voxome.open(tmp_path / "a.h5").voxel_size_nm is None
+    (record,) = caplog.records
+    assert re.search(f"hdf5://.*a.h5/raw: the .*{message}", record.getMessage())
 
 
 # BigDataViewer and Imaris

@@ -51,6 +51,7 @@ from voxome.remotes.hdf5_datasets import (
     unreadable,
 )
 from voxome.remotes.hdf5_file import open_file
+from voxome.remotes.hdf5_ignored import warn_of_ignored
 from voxome.remotes.hdf5_links import (
     Identity,
     datasets_below,
@@ -93,6 +94,7 @@ class Hdf5Source:
             self._spec = spec_of(dataset, self._inner, self._order)
             self._stored_dtype = self._spec.dtype
             self._pyramid = pyramid_of(h5, self._inner)
+            warn_of_ignored(dataset, self._file)
         if self._pyramid is not None:
             self._spec = self._pyramid.applied(self._spec)
 

@@ -29,7 +29,7 @@ _RESERVED = (
     "CLASS",
     ATTRIBUTE + ".json",
 )
-_UNITS = "units"
+UNITS = "units"
 """Attribute with the units of `resolution` and `offset`: a text, or one for each of z, y, x."""
 
 
@@ -60,22 +60,27 @@ def unreadable(dataset: h5py.Dataset, slices: Sequence[slice] | None = None) -> 
 
 def stored_axes(dataset: h5py.Dataset) -> tuple[str, ...]:
     """Return the names of the axes as stored, if each has one; otherwise the default ones."""
-    labels = [dim.label.lower() for dim in dataset.dims]
-    if "axistags" in dataset.attrs:
-        labels = re.findall(r'"key"\s*:\s*"(\w+)"', text_of(_value(dataset, "axistags")) or "")
+    labels = tuple(axis_labels(dataset))
     known = len(set(labels)) == len(labels) == dataset.ndim and set(labels) <= set(STANDARD)
-    return tuple(labels) if known else default_axes(dataset.ndim)
+    return labels if known else default_axes(dataset.ndim)
+
+
+def axis_labels(dataset: h5py.Dataset) -> list[str]:
+    """Return the names that ilastik's `axistags` or HDF5's labels give the axes, whatever they are."""
+    if "axistags" in dataset.attrs:
+        return re.findall(r'"key"\s*:\s*"(\w+)"', text_of(value_of(dataset, "axistags")) or "")
+    return [dim.label.lower() for dim in dataset.dims]
 
 
 def spec_of(dataset: h5py.Dataset, inner: str, order: tuple[int, ...]) -> VolumeSpec:
     """Return the spec of the dataset at path `inner`, whose stored axes are brought into `order`."""
-    names, attributes = stored_axes(dataset), {name: _value(dataset, name) for name in dataset.attrs}
-    units = _nm_per_unit(attributes.get(_UNITS))
-    size = _in_nm(_triple(attributes.get("resolution")), units)
-    if size is None and (micrometres := _triple(attributes.get("element_size_um"))):
+    names, attributes = stored_axes(dataset), {name: value_of(dataset, name) for name in dataset.attrs}
+    units = nm_per_unit(attributes.get(UNITS))
+    size = _in_nm(triple_of(attributes.get("resolution")), units)
+    if size is None and (micrometres := triple_of(attributes.get("element_size_um"))):
         z, y, x = (round(length * 1000, 6) for length in micrometres)
         size = z, y, x
-    reserved = (*_RESERVED, *([_UNITS] if units != (1, 1, 1) else []))
+    reserved = (*_RESERVED, *([UNITS] if units != (1, 1, 1) else []))
     kind = text_of(attributes.get("kind", "labels" if "labels" in inner.split("/")[:-1] else "image"))
     return VolumeSpec.of(
         [dataset.shape[i] for i in order],
@@ -84,18 +89,18 @@ def spec_of(dataset: h5py.Dataset, inner: str, order: tuple[int, ...]) -> Volume
         axes=tuple(names[i] for i in order),
         kind=cast(VolumeKind, kind) if kind in get_args(VolumeKind) else "image",
         voxel_size_nm=size,
-        offset_nm=_in_nm(_triple(attributes.get("offset"), positive=False), units) or (0.0, 0.0, 0.0),
+        offset_nm=_in_nm(triple_of(attributes.get("offset"), positive=False), units) or (0.0, 0.0, 0.0),
         fill=_fill(dataset),
         attributes=dict(_json(name, value) for name, value in attributes.items() if name not in reserved),
     )
 
 
-def _nm_per_unit(value: Any) -> tuple[float, float, float] | None:
+def nm_per_unit(value: Any) -> tuple[float, float, float] | None:
     """Return how many nm the units of `resolution` and `offset` have along z, y, x; None if one is not a length.
 
     A single text may describe grey values: only a length counts. Without units, lengths are in nm.
     """
-    names = _plain(np.asarray(value) if isinstance(value, list) else value)
+    names = plain_value(np.asarray(value) if isinstance(value, list) else value)
     if not isinstance(names, list) or len(names) != 3:
         text = text_of(value)
         return (nm_per(text) or 1.0,) * 3
@@ -112,8 +117,8 @@ def _in_nm(
     return z, y, x
 
 
-def _triple(value: Any, *, positive: bool = True) -> tuple[float, float, float] | None:
-    """Three finite numbers (z, y, x); None if the attribute is absent or something else."""
+def triple_of(value: Any, *, positive: bool = True) -> tuple[float, float, float] | None:
+    """Return three finite numbers (z, y, x); None if the attribute is absent or something else."""
     array = np.asarray(value)
     if array.shape != (3,) or array.dtype.kind not in "iuf" or not np.isfinite(array).all():
         return None
@@ -134,10 +139,11 @@ def _json(name: str, value: Any) -> tuple[str, Any]:
             return name.removesuffix(_JSON), json.loads(value)
         except (ValueError, RecursionError):
             return name, value
-    return name, _plain(value)
+    return name, plain_value(value)
 
 
-def _plain(value: Any) -> Any:
+def plain_value(value: Any) -> Any:
+    """Return the value of an attribute as JSON values; one of another type as text."""
     if isinstance(value, h5py.Empty):
         return None
     if isinstance(value, bytes):
@@ -150,19 +156,19 @@ def _plain(value: Any) -> Any:
 def _plain_items(value: Any) -> Any:
     if isinstance(value, list):
         return [_plain_items(one) for one in value]
-    return value if isinstance(value, bool | int | float) else _plain(value)
+    return value if isinstance(value, bool | int | float) else plain_value(value)
 
 
 def text_of(value: Any) -> str | None:
     """Return the text of an attribute that is stored as a string, as bytes, or as an array of them or of characters."""
-    plain = _plain(value)
+    plain = plain_value(value)
     if isinstance(plain, list) and all(isinstance(one, str) for one in plain):
         plain = "".join(plain)
     return plain if value is not None and isinstance(plain, str) else None
 
 
-def _value(dataset: h5py.Dataset, name: str) -> Any:
-    """Return the value of an attribute; empty if h5py cannot read its type."""
+def value_of(dataset: h5py.Dataset, name: str) -> Any:
+    """Return the value of an attribute as h5py reads it; empty if h5py cannot read its type."""
     try:
         return dataset.attrs[name]
     except (OSError, RuntimeError, TypeError, ValueError):
@@ -189,7 +195,7 @@ def set_attributes(dataset: h5py.Dataset, changes: Mapping[str, Any]) -> None:
 
 def read_provenance(dataset: h5py.Dataset) -> tuple[Provenance, ...]:
     """Return what the attributes of a dataset say has made it."""
-    return read_attributes(dict(_json(name, _value(dataset, name)) for name in dataset.attrs))
+    return read_attributes(dict(_json(name, value_of(dataset, name)) for name in dataset.attrs))
 
 
 def add_provenance(dataset: h5py.Dataset, one: Provenance, name: str) -> None:
@@ -200,7 +206,7 @@ def add_provenance(dataset: h5py.Dataset, one: Provenance, name: str) -> None:
     CorruptData
         If the attribute for entries is something else.
     """
-    old = dict(_json(key, _value(dataset, key)) for key in (ATTRIBUTE, ATTRIBUTE + _JSON) if key in dataset.attrs)
+    old = dict(_json(key, value_of(dataset, key)) for key in (ATTRIBUTE, ATTRIBUTE + _JSON) if key in dataset.attrs)
     set_attributes(dataset, {ATTRIBUTE: with_entry(old, one, name)[ATTRIBUTE]})
 
 
@@ -232,9 +238,9 @@ def create_dataset(h5: h5py.File, name: str, inner: str, spec: VolumeSpec, optio
     """
     if inner in h5:
         raise AlreadyExists(f"{name} exists; choose another name, or delete it")
-    if spec.voxel_size_nm is not None and _nm_per_unit(spec.attributes.get(_UNITS)) != (1, 1, 1):
+    if spec.voxel_size_nm is not None and nm_per_unit(spec.attributes.get(UNITS)) != (1, 1, 1):
         raise InvalidInput(
-            f"{name}: with the attribute {_UNITS} = {spec.attributes[_UNITS]}, the voxel size, which is written in nm, "
+            f"{name}: with the attribute {UNITS} = {spec.attributes[UNITS]}, the voxel size, which is written in nm, "
             "would be read as another one; leave the attributes out (drop=['attributes'], --drop attributes)"
         )
     chunks: tuple[int, ...] | bool | None = True if options else None

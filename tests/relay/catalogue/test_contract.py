@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from peers.databases import DatabaseServer
 
-from voxome.errors import AlreadyExists, InvalidInput, NotFound, UnsupportedFormat
+from voxome.errors import AlreadyExists, InvalidInput, NotFound, StoreError, UnsupportedFormat
 from voxome.relay.accounts import Group, Membership, Token, User
 from voxome.relay.catalogue.contract import Catalogue, Record
 from voxome.relay.catalogue.memory import MemoryCatalogue
@@ -226,6 +226,9 @@ def test_trouble_of_an_open_catalogue_is_that_of_a_store_without_its_address(tmp
             with pytest.raises(CatalogueUnavailable) as raised:
                 use()
             assert "c.sqlite" not in str(raised.value)
+        with pytest.raises(StoreError, match=r"c\.sqlite cannot be read or written: no such table: user"):  # noqa: SIM117
+            with catalogue.explained():
+                catalogue.find(User)
 
 
 def test_who_reads_does_not_wait_for_who_writes(tmp_path: Path) -> None:

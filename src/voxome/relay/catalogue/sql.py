@@ -14,8 +14,9 @@ import sqlalchemy as sa
 from sqlalchemy.types import TypeEngine
 
 from voxome.contracts.formats import CATALOGUE
-from voxome.errors import AlreadyExists, InvalidInput, NotFound
+from voxome.errors import AlreadyExists, InvalidInput, NotFound, StoreError
 from voxome.records.sql_format import check_format
+from voxome.redaction import redact
 from voxome.relay.catalogue.contract import R, Record
 from voxome.relay.source_errors import CatalogueUnavailable
 from voxome.services.proofreading.database import parse_store
@@ -72,10 +73,9 @@ class SqlCatalogue:
             catalogue._check_format()
         except sa.exc.DBAPIError as error:
             catalogue.close()
-            reason = str(error.orig).strip().partition("\n")[0]
             raise InvalidInput(
-                f"{catalogue._where} is not a catalogue that can be opened: {reason}; give the file or the database "
-                "that `voxome serve --catalogue` uses"
+                f"{catalogue.name} is not a catalogue that can be opened: {_reason(error)}; give the file or the "
+                "database that `voxome serve --catalogue` uses"
             ) from error
         return catalogue
 
@@ -132,13 +132,29 @@ class SqlCatalogue:
         self._engine.dispose()
 
     @property
-    def _where(self) -> str:
+    def name(self) -> str:
         """The database, without its password."""
         url = self._engine.url
         return url.database or "" if url.drivername == "sqlite" else url.render_as_string()
 
     def _check_format(self) -> None:
-        check_format(self._engine, CATALOGUE, _table_names(Record), self._where)
+        check_format(self._engine, CATALOGUE, _table_names(Record), self.name)
+
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """Turn `CatalogueUnavailable` into an error that names the database and the reason, for its owner.
+
+        Raises
+        ------
+        StoreError
+        """
+        try:
+            yield
+        except CatalogueUnavailable as error:
+            raise StoreError(
+                f"the catalogue {self.name} cannot be read or written: {_reason(error.__cause__)}; fix the cause and "
+                "rerun"
+            ) from error
 
     @contextmanager
     def _trouble(self) -> Iterator[None]:
@@ -171,6 +187,11 @@ class SqlCatalogue:
                     table.metadata.create_all(connection)
                 self._tables[record_type] = table
             return self._tables[record_type]
+
+
+def _reason(error: object) -> str:
+    """Return the first line of what a database says."""
+    return redact(str(getattr(error, "orig", error)).strip().partition("\n")[0])
 
 
 def _replace(
