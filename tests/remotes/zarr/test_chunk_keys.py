@@ -79,6 +79,19 @@ def test_chunks_that_are_found_are_not_warned_of(
     assert not caplog.records
 
 
+@pytest.mark.parametrize("format", [2, 3])
+def test_a_folder_in_the_place_of_the_first_chunk_is_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, format: int
+) -> None:
+    path = write(tmp_path / "a.zarr", format, {"name": "v2", "separator": "/"})
+    names = (".zarray", "chunks") if format == 2 else ("zarr.json", "chunk_grid")
+    chunks = {2: [3, 2], 3: {"name": "regular", "configuration": {"chunk_shape": [3, 2]}}}[format]
+    extra = {"dimension_names": None} if format == 3 else {}
+    edit(path / names[0], shape=[3, 4], **{names[1]: chunks}, **extra)
+    voxome.open(path)
+    assert f"{path}/0/0 is a folder, and its metadata say that it is the first chunk" in caplog.text
+
+
 def test_the_first_chunk_may_be_missing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = v2(tmp_path / "a.zarr", "/", None)
     for chunk in (path / "0").rglob("*"):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 from os import scandir
+from pathlib import Path
 from typing import Any
 
 from voxome.config.settings import in_worker
@@ -42,6 +43,8 @@ def _key(encoding: str, separator: str) -> Key:
 def warn_of_unreachable_chunks(node: Node, document: Mapping[str, Any]) -> None:
     """Log a warning if the folder of an array has chunks whose names its metadata do not give.
 
+    On this machine that is also so where the first chunk is a folder, as of an array with more axes.
+
     Each array is looked at once in a process, and not in workers: the process of the run has opened it before.
 
     Parameters
@@ -57,7 +60,17 @@ def warn_of_unreachable_chunks(node: Node, document: Mapping[str, Any]) -> None:
     if array in _looked_at or in_worker():
         return
     _looked_at.add(array)
+    where = "dimension_separator in .zarray" if node.format == 2 else "chunk_key_encoding in zarr.json"
     with suppress(OSError):
+        if node.folder.is_local and Path(node.folder.path, first).is_dir():
+            _LOG.warning(
+                "%s/%s is a folder, and its metadata say that it is the first chunk. The voxels of such chunks read as "
+                "if they were missing; correct shape, chunks or %s",
+                node.folder,
+                first,
+                where,
+            )
+            return
         name = _in_folder(node.folder.path, first) if node.folder.is_local else _by_name(node, first, ndim)
         if name is not None:
             _LOG.warning(
@@ -66,7 +79,7 @@ def warn_of_unreachable_chunks(node: Node, document: Mapping[str, Any]) -> None:
                 node.folder,
                 name,
                 first,
-                "dimension_separator in .zarray" if node.format == 2 else "chunk_key_encoding in zarr.json",
+                where,
             )
 
 
