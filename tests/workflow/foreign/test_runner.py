@@ -9,6 +9,7 @@ import pytest
 
 from voxome.errors import InvalidInput, RunLocked
 from voxome.records.folder import lock_folder
+from voxome.workflow.foreign import javascript
 
 SCRIPT = """
 cwlVersion: v1.2
@@ -305,6 +306,15 @@ outputs: {{}}
     ended = call(document, {"n": 1})
     assert ended.status == status
     assert bool(ended.jobs("job started")) == (status == 0)
+
+
+def test_an_expression_without_an_end_is_given_up(
+    call, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(javascript, "EXPRESSION_S", 1)
+    document = script("true").replace("arguments: [", "arguments: ['${ while (true) {} }', ")
+    assert call(document).status == 1
+    assert "expression { while (true) {} } has no value within 1 s" in " ".join(caplog.text.split())
 
 
 def test_limits_that_are_not_kept_are_recorded_and_those_not_declared_are_none(call) -> None:

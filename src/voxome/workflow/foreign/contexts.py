@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
+from cwl_utils.sandboxjs import set_js_engine
 from cwltool import main as cwltool_main
 from cwltool.context import LoadingContext, RuntimeContext
 from cwltool.errors import WorkflowException
@@ -24,7 +25,7 @@ from voxome.errors import InvalidInput
 from voxome.redaction import redact
 from voxome.workflow.documents import DocumentFetcher, may_fetch
 from voxome.workflow.foreign.files import LocalFiles
-from voxome.workflow.foreign.javascript import has_javascript
+from voxome.workflow.foreign.javascript import EVALUATOR, has_javascript
 from voxome.workflow.foreign.results import JobFolders
 from voxome.workflow.foreign.tool import ForeignTool
 from voxome.workflow.foreign.workflow import ForeignWorkflow
@@ -122,6 +123,7 @@ def call_cwltool(
     propagated = [logger.propagate for logger in loggers]
     evaluator = logging.getLogger("cwl_utils")
     is_disabled, evaluator.disabled = evaluator.disabled, True  # it prints what cwltool logs, with a traceback
+    set_js_engine(EVALUATOR)
     for logger in loggers:
         logger.propagate = False
     try:

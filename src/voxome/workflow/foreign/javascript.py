@@ -1,18 +1,44 @@
-"""Whether a process has expressions that need Node.js, and whether it is there."""
+"""Whether a process has expressions that need Node.js, and whether it is there; their evaluation."""
 
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from cwl_utils.errors import JavascriptException
 from cwl_utils.expression import scanner
-from cwl_utils.sandboxjs import param_re
+from cwl_utils.sandboxjs import NodeJSEngine, param_re
 from cwltool.errors import UnsupportedRequirement
 
 _PROGRAMS = ("nodejs", "node")
 """Programs with which cwltool evaluates expressions; it would also pull an image of Node.js with docker."""
+EXPRESSION_S = 60.0
+"""Most seconds that the evaluation of an expression may take."""
+_SHOWN = 200
+"""Characters of an expression that a message shows."""
 _TEXTS = frozenset({"doc", "label", "id", "expressionLib", "intent"})
+
+
+class Evaluator(NodeJSEngine):
+    """Node.js as cwltool calls it, whose time limit is named where it is exceeded."""
+
+    def eval(self, scan: str, *arguments: Any, **options: Any) -> Any:
+        """Return the value of an expression; raises JavascriptException."""
+        options["timeout"] = timeout = EXPRESSION_S
+        began = time.monotonic()
+        try:
+            return super().eval(scan, *arguments, **options)
+        except JavascriptException as error:
+            if time.monotonic() - began < timeout:
+                raise
+            text = scan if len(scan) <= _SHOWN else f"{scan[:_SHOWN]}…"
+            raise JavascriptException(f"The expression {text} has no value within {timeout:g} s; correct it") from error
+
+
+EVALUATOR = Evaluator()
+"""That of this process: it keeps Node.js running between expressions."""
 
 
 def has_javascript() -> bool:
