@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from voxome.errors import EditConflict, InvalidInput, NotFound, describe_value
 from voxome.services.proofreading.arguments import id_text, require_operation
+from voxome.services.proofreading.branches import MAIN
 from voxome.services.proofreading.changes import Changes
 from voxome.services.proofreading.ids import take_ids
 from voxome.services.proofreading.leases import require_free
@@ -22,7 +23,7 @@ from voxome.services.proofreading.mapping import Mapping
 from voxome.services.proofreading.operations import Action, Operation, Toggle, edit_details
 from voxome.services.proofreading.source import SegmentsSource
 from voxome.services.proofreading.state import Lineage, State
-from voxome.services.proofreading.store import MAIN, ProofreadingStore, VersionLike
+from voxome.services.proofreading.store import ProofreadingStore, VersionLike
 from voxome.services.proofreading.suggestions import decide, require_open
 from voxome.services.proofreading.tables import OPERATIONS, STORE
 

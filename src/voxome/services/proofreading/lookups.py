@@ -14,6 +14,7 @@ from voxome.geometry import Box
 from voxome.redaction import redact
 from voxome.resources.volume import Volume
 from voxome.services.proofreading.arguments import require_id, require_ids, require_points
+from voxome.services.proofreading.branches import Branch, NamedVersion, add_branch, add_version
 from voxome.services.proofreading.editor import Editor
 from voxome.services.proofreading.export import changed_supervoxels
 from voxome.services.proofreading.mapping import Mapping
@@ -21,7 +22,7 @@ from voxome.services.proofreading.operations import Operation
 from voxome.services.proofreading.remote import SCHEME, require_name
 from voxome.services.proofreading.source import SegmentsSource
 from voxome.services.proofreading.source_check import changed_boxes, record_state, source_state
-from voxome.services.proofreading.store import Branch, NamedVersion, VersionLike, add_branch, add_version
+from voxome.services.proofreading.store import VersionLike
 from voxome.services.proofreading.voxels import StoredVoxels, ids_at
 
 

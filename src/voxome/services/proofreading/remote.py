@@ -34,8 +34,8 @@ class ProofreadRemote:
     def open(self, uri: Uri, *, mode: Mode = "r") -> SegmentsSource:
         if mode != "r":
             raise ReadOnly(f"{uri}: segments are edited by voxome.proofread({str(uri)!r}), not by writing voxels")
+        from voxome.services.proofreading.branches import MAIN
         from voxome.services.proofreading.source import SegmentsSource
-        from voxome.services.proofreading.store import MAIN
 
         version = uri.query.get("version")
         store = _open_store(uri)

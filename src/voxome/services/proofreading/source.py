@@ -19,11 +19,12 @@ from voxome.contracts.spec import Scale, VolumeSpec
 from voxome.errors import InvalidInput, NotFound, ReadOnly
 from voxome.geometry import Box
 from voxome.resources.provenance import history_of
+from voxome.services.proofreading.branches import MAIN
 from voxome.services.proofreading.coarse_split import coarse_levels
 from voxome.services.proofreading.lookup import UnknownId
 from voxome.services.proofreading.records import describe_edits
 from voxome.services.proofreading.source_check import changed_error
-from voxome.services.proofreading.store import MAIN, ProofreadingStore, VersionLike
+from voxome.services.proofreading.store import ProofreadingStore, VersionLike
 from voxome.services.proofreading.voxels import StoredVoxels
 
 A = TypeVar("A")

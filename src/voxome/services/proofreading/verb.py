@@ -19,6 +19,7 @@ from voxome.resources.recognition import find_remote
 from voxome.resources.unfinished import require_finished
 from voxome.resources.volume import Volume
 from voxome.resources.volume_like import VolumeLike, as_volume, location_of, opens
+from voxome.services.proofreading.branches import MAIN
 from voxome.services.proofreading.database import Database, parse_store
 from voxome.services.proofreading.dvid import DvidSession
 from voxome.services.proofreading.graph_cut import Edges
@@ -26,7 +27,8 @@ from voxome.services.proofreading.remote import SCHEME
 from voxome.services.proofreading.scan import scan
 from voxome.services.proofreading.session import Session
 from voxome.services.proofreading.source_check import changed_boxes, source_state
-from voxome.services.proofreading.store import MAIN, ProofreadingStore, create_store
+from voxome.services.proofreading.store import ProofreadingStore
+from voxome.services.proofreading.store_creation import create_store
 
 
 @explain_calls
