@@ -20,7 +20,8 @@ from voxome.contracts.shapes import Annotations, AnnotationShape
 from voxome.errors import InvalidInput, NotFound, ReadOnly, StoreError, TooManyFound, UnknownName, UnsupportedFormat
 from voxome.remotes.precomputed import annotation_source
 from voxome.remotes.precomputed.annotation_edits import Edits, EditsFile
-from voxome.remotes.precomputed.annotation_writer import AnnotationWriter, remove_replaced
+from voxome.remotes.precomputed.annotation_generations import remove_replaced
+from voxome.remotes.precomputed.annotation_writer import AnnotationWriter
 from voxome.remotes.precomputed.annotations import SpatialLevel
 
 EVERYWHERE: Any = ((-1e6, -1e6, -1e6), (1e6, 1e6, 1e6))

@@ -21,7 +21,8 @@ from voxome.contracts.shapes import Annotations, AnnotationShape
 from voxome.errors import NotFound, ReadOnly, StoreError, TooManyFound, UnknownName, VoxomeError
 from voxome.remotes.annotation_rows import type_name
 from voxome.remotes.precomputed.annotation_edits import Edits, EditsFile
-from voxome.remotes.precomputed.annotation_writer import AnnotationWriter, edits_key, generation_of, remove_replaced
+from voxome.remotes.precomputed.annotation_generations import edits_key, generation_of, remove_replaced
+from voxome.remotes.precomputed.annotation_writer import AnnotationWriter
 from voxome.remotes.precomputed.annotations import BATCH, AnnotationIndices
 from voxome.remotes.precomputed.folders import INFO, ShapeFolder
 from voxome.remotes.precomputed.info import OWN

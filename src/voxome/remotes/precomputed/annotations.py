@@ -21,7 +21,7 @@ from voxome.errors import CorruptData, InvalidInput, NotFound, TooManyFound, Unk
 from voxome.remotes.precomputed.annotation_cells import CellGrid, morton_cells, morton_codes
 from voxome.remotes.precomputed.annotation_codec import AnnotationCodec
 from voxome.remotes.precomputed.annotation_fields import Fields
-from voxome.remotes.precomputed.annotation_writer import BESIDE
+from voxome.remotes.precomputed.annotation_metadata import BESIDE
 from voxome.remotes.precomputed.beside_table import BesideTable
 from voxome.remotes.precomputed.folders import ShapeFolder, read_files
 from voxome.remotes.precomputed.info import OWN

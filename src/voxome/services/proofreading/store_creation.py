@@ -30,8 +30,6 @@ from voxome.services.proofreading.tables import (
 )
 
 _PAGE = 1 << 17
-
-
 _ROWS = 256
 """Chunks that are inserted at once."""
 
