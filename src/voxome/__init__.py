@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from voxome.reports import score
     from voxome.resources.columns import Table
     from voxome.resources.connect import connect
+    from voxome.resources.create import create
     from voxome.resources.listing import ls
-    from voxome.resources.open import create, open
+    from voxome.resources.open import open
     from voxome.resources.shapes import Meshes, Points, Skeletons
     from voxome.resources.volume import Volume
     from voxome.services.annotations.create import create_annotations
@@ -128,7 +129,7 @@ _LAZY = {
     "connect": "voxome.resources.connect",
     "contacts": "voxome.services.regions",
     "convert": "voxome.services.convert",
-    "create": "voxome.resources.open",
+    "create": "voxome.resources.create",
     "create_annotations": "voxome.services.annotations.create",
     "datasets": "voxome.data.registry.read",
     "downsample": "voxome.services.downsample.run",

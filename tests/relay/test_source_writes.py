@@ -23,7 +23,7 @@ from voxome.relay.memory import MemoryBudget, MemoryExhausted, hold
 from voxome.relay.source_errors import SourceUnavailable
 from voxome.relay.sources import Sources
 from voxome.relay.threads import RequestThreads
-from voxome.resources.open import create_source
+from voxome.resources.create import create_source
 from voxome.testing.strategies import noise
 
 

@@ -21,7 +21,7 @@ from voxome.geometry import Box
 from voxome.relay.rights import Rights
 from voxome.relay.source_errors import SourceUnavailable
 from voxome.relay.sources import Sources
-from voxome.resources.open import create_source
+from voxome.resources.create import create_source
 from voxome.testing.strategies import noise
 
 SHAPE = (5, 6, 7)

@@ -8,7 +8,7 @@ import pytest
 from voxome.contracts import id_groups
 from voxome.contracts.spec import VolumeSpec
 from voxome.registry import load
-from voxome.resources.open import create
+from voxome.resources.create import create
 from voxome.resources.table import TableFile
 from voxome.workflow.chain import chain_of, run_chain
 from voxome.workflow.options import RunOptions

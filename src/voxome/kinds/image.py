@@ -24,8 +24,9 @@ from voxome.kinds.ownership import FOREIGN, require_own
 from voxome.kinds.paths import with_suffix
 from voxome.kinds.versions import pinned_volume, require_recordable
 from voxome.resources.addresses import absolute
+from voxome.resources.create import create_source
 from voxome.resources.extended import Extended
-from voxome.resources.open import create_source, format_traits, locate, open_source
+from voxome.resources.open import format_traits, locate, open_source
 from voxome.resources.provenance import record
 from voxome.resources.recognition import get_remote
 from voxome.resources.sample import sample_blocks

@@ -1,4 +1,4 @@
-"""Open and create resources by URI."""
+"""Open resources by URI."""
 
 from __future__ import annotations
 
@@ -6,15 +6,12 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any, TypeVar, Unpack, cast, get_args, overload
+from typing import Any, TypeVar, cast, get_args, overload
 
 import numpy as np
 
 from voxome.calls import explain_calls
 from voxome.contracts.abilities import (
-    SupportsAdaptSpec,
-    SupportsCheckSpec,
-    SupportsCreate,
     SupportsLevels,
     SupportsMarkerFiles,
     SupportsOpenLevel,
@@ -24,7 +21,6 @@ from voxome.contracts.abilities import (
 from voxome.contracts.arguments import require_count
 from voxome.contracts.levels import require_level
 from voxome.contracts.source import MeshSource, Mode, PointsSource, Remote, SkeletonSource, Source, VolumeSource
-from voxome.contracts.spec import SpecChanges, VolumeSpec, require_fill
 from voxome.contracts.traits import FormatTraits, SupportsFormatTraits
 from voxome.contracts.uri import LEVEL, Location, Uri, require_options, with_options
 from voxome.errors import (
@@ -38,27 +34,11 @@ from voxome.errors import (
     describe_value,
 )
 from voxome.registry import load, targets
-from voxome.resources.addresses import absolute, has_local_paths
+from voxome.resources.addresses import has_local_paths
 from voxome.resources.file_names import file_problem
-from voxome.resources.recognition import (
-    find_remote,
-    get_remote,
-    marker_files,
-    recognise,
-    recognise_address,
-    scheme_of_name,
-    signatures,
-)
+from voxome.resources.recognition import find_remote, get_remote, marker_files, recognise, recognise_address, signatures
 from voxome.resources.shapes import Meshes, Points, Skeletons
-from voxome.resources.view_options import (
-    apply_view,
-    is_percent,
-    refuse_labels,
-    refuse_view,
-    split_view,
-    with_values,
-    without_window,
-)
+from voxome.resources.view_options import apply_view, is_percent, refuse_labels, split_view, with_values, without_window
 from voxome.resources.volume import Volume
 from voxome.storage.find import GROUP, storage_path
 from voxome.storage.zips import names_zip
@@ -86,7 +66,7 @@ def format_traits(scheme: str) -> FormatTraits:
     return remote.traits if isinstance(remote, SupportsFormatTraits) else FormatTraits()
 
 
-def _remote_of(uri: Uri) -> Remote:
+def remote_of(uri: Uri) -> Remote:
     """Return the remote of a URI, whose options it must have."""
     store = get_remote(uri.scheme)
     if isinstance(store, SupportsUriOptions):
@@ -237,7 +217,7 @@ def _open(uri: Uri, mode: Mode, level: int) -> Source:
 
 
 def _open_plain(uri: Uri, mode: Mode, level: int) -> Source:
-    store = _remote_of(uri)
+    store = remote_of(uri)
     try:
         return _open_stored(store, uri, mode, level)
     except NotFound:
@@ -255,12 +235,18 @@ def _open_stored(store: Remote, uri: Uri, mode: Mode, level: int) -> Source:
 
 def _volume(source: Source, uri: Uri) -> VolumeSource:
     if isinstance(source, VolumeSource):
-        _require_numbers(uri, source.spec.dtype)
+        require_numbers(uri, source.spec.dtype)
         return source
     raise _unexpected(source, uri, Volume)
 
 
-def _require_numbers(uri: Uri, dtype: np.dtype[Any]) -> None:
+def require_numbers(uri: Uri, dtype: np.dtype[Any]) -> None:
+    """Refuse voxels that are no numbers.
+
+    Raises
+    ------
+    UnsupportedFormat
+    """
     if dtype.kind not in "biuf":
         raise UnsupportedFormat(f"{uri}: voxels of {dtype} are not supported; expected booleans, integers or floats")
 
@@ -352,74 +338,3 @@ def open(uri: Location, *, expect: type[Any] | None = None, mode: Mode = "r", le
         other = level is not None and (level or "level" in located.query)
         return Volume(_volume(source, located), with_options(text, level=level) if other else text)
     return cast("Resource", resource(source, str(located)))
-
-
-def create_source(uri: Location, spec: VolumeSpec) -> VolumeSource:
-    """Create an array and open its source for writing."""
-    located = Uri.parse(uri)
-    return _creator(located, spec).create(located, spec)
-
-
-def require_creatable(uri: Location, spec: VolumeSpec) -> None:
-    """Raise what `create_source` would, as far as it is known without creating anything."""
-    located = Uri.parse(uri)
-    store = _creator(located, spec)
-    if isinstance(store, SupportsCheckSpec):
-        store.check_spec(located, spec)
-
-
-def adapt_spec(uri: Location, spec: VolumeSpec, levels: int) -> VolumeSpec:
-    """Return the spec to create an array with at `uri`, so that it has a place for one of `spec` with its levels."""
-    located = Uri.parse(uri)
-    store = _creator(located, spec)
-    return store.adapt_spec(located, spec, levels) if isinstance(store, SupportsAdaptSpec) else spec
-
-
-def _creator(located: Uri, spec: VolumeSpec) -> SupportsCreate:
-    """Return the remote that creates an array at a URI."""
-    refuse_view(located, "created")
-    _require_spec(spec)
-    if located.scheme in ("", *targets(GROUP)):
-        scheme = scheme_of_name(located.path)
-        hint = f"write {scheme}://{located}" if scheme else f"write the format before it, as in zarr://{located}"
-        raise InvalidUri(f"cannot create {located} without a format; {hint}")
-    _require_numbers(located, spec.dtype)
-    require_fill(spec.fill, spec.dtype)
-    if spec.kind == "labels" and spec.dtype.kind not in "biu":
-        raise InvalidInput(f"{located}: labels of {spec.dtype} are not supported; expected integers or booleans")
-    store = _remote_of(located)
-    if not isinstance(store, SupportsCreate):
-        raise UnsupportedFormat(f"{located.scheme}:// volumes cannot be created")
-    return store
-
-
-@explain_calls
-def create(uri: Location, spec: VolumeSpec, **changes: Unpack[SpecChanges]) -> Volume:
-    """Create a volume and open it for writing.
-
-    Parameters
-    ----------
-    uri : str or path
-        ``scheme://…``; nothing may be stored there.
-    spec : VolumeSpec
-        Its shape and meaning.
-    **changes
-        Fields of the spec to change.
-
-    Raises
-    ------
-    AlreadyExists
-        If something is stored there.
-    UnsupportedFormat
-        If the format cannot hold such a volume.
-    """
-    _require_spec(spec)
-    described = spec.replace(**changes) if changes else spec
-    return Volume(create_source(uri, described), absolute(Uri.parse(uri)).reveal())
-
-
-def _require_spec(spec: VolumeSpec) -> None:
-    if not isinstance(spec, VolumeSpec):
-        raise InvalidInput(
-            f"spec is {describe_value(spec)}; expected a VolumeSpec, as VolumeSpec.of((64, 64, 64), 'uint8')"
-        )

@@ -28,8 +28,9 @@ from voxome.contracts.spec import VolumeSpec, parse_dtype
 from voxome.contracts.uri import Location
 from voxome.errors import InvalidInput, UnsupportedFormat, describe_value
 from voxome.geometry.units import nm_per
+from voxome.resources.create import create
 from voxome.resources.indexing import Key
-from voxome.resources.open import create, open
+from voxome.resources.open import open
 from voxome.resources.transposed import Transposed
 from voxome.resources.volume import Volume
 from voxome.services.verbs import put

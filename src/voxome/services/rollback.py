@@ -11,7 +11,7 @@ from voxome.contracts.source import VolumeSource
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
 from voxome.errors import VoxomeError
-from voxome.resources.open import create_source
+from voxome.resources.create import create_source
 from voxome.resources.recognition import get_remote
 from voxome.storage.find import storage_path
 from voxome.storage.path import StoragePath

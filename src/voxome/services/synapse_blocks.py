@@ -26,8 +26,8 @@ from voxome.contracts.tool import Tool
 from voxome.errors import InvalidInput
 from voxome.geometry import BlockGrid, Box
 from voxome.geometry.grid import Halo
+from voxome.resources.create import create_source
 from voxome.resources.extended import Extended
-from voxome.resources.open import create_source
 from voxome.resources.rows import combine, concatenate
 from voxome.resources.sample import sample_blocks
 from voxome.resources.table import TableFile, write_table

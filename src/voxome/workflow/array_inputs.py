@@ -16,7 +16,8 @@ from voxome.contracts.abilities import SupportsAttributes, ability
 from voxome.contracts.formats import PRIVATE
 from voxome.contracts.uri import location_text
 from voxome.errors import AlreadyExists, NotFound
-from voxome.resources.open import create_source, open_source
+from voxome.resources.create import create_source
+from voxome.resources.open import open_source
 from voxome.resources.unfinished import RUN_MARK, unfinished_step
 from voxome.resources.volume import Volume
 from voxome.resources.volume_like import as_volume, location_of

@@ -7,7 +7,8 @@ import pytest
 
 from voxome.contracts.abilities import most_detailed_version
 from voxome.contracts.spec import VolumeSpec
-from voxome.resources.open import create, open_source
+from voxome.resources.create import create
+from voxome.resources.open import open_source
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from voxome.data.phantom.spec import PhantomSpec
 from voxome.data.phantom.synapses import Site
 from voxome.data.phantom.truth import CONNECTOME_COLUMNS, SYNAPSE_COLUMNS, synapse_rows
 from voxome.geometry import Block, BlockGrid
-from voxome.resources.open import create
+from voxome.resources.create import create
 from voxome.resources.table import write_table
 from voxome.resources.volume import Volume
 

@@ -20,7 +20,7 @@ from voxome.data.vascular.images import CHANNELS
 from voxome.data.vascular.render import Tissue, render
 from voxome.data.vascular.spec import TissueSpec
 from voxome.geometry import BlockGrid
-from voxome.resources.open import create
+from voxome.resources.create import create
 from voxome.resources.rows import concatenate
 from voxome.resources.table import write_table
 from voxome.resources.volume import Volume

@@ -23,7 +23,7 @@ from voxome.errors import AlreadyExists, NotFound, PlanError, UnsupportedFormat,
 from voxome.extras import require
 from voxome.geometry import Box
 from voxome.resources.coarsening import METHODS, halving
-from voxome.resources.open import adapt_spec, create_source
+from voxome.resources.create import adapt_spec, create_source
 from voxome.services.downsample.levels import known_scales
 from voxome.services.downsample.passes import Assembly, Pass
 from voxome.services.downsample.planning import plan_assemblies, plan_passes

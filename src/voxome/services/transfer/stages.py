@@ -17,7 +17,7 @@ from voxome.errors import NotFound
 from voxome.geometry import Box
 from voxome.geometry.notation import comma_text
 from voxome.records.choice import OpenRecords
-from voxome.resources.open import require_creatable
+from voxome.resources.create import require_creatable
 from voxome.resources.provenance import history_of, input_record, own_version, record
 from voxome.services.downsample.scratch import Scratch, scratch_address
 from voxome.services.transfer.copy import Copy

@@ -24,7 +24,7 @@ import voxome
 from voxome.contracts.abilities import SupportsLevels, ability
 from voxome.relay.rights import Rights
 from voxome.relay.sources import Sources
-from voxome.resources.open import create_source
+from voxome.resources.create import create_source
 
 pytestmark = pytest.mark.slow
 

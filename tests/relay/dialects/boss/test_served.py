@@ -33,7 +33,7 @@ from voxome.relay.opening import opened, prepared
 from voxome.relay.rights import PUBLIC_READ, Rights
 from voxome.relay.serve import in_thread
 from voxome.relay.sources import Sources
-from voxome.resources.open import create_source
+from voxome.resources.create import create_source
 from voxome.testing.strategies import noise
 
 pytestmark = pytest.mark.slow

@@ -17,7 +17,8 @@ from voxome.geometry import Box
 from voxome.relay.box_locks import SupportsHold
 from voxome.relay.dialects.boss.pyramid import CHUNK, Pyramid
 from voxome.relay.dialects.boss.records import Channel
-from voxome.resources.open import create_source, open_source
+from voxome.resources.create import create_source
+from voxome.resources.open import open_source
 from voxome.resources.recognition import get_remote
 
 
