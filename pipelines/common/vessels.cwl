@@ -10,6 +10,7 @@ inputs:
   closing_um: {type: "double?", doc: "Radius of the ball with which the mask is closed, in micrometres."}
   min_volume_um3: {type: "double?", doc: "Volume of the smallest object that is kept, in cubic micrometres."}
   max_volume_um3: {type: "double?", doc: "Volume of the largest object that is kept, in cubic micrometres."}
+  reach_um: {type: "double?", doc: "How far around a block vessels are read to thin them, in micrometres: more than the radius of the widest."}
   spur_ratio: {type: "double?", doc: "Minimum length of a branch that ends, in radii of the vessel at its junction."}
   along_faces: {type: "boolean?", doc: "Whether lines along faces of the volume, of vessels whose middle is beyond it, are kept."}
   store: string
@@ -34,13 +35,27 @@ steps:
     run: ../tools/common.vessel_mask.cwl
     in: {image: probability, runs: clean/runs, store: store, block: block, workers: workers}
     out: [result]
+  faces:
+    run: ../tools/common.vessel_faces.cwl
+    in: {mask: mask/result, reach_um: reach_um, store: store, block: block, workers: workers}
+    out: [faces]
+  exits:
+    run: ../tools/common.vessel_exits.cwl
+    in: {faces: faces/faces, store: store}
+    out: [exits]
   thin:
     run: ../tools/common.centre_lines.cwl
-    in: {runs: clean/runs, store: store}
-    out: [lines]
+    in: {mask: mask/result, exits: exits/exits, reach_um: reach_um, store: store, block: block, workers: workers}
+    out: [lines, seams]
   graph:
     run: ../tools/common.vessel_graph.cwl
-    in: {runs: clean/runs, lines: thin/lines, spur_ratio: spur_ratio, along_faces: along_faces, store: store}
+    in:
+      runs: clean/runs
+      lines: thin/lines
+      seams: thin/seams
+      spur_ratio: spur_ratio
+      along_faces: along_faces
+      store: store
     out: [vessels, nodes, points, counts, graph, trees]
 outputs:
   mask: {type: File, outputSource: mask/result}

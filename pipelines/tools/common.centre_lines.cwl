@@ -8,17 +8,33 @@ hints:
   voxome:Tool:
     name: common.centre_lines
     version: '1'
+    parameters:
+      reach_um:
+        exclusiveMinimum: 0
 baseCommand:
 - voxome
 - tool
 - common.centre_lines
 inputs:
-  runs:
+  mask:
     type:
     - File
     - string
     inputBinding:
-      prefix: --runs
+      prefix: --mask
+  exits:
+    type:
+    - File
+    - string
+    inputBinding:
+      prefix: --exits
+  reach_um:
+    type: double?
+    default: 20.0
+    doc: 'How far around a block vessels are read, in micrometres: more than the radius of the widest, better twice
+      it. Allowed: more than 0.'
+    inputBinding:
+      prefix: --reach-um
   store:
     type: string
     doc: Folder (absolute path) or address for results.
@@ -39,3 +55,7 @@ outputs:
     type: File
     outputBinding:
       glob: lines.handle.json
+  seams:
+    type: File
+    outputBinding:
+      glob: seams.handle.json

@@ -29,6 +29,12 @@ inputs:
     - string
     inputBinding:
       prefix: --lines
+  seams:
+    type:
+    - File
+    - string
+    inputBinding:
+      prefix: --seams
   spur_ratio:
     type: double?
     default: 2.0

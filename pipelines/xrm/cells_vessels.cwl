@@ -35,6 +35,7 @@ inputs:
   min_vessel_volume_um3: {type: "double?", default: 1300, doc: "Smallest object that is a vessel, in cubic micrometres; elongated pieces at faces may be smaller."}
   max_vessel_volume_um3: {type: "double?", doc: "Largest object that is a vessel, in cubic micrometres."}
   exclude_um: {type: "double?", default: 0.65, doc: "Distance from vessels in which there are no cells, in micrometres."}
+  vessel_reach_um: {type: "double?", doc: "How far around a block vessels are read to thin them, in micrometres: more than the radius of the widest."}
   spur_ratio: {type: "double?", doc: "Minimum length of a branch that ends, in radii of the vessel at its junction."}
   along_faces: {type: "boolean?", doc: "Whether lines along faces of the volume, of vessels whose middle is beyond it, are kept."}
   regions: {type: ["null", File, string], doc: "Labels of regions, such as those of an atlas; 0 is outside of all."}
@@ -92,6 +93,7 @@ steps:
       closing_um: closing_um
       min_volume_um3: min_vessel_volume_um3
       max_volume_um3: max_vessel_volume_um3
+      reach_um: vessel_reach_um
       spur_ratio: spur_ratio
       along_faces: along_faces
       store: store

@@ -156,6 +156,8 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "common.touching": "voxome.tools.common.touching:touching",
         "common.union": "voxome.tools.common.union:union",
         "common.vessel_clean": "voxome.tools.common.vessel_clean:vessel_clean",
+        "common.vessel_exits": "voxome.tools.common.vessel_exits:vessel_exits",
+        "common.vessel_faces": "voxome.tools.common.vessel_faces:vessel_faces",
         "common.vessel_graph": "voxome.tools.common.vessel_graph:vessel_graph",
         "common.vessel_mask": "voxome.tools.common.vessel_mask:vessel_mask",
         "common.vessel_runs": "voxome.tools.common.vessel_runs:vessel_runs",

@@ -5,11 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy import ndimage
+from tools.common.vessel_lines import block_lines, thin_runs
 
 from voxome.contracts.frame import Frame
+from voxome.contracts.kinds import Rows
+from voxome.errors import InvalidInput
 from voxome.geometry import Box
-from voxome.tools.common.centre_lines import thin_runs
 from voxome.tools.common.vessels.runs import fill_voids, find_runs
+from voxome.tools.common.vessels.seams import require_agreement
 
 FULL = np.ones((3, 3, 3))
 
@@ -116,3 +119,41 @@ def test_a_crop_has_the_same_lines_away_from_its_faces(cut: tuple[int, int, int]
         inside = [one[((one >= margin) & (one < 60 - margin)).all(axis=1)].tolist() for one in (whole, found)]
         assert inside[0] == inside[1]
         assert len(inside[0]) > 60
+
+
+def noise_runs(edge: int, sigma: float, seed: int) -> tuple[Rows, Frame]:
+    """Smooth noise: vessels of all widths that branch and run along faces."""
+    noise = ndimage.gaussian_filter(np.random.default_rng(seed).random((edge,) * 3), sigma)
+    box = Box.of_shape((edge,) * 3, (5, -3, 101))
+    return find_runs(noise > np.quantile(noise, 0.75), box), Frame(box, box, (1000.0,) * 3, (3000.0, 0.0, 1000.0))
+
+
+@pytest.mark.parametrize("block", [(24, 24, 24), (17, 48, 31), (48, 5, 48)])
+def test_lines_are_those_of_one_block_whatever_the_blocks(block: tuple[int, int, int]) -> None:
+    runs, frame = noise_runs(48, 2, 3)
+    whole, blocks = block_lines(runs, frame), block_lines(runs, frame, block, 14.0)
+    require_agreement(blocks["seams"])
+    assert len(blocks["seams"]["z"]) > 1
+    assert len(whole["seams"]["z"]) == 0
+    assert len(whole["lines"]["z"]) > 100
+    assert whole["lines"]["leaves"].any()
+    for name, values in whole["lines"].items():
+        np.testing.assert_array_equal(blocks["lines"][name], values)
+
+
+def test_a_mask_without_background_has_no_radius() -> None:
+    box = Box.of_shape((9, 9, 9))
+    frame = Frame(box, box, (1000.0,) * 3, (0.0,) * 3)
+    with pytest.raises(InvalidInput, match="no background"):
+        thin_runs(find_runs(np.ones(box.shape, bool), box), frame)
+
+
+def test_blocks_that_see_too_little_are_refused_before_lines_differ() -> None:
+    runs, frame = noise_runs(48, 2, 3)
+    whole = block_lines(runs, frame)["lines"]
+    wrong = block_lines(runs, frame, (16, 16, 16), 5.5)
+    assert any(not np.array_equal(wrong["lines"][axis], whole[axis]) for axis in "zyx")
+    with pytest.raises(InvalidInput, match="give a larger reach_um, or larger blocks"):
+        require_agreement(wrong["seams"])
+    with pytest.raises(InvalidInput, match="wider than what is read around the block"):
+        block_lines(runs, frame, (16, 16, 16), 2.0)

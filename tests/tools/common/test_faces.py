@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tools.common.blockwise import as_file, frame_of, run_blocks
+from tools.common.vessel_lines import thin_runs
 
 from voxome.contracts.context import BlockContext
 from voxome.contracts.frame import Frame
 from voxome.geometry import Box
 from voxome.tools.common.cell_distances import CELLS_WITH_ID, cell_distances
-from voxome.tools.common.centre_lines import thin_runs
 from voxome.tools.common.instance_sums import instance_sums
 from voxome.tools.common.mask_components import components
 from voxome.tools.common.vessels.network import vessel_network

@@ -9,13 +9,16 @@ import networkx as nx
 import numpy as np
 import pytest
 from tools.common.blockwise import as_file
+from tools.common.vessel_lines import thin_runs
 
 from voxome.contracts.frame import Frame
 from voxome.geometry import Box
+from voxome.resources.rows import empty_rows
 from voxome.tools.common import graphml
-from voxome.tools.common.centre_lines import CENTRE_LINES, thin_runs
+from voxome.tools.common.centre_lines import CENTRE_LINES
 from voxome.tools.common.vessel_graph import vessel_graph
 from voxome.tools.common.vessels.runs import RUNS, find_runs
+from voxome.tools.common.vessels.seams import SEAMS
 
 
 def test_tables_and_trees_of_a_graph_that_is_too_large_are_not_lost(
@@ -28,6 +31,7 @@ def test_tables_and_trees_of_a_graph_that_is_too_large_are_not_lost(
     files = (
         as_file(tmp_path / "runs.parquet", runs, RUNS.columns),
         as_file(tmp_path / "lines.parquet", thin_runs(runs, frame), CENTRE_LINES.columns),
+        as_file(tmp_path / "seams.parquet", empty_rows(SEAMS.columns), SEAMS.columns),
     )
     expected = vessel_graph(*files, frame=frame)
     monkeypatch.setattr(graphml, "MAX_ITEMS", 5)

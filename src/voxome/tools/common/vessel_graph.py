@@ -14,6 +14,7 @@ from voxome.tools.common.centre_lines import CENTRE_LINES
 from voxome.tools.common.vessels.exports import vessel_graphml, vessel_swc
 from voxome.tools.common.vessels.network import vessel_network
 from voxome.tools.common.vessels.runs import RUNS
+from voxome.tools.common.vessels.seams import SEAMS, require_agreement
 
 _POSITION = {"z_nm": "float64", "y_nm": "float64", "x_nm": "float64"}
 VESSELS = kinds.Table(
@@ -54,6 +55,7 @@ VESSEL_COUNTS = kinds.Table({"branches": "int64", **dict.fromkeys(_COUNTS, "int6
 def vessel_graph(
     runs: Annotated[TableFile, RUNS],
     lines: Annotated[TableFile, CENTRE_LINES],
+    seams: Annotated[TableFile, SEAMS],
     *,
     spur_ratio: Annotated[float, Ge(0)] = 2.0,
     along_faces: bool = False,
@@ -68,8 +70,8 @@ def vessel_graph(
     ----------
     runs : table
         Runs of ``common.vessel_clean``.
-    lines : table
-        Lines of ``common.centre_lines``.
+    lines, seams : table
+        From ``common.centre_lines``; its blocks must agree where they meet.
     spur_ratio : float
         Minimum length of a branch that ends, from the middle of a junction to its tip, in radii of the vessel there;
         shorter ones are bumps of its surface and deleted, unless they leave the volume; 0 deletes none.
@@ -94,6 +96,7 @@ def vessel_graph(
     trees : file
         SWC, in micrometres; its comments list the branches at whose end a loop is cut.
     """
+    require_agreement(seams.read())
     network = vessel_network(runs.read(), lines.read(), frame, spur_ratio, along_faces=along_faces)
     return {
         "vessels": network.branches,

@@ -7,10 +7,10 @@ import io
 import networkx as nx
 import numpy as np
 import pytest
+from tools.common.vessel_lines import thin_runs
 
 from voxome.contracts.frame import Frame
 from voxome.geometry import Box
-from voxome.tools.common.centre_lines import thin_runs
 from voxome.tools.common.vessels.exports import vessel_graphml, vessel_swc
 from voxome.tools.common.vessels.network import Network, vessel_network
 from voxome.tools.common.vessels.runs import find_runs

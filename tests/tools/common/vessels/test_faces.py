@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from tools.common.vessel_lines import thin_runs
 
 from voxome.contracts.frame import Frame
 from voxome.geometry import Box
-from voxome.tools.common.centre_lines import thin_runs
 from voxome.tools.common.vessels.network import Network, vessel_network
 from voxome.tools.common.vessels.runs import find_runs
 

@@ -7,10 +7,10 @@ import math
 import numpy as np
 import pytest
 from scipy import ndimage
+from tools.common.vessel_lines import thin_runs
 
 from voxome.contracts.frame import Frame
 from voxome.geometry import Box
-from voxome.tools.common.centre_lines import thin_runs
 from voxome.tools.common.vessels.network import Network, vessel_network
 from voxome.tools.common.vessels.runs import fill_voids, find_runs
 

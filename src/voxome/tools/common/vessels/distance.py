@@ -9,7 +9,6 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from voxome.errors import InvalidInput
 from voxome.tools.common.vessels.tiles import Tiles, step
 
 
@@ -18,7 +17,7 @@ def distances(tiles: Tiles, voxel_size: Sequence[float]) -> NDArray[np.float32]:
 
     Vessels go on beyond the faces of the box: these are no background. One axis after the other, as in Felzenszwalb &
     Huttenlocher (2012); only voxels of one run along an axis need to be compared, since those behind a background
-    voxel are farther than it.
+    voxel are farther than it. They are infinite in an object that fills the box from face to face along every axis.
 
     Parameters
     ----------
@@ -26,21 +25,11 @@ def distances(tiles: Tiles, voxel_size: Sequence[float]) -> NDArray[np.float32]:
         The mask.
     voxel_size : (z, y, x)
         Voxel size, in the unit of the result.
-
-    Raises
-    ------
-    InvalidInput
-        If an object fills the box from face to face along every axis, so that there is no background.
     """
     squares = np.where(tiles.present > 0, np.float32(np.inf), np.float32(0))
     shape = np.array(tiles.box.shape, np.int64)
     for axis in (2, 1, 0):
         squares = _along(tiles.present, tiles.neighbours, tiles.origin, shape, squares, axis, float(voxel_size[axis]))
-    if np.isinf(squares).any():
-        raise InvalidInput(
-            f"vessels fill the box {tiles.box}, and have no background to measure their radius from; use a higher "
-            "threshold, or a larger box"
-        )
     return np.sqrt(squares, out=squares)
 
 

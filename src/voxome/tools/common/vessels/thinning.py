@@ -15,9 +15,11 @@ from voxome.tools.common.vessels.topology import count_objects, euler_number, is
 
 KEPT = 2
 """Value of a voxel that is in the mask and is not deleted."""
+_TURNS = 1 << 40
+"""More than the turns of a level, eight a round."""
 
 
-def thin(tiles: Tiles, level: NDArray[np.int32], kept: NDArray[np.int64], origin: Sequence[int]) -> None:
+def thin(tiles: Tiles, level: NDArray[np.int32], kept: NDArray[np.int64], origin: Sequence[int]) -> NDArray[np.int64]:
     """Delete voxels of a mask, lowest levels first, until its lines are one voxel wide.
 
     A voxel is deleted if it is simple and does not end a line of voxels. Those that are not next to each other are
@@ -36,6 +38,12 @@ def thin(tiles: Tiles, level: NDArray[np.int32], kept: NDArray[np.int64], origin
     origin : (z, y, x)
         Position in the volume, in voxels, of the first voxel of the box of `tiles`.
 
+    Returns
+    -------
+    (slots,) int64
+        When every slot was deleted: level, round and subfield, later ones larger; -1 if it was not. Whether a voxel is
+        deleted at some time depends on those at most two voxels away, and on when these were, on nothing else.
+
     Raises
     ------
     CorruptData
@@ -45,7 +53,7 @@ def thin(tiles: Tiles, level: NDArray[np.int32], kept: NDArray[np.int64], origin
     order = _sort(tiles.present, level)
     tiles.present[kept] = KEPT
     z, y, x = (n & 1 for n in origin)
-    _thin(tiles.present, tiles.neighbours, level, order, z * 4 + y * 2 + x)
+    times: NDArray[np.int64] = _thin(tiles.present, tiles.neighbours, level, order, z * 4 + y * 2 + x)
     tiles.present[kept] = 1
     after = count_objects(tiles), euler_number(tiles)
     if before != after:
@@ -53,6 +61,7 @@ def thin(tiles: Tiles, level: NDArray[np.int32], kept: NDArray[np.int64], origin
             f"thinning of vessels changed objects and Euler number from {before} to {after}; this is an error in "
             "voxome: report it"
         )
+    return times
 
 
 @numba.njit(cache=True)
@@ -97,9 +106,9 @@ def _ends_line(present: Any, neighbours: Any, slot: int, bits: int) -> bool:
 
 
 @numba.njit(cache=True)
-def _thin(present: Any, neighbours: Any, level: Any, order: Any, first_field: int) -> None:
-    """Delete the voxels of `order`; `first_field` is the subfield of the first voxel of the box."""
-    queued = np.zeros(len(present), np.uint8)
+def _thin(present: Any, neighbours: Any, level: Any, order: Any, first_field: int) -> Any:
+    """Delete the voxels of `order`, and return when; `first_field` is the subfield of the first voxel of the box."""
+    queued, times = np.zeros(len(present), np.uint8), np.full(len(present), -1, np.int64)
     first = 0
     while first < len(order):
         current = level[order[first]]
@@ -107,7 +116,7 @@ def _thin(present: Any, neighbours: Any, level: Any, order: Any, first_field: in
         while last < len(order) and level[order[last]] == current:
             last += 1
         active = order[first:last].copy()
-        first = last
+        first, turn = last, 0
         while len(active):
             found = [np.int64(0)]
             for field in range(8):
@@ -119,7 +128,7 @@ def _thin(present: Any, neighbours: Any, level: Any, order: Any, first_field: in
                     if is_simple(bits) and not _ends_line(present, neighbours, slot, bits):
                         gone.append(slot)
                 for slot in gone[1:]:
-                    present[slot] = 0
+                    present[slot], times[slot] = 0, current * _TURNS + turn * 8 + field
                 for slot in gone[1:]:
                     for dz in range(-1, 2):
                         for dy in range(-1, 2):
@@ -130,5 +139,7 @@ def _thin(present: Any, neighbours: Any, level: Any, order: Any, first_field: in
                                 queued[other] = 1
                                 found.append(other)
             active = np.array(found[1:], dtype=np.int64)
+            turn += 1
             for slot in active:
                 queued[slot] = 0
+    return times
