@@ -24,7 +24,7 @@ import voxome
 from voxome.contracts.context import BlockContext
 from voxome.contracts.frame import Frame
 from voxome.geometry import BlockGrid, Box
-from voxome.relay.config import parse_config
+from voxome.relay.config_file import parse_config
 from voxome.relay.opening import opened, prepared
 from voxome.relay.serve import in_thread
 from voxome.resources.table import TableFile

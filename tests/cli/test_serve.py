@@ -10,7 +10,7 @@ import typer
 from voxome.cli.relay import parse_lifetime
 from voxome.cli.serve import _announce, build_config, split_name
 from voxome.errors import InvalidInput
-from voxome.relay.config import parse_config
+from voxome.relay.config_file import parse_config
 
 CONFIG = """
 port = 9000

@@ -21,7 +21,7 @@ from ruamel.yaml import YAML
 
 import voxome
 from voxome.relay.cache.counters import SourceCounters, exposition
-from voxome.relay.config import parse_config, read_config
+from voxome.relay.config_file import parse_config, read_config
 from voxome.testing.strategies import noise
 
 ROOT = Path(__file__).parents[2]

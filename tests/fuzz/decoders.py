@@ -242,7 +242,7 @@ def _of_shards() -> Decoder:
 def _of_relay_files() -> Decoder:
     from tempfile import mkdtemp
 
-    from voxome.relay.config import parse_config, read_config
+    from voxome.relay.config_file import parse_config, read_config
 
     file = Path(mkdtemp()) / "relay.toml"
     seed = (

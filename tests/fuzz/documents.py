@@ -183,7 +183,7 @@ def _workflow() -> Document:
 
 
 def _relay_config() -> Document:
-    from voxome.relay.config import check_file, parse_config
+    from voxome.relay.config_file import check_file, parse_config
 
     content = {
         "port": 8090, "host": "127.0.0.1", "catalogue": "c.sqlite", "data": "data", "dialects": ["boss", "raw"],

@@ -29,7 +29,7 @@ MODULES = (
     "remotes/knossos/*.py", "remotes/zarr/metadata.py", "remotes/zarr/normalize_metadata.py", "remotes/zarr/ome.py",
     "remotes/zarr/handle.py", "remotes/n5/lz4.py", "remotes/n5/metadata_flavours.py", "remotes/precomputed/info.py",
     "remotes/precomputed/mesh_manifest.py", "remotes/dvid/label_blocks.py", "remotes/dvid/indices.py",
-    "remotes/dvid/sparse.py", "remotes/bossdb/cutouts.py", "relay/codings.py", "relay/npy.py", "relay/config.py",
+    "remotes/dvid/sparse.py", "remotes/bossdb/cutouts.py", "relay/codings.py", "relay/npy.py", "relay/config.py", "relay/config_file.py",
     "relay/request_parser.py", "relay/recalled.py", "relay/writes/frame.py", "relay/writes/entry.py",
     "relay/dialects/boss/formats.py", "relay/dialects/s3/documents.py", "contracts/uri.py", "contracts/handle.py",
     "contracts/provenance.py", "contracts/json_text.py", "environments/lock.py", "models/cards.py",

@@ -21,7 +21,7 @@ from standins.faulty_proxy import Answer, Cut, Fault, FaultyProxy
 import voxome
 from voxome.relay import source_checks
 from voxome.relay.caching import Caching
-from voxome.relay.config import parse_config
+from voxome.relay.config_file import parse_config
 from voxome.relay.opening import opened, prepared
 from voxome.relay.serve import in_thread
 from voxome.relay.sources import Sources

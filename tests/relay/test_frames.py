@@ -9,7 +9,7 @@ from starlette.routing import Route
 
 from voxome.errors import InvalidInput
 from voxome.relay.app import create_app
-from voxome.relay.config import parse_config
+from voxome.relay.config_file import parse_config
 from voxome.relay.serve import in_thread
 
 

@@ -7,7 +7,7 @@ import resource
 import pytest
 
 from voxome.errors import InvalidInput
-from voxome.relay.config import parse_config
+from voxome.relay.config_file import parse_config
 from voxome.relay.connections import Guard, allow_files
 from voxome.relay.limits import Limits
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 import voxome
 from voxome.errors import InvalidInput, NotFound, VoxomeError
-from voxome.relay.config import parse_config
+from voxome.relay.config_file import parse_config
 from voxome.relay.opening import prepared
 
 

@@ -9,7 +9,7 @@ import pytest
 
 import voxome
 from voxome.errors import InvalidInput
-from voxome.relay.config import parse_config
+from voxome.relay.config_file import parse_config
 from voxome.relay.opening import prepared
 
 

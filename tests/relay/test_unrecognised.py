@@ -17,7 +17,7 @@ from voxome.contracts.uri import Uri
 from voxome.errors import StoreError
 from voxome.geometry import Box
 from voxome.relay.caching import Caching
-from voxome.relay.config import parse_config
+from voxome.relay.config_file import parse_config
 from voxome.relay.opening import opened, prepared
 from voxome.relay.origin import Origin
 from voxome.relay.serve import in_thread

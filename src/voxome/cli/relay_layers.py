@@ -20,7 +20,7 @@ def materialize(
 ) -> None:
     """Compute a virtual layer once, as a run, and store it; rerun the same command to resume."""
     from voxome.cli.progress import progress_bars
-    from voxome.relay.config import check_file, parse_config, read_config
+    from voxome.relay.config_file import check_file, parse_config, read_config
     from voxome.relay.virtual.materialize import layer_graph
     from voxome.relay.virtual.materialize import materialize as run_layer
 

@@ -115,7 +115,7 @@ def build_config(arguments: list[str], writable: list[str], options: dict[str, A
     InvalidInput
         If it is invalid, a name is used twice, or a writable name is that of no source.
     """
-    from voxome.relay.config import check_file, parse_config, read_config
+    from voxome.relay.config_file import check_file, parse_config, read_config
 
     files = [Path(text) for text in arguments if text.endswith(_CONFIG)]
     if len(files) > 1:

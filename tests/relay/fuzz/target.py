@@ -17,7 +17,7 @@ from relay.serving import pyramid
 
 import voxome
 from voxome.relay.catalogue.sql import SqlCatalogue
-from voxome.relay.config import parse_config
+from voxome.relay.config_file import parse_config
 from voxome.relay.connections import Guard
 from voxome.relay.dialects.s3.keys import create_key_pair
 from voxome.relay.opening import opened, prepared

@@ -13,7 +13,8 @@ import voxome
 from voxome.cli.serve import build_config
 from voxome.errors import InvalidInput
 from voxome.geometry import Box
-from voxome.relay.config import RelayConfig, parse_config
+from voxome.relay.config import RelayConfig
+from voxome.relay.config_file import parse_config
 from voxome.relay.opening import prepared
 from voxome.relay.rights import Rights
 from voxome.relay.sources import Sources

@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 import voxome
 from voxome.cli.relay import app
 from voxome.errors import InvalidInput, NotFound
-from voxome.relay.config import RelayConfig, parse_config, read_config
+from voxome.relay.config import RelayConfig
+from voxome.relay.config_file import parse_config, read_config
 from voxome.relay.sources import Sources
 from voxome.relay.virtual.adding import add_sources
 from voxome.relay.virtual.materialize import layer_graph, materialize

@@ -12,7 +12,7 @@ from numpy.testing import assert_array_equal
 
 import voxome
 from voxome.geometry import Box
-from voxome.relay.config import parse_config
+from voxome.relay.config_file import parse_config
 from voxome.relay.opening import opened, prepared
 from voxome.relay.serve import in_thread
 

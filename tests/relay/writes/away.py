@@ -16,7 +16,7 @@ from standins.faulty_proxy import Fault, FaultyProxy
 
 import voxome
 from voxome.contracts.spec import VolumeKind
-from voxome.relay.config import parse_config
+from voxome.relay.config_file import parse_config
 from voxome.relay.opening import opened, prepared
 from voxome.relay.serve import in_thread
 from voxome.relay.writes import flusher

@@ -18,7 +18,7 @@ from standins.faulty_proxy import Answer, Cut, Fault
 import voxome
 from voxome.errors import InvalidInput, StoreError
 from voxome.geometry import Box
-from voxome.relay.config import parse_config
+from voxome.relay.config_file import parse_config
 from voxome.relay.upstream import Upstream
 
 pytestmark = pytest.mark.slow

@@ -9,7 +9,7 @@ from relay.serving import serving, stored
 
 from voxome.errors import AlreadyExists
 from voxome.relay.catalogue.memory import MemoryCatalogue
-from voxome.relay.config import parse_config
+from voxome.relay.config_file import parse_config
 from voxome.relay.dialects.boss.publication import Publication
 from voxome.relay.opening import opened, prepared
 from voxome.relay.sources import Sources

@@ -26,7 +26,8 @@ from voxome.geometry import Box
 from voxome.relay.caching import Caching
 from voxome.relay.catalogue.memory import MemoryCatalogue
 from voxome.relay.catalogue.sql import SqlCatalogue
-from voxome.relay.config import RelayConfig, parse_config
+from voxome.relay.config import RelayConfig
+from voxome.relay.config_file import parse_config
 from voxome.relay.dialects.boss.publication import Indescribable, Publication, PublishedCatalogue
 from voxome.relay.dialects.boss.records import Channel, Collection, CoordinateFrame, Experiment, Grant, Metadatum
 from voxome.relay.opening import opened, prepared
