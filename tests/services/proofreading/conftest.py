@@ -8,12 +8,20 @@ from uuid import uuid4
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 import voxome
 from voxome.services.proofreading.session import Session
 
 LABELS = np.repeat(np.arange(1, 33, dtype=np.uint64), 16).reshape(8, 8, 8)
 """Thirty-two supervoxels, of 16 voxels each."""
+
+
+def renumbered(segments: dict[int, int]) -> NDArray[np.uint64]:
+    """Return `LABELS` with some values replaced."""
+    table = np.arange(LABELS.max() + 1)
+    table[list(segments)] = list(segments.values())
+    return table[LABELS.astype(int)].astype(np.uint64)
 
 
 @pytest.fixture

@@ -1,9 +1,8 @@
-"""Edits, history, branches and versions of a session."""
+"""Edits of a session, and their history."""
 
 from __future__ import annotations
 
 import errno
-import importlib
 import os
 import re
 import tempfile
@@ -17,19 +16,14 @@ from typing import Any
 import numpy as np
 import pytest
 import sqlalchemy as sa
-from numpy.typing import NDArray
-from services.proofreading.conftest import LABELS
+from services.proofreading.conftest import LABELS, renumbered
 
 import voxome
 from voxome.errors import (
-    AlreadyExists,
     EditConflict,
     InvalidInput,
-    InvalidUri,
     NotFound,
     StoreError,
-    UnknownName,
-    UnsupportedFormat,
 )
 from voxome.services.proofreading import state
 from voxome.services.proofreading.session import Session
@@ -129,21 +123,6 @@ def test_an_edit_based_on_an_old_version_is_a_conflict(labels_uri: str, store: s
     assert [one.author for one in ann.history()] == ["ann", "bob", "bob"]
 
 
-def test_an_edit_is_based_on_a_version_of_its_branch(open_session: Open) -> None:
-    ann, bob = open_session("ann"), open_session("bob")
-    ann.merge([1, 2])
-    ann.create_branch("trial").merge([5, 6])
-    for version in (2, "trial"):
-        with pytest.raises(InvalidInput, match="not in the history of the branch 'main'"):
-            bob.merge([1, 3], version=version)
-    with pytest.raises(NotFound, match="no version 1000000"):
-        bob.merge([1, 3], version=10**6)
-    with pytest.raises(EditConflict):
-        bob.merge([1, 3], version=0)
-    assert bob.merge([1, 3], version=np.int64(1)).details["based_on"] == 1
-    assert bob.merge([1, 4], version="main").details["based_on"] == 3
-
-
 def test_the_version_of_a_session_follows_its_own_edits_until_others_edit(open_session: Open) -> None:
     ann, bob = open_session("ann"), open_session("bob")
     ann.split(1, [[0, 0, 0]], [[0, 1, 7]])
@@ -154,25 +133,6 @@ def test_the_version_of_a_session_follows_its_own_edits_until_others_edit(open_s
     bob.merge([8, 9])
     assert (ann.undo(4).number, ann.version, bob.version) == (6, 4, 0)
     assert (ann.refresh(), ann.merge([10, 11]).number, ann.version) == (6, 7, 7)
-
-
-@pytest.mark.parametrize("version", [True, -5, 1.0, [1], b"main"])
-def test_anything_but_a_version_is_refused(open_session: Open, tmp_path: Path, version: Any) -> None:
-    session = open_session()
-    session.merge([1, 2])
-    for call in (
-        lambda: session.merge([3, 4], version=version),
-        lambda: session.segment_of([2], version),
-        lambda: session.changes(version),
-        lambda: session.changes(0, version),
-        lambda: session.create_branch("other", version),
-        lambda: session.name_version("first", version),
-        lambda: session.export(tmp_path / "out.zarr", version=version),
-        lambda: session.export(tmp_path / "out.zarr", since=version),
-    ):
-        with pytest.raises(InvalidInput, match="expected the number of an operation"):
-            call()
-    assert len(session.history()) == 1
 
 
 def test_the_address_of_a_session_shows_no_password(open_session: Open, tmp_path: Path) -> None:
@@ -218,91 +178,6 @@ def test_there_is_an_error_at_the_top_of_the_ids(tmp_path: Path, top: int) -> No
     assert session.volume[0, 0, 3] == top
 
 
-@pytest.mark.slow
-def test_versions_never_mix(open_session: Open) -> None:
-    session = open_session()
-    session.merge([1, 2])
-    session.merge([3, 4])
-    session.cleave(1, [2])
-    expected = [{2: 2, 4: 4}, {2: 1, 4: 4}, {2: 1, 4: 3}, {2: 33, 4: 3}]
-    for version, segments in enumerate(expected):
-        assert session.segment_of(list(segments), version).tolist() == list(segments.values())
-        table = session.mapping(version)
-        assert table["supervoxel"].tolist() == list(range(1, 33))
-        volume = voxome.open(f"{session.uri}&version={version}")
-        assert np.array_equal(volume[...], table["segment"][LABELS.astype(int) - 1])
-        for segment in np.unique(table["segment"]).tolist():
-            members = session.supervoxels(segment, version)
-            assert (session.segment_of(members, version) == segment).all()
-    assert session.segment_of([99, 1]).tolist() == [0, 1]
-
-
-@pytest.mark.slow
-def test_branches_are_independent(labels_uri: str, store: str) -> None:
-    session = voxome.proofread(labels_uri, store, author="ann")
-    session.merge([1, 2])
-    session.merge([3, 4])
-    other = session.create_branch("other", 1)
-    assert other.segment_of([2, 4]).tolist() == [1, 4]
-    other.merge([5, 1])
-    assert session.segment_of([1, 2]).tolist() == [1, 1]
-    assert voxome.open(f"proofread://{store}?branch=other")[0, 0, 0] == 5
-    assert [one.number for one in other.history()] == [1, 3]
-    assert session.on("other").segment_of([1]).tolist() == [5]
-    other.undo(1 + 2)
-    with pytest.raises(NotFound, match="this branch has no operation 2"):
-        other.undo(2)
-    other.undo(1)
-    assert session.segment_of([2]).tolist() == [1]
-    assert other.segment_of([2]).tolist() == [2]
-    assert list(session.branches) == ["main", "other"]
-
-
-def test_versions_have_names(open_session: Open) -> None:
-    session = open_session()
-    session.merge([1, 2])
-    session.name_version("first")
-    session.merge([1, 3])
-    assert voxome.open(f"{session.uri}&version=first")[...].max() == 32
-    assert session.segment_of([2, 3], "first").tolist() == [1, 3]
-    for name in ("first", "main"):
-        with pytest.raises(AlreadyExists, match="choose another name"):
-            session.name_version(name)
-    with pytest.raises(UnknownName, match="did you mean 'first'"):
-        session.segment_of([1], "frist")
-    with pytest.raises(NotFound, match="no version 7"):
-        session.segment_of([1], 7)
-    with pytest.raises(InvalidInput, match="not digits alone"):
-        session.create_branch("12")
-    assert session.create_branch("b", "first").segment_of([3]).tolist() == [3]
-
-
-@pytest.mark.slow
-def test_a_locked_segment_is_edited_by_its_session_only(labels_uri: str, store: str) -> None:
-    ann, bob = (voxome.proofread(labels_uri, store, author=author) for author in ("ann", "bob"))
-    with ann.lock(1, 2):
-        for edit in (lambda: bob.merge([3, 1]), lambda: bob.lock(2).__enter__()):
-            with pytest.raises(EditConflict, match=r"segment \d is locked by ann, until .* at the latest"):
-                edit()
-        ann.merge([1, 2])
-        with pytest.raises(EditConflict, match="locked by ann"):
-            bob.undo(1)
-    bob.refresh()
-    bob.merge([3, 1])
-
-
-def test_a_name_is_undone_and_redone_by_who_has_the_lock_of_its_segment(open_session: Open) -> None:
-    ann, bob = open_session("ann"), open_session("bob")
-    number = ann.name(2, "soma").number
-    ann.merge([1, 2])  # the name moves with its supervoxel
-    for toggle in (ann.undo, ann.redo):
-        with bob.lock(1), pytest.raises(EditConflict, match="segment 1 is locked by bob"):
-            toggle(number)
-        with bob.lock(3):
-            toggle(number)
-    assert ann.names(1) == ["soma"]
-
-
 def test_names_that_two_sessions_give_at_once_are_both_kept(open_session: Open) -> None:
     ann, bob = open_session("ann"), open_session("bob")
     ann.name(1, "soma")
@@ -341,126 +216,6 @@ def test_an_edit_that_could_not_be_flushed_is_made_and_says_so(
 
 
 @pytest.mark.slow
-def test_a_lock_that_nobody_releases_ends(labels_uri: str, store: str) -> None:
-    ann, bob = (voxome.proofread(labels_uri, store, author=author) for author in ("ann", "bob"))
-    lock = ann.lock(1, seconds=3)
-    lock.__enter__()
-    with pytest.raises(EditConflict):
-        bob.merge([1, 2])
-    time.sleep(3.1)
-    bob.merge([1, 2])
-    with pytest.raises(EditConflict, match="the lock of segment 1 ended before its block"):
-        lock.__exit__(None, None, None)
-
-
-def test_the_error_of_a_block_is_not_hidden_by_the_end_of_its_lock(open_session: Open) -> None:
-    session = open_session()
-    with pytest.raises(KeyError), session.lock(1, seconds=1e-6):
-        raise KeyError
-    with session.lock(1):
-        assert session.merge([1, 2]).segments == [1]
-
-
-def test_a_segment_stays_locked_until_the_last_block_ends(open_session: Open) -> None:
-    ann, bob = open_session("ann"), open_session("bob")
-    with ann.lock(4, 5):
-        with ann.lock(4, 4, seconds=1e-6):
-            pass
-        with pytest.raises(EditConflict, match="segment 4 is locked by ann"):
-            bob.merge([4, 6])
-    bob.merge([4, 6])
-    with pytest.raises(InvalidInput, match="no segments to lock"), ann.lock():
-        pass
-
-
-@pytest.mark.parametrize("option", [{"mapping": ([1, 2], [1, 1])}, {"edges": ([1], [2], [0.5])}])
-def test_who_is_too_late_to_make_a_store_loses_nothing_in_silence(
-    labels_uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: dict[str, Any]
-) -> None:
-    verb = importlib.import_module("voxome.services.proofreading.verb")
-    scan = verb.scan
-
-    def scan_too_slowly(*arguments: Any) -> Any:
-        monkeypatch.setattr(verb, "scan", scan)
-        voxome.proofread(labels_uri, tmp_path / "edits.sqlite", author="ann")
-        return scan(*arguments)
-
-    monkeypatch.setattr(verb, "scan", scan_too_slowly)
-    with pytest.raises(InvalidInput, match="are given when a store is made; this exists"):
-        voxome.proofread(labels_uri, tmp_path / "edits.sqlite", author="bob", **option)
-
-
-def test_the_mapping_at_the_start_is_kept(labels_uri: str, tmp_path: Path) -> None:
-    start = ([1, 2, 3], [7, 7, 40])
-    session = voxome.proofread(labels_uri, tmp_path / "edits.sqlite", author="ann", mapping=start)
-    assert session.supervoxels(7).tolist() == [1, 2, 7]
-    assert session.cleave(7, [1]).segments == [7, 41]
-    expected = renumbered({1: 41, 2: 7, 3: 40})
-    assert np.array_equal(session.volume[...], expected)
-    assert np.array_equal(voxome.open(session.uri)[...], expected)
-    with pytest.raises(InvalidInput, match="mapping: the mapping at the start and edges are given when"):
-        voxome.proofread(labels_uri, tmp_path / "edits.sqlite", author="ann", mapping=start)
-
-
-@pytest.mark.parametrize(
-    ("start", "message"),
-    [
-        (([1, 1], [2, 3]), "a supervoxel twice"),
-        (([1, 99], [2, 3]), "that the volume lacks, such as 99"),
-        (([1], [0]), "segment 0"),
-        (([1], [2, 3]), "two arrays of one length"),
-        (([-1], [2]), "expected ids"),
-    ],
-)
-def test_a_wrong_mapping_is_refused_and_nothing_made(labels_uri: str, tmp_path: Path, start, message) -> None:
-    with pytest.raises((InvalidInput, NotFound), match=message):
-        voxome.proofread(labels_uri, tmp_path / "edits.sqlite", author="ann", mapping=start)
-    assert not (tmp_path / "edits.sqlite").exists()
-
-
-def test_anything_but_a_volume_of_labels_is_refused(tmp_path: Path) -> None:
-    cases = {
-        "dtype float32; expected integer labels": np.zeros((2, 2, 2), np.float32),
-        "negative label -3": np.full((2, 2, 2), -3, np.int64),
-        "axes y/x": np.zeros((2, 2), np.int64),
-    }
-    for message, array in cases.items():
-        with pytest.raises(InvalidInput, match=message):
-            voxome.proofread(array, tmp_path / "edits.sqlite", author="ann")
-        assert not (tmp_path / "edits.sqlite").exists()
-
-
-def test_a_store_belongs_to_one_volume(open_session: Open, tmp_path: Path) -> None:
-    open_session()
-    with pytest.raises(InvalidInput, match=r"belongs to zarr://.*labels\.zarr"):
-        voxome.proofread(LABELS, tmp_path / "edits.sqlite", author="ann")
-    voxome.proofread(LABELS, tmp_path / "array.sqlite", author="ann")
-    voxome.proofread(LABELS.astype(np.int16), tmp_path / "array.sqlite", author="ann")
-    with pytest.raises(InvalidInput, match="an array with other voxels"):
-        voxome.proofread(LABELS[::-1], tmp_path / "array.sqlite", author="ann")
-    with pytest.raises(InvalidInput, match="no store; give"):
-        voxome.proofread(LABELS, author="ann")
-    with pytest.raises(UnsupportedFormat, match="a database of mysql"):
-        voxome.proofread(LABELS, "mysql://localhost/one", author="ann")
-
-
-def test_an_array_is_proofread_in_its_process(tmp_path: Path) -> None:
-    session = voxome.proofread(LABELS, tmp_path / "edits.sqlite", author="ann")
-    session.merge([1, 2])
-    assert session.volume[0, 2, 0] == 1
-    with pytest.raises(voxome.VoxomeError, match="belongs to an array that was never stored"):
-        voxome.open(session.uri)
-    assert voxome.proofread(LABELS, tmp_path / "edits.sqlite", author="bob").segment_of([2]).tolist() == [1]
-
-
-def renumbered(segments: dict[int, int]) -> NDArray[np.uint64]:
-    """Return `LABELS` with some values replaced."""
-    table = np.arange(LABELS.max() + 1)
-    table[list(segments)] = list(segments.values())
-    return table[LABELS.astype(int)].astype(np.uint64)
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize("is_edited", [False, True])
 def test_who_may_only_read_a_store_reads_its_segments(is_edited: bool) -> None:
     with tempfile.TemporaryDirectory() as name:
@@ -496,23 +251,6 @@ def without_write_permission(folder: Path) -> Iterator[None]:
             os.setresuid(0, 0, 0)
         for path in (folder, *folder.rglob("*")):
             path.chmod(0o755 if path.is_dir() else 0o644)
-
-
-def test_a_volume_in_memory_is_opened_in_its_process(tmp_path: Path) -> None:
-    volume = voxome.put(LABELS, f"memory://{tmp_path.name}")
-    session = volume.proofread(tmp_path / "edits.sqlite", author="ann")
-    session.merge([1, 2])
-    assert voxome.open(session.uri)[0, 2, 0] == 1
-    voxome.rm(volume.uri)
-
-
-def test_labels_that_are_not_finished_are_refused(tmp_path: Path) -> None:
-    unfinished = {"voxome_run": {"step": "segment", "complete": False}}
-    spec = voxome.VolumeSpec.of(LABELS.shape, "uint64", kind="labels", attributes=unfinished)
-    voxome.create(f"zarr://{tmp_path}/labels.zarr", spec)[...] = LABELS
-    with pytest.raises(InvalidInput, match="is not finished: the run that computes it"):
-        voxome.proofread(tmp_path / "labels.zarr", tmp_path / "edits.sqlite", author="ann")
-    assert not (tmp_path / "edits.sqlite").exists()
 
 
 def assert_same_mapping(one: Session, other: Session) -> None:
@@ -557,28 +295,6 @@ def test_names_are_those_of_a_segment_that_exists(open_session: Open) -> None:
     assert session.names(2, 1) == session.names(1) == ["soma"]
     with pytest.raises(NotFound, match="no segment 2 in this version"):
         session.names(2)
-
-
-@pytest.mark.parametrize(
-    "file", ["/proc/edits.sqlite", "{folder}/new/edits.sqlite", "/proc/new/edits.sqlite", "{folder}/file/edits.sqlite"]
-)
-def test_where_no_store_can_be_made_no_voxel_is_read(
-    labels_uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str
-) -> None:
-    (tmp_path / "file").touch()
-    monkeypatch.setattr("voxome.services.proofreading.verb.scan", lambda *_: pytest.fail("voxels were read"))
-    with pytest.raises(StoreError, match=r"cannot write .*edits\.sqlite: "):
-        voxome.proofread(labels_uri, file.format(folder=tmp_path), author="ann")
-    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == ["labels.zarr"]
-
-
-def test_files_and_folders_that_are_not_stores_are_named(labels_uri: str, tmp_path: Path) -> None:
-    for call in (lambda: voxome.proofread(labels_uri, tmp_path), lambda: voxome.open(f"proofread://{tmp_path}")):
-        with pytest.raises(StoreError, match="is a folder, so it is not a proofreading store"):
-            call()
-    (tmp_path / "notes.txt").write_text("not a database " * 99)
-    with pytest.raises(StoreError, match=r"cannot read the proofreading store .*notes\.txt: file is not a database"):
-        voxome.proofread(labels_uri, tmp_path / "notes.txt")
 
 
 def test_threads_that_share_a_session_take_note_of_an_edit_once(
@@ -639,12 +355,3 @@ def test_a_suggestion_is_about_what_exists(open_session: Open) -> None:
         with pytest.raises(NotFound, match=message):
             session.suggestions.add(action, **arguments)
     assert session.suggestions.list(None) == []
-
-
-@pytest.mark.parametrize("version", ["\u00b2", "\u0661"])
-def test_a_version_in_an_address_is_a_number_of_plain_digits_or_a_name(open_session: Open, version: str) -> None:
-    session = open_session()
-    with pytest.raises(UnknownName, match=f"version {version!r}"):
-        voxome.open(session.reveal_uri(version))
-    with pytest.raises(InvalidUri, match="is not a number"):
-        voxome.open(f"{session.store.uri}?level={version}")
