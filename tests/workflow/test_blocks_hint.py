@@ -85,6 +85,21 @@ def test_problems_are_named_with_file_and_line(tmp_path: Path, changes: dict[str
     assert "tool.cwl:" in text
 
 
+def test_all_problems_are_named_at_once(tmp_path: Path) -> None:
+    text = problems_of(
+        tmp_path, copy_tool(hint="halo: many", image="{format: npy, axes: xy}", out="{format: png, dtype: uint8}")
+    )
+    assert "halo is 'many'" in text
+    assert "input 'image' has the axes 'xy'" in text
+    assert "'png': expected one of" in text
+    assert text.count("tool.cwl:") == 3
+
+
+def test_fields_are_listed_once(tmp_path: Path) -> None:
+    text = problems_of(tmp_path, copy_tool(out="{format: npy, dtype: uint8, zzzzz: 1}"))
+    assert "Known: axes, channels, dataset, dtype, extent, format, ids, kind, stitch" in text
+
+
 @pytest.mark.slow
 def test_ports_and_outputs_that_do_not_fit_the_tool_are_named(tmp_path: Path) -> None:
     tool = copy_tool()

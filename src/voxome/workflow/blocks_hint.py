@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
@@ -73,16 +73,17 @@ def parse_blocks_hint(hint: Mapping[str, Any], tool: Mapping[str, Any], problems
     for one in split["tables"].values():
         one["key"] = _names(one.get("key"))
     read = _validated({**content, **split}, hint, problems)
-    if read is not None:
-        problems += [at(_part(hint, path), path[-1], text) for path, text in _inconsistencies(read, tool)]
+    problems += [at(_part(hint, path), path[-1], text) for path, text in _inconsistencies(read, tool)]
     return read if len(problems) == before else None
 
 
-def _validated(content: Mapping[str, Any], hint: Mapping[str, Any], problems: list[str]) -> BlocksHint | None:
+def _validated(content: Mapping[str, Any], hint: Mapping[str, Any], problems: list[str]) -> BlocksHint:
+    """Return the hint, with stand-ins for its parts that have problems, so that the others can be checked, too."""
     from pydantic import TypeAdapter, ValidationError
 
+    adapter = TypeAdapter(BlocksHint)
     try:
-        return TypeAdapter(BlocksHint).validate_python(content)
+        return adapter.validate_python(content)
     except ValidationError as error:
         seen = set()
         for one in error.errors():
@@ -92,7 +93,21 @@ def _validated(content: Mapping[str, Any], hint: Mapping[str, Any], problems: li
             if path not in seen:
                 seen.add(path)
                 problems.append(at(_part(hint, path), path[-1], _sentence(path, one, content)))
-    return None
+        return adapter.validate_python(_replaced(content, {path[:2] for path in seen}))
+
+
+def _replaced(content: Mapping[str, Any], wrong: Collection[Sequence[str]]) -> dict[str, Any]:
+    """Return the content of the hint with stand-ins, of which no problem follows, for some of its parts."""
+    names = {group: {path[1] for path in wrong if path[0] == group} for group in ("inputs", "outputs")}
+    tops = {path[0] for path in wrong} - names.keys()
+    replaced = {name: value for name, value in content.items() if name not in tops}
+    if "halo" in tops:
+        replaced["halo"] = 1
+    replaced["inputs"] = {**content["inputs"], **dict.fromkeys(names["inputs"], {"format": "npy", "kind": "labels"})}
+    replaced["volumes"] = {name: one for name, one in content["volumes"].items() if name not in names["outputs"]}
+    table = {"format": "csv", "columns": {"id": "int64"}}
+    replaced["tables"] = {**content["tables"], **dict.fromkeys(names["outputs"], table)}
+    return replaced
 
 
 def _sentence(path: Sequence[str], error: Any, content: Mapping[str, Any]) -> str:
@@ -119,7 +134,9 @@ def _fields(path: Sequence[str], content: Mapping[str, Any]) -> list[str]:
         return [one.name for one in fields({"stitch": Stitch}.get(path[2], Positions))]
     if path[0] == "inputs":
         return [one.name for one in fields(VolumeFile)]
-    return [*(one.name for one in fields(TableOutput if path[1] in content["tables"] else VolumeOutput)), "kind"]
+    if path[1] in content["tables"]:
+        return [*(one.name for one in fields(TableOutput)), "kind"]
+    return [one.name for one in fields(VolumeOutput)]
 
 
 def _inconsistencies(hint: BlocksHint, tool: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
