@@ -9,6 +9,7 @@ import pytest
 
 from voxome.errors import NotFound, StoreError
 from voxome.resources.table import TableFile, write_table
+from voxome.storage import path
 from voxome.storage.find import storage_at
 from voxome.storage.local import LocalPath
 from voxome.storage.path import StoragePath
@@ -48,6 +49,15 @@ def test_an_unfinished_file_does_not_appear(folder: StoragePath) -> None:
         _write_half(file)
     assert file.read_bytes() == b"old"
     assert folder.names() == ["a.json"]
+
+
+def test_missing_files_are_found_among_any_number(folder: StoragePath, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(path, "_LOOK_UPS", 2)
+    for name in "acd":
+        (folder / name).write_bytes(b"")
+    assert folder.missing(iter("abcde")) == ["b", "e"]
+    assert folder.lacks(iter("acdb"))
+    assert not folder.lacks(iter("acd"))
 
 
 def _write_half(file: StoragePath) -> None:

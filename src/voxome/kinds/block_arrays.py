@@ -129,10 +129,10 @@ class BlockArrays(Kind):
         if STORE in handle.uri:
             return
         folder = storage_at(handle.uri)
-        names = [_name(number) for number in range(len(_Index.read(folder).grid))]
-        missing = folder.missing(names)
+        count = len(_Index.read(folder).grid)
+        missing = folder.missing(map(_name, range(count)))
         if missing:
-            yield f"is not finished: {len(missing)} of {len(names)} blocks are missing; rerun what computes it"
+            yield f"is not finished: {len(missing)} of {count} blocks are missing; rerun what computes it"
 
     def open(self, handle: Handle) -> BlockArraysReader:
         folder = storage_at(handle.uri)
@@ -150,8 +150,7 @@ class BlockArrays(Kind):
     def is_lost(self, target: Target, done: Sequence[Collection[int]], *, ended: bool) -> bool:
         folder, grid, span = storage_at(target.uri), target.grids[0], target.spans[0]
         blocks = (range(job * span, min((job + 1) * span, len(grid))) for job in done[0])
-        names = [_name(number) for numbers in blocks for number in numbers]
-        return _owner_of(folder) != target.key or bool(folder.missing(names))
+        return _owner_of(folder) != target.key or folder.lacks(_name(number) for numbers in blocks for number in numbers)
 
     def is_complete(self, target: Target) -> bool:
         return not self.is_lost(target, [range(target.jobs(0))], ended=True)

@@ -34,5 +34,4 @@ def part_name(phase: int, job: int, suffix: str = ".parquet") -> str:
 
 def has_lost_parts(target: Target, done: Sequence[Collection[int]], suffix: str = ".parquet") -> bool:
     """Return whether the part of a finished job is missing."""
-    names = [part_name(phase, job, suffix) for phase, jobs in enumerate(done) for job in jobs]
-    return bool(parts_folder(target).missing(names))
+    return parts_folder(target).lacks(part_name(phase, job, suffix) for phase, jobs in enumerate(done) for job in jobs)

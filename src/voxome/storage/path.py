@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache, cached_property
+from itertools import islice
 from types import MappingProxyType
 from typing import Any, BinaryIO, ClassVar
 
@@ -19,6 +20,9 @@ from voxome.redaction import redact
 from voxome.storage.page import Page
 from voxome.storage.ranged import TAIL_BYTES, open_ranged
 from voxome.storage.tensorstore import context, map_errors, result_of
+
+_LOOK_UPS = 4096
+"""Files that are looked up at once."""
 
 
 class StoragePath(ABC):
@@ -212,10 +216,19 @@ class StoragePath(ABC):
         """Whether there is a file at this path."""
         return self.read_range(0, 0) is not None
 
-    def missing(self, keys: Sequence[str]) -> list[str]:
-        """Return those of `keys` that are not files in this folder; all are looked up at once."""
-        futures = [(key, self.kvstore.read(key, byte_range=slice(0, 0))) for key in keys]
-        return [key for key, future in futures if self._content(key, future) is None]
+    def missing(self, keys: Iterable[str]) -> list[str]:
+        """Return those of `keys` that are not files in this folder; many are looked up at once."""
+        return list(self._missing(keys))
+
+    def lacks(self, keys: Iterable[str]) -> bool:
+        """Return whether any of `keys` is not a file in this folder; any number takes the memory of a few thousand."""
+        return next(self._missing(keys), None) is not None
+
+    def _missing(self, keys: Iterable[str]) -> Iterator[str]:
+        rest = iter(keys)
+        while some := list(islice(rest, _LOOK_UPS)):
+            futures = [(key, self.kvstore.read(key, byte_range=slice(0, 0))) for key in some]
+            yield from (key for key, future in futures if self._content(key, future) is None)
 
     def unlink(self) -> None:
         """Remove the file at this path, if there is one."""
