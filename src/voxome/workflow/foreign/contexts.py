@@ -34,6 +34,8 @@ _INPUTS = "/inputs.json"
 """Path by which cwltool knows the inputs that it is given; there is no such file."""
 _COLLECTION = 50_000
 """Number of new objects after which garbage is collected."""
+_UNHANDLED, _DEBUG = "Unhandled error", ", try again with --debug for more information"
+"""Beginning of the message in which cwltool logs an error that it does not know, and its advice."""
 MakeTool = Callable[[Any, Any], Any]
 """Makes the object of a process from its document and the loading context."""
 
@@ -100,6 +102,8 @@ def call_cwltool(
     ------
     InvalidInput
         If there is no such document.
+    OSError, VoxomeError
+        If a disk or a store failed.
     """
     loading = LoadingContext(
         {"relax_path_checks": True, "construct_tool_object": construct or make_tool, "do_validate": True}
@@ -118,7 +122,7 @@ def call_cwltool(
     arguments = [*(["--quiet"] if call.quiet else []), "--disable-color", "--no-container", "--relax-path-checks"]
     arguments += [] if has_javascript() else ["--disable-js-validation"]
     before = os.environ.pop("CWLTOOL_OPTIONS", None)
-    handler = _Forward(block_runner is not None)
+    handler = _Forward(block_runner is not None, executor)
     loggers = [logging.getLogger(name) for name in ("cwltool", "salad")]
     propagated = [logger.propagate for logger in loggers]
     evaluator = logging.getLogger("cwl_utils")
@@ -128,17 +132,18 @@ def call_cwltool(
         logger.propagate = False
     try:
         with _few_collections():
-            return int(
-                cwltool_main.main(
-                    [*arguments, call.process, *job],
-                    executor=executor,
-                    custom_schema_callback=_keep_schemas,
-                    loadingContext=loading,
-                    runtimeContext=runtime,
-                    stdout=stdout,
-                    logger_handler=handler,
-                )
+            status = cwltool_main.main(
+                [*arguments, call.process, *job],
+                executor=executor,
+                custom_schema_callback=_keep_schemas,
+                loadingContext=loading,
+                runtimeContext=runtime,
+                stdout=stdout,
+                logger_handler=handler,
             )
+        if executor.error is not None:
+            raise executor.error
+        return int(status)
     except SchemaSaladException as error:  # cwltool handles others
         raise InvalidInput(f"Cannot read the process {redact(call.process)}: {error}") from error
     finally:
@@ -169,12 +174,12 @@ class _Forward(logging.Handler):
     """Gives what cwltool logs to the handlers of this process; cwltool sets its level.
 
     Warnings about the document are left out if it was checked before, as they name hints of voxome, which cwltool does
-    not know.
+    not know; so are errors of the executor, which are raised, and advice to use an option of cwltool.
     """
 
-    def __init__(self, is_checked: bool) -> None:
+    def __init__(self, is_checked: bool, executor: Any) -> None:
         super().__init__()
-        self._is_checked = is_checked
+        self._is_checked, self._executor = is_checked, executor
 
     def emit(self, record: logging.LogRecord) -> None:
         """Pass a record on, but not the traceback of a job's failure, whose reason is logged when the job ends."""
@@ -182,6 +187,10 @@ class _Forward(logging.Handler):
             return
         if record.exc_info and isinstance(record.exc_info[1], WorkflowException):
             return
+        if str(record.msg).startswith(_UNHANDLED) and self._executor.error is not None:
+            return
+        if record.args and isinstance(record.args, tuple) and record.args[0] == _DEBUG:
+            record.args = ("", *record.args[1:])
         logging.getLogger().callHandlers(record)
 
 

@@ -18,6 +18,7 @@ from voxome.config.settings import exported
 from voxome.contracts.engine import Engine, Job, JobResult, JobStatus
 from voxome.contracts.environment import Command, LimitsKept
 from voxome.contracts.records import Event, RecordStore
+from voxome.errors import VoxomeError
 from voxome.registry import factory
 from voxome.workflow.foreign.cache import ResultCache
 from voxome.workflow.foreign.delivery import move_outputs
@@ -91,11 +92,20 @@ class ForeignExecutor(JobExecutor):
         self._events: list[Event] = []
         self.counts: Counter[str] = Counter()
         self.failures: list[str] = []
+        self.error: OSError | VoxomeError | None = None
+        """What ended the process, such as a full disk; cwltool raises no errors, but logs them."""
 
     def execute(
         self, process: Any, job_order_object: Any, runtime_context: Any, logger: logging.Logger = _log
     ) -> tuple[Any, str]:
         """Run a process, deliver its outputs, which are copied beside their folder first, and return them."""
+        try:
+            return self._execute(process, job_order_object, runtime_context, logger)
+        except (OSError, VoxomeError) as error:
+            self.error = error
+            raise
+
+    def _execute(self, process: Any, job_order_object: Any, runtime_context: Any, logger: Any) -> tuple[Any, str]:
         out, staged, replaced = Path(runtime_context.outdir), self._folders.scratch(), self._folders.scratch()
         context = runtime_context.copy()
         context.outdir = str(staged)
