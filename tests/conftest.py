@@ -55,14 +55,6 @@ def pytest_collection_finish() -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _unset_own_variables() -> Iterator[None]:
-    """Unset the variable of the tests, which voxome would warn of."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("VOXOME_SHARED", raising=False)
-        yield
-
-
-@pytest.fixture(scope="session", autouse=True)
 def _patient_clients() -> Iterator[None]:
     """Let clients without a timeout of their own wait longer than httpx's 5 s, as a busy machine needs."""
     with pytest.MonkeyPatch.context() as patch:

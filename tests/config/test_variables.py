@@ -31,7 +31,15 @@ def test_an_unknown_variable_is_named_with_the_nearest(name: str, sentence: str)
 
 
 @pytest.mark.parametrize(
-    "name", [*VARIABLES.values(), "VOXOME_DVID_ADMIN_TOKEN", "VOXOME_GS_TOKEN", "VOXOME_S3_HOST", "VOXOME_LAB_TOKEN"]
+    "name",
+    [
+        *VARIABLES.values(),
+        "VOXOME_DVID_ADMIN_TOKEN",
+        "VOXOME_GS_TOKEN",
+        "VOXOME_S3_HOST",
+        "VOXOME_LAB_TOKEN",
+        "VOXOME_SHARED",
+    ],
 )
 def test_variables_of_voxome_and_of_other_stores_are_known(name: str) -> None:
     assert unknown_variables({name: "1"}) == []

@@ -17,6 +17,8 @@ _OF_A_STORE = re.compile(rf"{PREFIX}([A-Z0-9_]+)_(HOST|TOKEN)")
 _LOG = logging.getLogger(__name__)
 OF_COMMANDS = RUN, STEP = "VOXOME_RUN", "VOXOME_STEP"
 """Variables that foreign programs see: id of the run, and name of the job in it."""
+OF_BENCHMARKS = "VOXOME_SHARED"
+"""Folder of the data that benchmarks and tests read."""
 
 
 class StoreVariable(NamedTuple):
@@ -52,7 +54,7 @@ def unknown_variables(environment: Mapping[str, str]) -> list[str]:
     >>> unknown_variables({"VOXOME_RETIRES": "3", "VOXOME_LAB_TOKEN": "abc"})
     ["VOXOME_RETIRES is not a variable of voxome; did you mean 'VOXOME_RETRIES'?"]
     """
-    known = {*VARIABLES.values(), *OF_COMMANDS}
+    known = {*VARIABLES.values(), *OF_COMMANDS, OF_BENCHMARKS}
     names = sorted(name for name in environment if name.startswith(PREFIX) and name not in known)
     return [f"{name} is not a variable of voxome{hint}" for name in names if (hint := _hint(name)) is not None]
 

@@ -11,6 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,25 +26,35 @@ _STOPPED = 10_000
 """Attempts and groups that were stopped and may still be about to start."""
 
 
+@dataclass(frozen=True)
+class _Idle:
+    """A child that waits for a job with the same log and number of threads."""
+
+    since_s: float
+    log: Path | None
+    threads: int
+    child: LocalEngine
+
+
 class Children:
-    """Child processes of this worker; those that are idle wait for the next job."""
+    """Child processes of this worker; those that are idle wait for the next job of their log and number of threads."""
 
     def __init__(self) -> None:
-        self._idle: list[tuple[float, LocalEngine]] = []
+        self._idle: list[_Idle] = []
         self._lock = threading.Lock()
         self._stopped: deque[str] = deque(maxlen=_STOPPED)
         self._reaper: threading.Thread | None = None
 
     def perform(self, job: Job, attempt: str, log: Path | None, limit_s: float | None, threads: int) -> JobStatus:
         """Run a job in a child, and kill that when it is stopped or takes longer than `limit_s`."""
-        child = self._take() or LocalEngine(workers=1, log=log, threads=threads)
+        child = self._take(log, threads) or LocalEngine(workers=1, log=log, threads=threads)
         deadline = None if limit_s is None else time.monotonic() + limit_s
         try:
             if not self._is_stopped(attempt):
                 child.submit([job])
             while not self._is_stopped(attempt):
                 for status in child.wait(_POLL_S):
-                    self._keep(child)
+                    self._keep(_Idle(time.monotonic(), log, threads, child))
                     return status
                 if deadline is not None and time.monotonic() > deadline:
                     child.close()
@@ -66,18 +77,26 @@ class Children:
         """End the children that have been idle for some time."""
         now = time.monotonic()
         with self._lock:
-            ended = [child for since, child in self._idle if now - since >= idle_s]
-            self._idle = [(since, child) for since, child in self._idle if now - since < idle_s]
-        for child in ended:
-            child.close()
+            ended = [one for one in self._idle if now - one.since_s >= idle_s]
+            self._idle = [one for one in self._idle if now - one.since_s < idle_s]
+        for one in ended:
+            one.child.close()
 
-    def _take(self) -> LocalEngine | None:
+    def _take(self, log: Path | None, threads: int) -> LocalEngine | None:
+        """Return an idle child with this log and number of threads; without one, end another, whose place is needed."""
         with self._lock:
-            return self._idle.pop()[1] if self._idle else None
+            fitting = [one for one in self._idle if (one.log, one.threads) == (log, threads)]
+            chosen = fitting[-1] if fitting else next(iter(self._idle), None)
+            if chosen is not None:
+                self._idle.remove(chosen)
+        if fitting or chosen is None:
+            return None if chosen is None else chosen.child
+        chosen.child.close()
+        return None
 
-    def _keep(self, child: LocalEngine) -> None:
+    def _keep(self, idle: _Idle) -> None:
         with self._lock:
-            self._idle.append((time.monotonic(), child))
+            self._idle.append(idle)
             if self._reaper is None:
                 self._reaper = threading.Thread(target=self._reap, name="voxome-reaper", daemon=True)
                 self._reaper.start()

@@ -150,7 +150,9 @@ class BlockArrays(Kind):
     def is_lost(self, target: Target, done: Sequence[Collection[int]], *, ended: bool) -> bool:
         folder, grid, span = storage_at(target.uri), target.grids[0], target.spans[0]
         blocks = (range(job * span, min((job + 1) * span, len(grid))) for job in done[0])
-        return _owner_of(folder) != target.key or folder.lacks(_name(number) for numbers in blocks for number in numbers)
+        return _owner_of(folder) != target.key or folder.lacks(
+            _name(number) for numbers in blocks for number in numbers
+        )
 
     def is_complete(self, target: Target) -> bool:
         return not self.is_lost(target, [range(target.jobs(0))], ended=True)
