@@ -103,10 +103,10 @@ def _replaced(content: Mapping[str, Any], wrong: Collection[Sequence[str]]) -> d
     replaced = {name: value for name, value in content.items() if name not in tops}
     if "halo" in tops:
         replaced["halo"] = 1
-    replaced["inputs"] = {**content["inputs"], **dict.fromkeys(names["inputs"], {"format": "npy", "kind": "labels"})}
+    volume, table = {"format": "npy", "kind": "labels"}, {"format": "csv", "columns": {"id": "int64"}}
+    replaced["inputs"] = {name: volume if name in names["inputs"] else one for name, one in content["inputs"].items()}
     replaced["volumes"] = {name: one for name, one in content["volumes"].items() if name not in names["outputs"]}
-    table = {"format": "csv", "columns": {"id": "int64"}}
-    replaced["tables"] = {**content["tables"], **dict.fromkeys(names["outputs"], table)}
+    replaced["tables"] = content["tables"] | dict.fromkeys(names["outputs"], table)
     return replaced
 
 
