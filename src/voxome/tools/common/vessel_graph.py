@@ -64,7 +64,8 @@ def vessel_graph(
     """Make a graph of the centre lines of vessels: branches with length and radius, and nodes where they meet and end.
 
     Loops stay: a branch may lead from a node to itself, and several between the same nodes. Lines are smoothed and
-    continued, in the direction of their last stretch, up to the surface of the vessel or the face of the volume.
+    continued, in the direction of their last stretch, up to the surface of the vessel or the face of the volume. Memory
+    is that of the runs and of the voxels of the lines.
 
     Parameters
     ----------

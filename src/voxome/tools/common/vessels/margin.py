@@ -12,7 +12,7 @@ from scipy.spatial import KDTree
 
 from voxome.contracts.kinds import Rows
 from voxome.tools.common.faces import long_axes
-from voxome.tools.common.vessels.tiles import Tiles
+from voxome.tools.common.vessels.run_mask import RunMask
 
 Voxels = NDArray[np.int64]
 Lengths = NDArray[np.float64]
@@ -22,7 +22,7 @@ _LONG = 2
 """Length of a line in a face, in distances to the background, from which it does not merely cross it."""
 
 
-def cut_along_faces(lines: Rows, tiles: Tiles, voxel_size: Sequence[float]) -> Rows:
+def cut_along_faces(lines: Rows, mask: RunMask, voxel_size: Sequence[float]) -> Rows:
     """Return centre lines without those that run along a face of the box, of vessels whose middle is beyond it.
 
     The middle of the part inside is in the face then, and its nearest background is below the face, not beside it.
@@ -34,7 +34,7 @@ def cut_along_faces(lines: Rows, tiles: Tiles, voxel_size: Sequence[float]) -> R
     ----------
     lines : Rows
         ``z``, ``y``, ``x``, ``distance_nm``, ``leaves``, in C order; what ends at what is cut ``leaves`` the volume.
-    tiles : Tiles
+    mask : RunMask
         The vessels.
     voxel_size : (z, y, x)
         In nm.
@@ -42,10 +42,10 @@ def cut_along_faces(lines: Rows, tiles: Tiles, voxel_size: Sequence[float]) -> R
     points = np.stack([lines[name].astype(np.int64) for name in "zyx"], axis=1)
     distance, size = lines["distance_nm"].astype(np.float64), np.asarray(voxel_size, np.float64)
     cut = np.zeros(len(points), bool)
-    for axis in long_axes(tiles.box.shape):
-        for index in (tiles.box.start[axis], tiles.box.stop[axis] - 1):
+    for axis in long_axes(mask.box.shape):
+        for index in (mask.box.start[axis], mask.box.stop[axis] - 1):
             inside = np.flatnonzero(points[:, axis] == index)
-            inside = inside[~_has_background_beside(points[inside], distance[inside], axis, tiles, size)]
+            inside = inside[~_has_background_beside(points[inside], distance[inside], axis, mask, size)]
             if len(inside):
                 cut[inside] |= _long(points[inside], distance[inside], size)
     if not cut.any():
@@ -56,7 +56,7 @@ def cut_along_faces(lines: Rows, tiles: Tiles, voxel_size: Sequence[float]) -> R
 
 
 def _has_background_beside(
-    points: Voxels, distance: Lengths, axis: int, tiles: Tiles, size: Lengths
+    points: Voxels, distance: Lengths, axis: int, mask: RunMask, size: Lengths
 ) -> NDArray[np.bool_]:
     """Return for which voxels the section across `axis` has background within their distance to the background."""
     result = np.zeros(len(points), bool)
@@ -68,8 +68,8 @@ def _has_background_beside(
     away = np.linalg.norm(offsets * size, axis=1)
     for number, (point, limit) in enumerate(zip(points, distance, strict=True)):
         beside = point + offsets[away <= limit * _NEVER_LESS]
-        inside = ((beside >= tiles.box.start) & (beside < tiles.box.stop)).all(axis=1)
-        result[number] = not tiles.contains(beside[inside]).all()
+        inside = ((beside >= mask.box.start) & (beside < mask.box.stop)).all(axis=1)
+        result[number] = not mask.contains(beside[inside]).all()
     return result
 
 

@@ -15,6 +15,7 @@ from voxome.tools.common.vessels.margin import cut_along_faces
 from voxome.tools.common.vessels.paths import Path, Positions, extend, inner_end, smooth_path
 from voxome.tools.common.vessels.pruning import prune
 from voxome.tools.common.vessels.radii import Samples, measure_radii
+from voxome.tools.common.vessels.run_mask import RunMask
 from voxome.tools.common.vessels.tiles import Tiles
 from voxome.tools.common.vessels.topology import count_objects, euler_number
 
@@ -37,19 +38,19 @@ class Network:
 
 def vessel_network(runs: Rows, lines: Rows, frame: Frame, spur_ratio: float, *, along_faces: bool = False) -> Network:
     """Return the graph of centre lines of a mask, without spurs and, unless `along_faces`, without those in faces."""
-    tiles = Tiles.of_runs(runs, frame.box)
+    mask = RunMask.of_runs(runs, frame.box)
     found = len(lines["z"])
     if not along_faces:
-        lines = cut_along_faces(lines, tiles, frame.scale_nm)
+        lines = cut_along_faces(lines, mask, frame.scale_nm)
     before = len(lines["z"])
     skeleton = Tiles.of_points(np.stack([lines[name] for name in "zyx"], axis=1), frame.box)
     objects = count_objects(skeleton)
     lines, graph = prune(lines, spur_ratio, frame)
     voxels = np.stack([lines[name] for name in "zyx"], axis=1).astype(np.float64)
-    builder = _Builder(graph, voxels * frame.scale_nm + frame.offset_nm, lines["distance_nm"], tiles, frame)
+    builder = _Builder(graph, voxels * frame.scale_nm + frame.offset_nm, lines["distance_nm"], mask, frame)
     paths = [builder.path(branch) for branch in graph.branches]
     samples = Samples.of(paths)
-    radii = measure_radii(samples, tiles, frame.scale_nm, frame.offset_nm)
+    radii = measure_radii(samples, mask, frame.scale_nm, frame.offset_nm)
     lengths = np.array([path.length for path in paths], np.float64)
     ids = np.arange(1, len(paths) + 1, dtype=np.uint64)
     ends = np.array([(branch.start, branch.stop) for branch in graph.branches], np.uint64).reshape(-1, 2) + np.uint64(1)
@@ -99,9 +100,9 @@ class _Builder:
     """Places the nodes, and the paths of branches between them."""
 
     def __init__(
-        self, graph: LineGraph, positions: Positions, distance: NDArray[np.float64], tiles: Tiles, frame: Frame
+        self, graph: LineGraph, positions: Positions, distance: NDArray[np.float64], mask: RunMask, frame: Frame
     ) -> None:
-        self._graph, self._voxels, self._distance, self._tiles, self._frame = graph, positions, distance, tiles, frame
+        self._graph, self._voxels, self._distance, self._mask, self._frame = graph, positions, distance, mask, frame
         self._degree = graph.degrees()
         self.positions = np.array([positions[rows].mean(axis=0) for rows in graph.nodes]).reshape(-1, 3)
         self.on_face = np.zeros(len(graph.nodes), bool)
@@ -136,7 +137,7 @@ class _Builder:
         if middle.distance[-1] > _THIN * max(scale) and not self._touches_face(path.points[-1]):
             path = middle
         reach = 2 * float(path.distance[-1]) + _REACH * max(scale)
-        ending = extend(path.points, reach, self._tiles, scale, self._frame.offset_nm)
+        ending = extend(path.points, reach, self._mask, scale, self._frame.offset_nm)
         self.on_face[node] = ending.on_face
         self.positions[node] = ending.position
         return path.append(ending.position)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from voxome.tools.common.vessels.tiles import Tiles
+from voxome.tools.common.vessels.run_mask import RunMask
 
 SIGMA = 4.0
 """Standard deviation, in voxels along a line, of the Gaussian with which it is smoothed."""
@@ -109,7 +109,9 @@ def inner_end(path: Positions, distance: NDArray[np.float64]) -> int:
     return max(int(inside[-1]) + 1 if len(inside) else 0, (len(path) + 1) // 2, 2)
 
 
-def extend(path: Positions, reach: float, tiles: Tiles, voxel_size: Sequence[float], offset: Sequence[float]) -> Ending:
+def extend(
+    path: Positions, reach: float, mask: RunMask, voxel_size: Sequence[float], offset: Sequence[float]
+) -> Ending:
     """Follow the direction of a path beyond its last point, until it leaves the vessel or the volume.
 
     Parameters
@@ -118,7 +120,7 @@ def extend(path: Positions, reach: float, tiles: Tiles, voxel_size: Sequence[flo
         Points of the path; the direction is that from where it is `reach` before its end.
     reach : float
         Length from which the direction is taken.
-    tiles : Tiles
+    mask : RunMask
         The vessels.
     voxel_size, offset : (z, y, x)
         Size of the voxels, and position of the centre of voxel index 0.
@@ -132,11 +134,11 @@ def extend(path: Positions, reach: float, tiles: Tiles, voxel_size: Sequence[flo
         distances = step * (np.arange(done, done + 64) + 0.5)
         points = path[-1] + distances[:, None] * direction
         voxels = np.floor((points - offset) / voxel_size + 0.5).astype(np.int64)
-        outside = ~tiles.contains(voxels)
+        outside = ~mask.contains(voxels)
         if outside.any():
             first = int(np.argmax(outside))
             position = path[-1] + step * (done + first) * direction
-            return Ending(position, tuple(voxels[first].tolist()) not in tiles.box)
+            return Ending(position, tuple(voxels[first].tolist()) not in mask.box)
         done += 64
 
 

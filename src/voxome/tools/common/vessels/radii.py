@@ -12,9 +12,8 @@ from scipy import ndimage
 from scipy.spatial import KDTree
 
 from voxome.tools.common.vessels.paths import SIGMA, Path, Positions
-from voxome.tools.common.vessels.tiles import Tiles
+from voxome.tools.common.vessels.run_mask import RunMask
 
-_VOXELS_AT_ONCE = 1 << 18
 Lengths = NDArray[np.float64]
 
 
@@ -67,7 +66,7 @@ class Radii:
     points: Lengths
 
 
-def measure_radii(samples: Samples, tiles: Tiles, voxel_size: Sequence[float], offset: Sequence[float]) -> Radii:
+def measure_radii(samples: Samples, mask: RunMask, voxel_size: Sequence[float], offset: Sequence[float]) -> Radii:
     """Return radii of circles that have the area of the cross-sections.
 
     Every voxel of the vessels counts for one point, that whose ball reaches farthest beyond it: with the least squared
@@ -80,7 +79,7 @@ def measure_radii(samples: Samples, tiles: Tiles, voxel_size: Sequence[float], o
     ----------
     samples : Samples
         Points of the paths.
-    tiles : Tiles
+    mask : RunMask
         The vessels.
     voxel_size, offset : (z, y, x)
         Size of the voxels, and position of the centre of voxel index 0, in nm.
@@ -90,7 +89,7 @@ def measure_radii(samples: Samples, tiles: Tiles, voxel_size: Sequence[float], o
         return Radii(np.zeros(0), np.zeros(0))
     starts = np.flatnonzero(samples.index == 0)
     parts = [slice(a, b) for a, b in zip(starts, [*starts[1:], len(samples.index)], strict=True)]
-    volume = _volumes(samples, parts, tiles, np.asarray(voxel_size, np.float64), np.asarray(offset, np.float64))
+    volume = _volumes(samples, parts, mask, np.asarray(voxel_size, np.float64), np.asarray(offset, np.float64))
     inscribed = np.maximum(samples.distance - min(voxel_size) / 2, 0)
     inner = samples.inner > 0
     radii = np.empty(branches)
@@ -131,7 +130,7 @@ def _measured(path: Path) -> tuple[Lengths, Lengths]:
     return (np.append(steps, 0) + np.insert(steps, 0, 0)) / 2, inner
 
 
-def _volumes(samples: Samples, parts: Sequence[slice], tiles: Tiles, voxel_size: Lengths, offset: Lengths) -> Lengths:
+def _volumes(samples: Samples, parts: Sequence[slice], mask: RunMask, voxel_size: Lengths, offset: Lengths) -> Lengths:
     """Return the volume of the voxels that count for every point.
 
     Distances to the background are smoothed along each branch: they differ by a voxel between points side by side,
@@ -140,10 +139,8 @@ def _volumes(samples: Samples, parts: Sequence[slice], tiles: Tiles, voxel_size:
     squares = np.concatenate([_spread(samples.distance[part]) for part in parts]) ** 2
     lifted = np.column_stack((samples.positions, np.sqrt(squares.max() - squares)))
     tree = KDTree(lifted)
-    slots = tiles.found()
     counts = np.zeros(len(lifted), np.int64)
-    for first in range(0, len(slots), _VOXELS_AT_ONCE):
-        voxels = tiles.points(slots[first : first + _VOXELS_AT_ONCE]) * voxel_size + offset
-        nearest = tree.query(np.column_stack((voxels, np.zeros(len(voxels)))))[1]
+    for voxels in mask.voxels():
+        nearest = tree.query(np.column_stack((voxels * voxel_size + offset, np.zeros(len(voxels)))))[1]
         counts += np.bincount(nearest, minlength=len(counts))
     return (counts * float(np.prod(voxel_size))).astype(np.float64)
