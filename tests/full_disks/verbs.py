@@ -205,6 +205,8 @@ VERBS: Mapping[str, Verb] = {
     "put zarr": Verb("put IN/raw.npy zarr://DISK/a.zarr", "a.zarr", _volume),
     "put n5": Verb("put IN/raw.npy n5://DISK/a.n5", "a.n5", _volume),
     "put precomputed": Verb("put IN/raw.zarr precomputed://DISK/a", "a", _volume),
+    "put images": Verb("put IN/raw.npy images://DISK/a", "a", _sections),
+    "transfer images": Verb("transfer IN/raw.zarr images://DISK/a", "a", _sections),
     "put hdf5": Verb("put IN/raw.npy hdf5://DISK/a.h5/v", "a.h5", _volume),
     "get npy": Verb("get IN/raw.zarr DISK/a.npy", "a.npy", _volume),
     "get --overwrite npy": Verb("get IN/raw.zarr DISK/a.npy --overwrite", "a.npy", _volume, {"a.npy": "old.npy"}),
