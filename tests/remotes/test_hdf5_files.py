@@ -335,6 +335,25 @@ def test_attributes_that_make_no_sense_are_ignored_with_one_warning(
     assert re.search(f"hdf5://.*a.h5/raw: the .*{message}", record.getMessage())
 
 
+@pytest.mark.parametrize(
+    "value", ["\ud800", "x\0y", "x" * 70_000, 2**70, -(2**63), 2**64 - 1, list(range(20_000)), [2**70], [], ["\ud800"]]
+)
+def test_any_json_value_is_an_attribute(tmp_path: Path, value: Any) -> None:
+    spec = voxome.VolumeSpec.of((2, 3, 4), "uint8", attributes={"a": value})
+    voxome.create(f"hdf5://{tmp_path}/a.h5/v", spec)
+    assert voxome.open(tmp_path / "a.h5").spec.attributes == {"a": value}
+
+
+@pytest.mark.parametrize("name", ["", "a\0b", "\ud800", "a" * 70_000])
+def test_names_that_hdf5_does_not_have_are_refused_before_anything_is_created(tmp_path: Path, name: str) -> None:
+    voxome.create(f"hdf5://{tmp_path}/a.h5/v", voxome.VolumeSpec.of((2, 3, 4), "uint8"))
+    for inner in ("a.h5/w", "b.h5/w"):
+        with pytest.raises(UnsupportedFormat, match="HDF5 has no attribute of the name"):
+            voxome.create(f"hdf5://{tmp_path}/{inner}", voxome.VolumeSpec.of((2, 3, 4), "uint8", attributes={name: 1}))
+    assert [one.uri for one in voxome.ls(tmp_path)] == [f"hdf5://{tmp_path}/a.h5/v"]
+    assert [one.name for one in tmp_path.iterdir()] == ["a.h5"]
+
+
 # BigDataViewer and Imaris
 
 

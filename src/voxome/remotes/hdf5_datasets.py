@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast, get_args
 
 import h5py
@@ -12,7 +12,7 @@ import numpy as np
 
 from voxome.contracts.provenance import ATTRIBUTE, Provenance
 from voxome.contracts.spec import VolumeKind, VolumeSpec
-from voxome.errors import AlreadyExists, InvalidInput, UnsupportedFormat
+from voxome.errors import AlreadyExists, InvalidInput, UnsupportedFormat, describe_value
 from voxome.geometry.axes import STANDARD, default_axes, standard_order
 from voxome.geometry.units import nm_per
 from voxome.remotes.hdf5_virtual import missing_sources
@@ -128,6 +128,8 @@ def triple_of(value: Any, *, positive: bool = True) -> tuple[float, float, float
     return z, y, x
 
 
+_LARGEST_BYTES = 1 << 14
+"""Most bytes of the name of an attribute, and of its numbers; HDF5 has place for 64 KiB of both."""
 _JSON = ".json"
 """Suffix of the names of attributes that HDF5 has no type for; they are stored as JSON text."""
 
@@ -183,14 +185,44 @@ def _fill(dataset: h5py.Dataset) -> Any:
 
 
 def set_attributes(dataset: h5py.Dataset, changes: Mapping[str, Any]) -> None:
-    """Set attributes, as an HDF5 type where there is one and as JSON text where not."""
+    """Set attributes, as an HDF5 type where there is one and as JSON text where not.
+
+    Raises
+    ------
+    UnsupportedFormat
+        If HDF5 has no such name for an attribute; nothing is set.
+    """
+    _require_names(changes)
     for name, value in changes.items():
-        numbers = isinstance(value, list) and value and len({type(one) for one in value} & {int, float}) == 1
-        plain = isinstance(value, bool | int | float | str) or (numbers and np.asarray(value).dtype.kind in "if")
+        plain = _has_type(value)
         for old in (name, name + _JSON):
             if old in dataset.attrs:
                 del dataset.attrs[old]
         dataset.attrs[name if plain else name + _JSON] = value if plain else json.dumps(value)
+
+
+def _require_names(attributes: Iterable[str]) -> None:
+    for name in attributes:
+        if not name or not _is_text(name) or len(name.encode()) > _LARGEST_BYTES:
+            raise UnsupportedFormat(
+                f"HDF5 has no attribute of the name {describe_value(name)}; expected 1 to {_LARGEST_BYTES:,} bytes of "
+                "text; rename it, or leave the attributes out (drop=['attributes'], --drop attributes)"
+            )
+
+
+def _has_type(value: Any) -> bool:
+    """Return whether HDF5 has a type for a JSON value: a number, text, or a list of numbers that is not long."""
+    if isinstance(value, list):
+        array = np.asarray(value) if len({type(one) for one in value} & {int, float}) == 1 else np.empty(0, "O")
+        return array.dtype.kind in "if" and array.nbytes <= _LARGEST_BYTES
+    if isinstance(value, str):
+        return _is_text(value)
+    return isinstance(value, bool | float) or (isinstance(value, int) and -(2**63) <= value < 2**64)
+
+
+def _is_text(text: str) -> bool:
+    """Return whether text has a form in UTF-8, and no end before its last character."""
+    return "\0" not in text and text.encode(errors="replace").decode() == text
 
 
 def read_provenance(dataset: h5py.Dataset) -> tuple[Provenance, ...]:
@@ -235,7 +267,10 @@ def create_dataset(h5: h5py.File, name: str, inner: str, spec: VolumeSpec, optio
         If something exists there.
     InvalidInput
         If HDF5 rejects the options or the path, or an attribute would change the meaning of the voxel size.
+    UnsupportedFormat
+        If HDF5 has no such name for an attribute.
     """
+    _require_names(spec.attributes)
     if inner in h5:
         raise AlreadyExists(f"{name} exists; choose another name, or delete it")
     if spec.voxel_size_nm is not None and nm_per_unit(spec.attributes.get(UNITS)) != (1, 1, 1):
