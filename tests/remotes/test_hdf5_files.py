@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 import voxome
 from voxome.contracts.uri import Uri
-from voxome.errors import AccessDenied, InvalidInput, NotFound, UnsupportedFormat, VoxomeError
+from voxome.errors import AccessDenied, CorruptData, InvalidInput, NotFound, UnsupportedFormat, VoxomeError
 from voxome.remotes.hdf5 import Hdf5Remote
 from voxome.testing.strategies import noise
 
@@ -386,6 +386,14 @@ def test_bigdataviewer_files_are_unsigned_pyramids(tmp_path: Path) -> None:
     assert voxome.open(file).voxel_size_nm == (500, 200, 100)
     coarse = voxome.open(file / "t00000/s00/1/cells")
     assert (coarse.voxel_size_nm, coarse.spec.offset_nm) == ((500, 200, 200), (0, 0, 50))
+
+
+@pytest.mark.parametrize("text", [XML[:-9].encode(), b"", b"<?xml version='1.0' encoding='none'?><a/>", b"\xff" * 9])
+def test_the_xml_of_bigdataviewer_that_is_damaged_is_named(tmp_path: Path, text: bytes) -> None:
+    write_bdv(tmp_path / "bdv.h5", ARRAY.astype("int16"))
+    (tmp_path / "bdv.xml").write_bytes(text)
+    with pytest.raises(CorruptData, match=r"bdv\.xml, which has the voxel size of bdv\.h5, is not XML"):
+        voxome.open(tmp_path / "bdv.h5")
 
 
 def test_bigdataviewer_files_that_declare_their_dtype_keep_it(tmp_path: Path) -> None:

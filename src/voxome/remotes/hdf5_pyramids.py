@@ -20,9 +20,12 @@ import numpy as np
 
 from voxome.contracts.levels import Lengths, Level, offset_at_corner, scale_between
 from voxome.contracts.spec import VolumeSpec
+from voxome.errors import CorruptData, VoxomeError
 from voxome.geometry import Box
 from voxome.geometry.units import nm_per
 from voxome.remotes.hdf5_datasets import text_of
+from voxome.storage.atomic import read_error
+from voxome.storage.bounded_file import read_document
 
 _BDV = re.compile(r"(?P<time>t\d+)/s(?P<setup>\d+)/(?P<level>\d+)/cells")
 _IMARIS = re.compile(r"DataSet/ResolutionLevel (?P<level>\d+)/(?P<rest>TimePoint \d+/Channel \d+)/Data")
@@ -106,11 +109,28 @@ def _bdv_level(factor: Lengths, first: Lengths, finest: Lengths | None) -> Level
 
 
 def _bdv_voxel_size(file: Path, setup: int) -> Lengths | None:
-    """Return the voxel size (z, y, x) in nm that the XML file beside an HDF5 file gives for a view setup."""
+    """Return the voxel size (z, y, x) in nm that the XML file beside an HDF5 file gives for a view setup.
+
+    Raises
+    ------
+    CorruptData
+        If the XML file is damaged.
+    StoreError
+        If it cannot be read.
+    """
+    beside = file.with_suffix(".xml")
     try:
-        root = ElementTree.parse(file.with_suffix(".xml")).getroot()
-    except (OSError, ElementTree.ParseError):
+        root = ElementTree.fromstring(read_document(beside))
+    except FileNotFoundError:
         return None
+    except VoxomeError:
+        raise
+    except OSError as error:
+        raise read_error(beside, error) from error
+    except (ElementTree.ParseError, ValueError, LookupError) as error:
+        raise CorruptData(
+            f"{beside}, which has the voxel size of {file.name}, is not XML: {error}; restore it, or move it away"
+        ) from error
     for view in root.iterfind(".//ViewSetup"):
         if (view.findtext("id") or "").strip() == str(setup):
             return _lengths((view.findtext("voxelSize/size") or "").split(), view.findtext("voxelSize/unit"))
