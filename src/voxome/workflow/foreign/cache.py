@@ -101,51 +101,17 @@ class ResultCache:
 
 
 @dataclass(frozen=True)
-class CacheEntry:
-    """The result of a job in a cache.
+class CacheFolder:
+    """A folder in a cache; this is what an interrupted run or removal has left of an entry, which nobody uses.
 
     Attributes
     ----------
     path : path
-        Its folder.
+        The folder.
     nbytes : int
         Size of its files.
     used_s : float
-        When a run last took or stored it, in seconds since 1970.
-    """
-
-    path: Path
-    nbytes: int
-    used_s: float
-
-    @property
-    def name(self) -> str:
-        """Its path, for people."""
-        return str(self.path)
-
-    def remove(self) -> bool:
-        """Remove the entry, unless a run is copying it or it cannot be locked; return whether it is gone."""
-        with _using(self.path, alone=True) as is_free:
-            if not is_free:
-                return not self.path.exists()
-            removed = self.path.with_name(f".{self.path.name}.{os.urandom(4).hex()}{_PART}")
-            self.path.rename(removed)
-        remove_tree(removed)
-        return True
-
-
-@dataclass(frozen=True)
-class Leftover:
-    """What an interrupted run or removal has left of an entry, which nobody uses.
-
-    Attributes
-    ----------
-    path : path
-        Its folder.
-    nbytes : int
-        Size of its files.
-    used_s : float
-        0: it goes first.
+        When a run last took or stored it, in seconds since 1970; 0 of a leftover, so that it goes first.
     """
 
     path: Path
@@ -158,10 +124,23 @@ class Leftover:
         return str(self.path)
 
     def remove(self) -> bool:
-        """Remove it; return that it is gone."""
+        """Remove it; return whether it is gone."""
         with suppress(FileNotFoundError):  # another process removes it, too
             remove_tree(self.path)
         return not self.path.exists()
+
+
+class CacheEntry(CacheFolder):
+    """The result of a job in a cache."""
+
+    def remove(self) -> bool:
+        """Remove the entry, unless a run is copying it or it cannot be locked; return whether it is gone."""
+        with _using(self.path, alone=True) as is_free:
+            if not is_free:
+                return not self.path.exists()
+            leftover = CacheFolder(self.path.with_name(f".{self.path.name}.{os.urandom(4).hex()}{_PART}"), self.nbytes)
+            self.path.rename(leftover.path)
+        return leftover.remove()
 
 
 def is_cache(root: Path) -> bool:
@@ -179,7 +158,7 @@ def is_cache(root: Path) -> bool:
     return True
 
 
-def cache_entries(root: Path) -> Iterator[CacheEntry | Leftover]:
+def cache_entries(root: Path) -> Iterator[CacheFolder]:
     """Yield the entries of a cache, and leftovers; what another process removes meanwhile is left out."""
     for path in sorted(root.glob("??/*")):
         with suppress(OSError):
@@ -188,7 +167,7 @@ def cache_entries(root: Path) -> Iterator[CacheEntry | Leftover]:
             if not path.name.startswith("."):
                 yield CacheEntry(path, nbytes, (path / RESULT).stat().st_mtime)
             elif path.name.endswith(_PART) and _changed_s(path) < time.time() - _LEFTOVER_S:
-                yield Leftover(path, nbytes)
+                yield CacheFolder(path, nbytes)
 
 
 def _changed_s(folder: Path) -> float:
