@@ -30,7 +30,11 @@ def test_steps_that_depend_on_others_are_pending(workflow: Path) -> None:
     assert set(steps["count"].after) == {"mark", "each"}
     assert steps["each"].scatter == ("at",)
     assert [name for name, one in steps.items() if one.is_conditional] == ["skipped"]
-    assert graph.deliveries == {("mark", "result"): "mask", ("inner.program", "out"): "copy"}
+    assert graph.deliveries == {
+        ("mark", "result"): "mask",
+        ("inner.program", "out"): "copy",
+        ("each", "result"): "masks",
+    }
 
 
 def test_a_step_of_voxome_whose_inputs_are_known_is_planned(workflow: Path, tmp_path: Path) -> None:

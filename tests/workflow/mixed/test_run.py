@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -16,16 +17,21 @@ import pytest
 
 import voxome
 from voxome import environments
-from voxome.errors import PlanError, RunFailed
+from voxome.errors import InvalidInput, PlanError, RunFailed
 from voxome.workflow.verbs import run
 
 pytestmark = pytest.mark.slow
 LEVELS = [50.0, 200.0]
 
 
-def call(workflow: Path, out: str = "out", **options: Any) -> Any:
-    inputs = {"raw": workflow.parent / "raw.npy", "levels": LEVELS}
+def call(workflow: Path, out: str = "out", levels: Sequence[float] = LEVELS, **options: Any) -> Any:
+    inputs = {"raw": workflow.parent / "raw.npy", "levels": list(levels)}
     return run(workflow, inputs, out=workflow.parent / out, workers=2, block=(8, 8, 8), **options)
+
+
+def assert_masks(out: Path, voxels: np.ndarray, levels: Sequence[float]) -> None:
+    for index, level in enumerate(levels):
+        np.testing.assert_array_equal(voxome.open(out / f"masks_{index}.zarr")[...] > 0, voxels > level)
 
 
 def counts(record: Any) -> dict[str, list[tuple[int, int]]]:
@@ -48,9 +54,8 @@ def test_values_flow_between_tools_of_voxome_and_others(
     assert int((out / "lines.txt").read_text()) == sum(text.count("\n") for text in handles)
     assert record["outputs"] == {"mask": "zarr://./mask.zarr", "copy": "zarr://./copy.zarr", "lines": "lines.txt"}
     assert record["values"]["nothing"] is None
-    for uri, level in zip(record["values"]["masks"], LEVELS, strict=True):
-        path = out / uri.removeprefix("zarr://./")
-        np.testing.assert_array_equal(voxome.open(path)[...] > 0, voxels > level)
+    assert record["values"]["masks"] == ["zarr://./masks_0.zarr", "zarr://./masks_1.zarr"]
+    assert_masks(out, voxels, LEVELS)
     assert {step["name"]: step["tool"] for step in record["steps"]} == {
         "make": "make", "mark": "common.threshold", "inner.program": "program", "each": "common.threshold",
         "count": "count",
@@ -76,6 +81,21 @@ def test_a_result_of_another_plan_is_replaced(workflow: Path, voxels: np.ndarray
     assert changed["make"] == [(0, 1)]
     assert changed["mark"] == [(8, 0)]
     np.testing.assert_array_equal(voxome.open(workflow.parent / "out" / "mask.zarr")[...] > 0, voxels > 90)
+
+
+def test_results_of_a_scattered_step_have_the_indices_of_their_elements(workflow: Path, voxels: np.ndarray) -> None:
+    out = workflow.parent / "out"
+    for levels in ([50.0, 100.0, 200.0], [100.0, 200.0], [200.0, 100.0], [200.0]):
+        call(workflow, levels=levels)
+        assert_masks(out, voxels, levels)
+        assert len(list(out.glob("masks_*"))) == len(levels)
+    assert counts(call(workflow, levels=[200.0]))["each"] == [(0, 8)]
+
+
+def test_names_of_elements_are_those_of_no_other_output(workflow: Path) -> None:
+    workflow.write_text(workflow.read_text().replace("  copy: {", "  masks_1: {"))
+    with pytest.raises(InvalidInput, match="the output masks_1 and an element of the output masks would both be"):
+        call(workflow)
 
 
 def test_everything_runs_again_if_that_is_wanted(workflow: Path) -> None:

@@ -115,7 +115,7 @@ def call_cwltool(
         {"use_container": False, "outdir": str(call.out), "rm_tmpdir": False, "move_outputs": "copy"}
     )
     runtime.job_folders, runtime.environment, runtime.run_id = folders, call.environment, call.run
-    runtime.images, runtime.block_runner, runtime.step_path = {}, block_runner, ""
+    runtime.images, runtime.block_runner, runtime.step_path, runtime.scatter_indices = {}, block_runner, "", ()
     runtime.tmpdir_prefix = call.tmpdir_prefix or runtime.tmpdir_prefix
     runtime.tmp_outdir_prefix = f"{folders.scratch()}/"
     runtime.make_fs_access = LocalFiles

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from cwltool.process import shortname
 from cwltool.utils import aslist
-from cwltool.workflow import Workflow
-from cwltool.workflow_job import WorkflowJob, object_from_state
+from cwltool.workflow import Workflow, WorkflowStep
+from cwltool.workflow_job import ReceiveScatterOutput, WorkflowJob, object_from_state
 from schema_salad.sourceline import SourceLine
 
 _log = logging.getLogger("cwltool")
@@ -33,6 +34,29 @@ class ForeignWorkflow(Workflow):
         context.part_of, context.toplevel = f"workflow {job.name}", False
         job.prefix = f"{runtimeContext.step_path}." if runtimeContext.step_path else ""
         yield from job.job(builder.job, output_callbacks, context)
+
+    def make_workflow_step(self, toolpath_object: Any, pos: int, loadingContext: Any, *provenance: Any) -> WorkflowStep:
+        """Make the object of a step, whose jobs know at which elements they are."""
+        return _ForeignStep(toolpath_object, pos, loadingContext, *provenance)
+
+
+class _ForeignStep(WorkflowStep):
+    def job(self, job_order: Any, output_callbacks: Any, runtimeContext: Any) -> Iterator[Any]:
+        """Yield the jobs of one element, or of a step that does not scatter."""
+        context = runtimeContext.copy()
+        context.scatter_indices = (*runtimeContext.scatter_indices, *_indices(output_callbacks))
+        yield from super().job(job_order, output_callbacks, context)
+
+
+def _indices(callback: Any) -> tuple[int, ...]:
+    """Return the indices in the arrays of a scatter, outermost first, at which a callback stores an output."""
+    found: list[int] = []
+    while isinstance(callback, partial) and isinstance(
+        owner := getattr(callback.func, "__self__", None), ReceiveScatterOutput
+    ):
+        found.insert(0, callback.args[0])
+        callback = owner.output_callback
+    return tuple(found)
 
 
 class _ForeignWorkflowJob(WorkflowJob):

@@ -130,13 +130,18 @@ class BlockRunner:
             If its inputs do not suit the tool, or if blocks failed.
         """
         nodes, outputs = self._nodes(job)
-        published = {
+        element = "".join(f"_{index}" for index in job.scatter_indices)
+        delivered = {
             name: outputs[port]
             for (step, port), name in self.graph.deliveries.items()
             if step == job.step and port in outputs
         }
+        published = {f"{name}{element}": source for name, source in delivered.items()}
+        files = RunHint(
+            results={f"{name}{element}": f"{self.graph.hint.file_name(name)}{element}" for name in delivered}
+        )
         names = {node.name for node in nodes}
-        graph = Graph(self.graph.name, {}, tuple(nodes), published, RunHint(results=self.graph.hint.results))
+        graph = Graph(self.graph.name, {}, tuple(nodes), published, files)
         blocks = {name: shape for name, shape in self.options.blocks.items() if name in names}
         plan = make_plan(graph, {}, replace(self.options, blocks=blocks))
         steps = {step.name: step for step in plan.steps}
@@ -233,15 +238,30 @@ class BlockRunner:
         return step
 
     def _adopt(self, step: Step) -> None:
-        """Note a step, and remove the results of another one in the place of its own, which was planned before."""
+        """Note a step, and remove the results of others in the place of its own, or its own in another place."""
         now = self.places.step_file(step.name, step.key)
-        for path in self.places.steps.glob(f"{glob.escape(step.name)}-*.json") if step.published else ():
-            if path != now and (before := read_step(path)).published:
-                remove_step(before, self.places.store)
-                path.unlink()
+        wanted = dict(step.published)
+        for path in self.places.steps.glob(f"{glob.escape(step.name)}-*.json") if wanted else ():
+            before = read_step(path)
+            is_moved = path == now and dict(before.published) != wanted
+            if is_moved or (path != now and {*before.published.values()} & {*wanted.values()}):
+                self._remove(before, path)
         if not now.exists():
             now.parent.mkdir(exist_ok=True)
             write_json(now, step.to_json())
+
+    def remove_others(self) -> None:
+        """Remove results under names of the workflow that no step of this run has, as of elements that are gone."""
+        kept = {self.places.step_file(step.name, step.key) for step, _ in self.rows}
+        for path in sorted({*self.places.steps.glob("*.json")} - kept):
+            step = read_step(path)
+            if step.published:
+                self._remove(step, path)
+
+    def _remove(self, step: Step, path: Path) -> None:
+        self.ledger.forget(step.key)
+        remove_step(step, self.places.store)
+        path.unlink()
 
     def _file(self, step: Step, output: str, port: str) -> dict[str, str]:
         """Return the handle file of an output, as CWL has files."""

@@ -40,6 +40,8 @@ class BlockJob:
     ) -> None:
         self.process, self.name, self.step, self.inputs = process, name, step, inputs
         self._runner, self._callback = runner, callback
+        self.scatter_indices: tuple[int, ...] = ()
+        """Indices of its element in the arrays over which its step, and sub-workflows around it, scatter."""
         self.has_secrets = False
         """Whether an input is a secret, which must not be written."""
 
@@ -89,6 +91,7 @@ class BlockTool(CommandLineTool):
         name = uniquename(runtimeContext.name or shortname(self.tool["id"]))
         runner = runtimeContext.block_runner
         job = BlockJob(self, name, runtimeContext.step_path, builder.job, runner, output_callbacks)
+        job.scatter_indices = runtimeContext.scatter_indices
         secrets = runtimeContext.secret_store
         job.has_secrets = secrets is not None and bool(secrets.has_secret(builder.job))
         yield job

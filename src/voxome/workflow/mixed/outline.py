@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +29,7 @@ from voxome.workflow.cwl import (
 from voxome.workflow.cwl_subset import SECRETS, WRITTEN, secret_inputs, short, tool_hint, tool_name, tool_problems
 from voxome.workflow.gather_hint import gathers
 from voxome.workflow.graph import FromInput, FromStep, Graph, Node, PendingStep, Source
+from voxome.workflow.hint import RunHint
 from voxome.workflow.mixed.files import read_files_hint
 
 _IN_ENTRIES = ("valueFrom", "linkMerge", "pickValue", "loadContents", "loadListing")
@@ -106,7 +108,7 @@ class _Outline:
     pending: list[PendingStep] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     delivered: set[str] = field(default_factory=set)
-    """Steps of voxome that run exactly once."""
+    """Steps of voxome."""
 
     def read(self, workflow: Any, scope: Mapping[str, _Value], around: _Around) -> dict[str, _Value]:
         """Read the steps of a workflow, and return its outputs; `scope` maps ids of its inputs to their values."""
@@ -130,7 +132,7 @@ class _Outline:
         together = _later(*values.values())
         ports = {short(entry["id"]) for entry in inner.tool["outputs"]}
         is_ours = is_tool(inner.tool)
-        if is_ours and not here.is_pending:
+        if is_ours:
             self.delivered.add(name)
         bound = {port: value for port, value in values.items() if not isinstance(value, _Later)}
         if is_ours and not here.is_pending and len(bound) == len(values):
@@ -174,6 +176,9 @@ def _mixed_graph(path: str | Path, workflow: Any) -> Graph:
     hint = read_run_hint(workflow.tool, outputs, outline.problems)
     secrets = secret_inputs(workflow.get_requirement(SECRETS)[0])
     outline.problems += _secret_problems(outline.nodes, secrets)
+    deliveries = dict(_deliveries(workflow, outline.delivered))
+    scattered = {deliveries[key] for key in deliveries for one in outline.pending if one.name == key[0] and one.scatter}
+    outline.problems += _name_problems({short(entry["id"]) for entry in workflow.tool["outputs"]}, scattered, hint)
     if outline.problems:
         lines = "\n".join(f"  - {problem}" for problem in dict.fromkeys(outline.problems))
         raise InvalidInput(f"{path} has tools that cannot run:\n{lines}")
@@ -185,7 +190,7 @@ def _mixed_graph(path: str | Path, workflow: Any) -> Graph:
         dict(known),
         hint,
         tuple(outline.pending),
-        dict(_deliveries(workflow, outline.delivered)),
+        deliveries,
         str(path) if "://" in str(path) else str(Path(path).absolute()),
         secrets,
     )
@@ -197,6 +202,18 @@ def _secret_problems(nodes: Sequence[Node], secrets: Sequence[str]) -> Iterator[
         given = {one.name for one in node.inputs.values() if isinstance(one, FromInput)}
         for name in sorted(given.intersection(secrets)):
             yield f"step {node.name} is given the input {name}, a secret (cwltool:Secrets), but {WRITTEN}"
+
+
+def _name_problems(outputs: set[str], scattered: set[str], hint: RunHint) -> Iterator[str]:
+    """Yield the outputs whose file could be that of an element of an array, which has its index at the end."""
+    for array in sorted(scattered):
+        pattern = re.compile(rf"{re.escape(hint.file_name(array))}(_\d+)+")
+        for name in sorted(outputs - {array}):
+            if pattern.fullmatch(hint.file_name(name)):
+                yield (
+                    f"the output {name} and an element of the output {array} would both be written to "
+                    f"{hint.file_name(name)}; choose another name in the hint voxome:Run"
+                )
 
 
 def _is_mixed(process: Any) -> bool:

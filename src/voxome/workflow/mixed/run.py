@@ -175,6 +175,7 @@ def run_pending(
             notify(replace(executor.reports[name], ended=True))
         if status != 0:
             raise RunFailed(_failure(executor, blocks, pending))
+        blocks.remove_others()
         return MixedRun(executor, blocks, json.loads(printed.getvalue()), folder, began, wall_s, names)
 
 
