@@ -17,6 +17,7 @@ from ruamel.yaml import YAML
 from workflow.pipeline import CONNECTOME
 
 import voxome
+from voxome.cli.main import main
 from voxome.contracts.handle import Handle
 from voxome.errors import AlreadyExists, InvalidInput, NotFound, StoreError, UnknownName
 from voxome.workflow.cwl import load
@@ -54,6 +55,41 @@ def test_results_have_their_names_and_are_not_stored_twice(results: dict[str, st
     assert files == {"neurons": out / "neurons.zarr", "neurons_table": out / "neurons.parquet"}
     np.testing.assert_array_equal(voxome.open(out / "neurons.zarr", expect=voxome.Volume)[...], LABELS)
     assert (out / "neurons.parquet").samefile(tmp_path / "store" / "common.relabel-0123" / "rows.parquet")
+
+
+def test_elements_of_an_array_have_their_indices(results: dict[str, str], tmp_path: Path) -> None:
+    both = {"masks": [results["neurons"]] * 2, "neurons_table": results["neurons_table"]}
+    files = gather(both, names={"masks": "mask"}, folder=tmp_path / "out")
+    assert {name: path.name for name, path in files.items()} == {
+        "masks_0": "mask_0.zarr",
+        "masks_1": "mask_1.zarr",
+        "neurons_table": "neurons_table.parquet",
+    }
+    with pytest.raises(InvalidInput, match="two results are called masks_0"):
+        gather({**both, "masks_0": results["neurons"]}, folder=tmp_path / "other")
+
+
+def test_arguments_name_elements_in_order(results: dict[str, str], tmp_path: Path) -> None:
+    elements = [f"--array=all={path}" for path in results.values()]
+    with pytest.raises(SystemExit) as ended:
+        main(["gather", *elements, "--out", str(tmp_path / "out")])
+    assert ended.value.code == 0
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["all_0.zarr", "all_1.parquet"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--result=a=x", "--result=a=y"], "--result a is given twice"),
+        (["--result=a=x", "--array=a=y"], "a is given with --result and with --array"),
+        ([], "there is no result to gather"),
+    ],
+)
+def test_wrong_results_are_named(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["gather", *arguments])
+    assert ended.value.code == 1
+    assert message in capsys.readouterr().err
 
 
 def test_a_result_without_data_and_a_file_that_is_there_are_refused(results: dict[str, str], tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import cast
@@ -31,7 +31,7 @@ from voxome.workflow.run import package_versions
 
 
 def gather(
-    results: Mapping[str, str],
+    results: Mapping[str, str | Sequence[str]],
     *,
     names: Mapping[str, str] | None = None,
     report: str | None = None,
@@ -47,8 +47,9 @@ def gather(
 
     Parameters
     ----------
-    results : mapping of str to str
-        Names of results → their handle files.
+    results : mapping of str to str or sequence of str
+        Names of results → their handle files; those of an array, as of a scattered step, get their indices at the end
+        of their names: ``masks_0``, ``masks_1``, …
     names : mapping of str to str, optional
         Names of results → file names without extension, where they differ.
     report : str, optional
@@ -77,9 +78,10 @@ def gather(
     StoreError
         If the disk fails.
     """
-    target, chosen = Path(folder), dict(names or {})
-    _require_names(results, chosen)
-    handles = {name: read_handle(file) for name, file in results.items()}
+    target = Path(folder)
+    _require_names(results, dict(names or {}))
+    single, chosen = _elements(results, dict(names or {}))
+    handles = {name: read_handle(file) for name, file in single.items()}
     shown = {name: _input(one) for name, one in (inputs or {}).items()}
     reported = {name: _result(handle) for name, handle in handles.items()}
     if report is not None and (problems := list(load_report(report).check(shown, reported))):
@@ -109,6 +111,28 @@ def _all_or_none(new: Iterable[Path]) -> Iterator[None]:
         raise
 
 
+def _elements(
+    results: Mapping[str, str | Sequence[str]], names: Mapping[str, str]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the handle files and the file names of all results, each element of an array being one.
+
+    Raises
+    ------
+    InvalidInput
+        If two have the same name.
+    """
+    files: dict[str, str] = {}
+    chosen: dict[str, str] = {}
+    for name, value in results.items():
+        elements = {"": value} if isinstance(value, str) else {f"_{index}": one for index, one in enumerate(value)}
+        for element, file in elements.items():
+            if f"{name}{element}" in files:
+                raise InvalidInput(f"two results are called {name}{element}; give one of them another name")
+            files[f"{name}{element}"] = file
+            chosen[f"{name}{element}"] = f"{names.get(name, name)}{element}"
+    return files, chosen
+
+
 def _input(text: str) -> Handle:
     return read_handle(text) if text.endswith(".handle.json") else Handle("volume", text)
 
@@ -120,7 +144,7 @@ def _result(handle: Handle) -> Result:
     return Result(handle.type, handle.uri, frame)
 
 
-def _require_names(results: Mapping[str, str], names: Mapping[str, str]) -> None:
+def _require_names(results: Mapping[str, object], names: Mapping[str, str]) -> None:
     """Refuse names of unknown results, and those that are not file names."""
     unknown = sorted(names.keys() - results.keys())
     if unknown:

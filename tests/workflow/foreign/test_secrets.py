@@ -65,11 +65,11 @@ def test_the_workers_of_a_cluster_get_no_secret() -> None:
 
 @pytest.mark.slow
 def test_a_command_knows_its_run_and_step(call: Callable[..., object]) -> None:
-    tool = """{cwlVersion: v1.2, class: CommandLineTool, id: own_step, inputs: [], stdout: out.txt, outputs: {out: stdout},
+    tool = """{cwlVersion: v1.2, class: CommandLineTool, id: own, inputs: [], stdout: out.txt, outputs: {out: stdout},
       baseCommand: [sh, -c, 'echo "$VOXOME_RUN $VOXOME_STEP"']}"""
     ended = call(tool)
     run, step = (ended.out / "out.txt").read_text().split()  # type: ignore[attr-defined]
-    assert (len(run), step) == (16, "own_step")
+    assert (len(run), step) == (16, "own")
     environment = {"VOXOME_RUN": run, "VOXOME_STEP": step, "PATH": "/usr/bin:/bin"}
     words = [sys.executable, "-m", "voxome.cli.main", "tools"]
     assert "not a variable" not in subprocess.run(words, env=environment, capture_output=True, text=True).stderr
