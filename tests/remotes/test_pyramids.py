@@ -14,8 +14,10 @@ import tensorstore as ts
 from numpy.typing import NDArray
 
 import voxome
-from voxome.errors import CorruptData, InvalidInput, NotFound, UnsupportedFormat
+from voxome.contracts.abilities import SupportsLevels, ability
+from voxome.errors import CorruptData, InvalidInput, NotFound, StoreError, UnsupportedFormat
 from voxome.services.describe import info
+from voxome.storage.path import StoragePath
 
 SIZES = {"coarse": (40.0, 16.0, 16.0), "fine": (40.0, 4.0, 4.0), "middle": (40.0, 6.0, 8.33)}
 """Name → voxel size (z, y, x) in nm, in the order in which the metadata list the levels; all share a corner."""
@@ -206,3 +208,26 @@ def test_levels_without_sizes_are_ranked_by_their_shapes(tmp_path: Path) -> None
     volume = voxome.open(uri, expect=voxome.Volume)
     assert volume.shape == SHAPES["fine"]
     assert [level.scale for level in volume.levels] == [(1, 1, 1), None, (1, 4, 4)]
+
+
+@pytest.mark.parametrize("scheme", ["zarr", "n5"])
+def test_a_level_that_cannot_be_listed_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    volume = voxome.create(
+        f"{scheme}://{tmp_path}/a", voxome.VolumeSpec.of((8, 8, 8), "uint8", voxel_size_nm=(4, 4, 4))
+    )
+    source, before = ability(volume.source, SupportsLevels), sorted(tmp_path.rglob("*"))
+    assert source is not None
+
+    def fail(*_: object) -> bool:
+        raise StoreError("No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(StoragePath, "change", fail)
+        with pytest.raises(StoreError, match="No space left"):
+            source.create_level((2, 2, 2))
+    assert sorted(tmp_path.rglob("*")) == before
+    source.create_level((2, 2, 2))
+    assert len(source.levels) == 2
+    assert len(list((tmp_path / "a").glob("*1"))) == 1

@@ -432,6 +432,16 @@ class StoragePath(ABC):
         with map_errors(str(self), invalid=StoreError):
             result_of(self.kvstore.delete_range(ts.KvStore.KeyRange()))
 
+    @contextmanager
+    def removed_on_error(self) -> Iterator[None]:
+        """Remove this folder, which was just created, if the body of the ``with`` statement fails."""
+        try:
+            yield
+        except BaseException:
+            with suppress(VoxomeError):
+                self.delete()
+            raise
+
     def remove_if_empty(self) -> None:  # noqa: B027
         """Remove this folder if there is nothing in it; object stores have no empty folders."""
 

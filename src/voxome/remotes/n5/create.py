@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import tensorstore as ts
@@ -82,12 +83,18 @@ def create_level(group: Group, spec: VolumeSpec, scale: Scale, *, name: str) -> 
         If N5 cannot store it, or the attributes around the group cannot list it.
     """
     level = plan_level(group, spec, scale, name=name)
-    (group.folder / level.path).put_new({ATTRIBUTES: to_json(_array(spec, scale, level.name), level.name)})
-    for folder, old, change in (
-        (group.folder, group.context.group, level.in_group),
-        (group.folder.parent, group.context.above, level.above_group),
-    ):
-        if folder is not None and change(dict(old)) != old:
+    array = group.folder / level.path
+    array.put_new({ATTRIBUTES: to_json(_array(spec, scale, level.name), level.name)})
+    lists = [
+        (folder, change)
+        for folder, old, change in (
+            (group.folder, group.context.group, level.in_group),
+            (group.folder.parent, group.context.above, level.above_group),
+        )
+        if folder is not None and change(dict(old)) != old
+    ]
+    for number, (folder, change) in enumerate(lists):
+        with array.removed_on_error() if number == 0 else nullcontext():  # one that is listed stays
             update_json(folder, ATTRIBUTES, change)
 
 

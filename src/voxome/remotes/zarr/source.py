@@ -143,7 +143,8 @@ class PyramidSource(ZarrSource):
         paths = [one.path for one in self._arrays()]
         path = self._free_path(paths)
         create_level(self._home.folder / path, spec)
-        self._change(lambda old: ome.with_dataset(old, ome.dataset(path, spec, scale)))
+        with (self._home.folder / path).removed_on_error():
+            self._change(lambda old: ome.with_dataset(old, ome.dataset(path, spec, scale)))
         return self.level(len(paths))
 
     def _arrays(self) -> list[ome.Dataset]:
