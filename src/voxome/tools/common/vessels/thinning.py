@@ -19,7 +19,13 @@ _TURNS = 1 << 40
 """More than the turns of a level, eight a round."""
 
 
-def thin(tiles: Tiles, level: NDArray[np.int32], kept: NDArray[np.int64], origin: Sequence[int]) -> NDArray[np.int64]:
+def thin(
+    tiles: Tiles,
+    level: NDArray[np.int32],
+    kept: NDArray[np.int64],
+    origin: Sequence[int],
+    times: NDArray[np.int64] | None = None,
+) -> None:
     """Delete voxels of a mask, lowest levels first, until its lines are one voxel wide.
 
     A voxel is deleted if it is simple and does not end a line of voxels. Those that are not next to each other are
@@ -38,11 +44,10 @@ def thin(tiles: Tiles, level: NDArray[np.int32], kept: NDArray[np.int64], origin
     origin : (z, y, x)
         Position in the volume, in voxels, of the first voxel of the box of `tiles`.
 
-    Returns
-    -------
-    (slots,) int64
-        When every slot was deleted: level, round and subfield, later ones larger; -1 if it was not. Whether a voxel is
-        deleted at some time depends on those at most two voxels away, and on when these were, on nothing else.
+    times : (slots,) int64, optional
+        Zeros, to be filled with when every slot was deleted: level, round and subfield, later ones larger; 0 if it was
+        not. Whether a voxel is deleted at some time depends on those at most two voxels away, and on when these were,
+        on nothing else.
 
     Raises
     ------
@@ -53,7 +58,8 @@ def thin(tiles: Tiles, level: NDArray[np.int32], kept: NDArray[np.int64], origin
     order = _sort(tiles.present, level)
     tiles.present[kept] = KEPT
     z, y, x = (n & 1 for n in origin)
-    times: NDArray[np.int64] = _thin(tiles.present, tiles.neighbours, level, order, z * 4 + y * 2 + x)
+    filled = np.zeros(0, np.int64) if times is None else times
+    _thin(tiles.present, tiles.neighbours, level, order, z * 4 + y * 2 + x, filled)
     tiles.present[kept] = 1
     after = count_objects(tiles), euler_number(tiles)
     if before != after:
@@ -61,7 +67,6 @@ def thin(tiles: Tiles, level: NDArray[np.int32], kept: NDArray[np.int64], origin
             f"thinning of vessels changed objects and Euler number from {before} to {after}; this is an error in "
             "voxome: report it"
         )
-    return times
 
 
 @numba.njit(cache=True)
@@ -106,9 +111,9 @@ def _ends_line(present: Any, neighbours: Any, slot: int, bits: int) -> bool:
 
 
 @numba.njit(cache=True)
-def _thin(present: Any, neighbours: Any, level: Any, order: Any, first_field: int) -> Any:
-    """Delete the voxels of `order`, and return when; `first_field` is the subfield of the first voxel of the box."""
-    queued, times = np.zeros(len(present), np.uint8), np.full(len(present), -1, np.int64)
+def _thin(present: Any, neighbours: Any, level: Any, order: Any, first_field: int, times: Any) -> None:
+    """Delete the voxels of `order`; `first_field` is the subfield of the first voxel of the box."""
+    queued = np.zeros(len(present), np.uint8)
     first = 0
     while first < len(order):
         current = level[order[first]]
@@ -128,7 +133,9 @@ def _thin(present: Any, neighbours: Any, level: Any, order: Any, first_field: in
                     if is_simple(bits) and not _ends_line(present, neighbours, slot, bits):
                         gone.append(slot)
                 for slot in gone[1:]:
-                    present[slot], times[slot] = 0, current * _TURNS + turn * 8 + field
+                    present[slot] = 0
+                    if len(times):
+                        times[slot] = 1 + current * _TURNS + turn * 8 + field
                 for slot in gone[1:]:
                     for dz in range(-1, 2):
                         for dy in range(-1, 2):
@@ -142,4 +149,3 @@ def _thin(present: Any, neighbours: Any, level: Any, order: Any, first_field: in
             turn += 1
             for slot in active:
                 queued[slot] = 0
-    return times
