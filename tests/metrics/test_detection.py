@@ -101,6 +101,7 @@ def test_truths_that_are_shifted_by_more_than_the_tolerance_never_match():
     assert score_detections(truth, truth + np.array([0, 0, 65.1]), 65).true_positives == 0
 
 
+@pytest.mark.slow
 def test_detections_of_the_authors_of_x_brain_score_as_they_did(shared: Path):
     voxels = np.asarray(voxome.open(shared / "data/xray/Nmap_V1_A0.nii.gz")) > 0
     labels, count = ndimage.label(voxels)

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import cloudvolume
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -103,6 +102,8 @@ def test_fragments_are_joined_where_their_nodes_meet(
 @pytest.mark.slow
 @pytest.mark.parametrize("options", FORMATS, ids=str)
 def test_cloud_volume_reads_the_meshes(tmp_path: Path, options: dict[str, Any]) -> None:
+    import cloudvolume
+
     write_volume(tmp_path)
     shapes = meshes()
     write(tmp_path / "mesh", shapes, options)

@@ -9,8 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cloudvolume import CloudVolume
-from cloudvolume.datasource.precomputed.sharding import ShardingSpecification, ShardReader
 from hypothesis import given
 from hypothesis import strategies as st
 from remotes.precomputed.layers import BIG_IDS
@@ -69,6 +67,9 @@ def test_values_are_found_by_us_by_tensorstore_and_by_cloud_volume(
 
 
 def peer(path: Path, sharding: Sharding) -> Any:
+    from cloudvolume import CloudVolume
+    from cloudvolume.datasource.precomputed.sharding import ShardingSpecification, ShardReader
+
     info = CloudVolume.create_new_info(1, "segmentation", "uint64", "raw", [1, 1, 1], [0, 0, 0], [8, 8, 8], [8, 8, 8])
     layer = CloudVolume(f"file://{path}", info=info, progress=False)
     return ShardReader(layer.cloudpath, layer.cache, ShardingSpecification.from_dict(sharding.to_json()))

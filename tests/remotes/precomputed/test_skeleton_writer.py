@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import cloudvolume
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -83,8 +82,11 @@ def test_skeletons_are_read_back_with_their_attributes(tmp_path: Path, sharded: 
         assert back.attributes["swc_type"].dtype == np.uint8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sharded", [False, True])
 def test_cloud_volume_reads_the_skeletons(tmp_path: Path, sharded: bool) -> None:
+    import cloudvolume
+
     write_volume(tmp_path)
     shapes = skeletons()
     write(tmp_path / "skeletons", shapes, sharded=sharded)

@@ -76,6 +76,7 @@ def test_a_sphere_is_found_where_it_is(tmp_path: Path) -> None:
     assert abs(np.argwhere(labels).mean(axis=0) - centre[0]).max() < 1e-9
 
 
+@pytest.mark.slow
 def test_cells_that_are_stretched_along_z_are_found_as_spheres_are(tmp_path: Path) -> None:
     centres = np.array([[10.0, 12.0, 14.0], [16.0, 12.0, 23.0], [2.0, 20.0, 33.0]])
     volume = draw((24, 26, 40), centres, [5.0, 6.0, 5.0])

@@ -28,6 +28,7 @@ def test_a_constant_density_is_unbiased_at_faces_and_beside_masks() -> None:
     assert np.isnan(found[~known]).all()
 
 
+@pytest.mark.slow
 def test_means_of_random_cells_are_within_three_percent_everywhere() -> None:
     rng = np.random.default_rng(3)
     tissue = np.full((5, 5, 5), 1.25e-4)
