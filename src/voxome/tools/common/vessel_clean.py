@@ -72,7 +72,7 @@ def vessel_clean(
     objects = label_objects(filled.runs)
     sizes = np.bincount(objects, count_voxels(filled.runs)).astype(np.int64)
     small = sizes < min_voxels(min_volume_um3, frame.scale_nm)
-    small &= ~_pieces(filled.runs, objects, min_volume_um3, frame)
+    small &= ~_pieces(filled.runs, objects, small, min_volume_um3, frame)
     large = ~small & (sizes > _max_voxels(max_volume_um3, frame.scale_nm))
     kept = ~small & ~large
     counts = {"voids": filled.voids, "void_voxels": filled.voxels}
@@ -84,13 +84,18 @@ def vessel_clean(
     }
 
 
-def _pieces(runs: Rows, objects: Index, min_volume_um3: float, frame: Frame) -> NDArray[np.bool_]:
-    """Return which objects touch a face of the volume and are as long, compared with their width, as vessels."""
-    touching = np.unique(objects[_touch_faces(runs, frame.box)])
-    length, width = measure_extents(runs, objects, frame.scale_nm)
-    result = np.zeros(len(length), bool)
-    result[touching] = True
-    return result & (length >= _ELONGATED * width) & (length >= 1000 * np.cbrt(min_volume_um3))
+def _pieces(
+    runs: Rows, objects: Index, among: NDArray[np.bool_], min_volume_um3: float, frame: Frame
+) -> NDArray[np.bool_]:
+    """Return which of some objects touch a face of the volume and are as long for their width as vessels."""
+    touching = np.zeros(len(among), bool)
+    touching[objects[_touch_faces(runs, frame.box)]] = True
+    touching &= among
+    of_them = np.flatnonzero(touching[objects])
+    numbers = np.searchsorted(np.flatnonzero(touching), objects[of_them])
+    length, width = measure_extents({name: values[of_them] for name, values in runs.items()}, numbers, frame.scale_nm)
+    touching[touching] = (length >= _ELONGATED * width) & (length >= 1000 * np.cbrt(min_volume_um3))
+    return touching
 
 
 def _touch_faces(runs: Rows, box: Box) -> NDArray[np.bool_]:

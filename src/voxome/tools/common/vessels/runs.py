@@ -74,16 +74,16 @@ def label_objects(runs: Rows) -> Index:
     """Return the 26-connected object of every run: 0, 1, … in the order of their first runs."""
     first, rows = _rows_of(runs)
     parents = np.arange(len(runs["z"]))
-    start, stop = runs["start"].astype(np.int64), runs["stop"].astype(np.int64)
     for offset in _OBJECT_ROWS:
-        _join_rows(first, _neighbours(rows, offset), start, stop, parents, 1)
-    return np.unique(_roots(parents), return_inverse=True)[1]
+        _join_rows(first, _neighbours(rows, offset), runs["start"], runs["stop"], parents, 1)
+    return _number_roots(_roots(parents))
 
 
 def fill_voids(runs: Rows, box: Box) -> Voids:
     """Fill the 6-connected voids that the mask encloses; what reaches a face of `box` is no void.
 
-    In a section, a volume of one plane, they are the 4-connected holes; along a line there are none.
+    Runs are sorted, and whole along x. In a section, a volume of one plane, voids are the 4-connected holes; along a
+    line there are none.
     """
     axes = long_axes(box.shape)
     if not len(runs["z"]) or len(axes) < 2:
@@ -92,7 +92,7 @@ def fill_voids(runs: Rows, box: Box) -> Voids:
         turned = fill_voids(_turn(runs), Box((0, *box.start[:2]), (1, *box.stop[:2])))
         return turned._replace(runs=_turn_back(turned.runs, box.start[2]))
     first, rows = _rows_of(runs)
-    start, stop = runs["start"].astype(np.int64), runs["stop"].astype(np.int64)
+    start, stop = runs["start"], runs["stop"]
     gap_of = np.zeros(len(start) + 1, np.int64)  # of every run: the gaps before that behind it
     is_gap = np.ones(len(start), bool)
     is_gap[first[1:] - 1] = False
@@ -106,15 +106,11 @@ def fill_voids(runs: Rows, box: Box) -> Voids:
     roots = _roots(parents)
     enclosed = roots[:-1] != roots[-1]
     before = np.flatnonzero(is_gap)[enclosed]
-    filled = {
-        "z": np.concatenate((runs["z"], runs["z"][before])),
-        "y": np.concatenate((runs["y"], runs["y"][before])),
-        "start": np.concatenate((runs["start"], low[enclosed].astype(np.int32))),
-        "stop": np.concatenate((runs["stop"], high[enclosed].astype(np.int32))),
-    }
-    order = np.lexsort((filled["start"], filled["y"], filled["z"]))
-    joined = join_runs({name: values[order] for name, values in filled.items()})
-    return Voids(joined, len(np.unique(roots[:-1][enclosed])), int((high - low)[enclosed].sum()))
+    begins = np.ones(len(start), bool)
+    begins[before + 1] = False
+    joined = {name: runs[name][begins] for name in ("z", "y", "start")} | {"stop": stop[np.append(begins[1:], True)]}
+    filled = high[enclosed].astype(np.int64) - low[enclosed]
+    return Voids(joined, len(np.unique(roots[:-1][enclosed])), int(filled.sum()))
 
 
 def _turn(runs: Rows) -> Rows:
@@ -132,11 +128,11 @@ def _turn_back(runs: Rows, x: int) -> Rows:
 
 def _rows_of(runs: Rows) -> tuple[Index, NDArray[np.int64]]:
     """Return the first run of every row (and the end), and z, y of the rows."""
-    zy = np.stack([runs["z"], runs["y"]], axis=1).astype(np.int64)
-    new = np.ones(len(zy), bool)
-    new[1:] = (zy[1:] != zy[:-1]).any(axis=1)
-    first = np.append(np.flatnonzero(new), len(zy))
-    return first, zy[new]
+    z, y = runs["z"], runs["y"]
+    new = np.ones(len(z), bool)
+    new[1:] = (z[1:] != z[:-1]) | (y[1:] != y[:-1])
+    first = np.flatnonzero(new)
+    return np.append(first, len(z)), np.stack([z[first], y[first]], axis=1).astype(np.int64)
 
 
 def _neighbours(rows: NDArray[np.int64], offset: tuple[int, int]) -> Index:
@@ -148,6 +144,13 @@ def _neighbours(rows: NDArray[np.int64], offset: tuple[int, int]) -> Index:
     wanted = keys + offset[0] * width + offset[1]
     at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
     return np.where(keys[at] == wanted, at, -1)
+
+
+def _number_roots(roots: Index) -> Index:
+    """Return roots as numbers from 0 on, in the order of the first members, which they are."""
+    number = np.cumsum(roots == np.arange(len(roots)))
+    number -= 1
+    return number[roots]
 
 
 @numba.njit(cache=True)
