@@ -37,6 +37,18 @@ def copy_out(data: NDArray[Any], dtype: np.dtype[Any], out: NDArray[Any] | None)
     return out
 
 
+def require_writable(name: str, mode: Mode) -> None:
+    """Refuse to write into what is open for reading.
+
+    Raises
+    ------
+    ReadOnly
+        If `mode` is ``"r"``.
+    """
+    if mode == "r":
+        raise ReadOnly(f"{name} is open for reading; open it with mode='r+'")
+
+
 def writable_slices(name: str, mode: Mode, box: Box, data: NDArray[Any], domain: Box) -> tuple[slice, ...]:
     """Return the slices of an array over `domain` that writing `data` to `box` fills.
 
@@ -47,8 +59,7 @@ def writable_slices(name: str, mode: Mode, box: Box, data: NDArray[Any], domain:
     InvalidBox
         If the box leaves the domain, or the data are of another shape.
     """
-    if mode == "r":
-        raise ReadOnly(f"{name} is open for reading; open it with mode='r+'")
+    require_writable(name, mode)
     if data.shape != box.shape:
         raise InvalidBox(f"data of shape {data.shape} do not fill the box {box} of shape {box.shape}")
     return box.within(domain)

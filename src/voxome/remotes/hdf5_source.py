@@ -15,10 +15,10 @@ from voxome.contracts.levels import Level, require_level
 from voxome.contracts.provenance import Provenance
 from voxome.contracts.source import Mode, Version
 from voxome.contracts.spec import Scale, VolumeSpec
-from voxome.errors import ReadOnly, UnsupportedFormat
+from voxome.errors import UnsupportedFormat
 from voxome.geometry import Box
 from voxome.geometry.axes import standard_order
-from voxome.remotes.arrays import copy_out, writable_slices
+from voxome.remotes.arrays import copy_out, require_writable, writable_slices
 from voxome.remotes.hdf5_datasets import add_provenance, read_provenance, set_attributes, spec_of, stored_axes
 from voxome.remotes.hdf5_file import open_file
 from voxome.remotes.hdf5_ignored import warn_of_ignored
@@ -75,8 +75,7 @@ class Hdf5Source:
         return file_version(*sorted({self._file, *(file for file in files if file.exists())}))
 
     def update_attributes(self, changes: Mapping[str, Any]) -> None:
-        if self._mode == "r":
-            raise ReadOnly(f"hdf5://{self._file}/{self._inner} is open for reading; open it with mode='r+'")
+        require_writable(f"hdf5://{self._file}/{self._inner}", self._mode)
         with storing(self._file), open_file(self._file, "r+") as h5:
             set_attributes(dataset_at(h5, self._file, self._inner), changes)
         self._refresh()
@@ -87,8 +86,7 @@ class Hdf5Source:
 
     def add_provenance(self, one: Provenance) -> None:
         name = f"hdf5://{self._file}/{self._inner}"
-        if self._mode == "r":
-            raise ReadOnly(f"{name} is open for reading; open it with mode='r+'")
+        require_writable(name, self._mode)
         with storing(self._file), open_file(self._file, "r+") as h5:
             add_provenance(dataset_at(h5, self._file, self._inner), one, name)
 

@@ -33,12 +33,11 @@ from voxome.errors import (
     InvalidInput,
     InvalidUri,
     NotFound,
-    ReadOnly,
     UnsupportedFormat,
     VoxomeError,
 )
 from voxome.geometry import Box
-from voxome.remotes.arrays import writable_slices
+from voxome.remotes.arrays import require_writable, writable_slices
 from voxome.remotes.image_codecs import SUFFIXES, Form, encode, format_of, probe
 from voxome.remotes.image_stacks import FileStack, SingleFile, StackSource
 from voxome.remotes.json_members import (
@@ -108,8 +107,7 @@ class FolderSource(StackSource):
         return file_version(*(path for path in files if path.exists()))
 
     def update_attributes(self, changes: Mapping[str, Any]) -> None:
-        if self._mode == "r":
-            raise ReadOnly(f"images://{self._folder} is open for reading; open it with mode='r+'")
+        require_writable(f"images://{self._folder}", self._mode)
         sidecar = self._update_sidecar(lambda old: {**old, "attributes": {**old.get("attributes", {}), **changes}})
         self._spec = self._spec.replace(attributes=sidecar["attributes"])
 
@@ -117,8 +115,7 @@ class FolderSource(StackSource):
         return read_attributes(_read_sidecar(self._folder))
 
     def add_provenance(self, one: Provenance) -> None:
-        if self._mode == "r":
-            raise ReadOnly(f"images://{self._folder} is open for reading; open it with mode='r+'")
+        require_writable(f"images://{self._folder}", self._mode)
         self._update_sidecar(lambda old: with_entry(old, one, self._folder / SIDECAR))
 
     def _update_sidecar(self, change: Callable[[Json], Json]) -> Json:

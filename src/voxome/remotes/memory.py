@@ -13,8 +13,9 @@ from voxome.contracts.source import Mode, ResourceInfo, Version
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.traits import FormatTraits
 from voxome.contracts.uri import Uri
-from voxome.errors import AlreadyExists, InvalidBox, NotFound, ReadOnly
+from voxome.errors import AlreadyExists, NotFound
 from voxome.geometry import Box
+from voxome.remotes.arrays import require_writable, writable_slices
 
 _ARRAYS: dict[str, tuple[VolumeSpec, NDArray[Any]]] = {}
 _PROVENANCE: dict[str, list[Provenance]] = {}
@@ -41,10 +42,8 @@ class MemorySource:
         return out
 
     def write(self, box: Box, data: NDArray[Any]) -> None:
-        self._require_writable()
-        if data.shape != box.shape:
-            raise InvalidBox(f"data of shape {data.shape} do not fill the box {box} of shape {box.shape}")
-        self._data[box.within(self.spec.domain)] = data
+        slices = writable_slices(f"memory://{self._name}", self._mode, box, data, self.spec.domain)
+        self._data[slices] = data
 
     def version(self) -> Version:
         return Version("memory", pinned=False)
@@ -62,8 +61,7 @@ class MemorySource:
         _PROVENANCE.setdefault(self._name, []).append(one)
 
     def _require_writable(self) -> None:
-        if self._mode == "r":
-            raise ReadOnly(f"memory://{self._name} is open for reading; open it with mode='r+'")
+        require_writable(f"memory://{self._name}", self._mode)
 
 
 class MemoryRemote:

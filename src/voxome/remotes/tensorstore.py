@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from voxome.contracts.source import Version
 from voxome.contracts.spec import VolumeSpec
-from voxome.errors import AccessDenied, CorruptData, InvalidBox, InvalidInput, ReadOnly, UnsupportedFormat
+from voxome.errors import AccessDenied, CorruptData, InvalidBox, InvalidInput, UnsupportedFormat
 from voxome.geometry import BlockGrid, Box
+from voxome.remotes.arrays import require_writable
 from voxome.remotes.staged_chunks import ChunksInShards, StagedChunks
 from voxome.storage.path import StoragePath
 from voxome.storage.tensorstore import context, map_errors, result_of
@@ -230,8 +231,7 @@ class TensorStoreSource:
         InvalidBox
             If the box leaves the domain, or the data have another shape.
         """
-        if not self._writable:
-            raise ReadOnly(f"{self.name} is open for reading; open it with mode='r+'")
+        self._require_writable()
         self._check(box)
         if data.shape != box.shape:
             raise InvalidBox(f"{self.name}: data have shape {data.shape}, the box {box} has {box.shape}")
@@ -246,6 +246,9 @@ class TensorStoreSource:
         """Return the state of all files of the array on this machine; None for other stores, which list too slowly."""
         state = self._metadata[0].tree_state()
         return None if state is None else Version(state, pinned=False, covers_voxels=True)
+
+    def _require_writable(self) -> None:
+        require_writable(self.name, "r+" if self._writable else "r")
 
     def _check(self, box: Box) -> None:
         domain = self.spec.domain

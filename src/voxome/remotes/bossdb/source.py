@@ -14,8 +14,9 @@ from voxome.contracts.provenance import Provenance
 from voxome.contracts.read_cost import box_cost
 from voxome.contracts.source import Mode, Version
 from voxome.contracts.spec import VolumeSpec
-from voxome.errors import InvalidBox, InvalidInput, ReadOnly
+from voxome.errors import InvalidBox, InvalidInput
 from voxome.geometry import Box
+from voxome.remotes.arrays import require_writable
 from voxome.remotes.bossdb.bucket import BucketVolume
 from voxome.remotes.bossdb.cutouts import Cutouts
 from voxome.remotes.bossdb.description import Description, describe, store_notes
@@ -243,5 +244,4 @@ class BossdbSource:
             raise InvalidBox(f"box {box} is not inside {self._description.address}, which is {self._spec.domain}")
 
     def _require_writable(self) -> None:
-        if self._mode != "r+":
-            raise ReadOnly(f"{self._description.address} is open for reading; open it with mode='r+'")
+        require_writable(str(self._description.address), self._mode)

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from voxome.contracts.abilities import Ability
 from voxome.contracts.levels import Level, coarser, require_level
 from voxome.contracts.source import MeshSource, Mode, SkeletonSource, Version
-from voxome.errors import CorruptData, InvalidInput, ReadOnly, StoreError, UnsupportedFormat
+from voxome.errors import CorruptData, InvalidInput, StoreError, UnsupportedFormat
 from voxome.geometry import Box
+from voxome.remotes.arrays import require_writable
 from voxome.remotes.dvid.label_blocks import compress, decode, decompress, encode, join_blocks, split_blocks
 from voxome.remotes.dvid.labels import Labels
 from voxome.remotes.dvid.node import Node
@@ -192,8 +193,7 @@ class LabelmapSource(LabelLevel):
         """
         if count < 1:
             raise InvalidInput(f"{self.name}: cannot reserve {count} labels; request at least 1")
-        if self._mode == "r":
-            raise ReadOnly(f"{self.name} is open for reading; open it with mode='r+'")
+        require_writable(self.name, self._mode)
         return Labels(self._node, self._instance).reserve(count)
 
     @property

@@ -16,6 +16,7 @@ from voxome.contracts.spec import VolumeSpec
 from voxome.errors import CorruptData, InvalidBox, ReadOnly
 from voxome.geometry import Box
 from voxome.geometry.box_locks import BoxLocks
+from voxome.remotes.arrays import require_writable
 from voxome.remotes.dvid.instance import join_xyz
 from voxome.remotes.dvid.node import Node
 from voxome.remotes.dvid.provenance import add_provenance, read_provenance
@@ -87,8 +88,7 @@ class RawSource:
         return data
 
     def write(self, box: Box, data: NDArray[Any]) -> None:
-        if self._mode == "r":
-            raise ReadOnly(f"{self.name} is open for reading; open it with mode='r+'")
+        require_writable(self.name, self._mode)
         if data.shape != box.shape:
             raise InvalidBox(f"data of shape {data.shape} do not fill the box {box} of shape {box.shape}")
         self._check(box)
@@ -115,8 +115,7 @@ class RawSource:
         ReadOnly
             If the instance is open for reading.
         """
-        if self._mode == "r":
-            raise ReadOnly(f"{self.name} is open for reading; open it with mode='r+'")
+        require_writable(self.name, self._mode)
         add_provenance(self._node, self._instance, one)
 
     def check_writable(self) -> None:

@@ -13,7 +13,7 @@ from voxome.contracts.levels import Level, require_coarser, require_level
 from voxome.contracts.provenance import Provenance
 from voxome.contracts.source import Mode, VolumeSource
 from voxome.contracts.spec import VolumeKind, VolumeSpec
-from voxome.errors import InvalidInput, NotFound, ReadOnly, UnsupportedFormat
+from voxome.errors import InvalidInput, NotFound, UnsupportedFormat
 from voxome.geometry import Box
 from voxome.remotes.json_members import problem_of
 from voxome.remotes.n5.codecs import codec_of, is_lz4, to_tensorstore_metadata
@@ -137,10 +137,6 @@ class N5Source(TensorStoreSource):
         """
         self._require_writable()
         update_json(self._origin, ATTRIBUTES, lambda old: with_entry(old, one, self.name))
-
-    def _require_writable(self) -> None:
-        if not self._writable:
-            raise ReadOnly(f"{self.name} is open for reading; open it with mode='r+'")
 
 
 class N5Pyramid(N5Source):

@@ -18,7 +18,7 @@ from voxome.contracts.levels import Level, coarser, require_coarser, require_lev
 from voxome.contracts.provenance import Provenance
 from voxome.contracts.source import MeshSource, Mode, SkeletonSource, Version, VolumeSource
 from voxome.contracts.uri import at_level
-from voxome.errors import AlreadyExists, InvalidInput, ReadOnly
+from voxome.errors import AlreadyExists, InvalidInput
 from voxome.geometry import BlockGrid, Box
 from voxome.remotes.precomputed.chunk_names import warn_of_unreachable_chunks
 from voxome.remotes.precomputed.chunks_in_shards import PrecomputedChunks, chunks_in_shards
@@ -107,7 +107,7 @@ class PrecomputedSource(TensorStoreSource):
         UnsupportedFormat
             If one of its chunks is a compressed file of cloud-volume.
         """
-        self._need_write()
+        self._require_writable()
         self._check(box)
         if self._compressed is None:
             self._write_shards(box, self._values(box, data))
@@ -156,7 +156,7 @@ class PrecomputedSource(TensorStoreSource):
         InvalidInput
             If one of them describes the volume itself.
         """
-        self._need_write()
+        self._require_writable()
         if wrong := sorted(STRUCTURAL & set(changes)):
             raise InvalidInput(
                 f"{self.name}: cannot set {', '.join(wrong)}, which describe the volume itself; use other names"
@@ -188,15 +188,11 @@ class PrecomputedSource(TensorStoreSource):
         CorruptData
             If the file is something else.
         """
-        self._need_write()
+        self._require_writable()
         add_provenance(self._folder, one)
 
     def _chunks_in_shards(self) -> PrecomputedChunks | None:
         return chunks_in_shards(self._store)
-
-    def _need_write(self) -> None:
-        if not self._writable:
-            raise ReadOnly(f"{self.name} is open for reading; open it with mode='r+'")
 
 
 class PrecomputedPyramid(PrecomputedSource):
@@ -232,7 +228,7 @@ class PrecomputedPyramid(PrecomputedSource):
         ReadOnly
             If the volume is open for reading.
         """
-        self._need_write()
+        self._require_writable()
         require_coarser(self.name, self.levels, scale)
         size = voxel_sizes(self._info)[scales_by_size(self._info)[0]]
         new = new_scale(coarser(whole_shards(self.spec).replace(voxel_size_nm=size), scale), self.name)

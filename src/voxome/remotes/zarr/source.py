@@ -12,7 +12,7 @@ from voxome.contracts.levels import Lengths, Level, coarser, finest_first, requi
 from voxome.contracts.provenance import Provenance
 from voxome.contracts.spec import Scale, VolumeSpec
 from voxome.contracts.uri import at_level
-from voxome.errors import CorruptData, InvalidInput, NotFound, ReadOnly
+from voxome.errors import CorruptData, InvalidInput, NotFound
 from voxome.remotes.provenance_json import read_attributes, with_entry
 from voxome.remotes.tensorstore import TensorStoreSource
 from voxome.remotes.zarr import ome
@@ -92,10 +92,6 @@ class ZarrSource(TensorStoreSource):
     def _change(self, change: Callable[[Json], Json]) -> None:
         self._require_writable()
         self._spec = self._spec.replace(attributes=user_attrs(self._home.update_attributes(change)))
-
-    def _require_writable(self) -> None:
-        if not self._writable:
-            raise ReadOnly(f"{self.name} is open for reading; open it with mode='r+'")
 
 
 class PyramidSource(ZarrSource):
