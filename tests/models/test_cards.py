@@ -10,6 +10,7 @@ from voxome.contracts.formats import PIXELS
 from voxome.errors import CorruptData, NotFound, UnknownName
 from voxome.models import cards
 from voxome.models.pixels.classifier import load_classifier
+from voxome.storage import bounded_file
 
 
 @pytest.mark.parametrize("name", cards.names())
@@ -51,6 +52,13 @@ def test_changed_file_is_refused(tmp_path: Path) -> None:
         file.write(b"\0")
     with pytest.raises(CorruptData, match="SHA-256"):
         cards.find(str(path))
+
+
+def test_a_card_has_the_limit_of_metadata(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    card = _copy(tmp_path)
+    monkeypatch.setattr(bounded_file, "MOST_DOCUMENT_BYTES", 100)
+    with pytest.raises(CorruptData, match="has more than 100 bytes"):
+        cards.find(str(card))
 
 
 def test_missing_file_is_named(tmp_path: Path) -> None:

@@ -245,3 +245,16 @@ def test_learning_rate_rises_then_falls() -> None:
     assert rates[0] == pytest.approx(0.005)
     assert rates[-1] == pytest.approx(0.005)
     assert np.all(np.diff(rates[3:]) < 0)
+
+
+def test_a_checkpoint_runs_no_code(tmp_path: Path) -> None:
+    class Program:
+        def __reduce__(self) -> Any:
+            return Path.touch, (tmp_path / "ran",)
+
+    torch.save({"net": Program()}, tmp_path / "checkpoint.pt")
+    with pytest.raises(InvalidInput, match="is not a checkpoint"):
+        checkpoint.read(tmp_path / "checkpoint.pt", torch.device("cpu"))
+    assert not (tmp_path / "ran").exists()
+    torch.load(tmp_path / "checkpoint.pt", weights_only=False)
+    assert (tmp_path / "ran").exists()
