@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,8 @@ from standins.airflow_dag import DAG, load_dag
 import voxome
 from voxome.blocks import scheduled
 from voxome.cli.schedule import run_arguments
+from voxome.contracts.engine import JobStatus
+from voxome.engines.sequential import SequentialEngine
 from voxome.errors import InvalidInput, NotFound, PlanError
 from voxome.testing.strategies import noise
 from voxome.workflow.airflow import dag
@@ -151,6 +154,39 @@ def test_a_dag_resumes_what_a_run_has_begun(workflow: Path, raw: Path, tmp_path:
     assert again.perform() == []
     with pytest.raises(NotFound, match="its step was not prepared, or another run has recorded it"):
         scheduled.perform_group(step.key, str(tmp_path / "out"), 0, 0, 1)
+
+
+class Interrupted(SequentialEngine):
+    """Stops, as by Ctrl-C, before its fourth job."""
+
+    ended = 0
+
+    def wait(self, timeout_s: float) -> Iterable[JobStatus]:
+        """Run one of three jobs."""
+        self.ended += 1
+        if self.ended > 3:
+            raise KeyboardInterrupt
+        return super().wait(timeout_s)
+
+
+@pytest.mark.slow
+def test_a_dag_performs_only_what_an_interrupted_run_has_left(workflow: Path, raw: Path, tmp_path: Path) -> None:
+    expected, out = _run(workflow, raw, tmp_path / "expected"), tmp_path / "out"
+    with pytest.raises(KeyboardInterrupt):
+        run(
+            workflow,
+            {"raw": str(raw), "at": 100.0},
+            out=out,
+            block=(12, 12, 12),
+            engine={"mark": Interrupted(), "count": "sequential"},
+        )
+    chunks = {path: path.stat().st_mtime_ns for path in (out / "mask.zarr").rglob("c/*/*/*")}
+    assert len(chunks) == 3
+    _, found = _export(workflow, raw, out)
+    assert found.perform() == []
+    _assert_equal(expected, out)
+    assert {path: path.stat().st_mtime_ns for path in chunks} == chunks
+    assert len(list((out / "mask.zarr").rglob("c/*/*/*"))) == 8
 
 
 @pytest.mark.slow
