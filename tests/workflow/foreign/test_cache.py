@@ -55,6 +55,24 @@ outputs: {out: stdout}
 """
 
 
+WITH_FAILURE = """
+cwlVersion: v1.2
+class: Workflow
+inputs: {f: File}
+outputs: {o: {type: File, outputSource: good/o}}
+steps:
+  good:
+    in: {f: f}
+    out: [o]
+    run:
+TOOL
+  bad:
+    in: {o: good/o}
+    out: []
+    run: {class: CommandLineTool, baseCommand: [sh, -c, exit 1], inputs: {o: File}, outputs: {}}
+"""
+
+
 def text(call) -> str:
     return Path(call.outputs["out"]["path"]).read_text()
 
@@ -328,6 +346,48 @@ outputs: {{o: stdout}}
     (tmp_path / "more").unlink()
     assert call(document, inputs, out="b", cache=tmp_path / "cache").status == 0
     assert len(list((tmp_path / "cache").rglob("result.json"))) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("is_cached", [False, True])
+def test_the_result_of_an_input_that_is_changed_and_restored_is_not_kept(is_cached: bool, call, tmp_path: Path) -> None:
+    (tmp_path / "input").write_text("1\n")
+    (tmp_path / "script").write_text(
+        f"cd {tmp_path}; test ! -e edit || echo 2 > input; cat $1; test ! -e edit || echo 1 > input"
+    )
+    document = f"""
+cwlVersion: v1.2
+class: CommandLineTool
+baseCommand: [sh, {tmp_path}/script]
+inputs: {{f: {{type: File, inputBinding: {{}}}}}}
+stdout: o
+outputs: {{o: stdout}}
+"""
+    options = {"cache": tmp_path / "cache"} if is_cached else {}
+    failing = WITH_FAILURE.replace("TOOL", "".join(f"      {line}\n" for line in document.strip().splitlines()))
+    inputs = {"f": {"class": "File", "path": str(tmp_path / "input")}}
+    (tmp_path / "edit").touch()
+    assert call(failing, inputs, **options).status == 1
+    (tmp_path / "edit").unlink()
+    ended = call(failing.replace("exit 1", "exit 0"), inputs, **options)
+    assert Path(ended.outputs["o"]["path"]).read_text() == "1\n"
+
+
+def test_a_program_in_the_work_folder_is_reused(call, tmp_path: Path) -> None:
+    document = """
+cwlVersion: v1.2
+class: CommandLineTool
+requirements:
+  InitialWorkDirRequirement: {listing: [{class: File, location: LOCATION, basename: run}]}
+baseCommand: [./run]
+inputs: {}
+outputs: {}
+"""
+    (tmp_path / "program").write_text("#!/bin/sh\n")
+    (tmp_path / "program").chmod(0o755)
+    document = document.replace("LOCATION", str(tmp_path / "program"))
+    assert call(document, out="a", cache=tmp_path / "cache").jobs("job ended")
+    assert call(document, out="b", cache=tmp_path / "cache").jobs("job reused")
 
 
 def test_results_are_taken_but_not_removed_where_files_cannot_be_locked(

@@ -6,9 +6,12 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 _CHUNK_BYTES = 1 << 20
+Versions = set[tuple[str, int, int, int]]
+"""Paths, sizes, times of modification and inodes of files."""
 
 
 class Digests:
@@ -16,11 +19,22 @@ class Digests:
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, int, int, int, int], str] = {}
+        self._read: Versions = set()
+
+    @contextmanager
+    def noting(self) -> Iterator[Versions]:
+        """Note which versions of files the body is given the digests of."""
+        before, self._read = self._read, set()
+        try:
+            yield self._read
+        finally:
+            self._read = before
 
     def file(self, path: str | Path) -> str:
         """Return ``sha1$…``, as CWL writes it, of the content of a file."""
         status = Path(path).stat()
         version = (os.fspath(path), status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+        self._read.add((version[0], status.st_size, status.st_mtime_ns, status.st_ino))
         digest = self._known.get(version)
         if digest is None:
             digest = self._known[version] = _digest(Path(path))

@@ -22,7 +22,7 @@ from voxome.errors import VoxomeError
 from voxome.registry import factory
 from voxome.workflow.foreign.cache import ResultCache
 from voxome.workflow.foreign.delivery import move_outputs
-from voxome.workflow.foreign.digests import Digests
+from voxome.workflow.foreign.digests import Digests, Versions
 from voxome.workflow.foreign.javascript import require_javascript
 from voxome.workflow.foreign.job import ForeignJob, is_portable
 from voxome.workflow.foreign.left_jobs import LeftJobs
@@ -52,6 +52,7 @@ class RunningJob:
     job: ForeignJob
     key: str
     context: Any
+    inputs: Versions
     losses: int = 0
 
 
@@ -147,12 +148,13 @@ class ForeignExecutor(JobExecutor):
 
     def _start(self, job: ForeignJob, context: Any) -> None:
         """Take the result of an earlier run, adopt a job that it has left, or submit one."""
-        key = job.key(self._digests, secret_digests(context.secret_store))
+        with self._digests.noting() as inputs:
+            key = job.key(self._digests, secret_digests(context.secret_store))
         if self._reuse(job, key):
             return
         left, job = self._left.take(key, job, context)
         number = left or f"{key}/{self._keys[key]}/{len(self._running)}-{time.monotonic_ns()}"
-        running = self._running[number] = RunningJob(job, key, context)
+        running = self._running[number] = RunningJob(job, key, context, inputs)
         try:
             self._submit(number, running, is_staged=left is not None)
         except BaseException:
@@ -238,7 +240,7 @@ class ForeignExecutor(JobExecutor):
     def _commit(self, running: RunningJob, outputs: Mapping[str, Any], used: JobResult) -> None:
         job = running.job
         result = job.result(running.key, outputs, used, self._digests)
-        if self._cache is None or self._has_same_key(running):
+        if job.inplace_update or self._has_same_inputs(running):
             result.write(job.folder.root)
             self._cache_result(job, result, job.folder)
         else:
@@ -247,12 +249,14 @@ class ForeignExecutor(JobExecutor):
         self._record("job ended", job, running.key, seconds=used.seconds, reusable=job.is_reusable())
         _log.info("[job %s] completed success", job.name)
 
-    def _has_same_key(self, running: RunningJob) -> bool:
-        """Return whether the inputs of a job are as they were when it started."""
+    def _has_same_inputs(self, running: RunningJob) -> bool:
+        """Return whether the inputs of a job are as they were when it started, and were not written meanwhile."""
         try:
-            return running.job.key(self._digests, secret_digests(running.context.secret_store)) == running.key
+            with self._digests.noting() as inputs:
+                key = running.job.key(self._digests, secret_digests(running.context.secret_store))
         except OSError:  # one of them is gone
             return False
+        return (key, inputs) == (running.key, running.inputs)
 
     def _cache_result(self, job: ForeignJob, result: Result, folder: JobFolder) -> None:
         """Keep a committed result for other runs, if they may take it; this one does not need that."""

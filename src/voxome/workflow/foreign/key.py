@@ -82,7 +82,7 @@ def _content(job: Any, image: str | None, digests: Digests, secrets: Mapping[str
         "folder contents": [_content_of(one, replace, digests) for one in _files(job.generatefiles["listing"])],
         "inputs": _described(job.inputs, staged, replace),
         "resources": _used_resources(job),
-        "requirements": [_plain(one) for one in [*job.requirements, *job.hints] if not _is_limit(one)],
+        "requirements": [_plain(one) for one in [*job.requirements, *job.hints] if not _is_left_out(one)],
         "network, in place, MPI": [job.networkaccess, job.inplace_update, job.mpi_procs],
         "exit statuses": [list(job.successCodes), list(job.temporaryFailCodes), list(job.permanentFailCodes)],
         "outputs": _plain(tool["outputs"]),
@@ -90,8 +90,10 @@ def _content(job: Any, image: str | None, digests: Digests, secrets: Mapping[str
     }
 
 
-def _is_limit(requirement: Mapping[str, Any]) -> bool:
-    return str(requirement["class"]).rpartition("#")[2].rpartition(":")[2] in _LIMITS
+def _is_left_out(requirement: Mapping[str, Any]) -> bool:
+    """Return whether a requirement is a limit, or one whose files are in the key anyway, with paths of a job."""
+    name = str(requirement["class"]).rpartition("#")[2].rpartition(":")[2]
+    return name in _LIMITS or name == "InitialWorkDirRequirement"
 
 
 def _used_resources(job: Any) -> dict[str, Any]:
@@ -123,12 +125,15 @@ def _replacer(job: Any, secrets: Mapping[str, str]) -> Callable[[str], str]:
 
 
 def _programs(job: Any, replace: Callable[[str], str], digests: Digests) -> list[str]:
-    """Return the digests of a program of this machine, and of the files of this machine among its arguments."""
+    """Return the digests of a program of this machine, and of the files of this machine among its arguments.
+
+    A program in the work folder is one of the files that are staged there.
+    """
     words = [str(word) for word in job.command_line]
     if not words:
         return []
     path = str(Path(job.outdir, words[0])) if "/" in words[0] else words[0]
-    found = shutil.which(path, path=job.environment.get("PATH"))
+    found = shutil.which(path, path=job.environment.get("PATH")) if replace(path) == path else None
     others = file_arguments(word for word in words[1:] if replace(word) == word)
     return [digests.file(one) for one in ([found] if found else []) + [*others]]
 
