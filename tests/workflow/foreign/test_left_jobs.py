@@ -32,11 +32,11 @@ steps:
         ToolTimeLimit: {timelimit: TIME}
       baseCommand: [sh, -c]
       arguments:
-        - 'mktemp "$1/$0.XXXXXX" >&2; until test -e "$1/release-$0"; do sleep 0.05; done; cat text file'
+        - 'mktemp "$1/$0.XXXXXX" >&2; until test -e "$1/release-$0"; do sleep 0.05; done; cat text file "$2"'
       inputs:
         name: {type: string, inputBinding: {position: 1}}
         shared: {type: string, inputBinding: {position: 2}}
-        file: File
+        file: {type: File, inputBinding: {position: 3}}
       stdout: out.txt
       outputs: {out: stdout}
 """
@@ -109,7 +109,7 @@ def test_a_resumed_run_adopts_commands_that_run_or_have_ended(killed: Run, clust
     _until(lambda: len(events(killed.out, "job adopted")) == 3)
     killed.release("one", "three")
     printed, _ = resumed.communicate(timeout=60)
-    assert _results(printed) == [f"name={name} content" for name in NAMES]
+    assert _results(printed) == [f"name={name} contentcontent" for name in NAMES]
     assert killed.starts() == sorted(NAMES)
     assert len(cluster.calls("sbatch")) == 1
     assert cluster.jobs() == []
@@ -121,6 +121,6 @@ def test_commands_with_other_limits_are_stopped_and_run_again(killed: Run, clust
     _until(lambda: len(killed.starts()) == 6)
     killed.release(*NAMES)
     printed, _ = resumed.communicate(timeout=60)
-    assert _results(printed) == [f"name={name} content" for name in NAMES]
+    assert _results(printed) == [f"name={name} contentcontent" for name in NAMES]
     assert len(cluster.calls("sbatch")) == 2
     assert cluster.jobs() == []

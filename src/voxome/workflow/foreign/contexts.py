@@ -24,7 +24,7 @@ from voxome.contracts.json_text import json_text
 from voxome.errors import InvalidInput
 from voxome.redaction import redact
 from voxome.workflow.documents import DocumentFetcher, may_fetch
-from voxome.workflow.foreign.files import LocalFiles
+from voxome.workflow.foreign.files import LocalFiles, NumberedMapper
 from voxome.workflow.foreign.javascript import EVALUATOR, has_javascript
 from voxome.workflow.foreign.results import JobFolders
 from voxome.workflow.foreign.tool import ForeignTool
@@ -118,7 +118,7 @@ def call_cwltool(
     runtime.images, runtime.block_runner, runtime.step_path, runtime.scatter_indices = {}, block_runner, "", ()
     runtime.tmpdir_prefix = call.tmpdir_prefix or runtime.tmpdir_prefix
     runtime.tmp_outdir_prefix = f"{folders.scratch()}/"
-    runtime.make_fs_access = LocalFiles
+    runtime.make_fs_access, runtime.path_mapper = LocalFiles, NumberedMapper
     arguments = [*(["--quiet"] if call.quiet else []), "--disable-color", "--no-container", "--relax-path-checks"]
     arguments += [] if has_javascript() else ["--disable-js-validation"]
     before = os.environ.pop("CWLTOOL_OPTIONS", None)

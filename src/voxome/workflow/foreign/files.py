@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from cwltool.errors import WorkflowException
+from cwltool.pathmapper import PathMapper
 from cwltool.stdfsaccess import StdFsAccess
 
 
@@ -22,6 +23,16 @@ class LocalFiles(StdFsAccess):
         if base and (pattern == base or pattern.startswith(head)):
             pattern = escape(base) + pattern.removeprefix(base)
         return list(super().glob(pattern))
+
+
+class NumberedMapper(PathMapper):
+    """Stages inputs into numbered folders, the same for a job whenever it is evaluated."""
+
+    def setup(self, referenced_files: Any, basedir: str) -> None:
+        """Find where files and folders are staged."""
+        for number, file in enumerate(referenced_files):
+            folder = f"{self.stagedir}/stg{number}" if self.separateDirs else self.stagedir
+            self.visit(file, folder, basedir, copy=bool(file.get("writable")), staged=True)
 
 
 class OutputFiles(LocalFiles):
