@@ -47,8 +47,16 @@ steps:
       block: block
       workers: workers
     out: [probability]
+  results:
+    run: pixels_results.cwl
+    in:
+      probability: pixels/probability
+      mixture: mixture/result
+      tissue: tissue/tissue
+      sections: tissue/sections
+    out: [probability, mixture, tissue, sections]
 outputs:
-  probability: {type: File, outputSource: pixels/probability}
-  mixture: {type: File, outputSource: mixture/result}
-  tissue: {type: File, outputSource: tissue/tissue}
-  sections: {type: File, outputSource: tissue/sections}
+  probability: {type: [File, Directory], outputSource: results/probability}
+  mixture: {type: File, outputSource: results/mixture}
+  tissue: {type: [File, Directory], outputSource: results/tissue}
+  sections: {type: File, outputSource: results/sections}

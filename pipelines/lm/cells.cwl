@@ -64,12 +64,12 @@ steps:
       store: store
       block: block
       workers: workers
-    out: [result]
+    out: [result, tissue]
   level:
     run: ../tools/common.tile_moments.cwl
     in:
       image: shading/result
-      tissue: tissue/tissue
+      tissue: shading/tissue
       tile_um: tile_um
       store: store
       block: block
@@ -80,7 +80,7 @@ steps:
     in:
       image: shading/result
       moments: level/moments
-      tissue: tissue/tissue
+      tissue: shading/tissue
       polarity: polarity
       unit: unit
       low: cell_low
@@ -96,7 +96,7 @@ steps:
     run: ../tools/common.tile_moments.cwl
     in:
       image: shading/result
-      tissue: tissue/tissue
+      tissue: shading/tissue
       exclude: foreground/probability
       exclude_um: beside_cells_um
       tile_um: tile_um
@@ -109,7 +109,7 @@ steps:
     in:
       image: shading/result
       moments: background_level/moments
-      tissue: tissue/tissue
+      tissue: shading/tissue
       probability: cell_probability
       polarity: polarity
       unit: unit
@@ -139,7 +139,7 @@ steps:
   densities:
     run: ../common/densities.cwl
     in:
-      tissue: tissue/tissue
+      tissue: shading/tissue
       cells: cells/cells
       regions: regions
       grid_um: grid_um
@@ -149,14 +149,41 @@ steps:
       block: block
       workers: workers
     out: [density, density_table, region_densities, cell_distances, cell_sizes]
+  results:
+    run: results.cwl
+    in:
+      raw: raw
+      cells: cells/cells
+      cell_labels: cells/labels
+      probability: cell_contrast/probability
+      density: densities/density
+      density_table: densities/density_table
+      region_densities: densities/region_densities
+      cell_distances: densities/cell_distances
+      cell_sizes: densities/cell_sizes
+      tissue: shading/tissue
+      sections: tissue/sections
+    out:
+      - cells
+      - cell_labels
+      - probability
+      - density
+      - density_table
+      - region_densities
+      - cell_distances
+      - cell_sizes
+      - tissue
+      - sections
+      - report
 outputs:
-  cells: {type: File, outputSource: cells/cells}
-  cell_labels: {type: File, outputSource: cells/labels}
-  probability: {type: File, outputSource: cell_contrast/probability}
-  density: {type: File, outputSource: densities/density}
-  density_table: {type: File, outputSource: densities/density_table}
-  region_densities: {type: File, outputSource: densities/region_densities}
-  cell_distances: {type: File, outputSource: densities/cell_distances}
-  cell_sizes: {type: File, outputSource: densities/cell_sizes}
-  tissue: {type: File, outputSource: tissue/tissue}
-  sections: {type: File, outputSource: tissue/sections}
+  cells: {type: File, outputSource: results/cells}
+  cell_labels: {type: [File, Directory], outputSource: results/cell_labels}
+  probability: {type: [File, Directory], outputSource: results/probability}
+  density: {type: [File, Directory], outputSource: results/density}
+  density_table: {type: File, outputSource: results/density_table}
+  region_densities: {type: File, outputSource: results/region_densities}
+  cell_distances: {type: File, outputSource: results/cell_distances}
+  cell_sizes: {type: File, outputSource: results/cell_sizes}
+  tissue: {type: [File, Directory], outputSource: results/tissue}
+  sections: {type: File, outputSource: results/sections}
+  report: {type: File, outputSource: results/report}

@@ -87,3 +87,7 @@ outputs:
     type: File
     outputBinding:
       glob: result.handle.json
+  tissue:
+    type: File
+    outputBinding:
+      glob: tissue.handle.json

@@ -147,23 +147,68 @@ steps:
       block: block
       workers: workers
     out: [density, vessel_fraction, vessel_length, density_table, region_densities, cell_distances, cell_sizes]
+  results:
+    run: results.cwl
+    in:
+      raw: raw
+      cells: cells/cells
+      cell_labels: cells/labels
+      probability: cell_contrast/probability
+      vessel_map: vessel_contrast/probability
+      vessel_mask: vessels/mask
+      vessels: vessels/vessels
+      vessel_nodes: vessels/vessel_nodes
+      vessel_points: vessels/vessel_points
+      vessel_graph: vessels/vessel_graph
+      vessel_trees: vessels/vessel_trees
+      density: densities/density
+      vessel_fraction: densities/vessel_fraction
+      vessel_length: densities/vessel_length
+      density_table: densities/density_table
+      region_densities: densities/region_densities
+      cell_distances: densities/cell_distances
+      cell_sizes: densities/cell_sizes
+      tissue: tissue/tissue
+      sections: tissue/sections
+    out:
+      - cells
+      - cell_labels
+      - probability
+      - vessel_map
+      - vessel_mask
+      - vessels
+      - vessel_nodes
+      - vessel_points
+      - vessel_graph
+      - vessel_trees
+      - density
+      - vessel_fraction
+      - vessel_length
+      - density_table
+      - region_densities
+      - cell_distances
+      - cell_sizes
+      - tissue
+      - sections
+      - report
 outputs:
-  cells: {type: File, outputSource: cells/cells}
-  cell_labels: {type: File, outputSource: cells/labels}
-  probability: {type: File, outputSource: cell_contrast/probability}
-  vessel_map: {type: File, outputSource: vessel_contrast/probability}
-  vessel_mask: {type: File, outputSource: vessels/mask}
-  vessels: {type: File, outputSource: vessels/vessels}
-  vessel_nodes: {type: File, outputSource: vessels/vessel_nodes}
-  vessel_points: {type: File, outputSource: vessels/vessel_points}
-  vessel_graph: {type: File, outputSource: vessels/vessel_graph}
-  vessel_trees: {type: File, outputSource: vessels/vessel_trees}
-  density: {type: File, outputSource: densities/density}
-  vessel_fraction: {type: File, outputSource: densities/vessel_fraction}
-  vessel_length: {type: File, outputSource: densities/vessel_length}
-  density_table: {type: File, outputSource: densities/density_table}
-  region_densities: {type: File, outputSource: densities/region_densities}
-  cell_distances: {type: File, outputSource: densities/cell_distances}
-  cell_sizes: {type: File, outputSource: densities/cell_sizes}
-  tissue: {type: File, outputSource: tissue/tissue}
-  sections: {type: File, outputSource: tissue/sections}
+  cells: {type: File, outputSource: results/cells}
+  cell_labels: {type: [File, Directory], outputSource: results/cell_labels}
+  probability: {type: [File, Directory], outputSource: results/probability}
+  vessel_map: {type: [File, Directory], outputSource: results/vessel_map}
+  vessel_mask: {type: [File, Directory], outputSource: results/vessel_mask}
+  vessels: {type: File, outputSource: results/vessels}
+  vessel_nodes: {type: File, outputSource: results/vessel_nodes}
+  vessel_points: {type: File, outputSource: results/vessel_points}
+  vessel_graph: {type: File, outputSource: results/vessel_graph}
+  vessel_trees: {type: File, outputSource: results/vessel_trees}
+  density: {type: [File, Directory], outputSource: results/density}
+  vessel_fraction: {type: [File, Directory], outputSource: results/vessel_fraction}
+  vessel_length: {type: [File, Directory], outputSource: results/vessel_length}
+  density_table: {type: File, outputSource: results/density_table}
+  region_densities: {type: File, outputSource: results/region_densities}
+  cell_distances: {type: File, outputSource: results/cell_distances}
+  cell_sizes: {type: File, outputSource: results/cell_sizes}
+  tissue: {type: [File, Directory], outputSource: results/tissue}
+  sections: {type: File, outputSource: results/sections}
+  report: {type: File, outputSource: results/report}

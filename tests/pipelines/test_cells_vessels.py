@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,10 @@ XRM, LM = ROOT / "pipelines" / "xrm" / "cells_vessels.cwl", ROOT / "pipelines" /
 SHAPE = (72, 88, 96)
 FAST: dict[str, Any] = {"radii_um": (6.5,), "cell_stop": 0.45, "min_vessel_volume_um3": 400, "grid_um": 20}
 """Parameters with which a search takes little time."""
-TABLES = ("cells", "vessels", "vessel_nodes", "vessel_points", "density_table", "region_densities", "cell_distances")
-ARRAYS = ("cell_labels", "vessel_mask", "density", "vessel_fraction", "vessel_length")
+LM_SHAPE, LIT = (14, 64, 64), 48
+"""Shape of the phantom of light microscopy, and the position along x up to which it has light."""
+LM_FAST: dict[str, Any] = {"radii_um": (6.5,), "grid_um": 40, "offset": 100, "shading_um": 4, "min_light": 50}
+COMPARED = (".parquet", ".zarr", ".graphml", ".swc")
 UM = 1000.0
 
 
@@ -53,6 +56,56 @@ def reference(phantom: Path, make_once: MakeOnce) -> Path:
     return make_once("xrm_reference", make)
 
 
+@pytest.fixture(scope="module")
+def lm_phantom(make_once: MakeOnce) -> Path:
+    return make_once("lm", lambda folder: write_phantom(folder, TissueSpec(LM_SHAPE, 3, "lm")))
+
+
+@pytest.fixture(scope="module")
+def dim(lm_phantom: Path, make_once: MakeOnce) -> Mapping[str, Path]:
+    """Image and background channel of the phantom, nearly without light beyond `LIT`."""
+
+    def darken(folder: Path) -> None:
+        light = np.where(np.arange(LM_SHAPE[2]) < LIT, 1.0, 0.05)
+        for name in ("raw", "background"):
+            volume = voxome.open(f"zarr://{lm_phantom}/{name}.zarr", expect=Volume)
+            spec = VolumeSpec.of(LM_SHAPE, "uint16", voxel_size_nm=volume.spec.voxel_size_nm)
+            voxels = np.rint(100 + (np.asarray(volume[...]) - 100.0) * light)
+            voxome.create(f"zarr://{folder}/{name}.zarr", spec)[...] = voxels.astype(np.uint16)
+
+    folder = make_once("lm_dim", darken)
+    return {name: folder / f"{name}.zarr" for name in ("raw", "background")}
+
+
+@pytest.fixture(scope="module")
+def lm_reference(dim: Mapping[str, Path], make_once: MakeOnce) -> Path:
+    """A run in one block."""
+
+    def make(out: Path) -> None:
+        run(LM, {**dim, **LM_FAST}, out=out, engine="sequential", block=LM_SHAPE)
+
+    return make_once("lm_reference", make)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A pipeline with its inputs, and a run of it in one block."""
+
+    workflow: Path
+    inputs: Mapping[str, Any]
+    shape: tuple[int, ...]
+    reference: Path
+
+
+@pytest.fixture(scope="module", params=["xrm", "lm"])
+def case(request: pytest.FixtureRequest) -> Case:
+    if request.param == "xrm":
+        raw = request.getfixturevalue("phantom") / "raw.zarr"
+        return Case(XRM, {"raw": raw, **FAST}, SHAPE, request.getfixturevalue("reference"))
+    inputs = {**request.getfixturevalue("dim"), **LM_FAST}
+    return Case(LM, inputs, LM_SHAPE, request.getfixturevalue("lm_reference"))
+
+
 def pixels(uri: Path) -> np.ndarray[Any, Any]:
     return np.asarray(voxome.open(f"zarr://{uri}", expect=Volume)[...])
 
@@ -63,13 +116,15 @@ def places(out: Path) -> np.ndarray[Any, Any]:
 
 
 def assert_same_run(one: Path, other: Path) -> None:
-    for name in TABLES:
-        assert_same_tables(one / f"{name}.parquet", other / f"{name}.parquet")
-    for name in ARRAYS:
-        assert np.array_equal(
-            pixels(one / f"{name}.zarr"), pixels(other / f"{name}.zarr"), equal_nan=name in ARRAYS[2:]
-        )
-    assert (one / "vessel_graph.graphml").read_bytes() == (other / "vessel_graph.graphml").read_bytes()
+    results = [sorted(path.name for path in out.iterdir() if path.suffix in COMPARED) for out in (one, other)]
+    assert results[0] == results[1]
+    for name in results[0]:
+        if name.endswith(".parquet"):
+            assert_same_tables(one / name, other / name)
+        elif name.endswith(".zarr"):
+            np.testing.assert_array_equal(pixels(one / name), pixels(other / name))
+        else:
+            assert (one / name).read_bytes() == (other / name).read_bytes()
 
 
 def copy_of(phantom: Path, folder: Path, change: Any, pad: int = 0) -> Path:
@@ -97,19 +152,20 @@ def test_cells_and_vessels_of_a_phantom_are_found(reference: Path) -> None:
         assert f"<h2>{heading}" in page
 
 
-@pytest.mark.parametrize(("block", "workers"), [((36, 44, 48), 1), ((24, 44, 32), 2)])
-def test_blocks_and_workers_do_not_show(
-    phantom: Path, reference: Path, tmp_path: Path, block: tuple[int, int, int], workers: int
-) -> None:
+@pytest.mark.parametrize(("parts", "workers"), [((2, 2, 2), 1), ((3, 2, 3), 2)])
+def test_blocks_and_workers_do_not_show(case: Case, tmp_path: Path, parts: tuple[int, int, int], workers: int) -> None:
     engine = "sequential" if workers == 1 else None
-    run(XRM, {"raw": phantom / "raw.zarr", **FAST}, out=tmp_path, engine=engine, workers=workers, block=block)
-    assert_same_run(reference, tmp_path)
+    block = divide(case.shape, parts)
+    run(case.workflow, case.inputs, out=tmp_path, engine=engine, workers=workers, block=block)
+    assert_same_run(case.reference, tmp_path)
 
 
-def test_a_run_that_was_killed_is_resumed(phantom: Path, reference: Path, tmp_path: Path) -> None:
-    settings = [f"--set={name}={_text(value)}" for name, value in {"raw": phantom / "raw.zarr", **FAST}.items()]
-    command = [sys.executable, "-m", "voxome.cli.main", "run", str(XRM), *settings, "--out", str(tmp_path)]
-    process = subprocess.Popen([*command, "--block", "36,88,48", "--workers", "2"], start_new_session=True)
+def test_a_run_that_was_killed_is_resumed(case: Case, tmp_path: Path) -> None:
+    settings = [f"--set={name}={_text(value)}" for name, value in case.inputs.items()]
+    command = [sys.executable, "-m", "voxome.cli.main", "run", str(case.workflow), *settings, "--out", str(tmp_path)]
+    block = divide(case.shape, (2, 1, 2))
+    options = ["--block", _text(block), "--workers", "2"]
+    process = subprocess.Popen([*command, *options], start_new_session=True)
     deadline = time.monotonic() + 300
     while not has_jobs(tmp_path):
         assert time.monotonic() < deadline
@@ -117,9 +173,9 @@ def test_a_run_that_was_killed_is_resumed(phantom: Path, reference: Path, tmp_pa
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     assert not (tmp_path / "run.json").exists()
-    record = run(XRM, {"raw": phantom / "raw.zarr", **FAST}, out=tmp_path, engine="sequential", block=(36, 88, 48))
+    record = run(case.workflow, case.inputs, out=tmp_path, engine="sequential", block=block)
     assert sum(step["blocks"]["reused"] for step in record["steps"]) > 0
-    assert_same_run(reference, tmp_path)
+    assert_same_run(case.reference, tmp_path)
 
 
 def test_a_border_without_data_moves_no_cell(phantom: Path, reference: Path, tmp_path: Path) -> None:
@@ -191,32 +247,49 @@ def test_probabilities_take_the_place_of_contrast(phantom: Path, tmp_path: Path)
 
 
 @pytest.mark.parametrize("with_background", [True, False])
-def test_cells_of_a_light_microscopy_phantom_are_found(
-    make_once: MakeOnce, tmp_path: Path, with_background: bool
-) -> None:
-    spec = TissueSpec((14, 64, 64), 3, "lm")
-    folder = make_once("lm", lambda folder: write_phantom(folder, spec))
-    inputs: dict[str, Any] = {"raw": folder / "raw.zarr", "offset": 100, "radii_um": (6.5,), "grid_um": 40}
+def test_cells_of_a_light_microscopy_phantom_are_found(lm_phantom: Path, tmp_path: Path, with_background: bool) -> None:
+    inputs: dict[str, Any] = {"raw": lm_phantom / "raw.zarr", "offset": 100, "radii_um": (6.5,), "grid_um": 40}
     if with_background:
-        inputs["background"] = folder / "background.zarr"
-    record = run(LM, inputs, out=tmp_path, engine="sequential", block=(14, 64, 64), truth=folder)
+        inputs["background"] = lm_phantom / "background.zarr"
+    record = run(LM, inputs, out=tmp_path, engine="sequential", block=LM_SHAPE, truth=lm_phantom)
     assert record["scores"]["cells"]["f1"] >= 0.85
     assert "Sizes of cells" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
-def test_a_section_is_searched_for_discs(make_once: MakeOnce, tmp_path: Path) -> None:
-    folder = make_once("lm", lambda folder: write_phantom(folder, TissueSpec((14, 64, 64), 3, "lm")))
-    plane = pixels(folder / "raw.zarr")[7:8]
+def test_of_what_has_no_light_neither_cells_nor_volume_count(
+    dim: Mapping[str, Path], lm_reference: Path, tmp_path: Path
+) -> None:
+    bright = {**dim, **LM_FAST, "min_light": 0}
+    run(LM, bright, out=tmp_path, engine="sequential", block=LM_SHAPE)
+    everything, lit = (TableFile(out / "region_densities.parquet").read() for out in (tmp_path, lm_reference))
+    voxel_mm3 = 5 * 2 * 2 / 1e9
+    assert everything["tissue_mm3"].sum() == pytest.approx(np.prod(LM_SHAPE) * voxel_mm3)
+    tissue = pixels(lm_reference / "tissue.zarr")
+    assert lit["tissue_mm3"].sum() == pytest.approx(np.count_nonzero(tissue) * voxel_mm3)
+    assert tissue[:, :, : LIT - 2].all()
+    assert not tissue[:, :, LIT + 4 :].any()
+    at = np.rint(places(lm_reference) / (5000, 2000, 2000)).astype(int)
+    inside = tissue[tuple(at.T)] != 0
+    assert (lit["cells"].sum(), lit["cells_without_tissue"].sum()) == (inside.sum(), (~inside).sum())
+
+
+def test_a_section_is_searched_for_discs(lm_phantom: Path, tmp_path: Path) -> None:
+    plane = pixels(lm_phantom / "raw.zarr")[7:8]
     spec = VolumeSpec.of(plane.shape, "uint16", voxel_size_nm=(5000, 2000, 2000))
     voxome.create(f"zarr://{tmp_path}/raw.zarr", spec)[...] = plane
     inputs = {"raw": tmp_path / "raw.zarr", "offset": 100, "radii_um": (4.5, 6.5), "grid_um": 40}
     run(LM, inputs, out=tmp_path / "out", engine="sequential", block=plane.shape)
     at = np.rint(places(tmp_path / "out") / (5000, 2000, 2000)).astype(int)
-    labels = pixels(folder / "labels.zarr")[7]
+    labels = pixels(lm_phantom / "labels.zarr")[7]
     inside = labels[tuple(at[:, 1:].T)]
     assert (inside > 0).mean() > 0.9
     large = np.flatnonzero(np.bincount(labels.ravel())[1:] * 4 > np.pi * 5**2) + 1
     assert len(np.intersect1d(inside, large)) > 0.7 * len(large)
+
+
+def divide(shape: tuple[int, ...], parts: tuple[int, int, int]) -> tuple[int, ...]:
+    """Return the shape of blocks of which there are `parts` along each axis."""
+    return tuple(-(-n // of) for n, of in zip(shape, parts, strict=True))
 
 
 def read_record(out: Path) -> dict[str, Any]:

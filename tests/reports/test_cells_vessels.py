@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 import voxome
 from voxome.contracts.frame import Frame
@@ -16,6 +17,7 @@ from voxome.reports.cells_vessels import CellsVesselsReport
 from voxome.reports.heat import density_section
 from voxome.reports.radii import radius_histogram
 from voxome.reports.space import MOST_CELLS, space_section
+from voxome.reports.stacked_cells import stack_facts
 
 BOX = Box((0, 0, 0), (10, 20, 30))
 FRAME = Frame(BOX, BOX, (1000.0, 1000.0, 1000.0), (0.0, 0.0, 0.0))
@@ -71,6 +73,21 @@ def test_a_density_map_without_tissue_has_no_picture(tmp_path: Path) -> None:
     page = density_section(f"zarr://{tmp_path}/density.zarr")
     assert "From 100 to 2,500 cells" in page
     assert page.count("mean along") == 6
+
+
+@pytest.mark.parametrize("step", [(13.0, 0, 0), (0, 13.0, 0), (0, 0, 13.0)])
+def test_cells_that_were_found_several_times_along_z_are_named(step: tuple[float, float, float]) -> None:
+    first = np.random.default_rng(1).uniform(0, 400, (20, 3))
+    z, y, x = 1000 * np.concatenate([first, first + step, first + 2 * np.array(step)]).T
+    facts = stack_facts({"z_nm": z, "y_nm": y, "x_nm": x, "radius_nm": np.full(60, 6500.0)})
+    if step[0]:
+        assert re.match(r"\d\d of 60, along y \d, along x \d: .* set z_stretch", facts["cells in line along z"])
+    else:
+        assert facts == {}
+
+
+def test_cells_at_random_are_not_in_line() -> None:
+    assert stack_facts(cells(400)) == stack_facts(cells(0)) == {}
 
 
 def test_missing_outputs_are_named_before_the_run() -> None:

@@ -25,6 +25,7 @@ from voxome.workflow.gather import gather
 from voxome.workflow.graph import FromStep
 
 RESULTS = CONNECTOME.with_name("results.cwl")
+PIPELINES = CONNECTOME.parents[1]
 LABELS = np.arange(4 * 5 * 6, dtype=np.uint8).reshape(4, 5, 6)
 
 
@@ -163,16 +164,24 @@ def test_of_another_store_files_are_copied_and_arrays_stay(
     assert pq.read_table(out / "rows.parquet").to_pydict() == {"id": [1, 2]}  # type: ignore[no-untyped-call]
 
 
-def test_the_step_of_the_em_pipeline_is_skipped_by_voxome_and_has_its_names() -> None:
-    graph, tool = load(CONNECTOME), YAML(typ="safe").load(RESULTS.read_text(encoding="utf-8"))
+@pytest.mark.parametrize(
+    "pipeline",
+    ["em/connectome.cwl", "xrm/cells_vessels.cwl", "lm/cells.cwl", "common/pixels.cwl", "common/instances.cwl"],
+)
+def test_the_last_step_of_a_pipeline_is_skipped_by_voxome_and_has_its_names(pipeline: str) -> None:
+    path = PIPELINES / pipeline
+    graph = load(path)
+    last = YAML(typ="safe").load(path.read_text(encoding="utf-8"))["steps"]["results"]
+    tool = YAML(typ="safe").load(path.with_name(last["run"]).read_text(encoding="utf-8"))
     assert all(isinstance(one, FromStep) for one in graph.outputs.values())
-    assert set(tool["outputs"]) == {*graph.outputs, "report"}
+    report = graph.hint.report
+    assert set(tool["outputs"]) == {*graph.outputs, *(["report"] if report else [])}
     assert "results" not in {node.name for node in graph.steps}
     words = tool["arguments"]
-    options = list(zip(words[::2], words[1::2], strict=True))
-    names = [f"{name}={file}" for name, file in graph.hint.results.items()]
-    report = ("--report", graph.hint.report)
-    assert options == [("--workflow", graph.name), report, *(("--name", name) for name in names)]
+    expected = [("--workflow", graph.name)]
+    expected += [("--report", report)] if report else []
+    expected += [("--name", f"{name}={file}") for name, file in graph.hint.results.items()]
+    assert list(zip(words[::2], words[1::2], strict=True)) == expected
     for name, output in tool["outputs"].items():
         first = output["outputBinding"]["glob"]
         assert (first if isinstance(first, str) else first[0]).partition(".")[0] == graph.hint.file_name(name)

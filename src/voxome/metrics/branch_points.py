@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,16 +17,10 @@ MEETING = 3
 
 
 @dataclass(frozen=True, slots=True)
-class BranchPointScore:
+class BranchPointScore(DetectionScore):
     """Precision, recall and F1 of branch points, in [0, 1], the counts behind them, and true ones that do not count."""
 
-    precision: float
-    recall: float
-    f1: float
-    true_positives: int
-    false_positives: int
-    false_negatives: int
-    ignored_truths: int
+    ignored_truths: int = 0
 
 
 def visible_branch_points(nodes: Rows, branches: Rows) -> NDArray[np.bool_]:
@@ -89,8 +83,5 @@ def score_branch_points(
     matched, taken = match_points(truth_nm[visible], result_nm, tolerance_nm)
     free = np.setdiff1d(np.arange(len(result_nm)), taken)
     ignored, _ = match_points(truth_nm[~visible], result_nm[free], tolerance_nm)
-    score = DetectionScore.of_counts(len(matched), len(result_nm) - len(ignored), int(visible.sum()))
-    return BranchPointScore(
-        score.precision, score.recall, score.f1, score.true_positives, score.false_positives, score.false_negatives,
-        int((~visible).sum()),
-    )  # fmt: skip
+    score = BranchPointScore.of_counts(len(matched), len(result_nm) - len(ignored), int(visible.sum()))
+    return replace(score, ignored_truths=int((~visible).sum()))

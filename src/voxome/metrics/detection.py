@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +29,7 @@ class DetectionScore:
     false_negatives: int
 
     @classmethod
-    def of_counts(cls, matched: int, results: int, truths: int) -> DetectionScore:
+    def of_counts(cls, matched: int, results: int, truths: int) -> Self:
         """Return the score of `matched` out of `results` detections and `truths` true objects, 1 if both are 0."""
         if results == truths == 0:
             return cls(1.0, 1.0, 1.0, 0, 0, 0)

@@ -11,7 +11,7 @@ from voxome.contracts.frame import Frame
 from voxome.contracts.handle import Handle
 from voxome.contracts.kinds import Rows
 from voxome.contracts.report import FinishedRun, Results
-from voxome.contracts.run_record import JsonValue
+from voxome.contracts.run_record import JsonValue, RunRecord
 from voxome.geometry import Box
 from voxome.reports.cell_pictures import CellSlice, cell_slices
 from voxome.reports.gaps import gap_facts
@@ -20,6 +20,7 @@ from voxome.reports.page import cost_card, fact_card, html_document, score_card,
 from voxome.reports.radii import radius_histogram
 from voxome.reports.run_facts import dimensions, middle, read_plane, run_facts, step_costs
 from voxome.reports.space import space_section
+from voxome.reports.stacked_cells import stack_facts
 from voxome.resources.table import TableFile
 from voxome.storage.atomic import write_file
 
@@ -45,7 +46,7 @@ class CellsVesselsReport:
         assert frame is not None
         raw = Handle.from_json(cast("dict[str, JsonValue]", record["inputs"]["raw"])).uri
         cells = TableFile(results["cells"].uri).read()
-        gaps = gap_facts(TableFile(results["sections"].uri).read())
+        notes = {**gap_facts(TableFile(results["sections"].uri).read()), **stack_facts(cells)}
         totals = _totals(run, cells)
         parts = [
             total_tiles({name: _number(value) for name, value in totals.items()}),
@@ -56,12 +57,12 @@ class CellsVesselsReport:
             section("Sizes of cells, of the radii searched", radius_histogram(cells["radius_nm"] / 1000)),
             section("Scores against the truth", score_card(record.get("scores"))),
             section("Time and memory", cost_card(step_costs(record))),
-            section("Run", fact_card({**run_facts(record, raw, frame), **gaps})),
+            section("Run", fact_card({**run_facts(record, raw, frame), **notes})),
         ]
         subtitle = "; ".join(f"{name} {text}" for name, text in dimensions(frame).items())
         page = html_document(run.title, subtitle, parts)
         write_file(run.folder / "report.html", page)
-        return {**totals, **gaps}
+        return {**totals, **notes}
 
 
 def _viewer(command: str) -> str:
@@ -91,14 +92,20 @@ def _points(run: FinishedRun) -> Rows | None:
     return TableFile(run.results["vessel_points"].uri).read() if "vessel_points" in run.results else None
 
 
+def _z_stretch(record: RunRecord) -> float:
+    """Return the length of cells along z by their width; 1 if the record has no steps, as in other CWL runners."""
+    found = (step["parameters"].get("z_stretch", 1.0) for step in record["steps"] if step["tool"] == "common.spheres")
+    return float(cast("float", next(found, 1.0)))
+
+
 def _slices(run: FinishedRun, raw: str, cells: Rows, frame: Frame) -> Iterator[CellSlice]:
-    box, results, size = frame.box, run.results, np.array(frame.scale_nm)
+    box, results, size, stretch = frame.box, run.results, np.array(frame.scale_nm), _z_stretch(run.record)
     depth, shown = box.shape[0], middle(box)
     index = (np.stack([cells[name] for name in _POSITION], axis=1) - np.array(frame.offset_nm)) / size
     part = "" if shown == box else f", the middle {shown.shape[1]:,} × {shown.shape[2]:,} voxels"
     for z in sorted({box.start[0] + depth * (2 * i + 1) // (2 * _PLANES) for i in range(_PLANES)}):
         plane = Box((z, *shown.start[1:]), (z + 1, *shown.stop[1:]))
-        away = np.abs(index[:, 0] - z) * size[0]
+        away = np.abs(index[:, 0] - z) * size[0] / stretch
         near = away < cells["radius_nm"]
         cut = np.sqrt(cells["radius_nm"][near] ** 2 - away[near] ** 2)
         at = index[near, 1:] - np.array(plane.start[1:]) + 0.5

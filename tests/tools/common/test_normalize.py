@@ -15,7 +15,7 @@ from voxome.contracts.spec import VolumeSpec
 from voxome.errors import InvalidInput
 from voxome.resources.table import TableFile
 from voxome.tools.common.contrast.tiles import TileGrid
-from voxome.tools.common.gaps import BRIDGED, NO_DATA
+from voxome.tools.common.gaps import BRIDGED, NO_DATA, TISSUE
 from voxome.tools.common.normalize import normalize
 from voxome.tools.common.ratio import ratio
 from voxome.tools.common.statistics import HISTOGRAM, statistics
@@ -229,11 +229,25 @@ def test_dark_surroundings_of_tissue_have_no_data(with_background: bool) -> None
     image = light + np.random.default_rng(2).normal(0, 5, SHAPE)
     volumes = {"image": image, **({"background": light} if with_background else {})}
     options = {"smoothing_um": 1.0, "min_light": 50.0}
-    found = run_blocks(ratio, volumes, SHAPE, frame_of(SHAPE), **options)["result"]
-    assert np.isnan(found[:, 24:]).all()
-    assert np.isfinite(found[:, :17]).all()
+    whole = run_blocks(ratio, volumes, SHAPE, frame_of(SHAPE), **options)
+    assert np.isnan(whole["result"][:, 24:]).all()
+    assert np.isfinite(whole["result"][:, :17]).all()
+    np.testing.assert_array_equal(whole["tissue"] == TISSUE, np.isfinite(whole["result"]))
     for block in ((13, 20, 19), (9, 14, 13)):
-        again = run_blocks(ratio, volumes, block, frame_of(SHAPE), **options)["result"]
-        np.testing.assert_array_equal(again, found)
-    everything = run_blocks(ratio, volumes, SHAPE, frame_of(SHAPE), smoothing_um=1.0)["result"]
-    assert np.isfinite(everything).all()
+        again = run_blocks(ratio, volumes, block, frame_of(SHAPE), **options)
+        for name, found in whole.items():
+            np.testing.assert_array_equal(again[name], found)
+    everything = run_blocks(ratio, volumes, SHAPE, frame_of(SHAPE), smoothing_um=1.0)
+    assert np.isfinite(everything["result"]).all()
+    assert (everything["tissue"] == TISSUE).all()
+
+
+def test_bridged_sections_of_the_tissue_map_stay_where_there_is_light() -> None:
+    light = np.full((6, 8, 40), 200.0)
+    light[:, :, 20:] = 10
+    tissue = np.full(light.shape, TISSUE, np.uint8)
+    tissue[2], tissue[:, :3] = BRIDGED, NO_DATA
+    volumes = {"image": light, "tissue": tissue}
+    found = run_blocks(ratio, volumes, light.shape, frame_of(light.shape), smoothing_um=1.0, min_light=50.0)["tissue"]
+    np.testing.assert_array_equal(found[:, :, :16], tissue[:, :, :16])
+    assert (found[:, :, 24:] == NO_DATA).all()

@@ -16,7 +16,7 @@ from voxome.contracts.python_tool import tool
 from voxome.contracts.tool import memory_of
 from voxome.tools.common.contrast.limits import size_problems
 from voxome.tools.common.contrast.unusual import unusual_image
-from voxome.tools.common.gaps import TISSUE
+from voxome.tools.common.gaps import BRIDGED, NO_DATA, TISSUE
 
 _TRUNCATE = 4.0
 
@@ -36,7 +36,7 @@ def _halo(parameters: Mapping[str, Any], scale_nm: tuple[float, float, float]) -
 @tool(
     "common.ratio",
     halo=_halo,
-    outputs=kinds.Image("float32"),
+    outputs={"result": kinds.Image("float32"), "tissue": kinds.Image("uint8")},
     check=size_problems,
     examine=unusual_image,
     memory=memory_of(229_000_000, 40),
@@ -51,7 +51,7 @@ def ratio(
     smallest: Annotated[float, Gt(0)] = 1.0,
     min_light: Annotated[float, Ge(0)] = 0.0,
     block: BlockContext,
-) -> NDArray[np.float32]:
+) -> dict[str, NDArray[Any]]:
     """Divide an image by its background channel, smoothed, which removes the shading that both have.
 
     Parameters
@@ -74,15 +74,19 @@ def ratio(
 
     Returns
     -------
-    (z, y, x) array of float32
+    result : (z, y, x) array of float32
         Ratio, which does not depend on the illumination; NaN where there are no data. ``common.normalize`` takes it
         with `low` and `high`.
+    tissue : (z, y, x) array of uint8
+        Tissue map without what is too dark, so that densities are those of the tissue in which there may be cells.
     """
     inner = block.write.within(block.read)
     signal = image[inner].astype(np.float32) - np.float32(offset)
-    known = np.ones(image.shape, bool) if tissue is None else tissue == TISSUE
+    areas = np.full(image.shape, TISSUE, np.uint8) if tissue is None else tissue
+    known = areas == TISSUE
+    areas = areas[inner]
     if background is None and not min_light:
-        return np.where(known[inner], signal, np.float32(np.nan))
+        return {"result": np.where(areas == TISSUE, signal, np.float32(np.nan)), "tissue": areas}
     sigmas = _sigmas(smoothing_um, block.frame.scale_nm)
     light = (image if background is None else background).astype(np.float32) - np.float32(offset)
     lit = known if background is None else known & (light >= np.float32(smallest))
@@ -92,8 +96,10 @@ def ratio(
         total = ndimage.gaussian_filter1d(total, sigma, axis=axis, mode="constant", radius=radius)
     lit, share, total = lit[inner], share[inner], total[inner]
     smooth = total / np.where(share > 0, share, np.float32(1))
-    if min_light:
-        lit = lit & (smooth >= np.float32(min_light))
+    bright = smooth >= np.float32(min_light) if min_light else np.ones(smooth.shape, bool)
+    lit = lit & bright
     divisor = np.float32(1) if background is None else np.where(lit, smooth, np.float32(1))
-    result: NDArray[np.float32] = np.where(lit, signal / divisor, np.float32(np.nan))
-    return result
+    return {
+        "result": np.where(lit, signal / divisor, np.float32(np.nan)),
+        "tissue": np.where(lit | ((areas == BRIDGED) & bright), areas, np.uint8(NO_DATA)),
+    }
