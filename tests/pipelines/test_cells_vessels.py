@@ -36,7 +36,9 @@ FAST: dict[str, Any] = {"radii_um": (6.5,), "cell_stop": 0.45, "min_vessel_volum
 """Parameters with which a search takes little time."""
 LM_SHAPE, LIT = (14, 64, 64), 48
 """Shape of the phantom of light microscopy, and the position along x up to which it has light."""
-LM_FAST: dict[str, Any] = {"radii_um": (6.5,), "grid_um": 40, "offset": 100, "shading_um": 4, "min_light": 50}
+LM_FAST: dict[str, Any] = {
+    "radii_um": (6.5,), "grid_um": 40, "offset": 100, "shading_um": 4, "min_light": 50, "detect_no_data": False
+}  # fmt: skip
 COMPARED = (".parquet", ".zarr", ".graphml", ".swc")
 UM = 1000.0
 
