@@ -147,7 +147,9 @@ def _select(
         if _touches(values, doubtful, gone, z, y, x):
             undecided.append(i)
             state[i] = _UNDECIDED
-            fill_ball(doubtful, gone, z, y, x, CERTAIN)
+            before = x > 0 and _is_undecided(places, sizes, state, i, -1)
+            after = x < width - 1 and _is_undecided(places, sizes, state, i, 1)
+            _add_doubt(doubtful, gone, z, y, x, before, after)
             continue
         chosen.append(i)
         final.append(np.int64(totals[i]))
@@ -168,6 +170,37 @@ def _select(
                     totals[j] = _sum_ball(sums, runs, a, b, places[j] % width)
                     state[j] = _OUT if totals[j] < least * counts[j] else _CURRENT
     return np.array(chosen), np.array(final), np.array(undecided)
+
+
+@numba.njit(cache=True, nogil=True)
+def _is_undecided(
+    places: NDArray[np.int64], sizes: NDArray[np.int16], state: NDArray[np.uint8], i: int, side: int
+) -> bool:
+    """Return whether a ball at least as large as that of candidate i, one voxel beside it along x, is undecided."""
+    j = i + side
+    while 0 <= j < len(places) and abs(places[j] - places[i]) <= 1:
+        if places[j] != places[i] and sizes[j] >= sizes[i] and state[j] == _UNDECIDED:
+            return True
+        j += side
+    return False
+
+
+@numba.njit(cache=True, nogil=True)
+def _add_doubt(doubtful: NDArray[np.uint8], runs: Runs, z: int, y: int, x: int, before: bool, after: bool) -> None:
+    """Make the voxels of a ball doubtful, of which those of balls as large, one voxel before or after it, may be so."""
+    if not (before or after):
+        fill_ball(doubtful, runs, z, y, x, CERTAIN)
+        return
+    width = doubtful.shape[2]
+    for i in range(len(runs)):
+        a, b, half = z + runs[i, 0], y + runs[i, 1], runs[i, 2]
+        if 0 <= a < doubtful.shape[0] and 0 <= b < doubtful.shape[1]:
+            if not after and x + half < width:
+                doubtful[a, b, x + half] = CERTAIN
+            if not before and x - half >= 0:
+                doubtful[a, b, x - half] = CERTAIN
+            if half == 0:
+                doubtful[a, b, x] = CERTAIN
 
 
 @numba.njit(cache=True, nogil=True)
@@ -220,6 +253,8 @@ def _remove_sums(sums: NDArray[np.uint32], runs: Runs, z: int, y: int, x: int) -
 @numba.njit(cache=True, nogil=True)
 def _touches(values: NDArray[np.uint8], doubtful: NDArray[np.uint8], runs: Runs, z: int, y: int, x: int) -> bool:
     """Return whether a voxel of a ball that is not 0 is doubtful."""
+    if values[z, y, x] & doubtful[z, y, x]:
+        return True
     for i in range(len(runs)):
         a, b, half = z + runs[i, 0], y + runs[i, 1], runs[i, 2]
         if 0 <= a < values.shape[0] and 0 <= b < values.shape[1]:
