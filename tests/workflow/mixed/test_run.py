@@ -85,11 +85,14 @@ def test_a_result_of_another_plan_is_replaced(workflow: Path, voxels: np.ndarray
 
 def test_results_of_a_scattered_step_have_the_indices_of_their_elements(workflow: Path, voxels: np.ndarray) -> None:
     out = workflow.parent / "out"
-    for levels in ([50.0, 100.0, 200.0], [100.0, 200.0], [200.0, 100.0], [200.0]):
-        call(workflow, levels=levels)
+    for levels in ([50.0, 100.0, 200.0], [100.0, 200.0], [200.0, 100.0], [100.0, 100.0], [200.0]):
+        record = call(workflow, levels=levels)
+        assert record["values"]["masks"] == [f"zarr://./masks_{index}.zarr" for index in range(len(levels))]
         assert_masks(out, voxels, levels)
         assert len(list(out.glob("masks_*"))) == len(levels)
     assert counts(call(workflow, levels=[200.0]))["each"] == [(0, 8)]
+    call(workflow, levels=[100.0, 100.0])
+    assert counts(call(workflow, levels=[100.0, 100.0]))["each"] == [(0, 8)] * 2
 
 
 def test_names_of_elements_are_those_of_no_other_output(workflow: Path) -> None:

@@ -72,9 +72,11 @@ class RunPlaces:
         """Folder with the steps that were planned so far, one in a file."""
         return self.private / PENDING
 
-    def step_file(self, name: str, key: str) -> Path:
-        """Return the file of a step."""
-        return self.steps / f"{name}-{key}.json"
+    def step_file(self, step: Step) -> Path:
+        """Return the file of a step; elements of a scatter with equal inputs have one each."""
+        place = json.dumps(dict(step.published), sort_keys=True)
+        element = f"-{hashlib.sha256(place.encode()).hexdigest()[:8]}" if step.published else ""
+        return self.steps / f"{step.name}-{step.key}{element}.json"
 
 
 @dataclass(kw_only=True)
@@ -238,13 +240,10 @@ class BlockRunner:
         return step
 
     def _adopt(self, step: Step) -> None:
-        """Note a step, and remove the results of others in the place of its own, or its own in another place."""
-        now = self.places.step_file(step.name, step.key)
-        wanted = dict(step.published)
+        """Note a step, and remove the results of another one in the place of its own, which was planned before."""
+        now, wanted = self.places.step_file(step), {*step.published.values()}
         for path in self.places.steps.glob(f"{glob.escape(step.name)}-*.json") if wanted else ():
-            before = read_step(path)
-            is_moved = path == now and dict(before.published) != wanted
-            if is_moved or (path != now and {*before.published.values()} & {*wanted.values()}):
+            if path != now and wanted & {*(before := read_step(path)).published.values()}:
                 self._remove(before, path)
         if not now.exists():
             now.parent.mkdir(exist_ok=True)
@@ -252,20 +251,21 @@ class BlockRunner:
 
     def remove_others(self) -> None:
         """Remove results under names of the workflow that no step of this run has, as of elements that are gone."""
-        kept = {self.places.step_file(step.name, step.key) for step, _ in self.rows}
+        kept = {self.places.step_file(step) for step, _ in self.rows}
         for path in sorted({*self.places.steps.glob("*.json")} - kept):
             step = read_step(path)
             if step.published:
                 self._remove(step, path)
 
     def _remove(self, step: Step, path: Path) -> None:
-        self.ledger.forget(step.key)
-        remove_step(step, self.places.store)
+        remove_outputs(step, self.places.store)
+        if all(step.folder != one.folder for one, _ in self.rows):
+            remove_folder(step, self.places.store)
         path.unlink()
 
     def _file(self, step: Step, output: str, port: str) -> dict[str, str]:
         """Return the handle file of an output, as CWL has files."""
-        path = self.places.handles / step.key / f"{port}{HANDLE_SUFFIX}"
+        path = self.places.handles / self.places.step_file(step).stem / f"{port}{HANDLE_SUFFIX}"
         path.parent.mkdir(parents=True, exist_ok=True)
         write_json(path, step.output(output).within(self.places.store).to_json())
         return {"class": "File", "location": path.as_uri(), "basename": path.name}
