@@ -45,10 +45,13 @@ def part_path(path: Path) -> Path:
 
 def remove_abandoned(path: Path) -> None:
     """Remove what killed processes left at their temporary paths and parts of `path`; raises OSError if that fails."""
-    for one in list(path.parent.iterdir()):
-        found = _BESIDE.fullmatch(one.name)
-        if found is None or found["name"] != path.name or not is_abandoned(one.name[1 : found.start("name") - 1]):
+    with os.scandir(path.parent) as entries:
+        names = [one.name for one in entries if one.name.startswith(".")]
+    for name in names:
+        found = _BESIDE.fullmatch(name)
+        if found is None or found["name"] != path.name or not is_abandoned(name[1 : found.start("name") - 1]):
             continue
+        one = path.parent / name
         if one.is_dir() and not one.is_symlink():
             shutil.rmtree(one)
         else:
