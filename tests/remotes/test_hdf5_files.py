@@ -304,6 +304,16 @@ def test_a_kind_may_be_stored_in_any_way(tmp_path: Path, kind: Any, expected: st
     assert voxome.open(tmp_path / "a.h5").spec.kind == expected
 
 
+def test_a_name_that_is_not_utf8_is_listed_with_the_reason(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as h5:
+        h5["a"] = ARRAY
+        h5.create_dataset(b"g/\xff", data=ARRAY)
+    listed = {one.uri.rpartition("a.h5/")[2]: one.description for one in voxome.ls(tmp_path / "a.h5")}
+    assert listed.keys() == {"a", "g/\\xff"}
+    assert "its name is not UTF-8" in listed["g/\\xff"]
+    assert voxome.open(tmp_path / "a.h5").shape == ARRAY.shape
+
+
 def test_axis_tags_may_be_bytes(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "a.h5", "w") as h5:
         h5["x"] = ARRAY

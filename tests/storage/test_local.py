@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import voxome
@@ -75,3 +76,20 @@ def test_a_pipe_is_no_file_and_blocks_nobody(tmp_path: Path) -> None:
         folder.read_ranges([("info", 0, 1)])
     with pytest.raises(VoxomeError):
         voxome.open(f"precomputed://{tmp_path}")
+
+
+def test_a_path_that_is_not_utf8_is_read_or_refused(tmp_path: Path) -> None:
+    array, file = tmp_path / "a\udcff.zarr", tmp_path / "a\udcff.npy"
+    voxome.put(np.ones((2, 3, 4), np.uint8), f"zarr://{tmp_path}/a.zarr")
+    (tmp_path / "a.zarr").rename(array)
+    np.save(file, np.ones((2, 3, 4), np.uint8))
+    read, refused = (one.description for one in voxome.ls(tmp_path))
+    assert "not UTF-8: rename it" in (refused or "")
+    assert read == "uint8 2,3,4"
+    voxome.get(str(file), str(tmp_path / "b.zarr"))
+    with pytest.raises(UnsupportedFormat, match="not UTF-8: rename it"):
+        voxome.transfer(tmp_path / "b.zarr", f"zarr://{tmp_path}/c\udcff.zarr")
+    with pytest.raises(UnsupportedFormat, match="not UTF-8: rename it"):
+        voxome.open(array)
+    with pytest.raises(UnsupportedFormat, match="not UTF-8: rename it"):
+        voxome.create(f"zarr://{tmp_path}/b\udcff.zarr", voxome.VolumeSpec.of((2, 3, 4), "uint8"))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import h5py
 
-from voxome.errors import AccessDenied, NotFound, VoxomeError
+from voxome.errors import AccessDenied, CorruptData, NotFound, VoxomeError
 
 MAX_PATHS = 100_000
 """Number of paths after which a search ends: links can make any number of them."""
@@ -54,7 +54,9 @@ def datasets_below(
 def dead_links_below(
     node: h5py.Group | h5py.Dataset, path: str, *, external: bool = False
 ) -> Iterator[tuple[str, VoxomeError]]:
-    """Yield the path of each link below a node that is not followed, and why: it leads nowhere, or to another folder.
+    """Yield the path of each link below a node that is not followed, and why.
+
+    It leads nowhere, to another folder, or has a name that is not UTF-8.
 
     Parameters
     ----------
@@ -152,6 +154,10 @@ def _below(
         yield path, node
     elif isinstance(node, h5py.Group) and (own := identity(node)) not in above:
         for name in _names(node):
+            if isinstance(name, bytes):
+                shown = name.decode(errors="backslashreplace")
+                yield f"{path}/{shown}".lstrip("/"), CorruptData("its name is not UTF-8; rename it")
+                continue
             link = None if external else external_link(node, name)
             if link is not None and (problem := _refused_file(node, link[1])):
                 yield f"{path}/{name}".lstrip("/"), problem
@@ -199,8 +205,8 @@ def _describe_link(link: object) -> str:
     return "an object that is damaged"
 
 
-def _names(group: h5py.Group) -> list[str]:
-    """Return the names in a group; none if it is damaged."""
+def _names(group: h5py.Group) -> list[str | bytes]:
+    """Return the names in a group, as bytes where they are not UTF-8; none if it is damaged."""
     try:
         return list(group)
     except (OSError, RuntimeError):

@@ -17,7 +17,8 @@ from voxome.storage.local import LocalPath
 def file_version(*paths: Path) -> Version:
     """Return a version from the inodes, sizes and times of files; it is not pinned, since local files may change."""
     states = [f"{path.name}:{(s := path.stat()).st_ino}:{s.st_size}:{s.st_mtime_ns}" for path in paths]
-    return Version(hashlib.sha256("\n".join(states).encode()).hexdigest()[:16], pinned=False, covers_voxels=True)
+    digest = hashlib.sha256("\n".join(states).encode(errors="surrogateescape"))
+    return Version(digest.hexdigest()[:16], pinned=False, covers_voxels=True)
 
 
 def tree_version(folder: Path) -> Version:

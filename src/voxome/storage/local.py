@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from io import FileIO
 from itertools import groupby
@@ -42,9 +42,9 @@ class LocalPath(StoragePath):
         Raises
         ------
         UnsupportedFormat
-            If the path has a backslash, at which tensorstore would begin another folder.
+            If the path has a backslash, at which tensorstore would begin another folder, or is not UTF-8.
         """
-        self._require_no_backslash()
+        self._require_usual_name()
         return {"driver": "file", "path": f"{self.path.rstrip('/')}/", "file_io_sync": False}
 
     def state(self, key: str) -> str:
@@ -164,7 +164,7 @@ class LocalPath(StoragePath):
 
     def put_new(self, documents: Mapping[str, bytes]) -> None:
         """Create files, written beside this folder and renamed at once: a partial folder is never visible."""
-        self._require_no_backslash()
+        self._require_usual_name()
         path = Path(self.path)
         with suppress(OSError):
             remove_abandoned(path)
@@ -181,11 +181,17 @@ class LocalPath(StoragePath):
         finally:
             shutil.rmtree(draft, ignore_errors=True)
 
-    def _require_no_backslash(self) -> None:
+    def change(self, key: str, change: Callable[[bytes | None], bytes]) -> bool:
+        LocalPath(f"{self.path}/{key}")._require_usual_name()
+        return super().change(key, change)
+
+    def _require_usual_name(self) -> None:
         if "\\" in self.path:
             raise UnsupportedFormat(
                 f"{self} has a backslash in its path, which would be taken for a separator of folders: rename it"
             )
+        if self.path.encode(errors="replace").decode() != self.path:
+            raise UnsupportedFormat(f"{self} has a character in its path that is not UTF-8: rename it")
 
     def delete(self) -> None:
         try:

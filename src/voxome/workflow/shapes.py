@@ -260,7 +260,7 @@ def _pieces_folder(store: Location | None, uri: str) -> Iterator[str]:
     if store is not None:
         yield require_path("store", store)
         return
-    folder = state_folder() / f"shapes-{hashlib.sha256(uri.encode()).hexdigest()[:16]}"
+    folder = state_folder() / f"shapes-{hashlib.sha256(uri.encode(errors='surrogateescape')).hexdigest()[:16]}"
     with lock_target(uri, folder):
         try:
             yield str(folder)

@@ -116,7 +116,7 @@ def run_id(folder: Path) -> str:
         with replacing(path) as partial:
             partial.write_text(uuid4().hex, encoding="ascii")
     text = f"{path.read_text(encoding='ascii')} {_holder(folder)}"
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:32]
 
 
 def _holder(folder: Path) -> str:

@@ -68,4 +68,4 @@ def _lock_folder(uri: Uri) -> Path:
     kept = storage_options(uri)
     place = storage_path(replace(uri, query={name: text for name, text in uri.query.items() if name in kept}))
     name = str(Path(place.path).resolve()) if place.is_local else place.address
-    return state_folder() / f"writing-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+    return state_folder() / f"writing-{hashlib.sha256(name.encode(errors='surrogateescape')).hexdigest()[:16]}"
