@@ -7,7 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ import pytest
 
 import voxome
 from voxome import environments
+from voxome.contracts.engine import JobStatus
+from voxome.engines.sequential import SequentialEngine
 from voxome.errors import InvalidInput, PlanError, RunFailed
 from voxome.workflow.verbs import run
 
@@ -81,6 +83,26 @@ def test_a_result_of_another_plan_is_replaced(workflow: Path, voxels: np.ndarray
     assert changed["make"] == [(0, 1)]
     assert changed["mark"] == [(8, 0)]
     np.testing.assert_array_equal(voxome.open(workflow.parent / "out" / "mask.zarr")[...] > 0, voxels > 90)
+
+
+class Losing(SequentialEngine):
+    """Takes its first job for lost when it has ended."""
+
+    has_lost = False
+
+    def wait(self, timeout_s: float) -> Iterable[JobStatus]:
+        """Run the next job and return its status."""
+        statuses = [*super().wait(timeout_s)]
+        if self.has_lost or not statuses:
+            return statuses
+        self.has_lost = True
+        return [JobStatus(one.id, "lost", error="its node died") for one in statuses]
+
+
+def test_commands_that_an_engine_has_lost_count_as_retries(workflow: Path) -> None:
+    retries: dict[str, int] = {}
+    call(workflow, engine=Losing(), progress=lambda report: retries.update({report.name: report.retries}))
+    assert retries == {"make": 1, "mark": 0, "inner.program": 0, "each": 0, "count": 0}
 
 
 def test_results_of_a_scattered_step_have_the_indices_of_their_elements(workflow: Path, voxels: np.ndarray) -> None:
