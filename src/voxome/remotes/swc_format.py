@@ -179,7 +179,8 @@ def _without_cycles(edges: NDArray[np.int64], count: int) -> NDArray[np.bool_]:
     low, high = np.sort(edges, axis=1).T
     weights = np.arange(1, len(edges) + 1, dtype=np.float64)
     pairs, first = np.unique(np.stack([low, high], axis=1), axis=0, return_index=True)
-    graph = coo_array((weights[first], (pairs[:, 0], pairs[:, 1])), shape=(count, count)).tocsr()
+    rows, columns = pairs.T.astype(np.int32)  # scipy before 1.16 takes no others
+    graph = coo_array((weights[first], (rows, columns)), shape=(count, count)).tocsr()
     kept = np.zeros(len(edges), bool)
     kept[minimum_spanning_tree(graph).data.astype(np.int64) - 1] = True
     return kept & (low != high)
