@@ -6,10 +6,12 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 from workflow.block_programs import COPY_STEP, SEGMENT, copy_tool, write_workflow
 
 from voxome.contracts.command_tool import CommandDefinition, HaloNm
 from voxome.errors import InvalidInput
+from voxome.workflow.blocks_hint import parse_blocks_hint
 from voxome.workflow.cwl import load
 from voxome.workflow.graph import FromInput, FromStep
 
@@ -164,3 +166,11 @@ def test_an_inline_tool_has_the_name_of_its_step(tmp_path: Path) -> None:
         body = textwrap.indent(copy_tool(hint="halo: 2").replace("cwlVersion: v1.2\n", ""), "      ")
         (tmp_path / name).write_text("\n".join([*lines, "    out: [out]", "    run:", body]))
         assert load(tmp_path / name).steps[0].tool == "copy"
+
+
+def test_a_key_that_is_no_text_is_an_unknown_field() -> None:
+    text = "class: x\nnull: 8\ninputs: {image: {format: npy}}\noutputs: {out: {format: npy, dtype: uint8}}\n"
+    tool = {"inputs": [{"id": "t.cwl#image", "type": "File"}], "outputs": [{"id": "t.cwl#out", "type": "File"}]}
+    problems: list[str] = []
+    assert parse_blocks_hint(YAML().load(text), tool, problems) is None
+    assert any("Unknown field of voxome:Blocks 'None'" in one for one in problems)

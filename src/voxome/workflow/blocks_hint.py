@@ -59,7 +59,7 @@ def parse_blocks_hint(hint: Mapping[str, Any], tool: Mapping[str, Any], problems
         Problems are added to it.
     """
     before = len(problems)
-    content = {name: plain_hint(value) for name, value in hint.items() if name not in ("class", "outputs")}
+    content = {str(name): plain_hint(value) for name, value in hint.items() if name not in ("class", "outputs")}
     outputs = plain_hint(hint.get("outputs", []))
     if not isinstance(outputs, Mapping) or not isinstance(content.get("inputs"), Mapping) or not content["inputs"]:
         problems.append(at(hint, "class", "voxome:Blocks needs inputs and outputs: names of ports and their files"))
