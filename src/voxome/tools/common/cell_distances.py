@@ -40,7 +40,7 @@ def _halo(parameters: Parameters, scale_nm: tuple[float, float, float]) -> tuple
     halo=_halo,
     outputs=DISTANCES,
     check=voxel_size_problems,
-    memory=memory_of(200_000_000, 12),
+    memory=memory_of(200_000_000, 24),
 )
 def cell_distances(
     tissue: Annotated[NDArray[Any], kinds.Image()],

@@ -17,6 +17,7 @@ from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.tool import memory_of
 from voxome.geometry import Box
 from voxome.kinds.merge import Fold
+from voxome.resources.rows import combine, concatenate
 from voxome.resources.table import TableFile
 from voxome.tools.common.density.grid import DensityGrid, cell_indices, grid_factors, inside, positions_of
 from voxome.tools.common.density.near import batches_near
@@ -47,7 +48,7 @@ def _problems(specs: Mapping[str, VolumeSpec], parameters: Mapping[str, Any]) ->
     "common.density_sums",
     outputs={"grid": GRID_TABLE, "regions": REGION_TABLE},
     check=_problems,
-    memory=memory_of(250_000_000, 70),
+    memory=memory_of(170_000_000, 30),
 )
 def density_sums(
     tissue: Annotated[NDArray[Any], kinds.Image()],
@@ -119,16 +120,29 @@ def _region_rows(
     index: NDArray[np.int64],
     in_tissue: NDArray[np.bool_],
 ) -> Rows:
-    """Return the counts of each region of a block; without labels, of region 0."""
-    if labels is None:
-        ids, place = np.zeros(1, np.uint64), np.zeros(voxels["tissue"].shape, np.int64)
-    else:
-        values, place = np.unique(labels, return_inverse=True)
-        ids, place = values.astype(np.uint64), place.reshape(labels.shape)
-    count = {"voxels": np.bincount(place.reshape(-1), minlength=len(ids))}
+    """Return the counts of each region of a block, section by section; without labels, of region 0."""
+    parts: list[Rows] = []
+    for z in range(len(voxels["tissue"])):
+        here = index[:, 0] == z
+        masks = {name: mask[z] for name, mask in voxels.items()}
+        section = np.zeros(masks["tissue"].shape, np.uint64) if labels is None else labels[z]
+        parts.append(_section_rows(section, masks, index[here, 1:], in_tissue[here]))
+    return combine(concatenate(parts, REGION_TABLE.columns), REGION_TABLE.key, REGION_TABLE.fold)
+
+
+def _section_rows(
+    labels: NDArray[Any],
+    voxels: Mapping[str, NDArray[np.bool_]],
+    index: NDArray[np.int64],
+    in_tissue: NDArray[np.bool_],
+) -> Rows:
+    values, place = np.unique(labels, return_inverse=True)
+    place = place.reshape(labels.shape)
+    count = {"voxels": np.bincount(place.reshape(-1), minlength=len(values))}
     for name, mask in voxels.items():
-        count[name] = np.bincount(place[mask], minlength=len(ids))
+        count[name] = np.bincount(place[mask], minlength=len(values))
     of_cell = place[tuple(index.T)]
-    count["cells"] = np.bincount(of_cell[in_tissue], minlength=len(ids))
-    count["cells_without_tissue"] = np.bincount(of_cell[~in_tissue], minlength=len(ids))
-    return {"region": ids, **{name: values.astype(np.int64) for name, values in count.items()}}
+    count["cells"] = np.bincount(of_cell[in_tissue], minlength=len(values))
+    count["cells_without_tissue"] = np.bincount(of_cell[~in_tissue], minlength=len(values))
+    counts = {name: number.astype(np.int64) for name, number in count.items()}
+    return {"region": values.astype(np.uint64), **counts}

@@ -53,7 +53,7 @@ def _check(specs: Mapping[str, VolumeSpec], parameters: Mapping[str, Any]) -> It
     halo=_halo,
     outputs={"basins": kinds.Labels()},
     check=_check,
-    memory=memory_of(273_000_000, 99),
+    memory=memory_of(260_000_000, 30),
 )
 def instance_basins(
     probability: Annotated[NDArray[np.uint8], kinds.Probability()],

@@ -11,6 +11,7 @@ from voxome import kinds
 from voxome.contracts.context import BlockContext
 from voxome.contracts.kinds import Rows
 from voxome.contracts.python_tool import tool
+from voxome.contracts.tool import memory_of
 from voxome.tools.common.components import object_rows
 from voxome.tools.common.faces import labels_at_faces
 
@@ -22,7 +23,7 @@ SUMS = kinds.Table(
 )
 
 
-@tool("common.instance_sums", outputs=SUMS)
+@tool("common.instance_sums", outputs=SUMS, memory=memory_of(160_000_000, 84))
 def instance_sums(
     labels: Annotated[NDArray[np.uint64], kinds.Labels()],
     probability: Annotated[NDArray[np.uint8], kinds.Probability()],

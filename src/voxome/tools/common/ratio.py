@@ -39,7 +39,7 @@ def _halo(parameters: Mapping[str, Any], scale_nm: tuple[float, float, float]) -
     outputs={"result": kinds.Image("float32"), "tissue": kinds.Image("uint8")},
     check=size_problems,
     examine=unusual_image,
-    memory=memory_of(229_000_000, 40),
+    memory=memory_of(140_000_000, 44),
 )
 def ratio(
     image: Annotated[NDArray[Any], kinds.Image()],

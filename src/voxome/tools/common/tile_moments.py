@@ -51,7 +51,7 @@ def _problems(specs: Mapping[str, VolumeSpec], parameters: Mapping[str, Any]) ->
     outputs={"moments": MOMENTS},
     check=_problems,
     examine=unusual_image,
-    memory=memory_of(160_000_000, 60),
+    memory=memory_of(160_000_000, 45),
 )
 def tile_moments(
     image: Annotated[NDArray[Any], kinds.Image()],
