@@ -12,6 +12,7 @@ from typing import Any
 
 import imagecodecs
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 from PIL import PngImagePlugin
 
@@ -107,7 +108,7 @@ def _pack(name: str, voxels: NDArray[np.uint64]) -> bytes:
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packed:
         inside = zipfile.ZipInfo(name.removesuffix(".zip"))
         inside.compress_type = zipfile.ZIP_DEFLATED
-        packed.writestr(inside, imagecodecs.snappy_encode(voxels.astype("<u8", copy=False).tobytes()))
+        packed.writestr(inside, pa.compress(voxels.astype("<u8", copy=False).tobytes(), codec="snappy", asbytes=True))
     return archive.getvalue()
 
 
