@@ -327,7 +327,7 @@ def test_axis_tags_may_be_bytes(tmp_path: Path) -> None:
         ({"resolution": [0.0, 8, 8]}, r"resolution is \[0\.0, 8\.0, 8\.0\]; expected three positive numbers"),
         ({"element_size_um": 0.04}, "element_size_um is 0.04; expected three positive numbers"),
         ({"offset": [np.nan, 0, 0]}, r"offset is \[nan, 0\.0, 0\.0\]; expected three numbers"),
-        ({"resolution": [1, 1, 1], "units": ["s", "nm", "nm"]}, "units is .*expected lengths; resolution are ignored"),
+        ({"resolution": [1, 1, 1], "units": ["s", "nm", "nm"]}, "units is .*expected lengths; resolution is ignored"),
         ({"kind": "photo"}, "kind is 'photo'; expected image, labels, probability; it counts as an image"),
         ({"axistags": "{}"}, "names of the axes are '{}'; expected"),
         ({"axistags": json.dumps({"axes": [{"key": "q"}] * 3})}, "names of the axes are q, q, q; expected"),
@@ -345,10 +345,19 @@ def test_attributes_that_make_no_sense_are_ignored_with_one_warning(
     assert re.search(f"hdf5://.*a.h5/raw: the .*{message}", record.getMessage())
 
 
+def test_units_that_do_not_count_are_not_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as h5:
+        h5["raw"] = ARRAY
+        h5["raw"].attrs.update(element_size_um=[1.0, 1, 1], units=["s", "s", "s"])
+    assert voxome.open(tmp_path / "a.h5").voxel_size_nm == (1000, 1000, 1000)
+    assert caplog.records == []
+
+
 @pytest.mark.parametrize(
     "value",
     [
         *("\ud800", "x\0y", "x" * 70_000, 2**70, -(2**63), 2**64 - 1, list(range(20_000)), [2**70], [], ["\ud800"]),
+        [2**63 + 1, -1],
         *([1, 2.5, float("inf")], [1, [2], None], [1, True], [1, "a"], {"a": [None, {"": False}]}),
     ],
 )

@@ -213,8 +213,9 @@ def _require_names(attributes: Iterable[str]) -> None:
 def _has_type(value: Any) -> bool:
     """Return whether HDF5 has a type for a JSON value: a number, text, or a list of numbers that is not long."""
     if isinstance(value, list):
-        array = np.asarray(value) if {type(one) for one in value} in ({int}, {float}) else np.empty(0, "O")
-        return array.dtype.kind in "if" and array.nbytes <= _LARGEST_BYTES
+        types = {type(one) for one in value}
+        array = np.asarray(value) if types in ({int}, {float}) else np.empty(0, "O")
+        return array.dtype.kind == ("i" if int in types else "f") and array.nbytes <= _LARGEST_BYTES
     if isinstance(value, str):
         return _is_text(value)
     return isinstance(value, bool | float) or (isinstance(value, int) and -(2**63) <= value < 2**64)

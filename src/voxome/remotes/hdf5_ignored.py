@@ -26,6 +26,8 @@ from voxome.remotes.hdf5_datasets import (
 _LOG = logging.getLogger(__name__)
 _LENGTHS = {"resolution": True, "element_size_um": True, "offset": False}
 """Attribute with three lengths → whether they are positive."""
+_IN_UNITS = {"resolution", "offset"}
+"""Those whose unit is in the attribute `UNITS`."""
 _warned: set[tuple[Path, str, str]] = set()
 """File, dataset and problem of the warnings of this process."""
 
@@ -51,15 +53,15 @@ def warn_of_ignored(dataset: h5py.Dataset, file: Path) -> None:
 def _problems(dataset: h5py.Dataset) -> Iterator[str]:
     """Yield what is wrong with attributes, and what stands for them."""
     attributes = {name: value_of(dataset, name) for name in dataset.attrs}
-    lengths = [name for name in _LENGTHS if name in attributes]
-    for name in lengths:
-        if triple_of(attributes[name], positive=_LENGTHS[name]) is None:
-            expected = "three positive numbers" if _LENGTHS[name] else "three numbers"
+    for name, is_positive in _LENGTHS.items():
+        if name in attributes and triple_of(attributes[name], positive=is_positive) is None:
+            expected = "three positive numbers" if is_positive else "three numbers"
             found = describe_value(plain_value(attributes[name]))
             yield f"the attribute {name} is {found}; expected {expected}, z, y, x; it is ignored"
-    if lengths and nm_per_unit(attributes.get(UNITS)) is None:
+    if nm_per_unit(attributes.get(UNITS)) is None:
         found = describe_value(plain_value(attributes[UNITS]))
-        yield f"the attribute {UNITS} is {found}; expected lengths; {' and '.join(lengths)} are ignored"
+        for name in sorted(attributes.keys() & _IN_UNITS):
+            yield f"the attribute {UNITS} is {found}; expected lengths; {name} is ignored"
     kinds = get_args(VolumeKind)
     if "kind" in attributes and text_of(attributes["kind"]) not in kinds:
         found = describe_value(plain_value(attributes["kind"]))
