@@ -17,6 +17,7 @@ import voxome
 from voxome.contracts.abilities import SupportsLevels, ability
 from voxome.errors import CorruptData, InvalidInput, NotFound, StoreError, UnsupportedFormat
 from voxome.services.describe import info
+from voxome.storage.local import LocalPath
 from voxome.storage.path import StoragePath
 
 SIZES = {"coarse": (40.0, 16.0, 16.0), "fine": (40.0, 4.0, 4.0), "middle": (40.0, 6.0, 8.33)}
@@ -231,3 +232,25 @@ def test_a_level_that_cannot_be_listed_leaves_nothing(
     source.create_level((2, 2, 2))
     assert len(source.levels) == 2
     assert len(list((tmp_path / "a").glob("*1"))) == 1
+
+
+@pytest.mark.parametrize("scheme", ["zarr", "n5"])
+def test_a_level_that_is_listed_stays_if_its_creation_is_interrupted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    volume = voxome.create(
+        f"{scheme}://{tmp_path}/a", voxome.VolumeSpec.of((8, 8, 8), "uint8", voxel_size_nm=(4, 4, 4))
+    )
+    source = ability(volume.source, SupportsLevels)
+    assert source is not None
+    change = LocalPath.change
+
+    def interrupt(*arguments: Any) -> bool:
+        change(*arguments)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(LocalPath, "change", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            source.create_level((2, 2, 2))
+    assert voxome.open(volume.uri, level=1).shape == (4, 4, 4)

@@ -433,13 +433,20 @@ class StoragePath(ABC):
             result_of(self.kvstore.delete_range(ts.KvStore.KeyRange()))
 
     @contextmanager
-    def removed_on_error(self) -> Iterator[None]:
-        """Remove this folder, which was just created, if the body of the ``with`` statement fails."""
+    def removed_on_error(self, is_listed: Callable[[], bool]) -> Iterator[None]:
+        """Remove this folder, which was just created, if the body of the ``with`` statement fails to list it.
+
+        Parameters
+        ----------
+        is_listed : function
+            Returns whether it is listed nevertheless, as by a body that was interrupted at its end: then it stays.
+        """
         try:
             yield
         except BaseException:
             with suppress(VoxomeError):
-                self.delete()
+                if not is_listed():
+                    self.delete()
             raise
 
     def remove_if_empty(self) -> None:  # noqa: B027

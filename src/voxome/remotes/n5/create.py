@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import nullcontext
 from typing import Any
 
 import tensorstore as ts
@@ -93,8 +92,12 @@ def create_level(group: Group, spec: VolumeSpec, scale: Scale, *, name: str) -> 
         )
         if folder is not None and change(dict(old)) != old
     ]
-    for number, (folder, change) in enumerate(lists):
-        with array.removed_on_error() if number == 0 else nullcontext():  # one that is listed stays
+
+    def is_listed() -> bool:
+        return any(change(dict(old := attributes_of(folder))) == old for folder, change in lists)
+
+    with array.removed_on_error(is_listed):
+        for folder, change in lists:
             update_json(folder, ATTRIBUTES, change)
 
 

@@ -139,7 +139,7 @@ class PyramidSource(ZarrSource):
         paths = [one.path for one in self._arrays()]
         path = self._free_path(paths)
         create_level(self._home.folder / path, spec)
-        with (self._home.folder / path).removed_on_error():
+        with (self._home.folder / path).removed_on_error(lambda: path in [one.path for one in self._arrays()]):
             self._change(lambda old: ome.with_dataset(old, ome.dataset(path, spec, scale)))
         return self.level(len(paths))
 
