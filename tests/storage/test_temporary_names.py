@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import voxome
@@ -55,6 +56,14 @@ def test_a_file_or_a_volume_that_is_written_again_leaves_no_parts_of_killed_proc
     volume = voxome.create(f"zarr://{tmp_path}/volume", voxome.VolumeSpec.of((2, 3, 4), "uint8"))
     voxome.get(volume, str(tmp_path / name))
     assert sorted(one.name for one in tmp_path.iterdir()) == sorted(["volume", name])
+
+
+@pytest.mark.parametrize("name", ["a" * 247 + ".nii.gz", "\u6d77" * 83 + ".npy"])
+def test_the_longest_names_of_files_leave_nothing_either(tmp_path: Path, name: str) -> None:
+    leave_parts(tmp_path / name)
+    assert temporary_path(tmp_path / name).name.endswith(name[-7:])
+    voxome.get(np.zeros((2, 3, 4), np.uint8), str(tmp_path / name), overwrite=True)
+    assert [one.name for one in tmp_path.iterdir()] == [name]
 
 
 def test_a_process_of_another_machine_may_run() -> None:

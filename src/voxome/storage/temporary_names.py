@@ -14,6 +14,8 @@ _OWNER = r"(?P<host>[0-9a-f]{8})-(?P<process>\d+)-(?P<started>\d*)-[0-9a-f]{8}"
 _BESIDE = re.compile(rf"\.{_OWNER}-(?P<name>.+?)(\.part)?", re.DOTALL)
 OWNER = re.compile(_OWNER)
 """What `new_owner` returns."""
+_MOST_BYTES = 200
+"""Longest name to which an owner can be added: file systems take 255 bytes."""
 
 
 def new_owner() -> str:
@@ -35,21 +37,28 @@ def is_abandoned(owner: str) -> bool:
 
 def temporary_path(path: Path) -> Path:
     """Return a new path beside `path`, with its suffix at the end, by which the format is known."""
-    return path.with_name(f".{new_owner()}-{path.name}")
+    return path.with_name(f".{new_owner()}-{_short_name(path)}")
 
 
 def part_path(path: Path) -> Path:
     """Return a new path beside `path` whose suffix ``.part`` tells that it may be incomplete."""
-    return path.with_name(f".{new_owner()}-{path.name}.part")
+    return path.with_name(f".{new_owner()}-{_short_name(path)}.part")
+
+
+def _short_name(path: Path) -> str:
+    """Return the name of a path, or a digest of it and its end, with the suffix, if it is long."""
+    name = os.fsencode(path.name)
+    return path.name if len(name) <= _MOST_BYTES else f"{hashlib.sha256(name).hexdigest()[:32]}{path.name[-16:]}"
 
 
 def remove_abandoned(path: Path) -> None:
     """Remove what killed processes left at their temporary paths and parts of `path`; raises OSError if that fails."""
     with os.scandir(path.parent) as entries:
         names = [one.name for one in entries if one.name.startswith(".")]
+    expected = _short_name(path)
     for name in names:
         found = _BESIDE.fullmatch(name)
-        if found is None or found["name"] != path.name or not is_abandoned(name[1 : found.start("name") - 1]):
+        if found is None or found["name"] != expected or not is_abandoned(name[1 : found.start("name") - 1]):
             continue
         one = path.parent / name
         if one.is_dir() and not one.is_symlink():
