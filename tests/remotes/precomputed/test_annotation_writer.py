@@ -405,11 +405,11 @@ def test_of_two_writers_that_begin_at_once_the_last_to_finish_leaves_the_other_a
 
 @pytest.mark.slow
 def test_many_annotations_are_written_in_several_shards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from voxome.remotes.precomputed import annotation_indices, annotation_levels, annotation_writer
+    from voxome.remotes.precomputed import annotation_index_writer, annotation_levels, annotation_writer
 
     monkeypatch.setattr(annotation_writer, "_RUN", 1000)
-    monkeypatch.setattr(annotation_indices, "_IDS_PER_SHARD", 20)
-    monkeypatch.setattr(annotation_indices, "_SHARD_BYTES", 4000)
+    monkeypatch.setattr(annotation_index_writer, "_IDS_PER_SHARD", 20)
+    monkeypatch.setattr(annotation_index_writer, "_SHARD_BYTES", 4000)
     monkeypatch.setattr(annotation_levels, "_BUFFER", 1000)
     expected = annotations_of("line", 10_000, exact=np.arange(10_000) / 3)
     points = write(tmp_path / "a", expected, limit=50)

@@ -23,7 +23,7 @@ from voxome.errors import InvalidInput, VoxomeError
 from voxome.remotes.precomputed.annotation_codec import AnnotationCodec
 from voxome.remotes.precomputed.annotation_fields import Fields
 from voxome.remotes.precomputed.annotation_generations import edits_key, edits_key_of
-from voxome.remotes.precomputed.annotation_indices import LEVEL_FOLDER, AnnotationIndices
+from voxome.remotes.precomputed.annotation_index_writer import LEVEL_FOLDER, AnnotationIndexWriter
 from voxome.remotes.precomputed.annotation_metadata import BESIDE, bounds_of, draft_metadata, keep_metadata
 from voxome.remotes.precomputed.annotation_spool import AnnotationSpool
 from voxome.remotes.precomputed.folders import INFO
@@ -143,10 +143,10 @@ class AnnotationWriter:
         if self._kept is None:
             claim.take(self._folder, self._name)
         try:
-            indices = AnnotationIndices(self._folder, self._name, self._codec, self._spool, info)
-            indices.write_ids()
-            indices.write_relations()
-            info["spatial"] = indices.write_levels(self._spec.limit)
+            writer = AnnotationIndexWriter(self._folder, self._name, self._codec, self._spool, info)
+            writer.write_ids()
+            writer.write_relations()
+            info["spatial"] = writer.write_levels(self._spec.limit)
             info[OWN] = {**info[OWN], "count": len(self._spool), "generation": self._generation}
             before_info()
             if provenance is not None:

@@ -9,10 +9,7 @@ import sqlalchemy as sa
 
 from voxome.errors import AlreadyExists, UnknownName
 from voxome.services.proofreading.state import Lineage
-from voxome.services.proofreading.tables import (
-    BRANCHES,
-    VERSIONS,
-)
+from voxome.services.proofreading.tables import BRANCHES, VERSIONS
 
 MAIN = "main"
 """Name of the first branch."""

@@ -14,20 +14,11 @@ from numpy.typing import NDArray
 from voxome.contracts.formats import PROOFREADING
 from voxome.errors import InvalidInput, NotFound
 from voxome.geometry import Box
-from voxome.services.proofreading.branches import (
-    MAIN,
-)
+from voxome.services.proofreading.branches import MAIN
 from voxome.services.proofreading.database import Database
 from voxome.services.proofreading.graph_cut import Edges
 from voxome.services.proofreading.scan import Scan
-from voxome.services.proofreading.tables import (
-    BRANCHES,
-    EDGES,
-    INDEX,
-    STORE,
-    SUPERVOXELS,
-    pack,
-)
+from voxome.services.proofreading.tables import BRANCHES, EDGES, INDEX, STORE, SUPERVOXELS, pack
 
 _PAGE = 1 << 17
 _ROWS = 256

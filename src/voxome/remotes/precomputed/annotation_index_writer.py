@@ -32,8 +32,8 @@ _LARGEST_SHARD_BITS = 8
 _CELL_MINISHARD_BITS = 10
 
 
-class AnnotationIndices:
-    """The indices of a collection, while they are written.
+class AnnotationIndexWriter:
+    """Writes the indices of a collection.
 
     Parameters
     ----------
