@@ -326,16 +326,29 @@ def _of_sections(suffix: str) -> Decoder:
     from voxome.remotes import image_codecs
 
     folder = Path(mkdtemp())
+    images = [Image.fromarray(np.zeros(shape, np.uint8)) for shape in ((40, 50), (40, 50, 3))]
+    if suffix == ".png":
+        images += [images[0].convert("1"), images[1].quantize(9), Image.fromarray(np.zeros((40, 50), np.uint16))]
     seeds = []
-    for pixels in (np.zeros((40, 50), np.uint8), np.zeros((40, 50, 3), np.uint8)):
-        Image.fromarray(pixels).save(folder / f"a{suffix}")
+    for image in images:
+        image.save(folder / f"a{suffix}", **({"transparency": 0} if image.mode == "P" else {}))
         seeds.append((folder / f"a{suffix}").read_bytes())
 
     def decode(data: bytes) -> None:
-        (folder / f"a{suffix}").write_bytes(data)
+        (folder / f"a{suffix}").write_bytes(_with_checksums(data) if suffix == ".png" else data)
         image_codecs.decode(folder / f"a{suffix}", image_codecs.probe(folder / f"a{suffix}"))
 
     return Decoder(seeds, decode, (VoxomeError,), 33)
+
+
+def _with_checksums(data: bytes) -> bytes:
+    """Return a PNG file whose chunks have the checksums that they should have."""
+    mended, at = bytearray(data), 8
+    while at + 12 <= len(data):
+        end = at + 8 + int.from_bytes(data[at : at + 4], "big")
+        mended[end : end + 4] = zlib.crc32(data[at + 4 : end]).to_bytes(4, "big")
+        at = end + 4
+    return bytes(mended[: len(data)])
 
 
 def _of_tables(suffix: str) -> Decoder:

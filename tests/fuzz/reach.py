@@ -24,6 +24,7 @@ from fuzz.targets import TARGETS, open_target
 
 MODULES = (
     "remotes/decompression.py", "storage/blosc_frames.py", "remotes/image_headers.py", "remotes/image_codecs.py",
+    "remotes/png_format.py",
     "remotes/json_members.py", "remotes/swc_format.py", "remotes/mesh_formats.py", "remotes/mesh_files/*.py",
     "remotes/npy.py", "remotes/nifti.py", "remotes/images.py", "remotes/tiff_directories.py", "remotes/tiff_files.py",
     "remotes/knossos/*.py", "remotes/zarr/metadata.py", "remotes/zarr/normalize_metadata.py", "remotes/zarr/ome.py",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tarfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -277,6 +278,7 @@ def test_a_header_that_claims_more_pixels_than_the_file_can_have_is_refused(tmp_
     data = bytearray(file.read_bytes())
     if suffix == ".png":
         data[16:24] = (60_000).to_bytes(4, "big") * 2
+        data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
     else:
         at = data.index(b"\xff\xc0") + 5
         data[at : at + 4] = (60_000).to_bytes(2, "big") * 2

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import JpegImagePlugin
 
 from voxome.errors import CorruptData, NotFound, UnsupportedFormat
-from voxome.remotes.image_headers import PNG_SAMPLES, png_size
+from voxome.remotes.png_format import decode_png, read_header
 from voxome.remotes.tiff_files import decode_page, open_tiff, reading, require_series
 from voxome.storage.tensorstore import require_chunk
 
@@ -120,9 +120,10 @@ def decode(path: Path, expected: Form) -> NDArray[Any]:
                 _require_lengths(path, channels_first(page.shape, page.axes)[-2:], expected)
                 return decode_page(path, page)
         if kind == "png":
-            raw = path.read_bytes()
-            _require_lengths(path, png_size(raw)[::-1], expected)
-            data = _decode_png(raw)
+            with path.open("rb") as file:
+                header = read_header(file)
+            _require_lengths(path, (header.height, header.width), expected)
+            data = decode_png(path.read_bytes())
         else:
             with JpegImagePlugin.JpegImageFile(path) as image:
                 _require_lengths(path, (image.height, image.width), expected)
@@ -156,16 +157,10 @@ def encode(path: Path, section: NDArray[Any], kind: str, compression: str) -> No
 
 def _probe_png(path: Path) -> Form:
     with path.open("rb") as file:
-        head = file.read(4096)
-    width, height = png_size(head)
-    depth, colour = head[24], head[25]
-    _require_plausible(path, (width, height), PNG_SAMPLES.get(colour, 1) * depth / 8, path.stat().st_size)
-    if colour == 3 or b"tRNS" in head:
-        data = np.atleast_3d(_decode_png(path.read_bytes()))
-        return Form(channels_first(data.shape, "YXS"), data.dtype)
-    bands = {0: 1, **PNG_SAMPLES}[colour]
-    dtype = np.dtype("bool" if depth == 1 else "uint16" if depth == 16 else "uint8")
-    return Form((*([bands] if bands > 1 else []), height, width), dtype)
+        header = read_header(file)
+    _require_plausible(path, (header.width, header.height), header.pixel_bits / 8, path.stat().st_size)
+    samples = [header.samples] if header.samples > 1 else []
+    return Form((*samples, header.height, header.width), header.dtype)
 
 
 def _require_plausible(path: Path, size: tuple[int, int], bytes_each: float, nbytes: int) -> None:
@@ -175,11 +170,6 @@ def _require_plausible(path: Path, size: tuple[int, int], bytes_each: float, nby
             f"{path} claims {size[0]:,} x {size[1]:,} pixels, more than its {nbytes:,} bytes can stand for; "
             "it is truncated or damaged"
         )
-
-
-def _decode_png(raw: bytes) -> NDArray[Any]:
-    data: NDArray[Any] = imagecodecs.png_decode(raw)
-    return data > 0 if raw[24:26] == b"\x01\x00" and data.ndim == 2 else data
 
 
 def channels_first(shape: tuple[int, ...], axes: str) -> tuple[int, ...]:

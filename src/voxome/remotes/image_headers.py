@@ -7,9 +7,8 @@ import struct
 
 from PIL import JpegImagePlugin
 
-_PNG = b"\x89PNG\r\n\x1a\n"
-PNG_SAMPLES = {2: 3, 4: 2, 6: 4}
-"""Colour type of PNG → samples of a pixel, if they are several."""
+from voxome.remotes.png_format import SIGNATURE, read_header
+
 _JPEG = b"\xff\xd8\xff"
 _JP2 = b"\0\0\0\x0cjP  "
 _CODESTREAM = b"\xff\x4f\xff\x51"
@@ -27,17 +26,13 @@ def claimed_form(data: bytes) -> tuple[int, int, int]:
     ValueError, OSError or SyntaxError
         If it is none of these, or its header is damaged.
     """
-    if data.startswith(_PNG):
-        return (*png_size(data), PNG_SAMPLES.get(data[25] if len(data) > 25 else 0, 1))
+    if data.startswith(SIGNATURE):
+        header = read_header(io.BytesIO(data))
+        return header.width, header.height, header.samples
     if data.startswith(_JPEG):
         with JpegImagePlugin.JpegImageFile(io.BytesIO(data)) as image:
             return image.width, image.height, len(image.getbands())
     return _codestream_form(data[_codestream(data) :] if data.startswith(_JP2) else data)
-
-
-def png_size(data: bytes) -> tuple[int, int]:
-    """Return width and height that the first bytes of a PNG claim."""
-    return int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
 
 
 def _codestream(data: bytes) -> int:

@@ -14,11 +14,11 @@ import imagecodecs
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from PIL import PngImagePlugin
 
 from voxome.errors import CorruptData, UnsupportedFormat
 from voxome.remotes.decompression import decode_snappy
 from voxome.remotes.image_headers import claimed_form
+from voxome.remotes.png_format import decode_png
 from voxome.storage.atomic import replacing, storing
 
 EDGE = 128
@@ -29,11 +29,10 @@ _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 def _decode_png(data: bytes) -> NDArray[np.uint8]:
-    """Decode grey pixels; Pillow does not leak those of damaged images."""
-    with PngImagePlugin.PngImageFile(io.BytesIO(data)) as image:
-        if image.mode != "L":
-            raise ValueError(f"its pixels are {image.mode}; expected 8 bits of grey")
-        return np.asarray(image)
+    pixels = decode_png(data)
+    if pixels.ndim > 2 or pixels.dtype != np.uint8:
+        raise ValueError(f"its pixels are {pixels.dtype}; expected 8 bits of grey")
+    return pixels
 
 
 _IMAGES: dict[str, Callable[[bytes], NDArray[Any]]] = {
