@@ -329,9 +329,10 @@ def _of_sections(suffix: str) -> Decoder:
     images = [Image.fromarray(np.zeros(shape, np.uint8)) for shape in ((40, 50), (40, 50, 3))]
     if suffix == ".png":
         images += [images[0].convert("1"), images[1].quantize(9), Image.fromarray(np.zeros((40, 50), np.uint16))]
+        images[3].info["transparency"] = 0
     seeds = []
     for image in images:
-        image.save(folder / f"a{suffix}", **({"transparency": 0} if image.mode == "P" else {}))
+        image.save(folder / f"a{suffix}")
         seeds.append((folder / f"a{suffix}").read_bytes())
 
     def decode(data: bytes) -> None:
