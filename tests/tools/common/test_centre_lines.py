@@ -141,6 +141,15 @@ def test_lines_are_those_of_one_block_whatever_the_blocks(block: tuple[int, int,
         np.testing.assert_array_equal(blocks["lines"][name], values)
 
 
+@pytest.mark.parametrize("block", [(1, 16, 16), (16, 2, 2)])
+def test_faces_between_thin_blocks_are_compared_one_by_one(block: tuple[int, int, int]) -> None:
+    runs, frame = noise_runs(16, 1.5, 3)
+    whole, blocks = block_lines(runs, frame), block_lines(runs, frame, block)
+    require_agreement(blocks["seams"])
+    assert len(blocks["seams"]["z"]) > 10
+    np.testing.assert_array_equal(blocks["lines"]["distance_nm"], whole["lines"]["distance_nm"])
+
+
 def test_a_mask_without_background_has_no_radius() -> None:
     box = Box.of_shape((9, 9, 9))
     frame = Frame(box, box, (1000.0,) * 3, (0.0,) * 3)

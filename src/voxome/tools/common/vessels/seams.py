@@ -2,7 +2,9 @@
 
 Whether a voxel is deleted, and when, depends on those at most two voxels away and on when these were deleted. If the
 runs of two blocks agree about the two voxels on either side of their common face, each voxel of a block was
-deleted as it is when its surroundings are those that the other blocks have, and so as in one run over all voxels.
+deleted as it is when its surroundings are those that the other blocks have, and so as in one run over all voxels. What
+is compared at a face is also two voxels wider than it, so that blocks that meet at an edge or a corner agree through
+those between them.
 """
 
 from __future__ import annotations
@@ -26,7 +28,10 @@ SEAMS = kinds.Table(
     key=("axis", "z", "y", "x"),
     fold={"lowest": "min", "highest": "max"},
 )
-"""Digest of the times of deletion around every face between two blocks, which both have: the lower and the higher."""
+"""Digest of the times of deletion around every face between two blocks, which both have: the lower and the higher.
+
+A face is known by the axis across it, and by the first voxel behind it.
+"""
 
 
 def seam_rows(tiles: Tiles, slots: NDArray[np.int64], times: NDArray[np.int64], block: BlockContext) -> Rows:
@@ -47,10 +52,11 @@ def seam_rows(tiles: Tiles, slots: NDArray[np.int64], times: NDArray[np.int64], 
     for axis, (start, stop) in enumerate(zip(block.write.start, block.write.stop, strict=True)):
         for face in (start, stop):
             if block.frame.box.start[axis] < face < block.frame.box.stop[axis]:
-                slab = _slab(block, axis, face)
+                slab, corner = _slab(block, axis, face), list(block.write.start)
+                corner[axis] = face
                 near = ((points >= slab.start) & (points < slab.stop)).all(axis=1)
                 if near.any():
-                    rows.append((axis, *slab.start, *[_digest(points[near], times[:, slots[near]])] * 2))
+                    rows.append((axis, *corner, *[_digest(points[near], times[:, slots[near]])] * 2))
     columns = list(zip(*rows, strict=True)) or [()] * len(SEAMS.columns)
     return {name: np.array(values, dtype) for (name, dtype), values in zip(SEAMS.columns.items(), columns, strict=True)}
 
