@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from voxome.blocks.step import Step
 from voxome.contracts.handle import within
 from voxome.storage.find import storage_at
 
 
-def remove_outputs(step: Step, store: str) -> None:
+def remove_outputs(step: Step, store: str, kept: Collection[str] = ()) -> None:
     """Remove the outputs of a step, finished or not.
 
     The file without which its jobs count as not done goes first, so that a removal that is interrupted leaves nothing
     that looks finished.
+
+    Parameters
+    ----------
+    step : Step
+        The step.
+    store : str
+        Address of its store.
+    kept : collection of str, optional
+        URIs of outputs that stay, as a step with the same key has them, too.
 
     Raises
     ------
@@ -20,7 +31,8 @@ def remove_outputs(step: Step, store: str) -> None:
     """
     step.file(store).unlink()
     for kind, target in step.targets(store):
-        kind.remove(target)
+        if target.uri not in kept:
+            kind.remove(target)
 
 
 def remove_folder(step: Step, store: str) -> None:

@@ -85,6 +85,16 @@ def test_a_result_of_another_plan_is_replaced(workflow: Path, voxels: np.ndarray
     np.testing.assert_array_equal(voxome.open(workflow.parent / "out" / "mask.zarr")[...] > 0, voxels > 90)
 
 
+def test_a_result_stays_if_its_step_has_another_name(workflow: Path, voxels: np.ndarray) -> None:
+    call(workflow)
+    workflow.write_text(workflow.read_text().replace("mark", "label"))
+    assert counts(call(workflow))["label"] == [(0, 8)]
+    np.testing.assert_array_equal(voxome.open(workflow.parent / "out" / "mask.zarr")[...] > 0, voxels > 3)
+    workflow.write_text(workflow.read_text().replace("label", "mark").replace("at: make/at", "at: {default: 90}"))
+    assert counts(call(workflow))["mark"] == [(8, 0)]
+    np.testing.assert_array_equal(voxome.open(workflow.parent / "out" / "mask.zarr")[...] > 0, voxels > 90)
+
+
 class Losing(SequentialEngine):
     """Takes its first job for lost when it has ended."""
 

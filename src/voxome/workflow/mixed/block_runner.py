@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import json
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +151,7 @@ class BlockRunner:
         ends = {port: (steps[one.step], one.output) for port, one in outputs.items() if isinstance(one, FromStep)}
         if self._are_done(plan.steps, ends):
             for step in plan.steps:
+                self._note(step)
                 self._keep(step)
         else:
             self._run(plan.steps)
@@ -241,13 +243,27 @@ class BlockRunner:
 
     def _adopt(self, step: Step) -> None:
         """Note a step, and remove the results of another one in the place of its own, which was planned before."""
-        now, wanted = self.places.step_file(step), {*step.published.values()}
-        for path in self.places.steps.glob(f"{glob.escape(step.name)}-*.json") if wanted else ():
-            if path != now and wanted & {*(before := read_step(path)).published.values()}:
-                self._remove(before, path)
-        if not now.exists():
-            now.parent.mkdir(exist_ok=True)
-            write_json(now, step.to_json())
+        now = self.places.step_file(step)
+        for path in {path for address in step.published.values() for path in self._planned[address]} - {now}:
+            self._remove(read_step(path), path)
+        self._note(step)
+
+    def _note(self, step: Step) -> None:
+        file = self.places.step_file(step)
+        if not file.exists():
+            file.parent.mkdir(exist_ok=True)
+            write_json(file, step.to_json())
+        for address in step.published.values():
+            self._planned[address].add(file)
+
+    @cached_property
+    def _planned(self) -> defaultdict[str, set[Path]]:
+        """Address of each result under a name of the workflow → files of the steps that have it."""
+        found: defaultdict[str, set[Path]] = defaultdict(set)
+        for path in self.places.steps.glob("*.json"):
+            for address in read_step(path).published.values():
+                found[address].add(path)
+        return found
 
     def remove_others(self) -> None:
         """Remove results under names of the workflow that no step of this run has, as of elements that are gone."""
@@ -258,10 +274,14 @@ class BlockRunner:
                 self._remove(step, path)
 
     def _remove(self, step: Step, path: Path) -> None:
-        remove_outputs(step, self.places.store)
-        if all(step.folder != one.folder for one, _ in self.rows):
-            remove_folder(step, self.places.store)
+        """Remove a step, its file and its results, but no result that a step of this run has computed or taken over."""
+        store, same = self.places.store, [one for one, _ in self.rows if one.key == step.key]
+        remove_outputs(step, store, {target.uri for one in same for _, target in one.targets(store)})
+        if all(step.folder != one.folder for one in same):
+            remove_folder(step, store)
         path.unlink()
+        for address in step.published.values():
+            self._planned[address].discard(path)
 
     def _file(self, step: Step, output: str, port: str) -> dict[str, str]:
         """Return the handle file of an output, as CWL has files."""
