@@ -134,6 +134,20 @@ def test_sizes_are_kept_of_few_files_and_of_no_earlier_state(
     assert list(zips._checked) == [f"{tmp_path}/c.zip"]
 
 
+class Forgetful(dict[str, object]):
+    """Keeps nothing, as if other zips were looked at all the time."""
+
+    def __setitem__(self, key: str, value: object) -> None:
+        pass
+
+
+def test_a_size_is_known_whatever_other_zips_are_looked_at(packed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(zips, "_checked", Forgetful())
+    with ZipFile(packed, "a") as file:
+        file.writestr("new", "x")
+    assert storage_at(f"{packed}|zip:new").size() == 1
+
+
 @pytest.mark.parametrize("adapter", ["gzip", "ocdbt", "byte_range"])
 def test_other_parts_of_a_pipeline_are_refused_by_name(tmp_path: Path, adapter: str) -> None:
     with pytest.raises(UnsupportedFormat, match=rf"\|{adapter}: is not supported"):

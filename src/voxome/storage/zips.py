@@ -76,33 +76,29 @@ class ZipPath(StoragePath):
             If names in the zip have backslashes: the folders that they should mean would seem to be empty. Or if a file
             has more bytes than are read at once.
         """
+        self._checked_sizes()
+        return {**self._whole(), "path": f"{self._inner}/" if self._inner else ""}
+
+    def size(self) -> int | None:
+        return self._checked_sizes().get(self._inner)
+
+    def _whole(self) -> dict[str, Any]:
+        """Return the spec of the zip store at its top."""
         if self._archive.is_local:
             self._archive.spec()  # of a path that tensorstore takes for another, it raises
         folder = self._archive._folder.spec()
-        zipped = {"driver": "zip", "base": {**folder, "path": f"{folder['path']}{self._archive.name}"}}
-        self._check({**zipped, "path": ""})
-        return {**zipped, "path": f"{self._inner}/" if self._inner else ""}
+        return {"driver": "zip", "base": {**folder, "path": f"{folder['path']}{self._archive.name}"}, "path": ""}
 
-    def size(self) -> int | None:
-        self.spec()
-        return self._sizes().get(self._inner)
-
-    def _sizes(self) -> Mapping[str, int]:
-        state, sizes = _checked.get(self._archive.address, (None, {}))
-        return sizes if state == self._state() else {}
-
-    def _state(self) -> str | None:
-        return self._archive.file_state() if self._archive.is_local else None
-
-    def _check(self, whole: dict[str, Any]) -> None:
-        """Require that no name in the zip has a backslash, and no file more bytes than are read at once.
+    def _checked_sizes(self) -> Mapping[str, int]:
+        """Return the bytes of the files in the zip, of which no name has a backslash, and none is too large to be read.
 
         The files of a zip are looked at once in a process, and again if it has changed.
         """
-        state, address = self._state(), self._archive.address
+        state = self._archive.file_state() if self._archive.is_local else None
+        address, whole = self._archive.address, self._whole()
         known = _checked.get(address)
         if known is not None and known[0] == state:
-            return
+            return known[1]
         with map_errors(self._described(), invalid=CorruptData):
             keys = result_of(result_of(ts.KvStore.open(whole, context=context())).list())
         found = next((key.decode(errors="replace") for key in keys if b"\\" in key), None)
@@ -123,6 +119,7 @@ class ZipPath(StoragePath):
             _checked[address] = state, sizes
             while len(_checked) > 1 and sum(len(one) for _, one in _checked.values()) > _KEPT_FILES:
                 del _checked[next(iter(_checked))]
+        return sizes
 
     def files(self) -> list[str]:
         """Return the paths of all files in this folder and below, relative to it.
