@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -395,6 +396,38 @@ def test_an_expression_that_cannot_be_evaluated_is_named_without_a_traceback(
     tool = "{cwlVersion: v1.2, class: CommandLineTool, arguments: [echo, $(inputs.missing)], inputs: [], outputs: []}"
     assert call(tool).status == 1
     assert "inputs does not contain key 'missing'" in " ".join(caplog.text.split())
+    assert "Traceback" not in caplog.text
+
+
+REMOVED_INPUT = """
+cwlVersion: v1.2
+class: Workflow
+inputs: {file: File, name: string}
+outputs: {}
+steps:
+  first:
+    in: {name: name}
+    out: [out]
+    run:
+      class: CommandLineTool
+      baseCommand: rm
+      inputs: {name: {type: string, inputBinding: {}}}
+      stdout: out.txt
+      outputs: {out: stdout}
+  second:
+    in: {file: file, after: first/out}
+    out: []
+    run: {class: CommandLineTool, baseCommand: "true", inputs: {file: File, after: File}, outputs: {}}
+"""
+
+
+def test_an_input_that_is_gone_is_named_without_a_traceback(
+    call, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "input.txt"
+    path.touch()
+    assert call(REMOVED_INPUT, {"file": {"class": "File", "path": str(path)}, "name": str(path)}).status == 1
+    assert re.search(rf"Cannot make job: .*No such file or directory: '{path}'", " ".join(caplog.text.split()))
     assert "Traceback" not in caplog.text
 
 

@@ -185,7 +185,7 @@ class _Forward(logging.Handler):
         """Pass a record on, but not the traceback of a job's failure, whose reason is logged when the job ends."""
         if self._is_checked and record.name == "salad" and record.levelno < logging.ERROR:
             return
-        if record.exc_info and isinstance(record.exc_info[1], WorkflowException):
+        if record.exc_info and isinstance(record.exc_info[1], WorkflowException | SchemaSaladException):
             return
         if str(record.msg).startswith(_UNHANDLED) and self._executor.error is not None:
             return
