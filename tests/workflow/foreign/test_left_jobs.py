@@ -6,13 +6,18 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
 from engines.slurm_commands import Cluster
 from workflow.conformance import events
 
-pytestmark = pytest.mark.slow
+from voxome.contracts.engine import Job
+from voxome.engines.sequential import SequentialEngine
+from voxome.workflow.foreign.left_jobs import LeftJobs
+from voxome.workflow.foreign.results import JobFolder, Result
+from voxome.workflow.foreign.task import TASK
 
 WORKFLOW = """
 cwlVersion: v1.2
@@ -102,6 +107,7 @@ def _results(printed: str) -> list[str]:
     return [Path(one["path"]).read_text() for one in json.loads(printed)["all"]]
 
 
+@pytest.mark.slow
 def test_a_resumed_run_adopts_commands_that_run_or_have_ended(killed: Run, cluster: Cluster) -> None:
     killed.release("two")
     _until(lambda: len(cluster.jobs()) == 2)
@@ -116,6 +122,7 @@ def test_a_resumed_run_adopts_commands_that_run_or_have_ended(killed: Run, clust
     assert not (killed.out / ".voxome" / "jobs").exists()
 
 
+@pytest.mark.slow
 def test_commands_with_other_limits_are_stopped_and_run_again(killed: Run, cluster: Cluster) -> None:
     resumed = killed.start(limit_s=2000)
     _until(lambda: len(killed.starts()) == 6)
@@ -124,3 +131,28 @@ def test_commands_with_other_limits_are_stopped_and_run_again(killed: Run, clust
     assert _results(printed) == [f"name={name} contentcontent" for name in NAMES]
     assert len(cluster.calls("sbatch")) == 2
     assert cluster.jobs() == []
+
+
+class Leaving(SequentialEngine):
+    """Has a job of a killed run."""
+
+    def __init__(self, folder: JobFolder) -> None:
+        super().__init__()
+        self.left, self.cancelled = [Job("key/0/1", TASK, {"log": str(folder.log)})], list[str]()
+
+    def left_jobs(self) -> list[Job]:
+        """Return that job."""
+        return self.left
+
+    def cancel(self, ids: Collection[str]) -> None:
+        """Note what is stopped."""
+        self.cancelled += ids
+
+
+def test_a_command_whose_result_is_committed_is_not_adopted_by_another_job_with_its_key(tmp_path: Path) -> None:
+    folder = JobFolder(tmp_path / "job")
+    folder.clear()
+    Result("key", "job", {}, {}, (), 0.0, 0).write(folder.root)
+    engine, job = Leaving(folder), object()
+    assert LeftJobs(engine).take("key", job, None) == (None, job)
+    assert engine.cancelled == ["key/0/1"]

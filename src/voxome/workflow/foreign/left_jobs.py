@@ -10,7 +10,7 @@ from typing import Any
 from voxome.config.variables import STEP
 from voxome.contracts.engine import Engine, Job, SupportsAdoption
 from voxome.workflow.foreign.job import ForeignJob
-from voxome.workflow.foreign.results import JobFolder
+from voxome.workflow.foreign.results import JobFolder, Result
 from voxome.workflow.foreign.task import TASK
 
 
@@ -52,10 +52,11 @@ class LeftJobs:
         waiting = self._jobs[key]
         while waiting:
             left = waiting.pop(0)
-            if not _folder(left).work.is_dir():
+            folder = _folder(left)
+            if not folder.work.is_dir() or Result.read(folder.root) is not None:  # its result is another job's
                 self._engine.cancel([left.id])
                 continue
-            job = job.in_folder(_folder(left), left.payload["command"]["variables"][STEP])
+            job = job.in_folder(folder, left.payload["command"]["variables"][STEP])
             job.adopt(context)
             if json.loads(json.dumps(job.payload(context))) == left.payload:
                 return left.id, job
