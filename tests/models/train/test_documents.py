@@ -3,9 +3,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
 from voxome.errors import InvalidInput, NotFound
+from voxome.models.imports.config import ModelImport
+from voxome.models.pixels.config import PixelTraining
 from voxome.models.train.documents import Config, read_config
+from voxome.models.train.networks.config import Card
 
 
 class Layer(Config):
@@ -49,6 +53,16 @@ def test_values_are_set_as_in_toml_or_as_text(path: Path) -> None:
 def test_wrong_values_are_named(values: list[str], message: str, path: Path) -> None:
     with pytest.raises(InvalidInput, match=message):
         read_config(path, Example, values)
+
+
+@pytest.mark.parametrize("kind", [Card, ModelImport, PixelTraining])
+def test_names_of_models_are_those_of_files_in_the_folder(kind: type[BaseModel], path: Path) -> None:
+    for name in ("../net", "a/b", "a b", "", "-net", ".net"):
+        with pytest.raises(InvalidInput, match=r"name: '.*' is no file name"):
+            read_config(path, kind, [f'name="{name}"'])
+    with pytest.raises(InvalidInput) as error:
+        read_config(path, kind, ['name="2012-net_v1.2"', "wrong=1"])
+    assert "name: " not in str(error.value)
 
 
 def test_a_file_that_is_no_toml_is_refused(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from annotated_types import Ge, Gt, Interval, MinLen
 from pydantic import Field, model_validator
 
 from voxome.models.cards import Contrast, Count, Normalization
-from voxome.models.train.documents import Config
+from voxome.models.train.documents import Config, FileName
 
 Size = Annotated[int, Ge(1)]
 
@@ -66,7 +66,7 @@ class ModelImport(Config):
     keras : for HDF5 weights.
     """
 
-    name: Annotated[str, MinLen(1)]
+    name: FileName
     version: str = "1"
     task: Annotated[str, MinLen(1)]
     licence: str

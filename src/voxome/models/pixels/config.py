@@ -9,7 +9,7 @@ from pydantic import Field, FiniteFloat, model_validator
 
 from voxome.models.pixels.card import FeatureChoice
 from voxome.models.pixels.features import NAMES, Feature, FeatureName
-from voxome.models.train.documents import Config
+from voxome.models.train.documents import Config, FileName
 
 LABELS_PER_CLASS = 50_000
 
@@ -64,7 +64,7 @@ class PixelTraining(Config):
     version, licence, attribution : entries of the card.
     """
 
-    name: str = "pixels"
+    name: FileName = "pixels"
     project: str | None = None
     classes: dict[str, Annotated[int, Ge(0)]] = Field(default_factory=dict)
     data: Annotated[tuple[LabelledImage, ...], Len(1)]
@@ -96,8 +96,6 @@ class PixelTraining(Config):
             raise ValueError(
                 'the label 0 is a class only of dense labels: set kind = "dense", or give it another label'
             )
-        if not self.name or "/" in self.name or self.name.startswith("."):
-            raise ValueError(f"the name {self.name!r} is no name of a file")
         return self
 
     def list_features(self) -> list[Feature]:

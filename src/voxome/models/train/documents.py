@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, get_args
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from voxome.contracts.validation import describe_problem
 from voxome.errors import InvalidInput, NotFound, suggest
@@ -21,6 +22,17 @@ class Config(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+
+def _check_file_name(value: str) -> str:
+    if not re.fullmatch(r"\w[\w.-]*", value):
+        raise ValueError(
+            f"{value!r} is no file name; use letters, digits, '-', '.' and '_', not '-' or '.' at the start"
+        )
+    return value
+
+
+FileName = Annotated[str, AfterValidator(_check_file_name)]
+"""Name of a model, which its files have, too."""
 
 AnyConfig = TypeVar("AnyConfig", bound=BaseModel)
 

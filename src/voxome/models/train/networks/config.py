@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Gt, Interval, Le, MinLen
 from pydantic import field_validator
 
-from voxome.models.train.documents import Config
+from voxome.models.train.documents import Config, FileName
 
 Count = Annotated[int, Ge(1)]
 Index = Annotated[int, Ge(0)]
@@ -92,18 +92,11 @@ class Augmentation(Config):
 class Card(Config):
     """What only you know of the model: entries of its card."""
 
-    name: Annotated[str, MinLen(1)] = "model"
+    name: FileName = "model"
     version: str = "1"
     licence: str = "unknown"
     attribution: str = ""
     data: str = ""
-
-    @field_validator("name")
-    @classmethod
-    def _check_name(cls, value: str) -> str:
-        if not value.replace("-", "_").isidentifier():
-            raise ValueError(f"{value!r} is no name of a file; use letters, digits, - and _")
-        return value
 
 
 class NetworkConfig(Config):
