@@ -14,6 +14,7 @@ from voxome.geometry import Box
 from voxome.tools.common.contrast.moments import place_box
 from voxome.tools.common.vessels.distance import distances
 from voxome.tools.common.vessels.runs import find_runs
+from voxome.tools.common.vessels.seams import LARGER_REACH
 from voxome.tools.common.vessels.thinning import thin
 from voxome.tools.common.vessels.tiles import Tiles
 
@@ -52,7 +53,7 @@ def block_distances(tiles: Tiles, block: BlockContext) -> NDArray[np.float32]:
         z, y, x = points[own][wide][0].tolist()
         raise InvalidInput(
             f"the vessel at voxel {z},{y},{x} (z, y, x) is wider than what is read around the block {block.write}: "
-            f"expected background within {known[wide][0] / 1000:g} µm; give a larger reach_um, or a higher threshold"
+            f"expected background within {known[wide][0] / 1000:g} µm; {LARGER_REACH}, or a higher threshold"
         )
     return distance
 

@@ -23,6 +23,8 @@ from voxome.tools.common.vessels.tiles import Tiles
 
 DEPTH = 2
 """Voxels on either side of a face on which two blocks must agree."""
+LARGER_REACH = "give a larger reach_um (vessel_reach_um of pipelines/xrm/cells_vessels.cwl)"
+"""What to do if a block reads too little; the pipeline has another input `reach_um`, of distances of cells."""
 SEAMS = kinds.Table(
     {"axis": "int64", "z": "int64", "y": "int64", "x": "int64", "lowest": "uint64", "highest": "uint64"},
     key=("axis", "z", "y", "x"),
@@ -89,5 +91,5 @@ def require_agreement(seams: Rows) -> None:
         raise InvalidInput(
             f"centre lines are not the same on both sides of {len(differ)} of {len(seams['z'])} faces between blocks, "
             f"such as that at voxel {z},{y},{x} (z, y, x), since vessels there are wider than reach_um allows for; "
-            "give a larger reach_um, or larger blocks"
+            f"{LARGER_REACH}, or larger blocks"
         )
