@@ -26,7 +26,7 @@ inputs:
   beside_cells_um: {type: "double?", default: 2.0, doc: "How far around bright voxels, or dark ones, there is no background, in micrometres."}
   cell_low: {type: "double?", default: 0.4, doc: "Contrast to the background, in the unit, at which the probability of cells is 0."}
   cell_high: {type: "double?", default: 0.9, doc: "Contrast to the background, in the unit, at which the probability of cells is 1."}
-  cell_background_um: {type: "double?", default: 30, doc: "Width of the window of the background of cells, in micrometres."}
+  cell_background_um: {type: "double?", default: 30, doc: "Standard deviation of the Gaussian window of the background of cells, in micrometres."}
   radii_um: {type: "double[]?", default: [5.2, 6.5, 8.0], doc: "Radii of cells that are searched for, in micrometres."}
   z_stretch: {type: "double?", doc: "Length of cells along z by their width, as in light sheets that blur along z."}
   gap_um: {type: "double?", default: 1.3, doc: "Voxels this near to a cell are not in another one, in micrometres."}

@@ -20,7 +20,7 @@ inputs:
   tile_um: {type: "double?", default: 10, doc: "Edge of the tiles of which the background is computed, in micrometres."}
   cell_low: {type: "double?", default: 0.3, doc: "Contrast, in standard deviations, at which the probability of cells is 0."}
   cell_high: {type: "double?", default: 2.0, doc: "Contrast, in standard deviations, at which the probability of cells is 1."}
-  cell_background_um: {type: "double?", default: 13, doc: "Width of the window of the contrast of cells, in micrometres."}
+  cell_background_um: {type: "double?", default: 13, doc: "Standard deviation of the Gaussian window of the contrast of cells, in micrometres."}
   radii_um: {type: "double[]?", default: [5.2, 6.5], doc: "Radii of cells that are searched for, in micrometres."}
   gap_um: {type: "double?", default: 1.3, doc: "Voxels this near to a cell are not in another one, in micrometres."}
   cell_threshold: {type: "double?", default: 0.2, doc: "Probability of cells (0 to 1) up to which a voxel counts as 0."}
@@ -28,7 +28,7 @@ inputs:
   min_score: {type: "double?", default: 0.45, doc: "Least mean probability of a cell."}
   vessel_low: {type: "double?", default: 2.6, doc: "Contrast, in standard deviations, at which the probability of vessels is 0."}
   vessel_high: {type: "double?", default: 3.2, doc: "Contrast, in standard deviations, at which the probability of vessels is 1."}
-  vessel_background_um: {type: "double?", default: 30, doc: "Width of the window of the contrast of vessels, in micrometres."}
+  vessel_background_um: {type: "double?", default: 30, doc: "Standard deviation of the Gaussian window of the contrast of vessels, in micrometres: at least five radii of the widest."}
   vessel_rim_um: {type: "double?", default: 2.0, doc: "Depth of the blurred surface of vessels, up to half their contrast, in micrometres; a voxel more than it is."}
   vessel_threshold: {type: "int?", default: 128, doc: "Minimum probability (0 to 255) of a voxel of a vessel."}
   closing_um: {type: "double?", doc: "Radius of the ball with which the mask of vessels is closed, in micrometres."}

@@ -13,7 +13,7 @@ from voxome.contracts.frame import Frame
 from voxome.contracts.spec import VolumeSpec
 from voxome.geometry import Box
 from voxome.reports.cell_pictures import CellSlice, cell_slices
-from voxome.reports.cells_vessels import CellsVesselsReport
+from voxome.reports.cells_vessels import CellsVesselsReport, vessel_facts
 from voxome.reports.heat import density_section
 from voxome.reports.radii import radius_histogram
 from voxome.reports.space import MOST_CELLS, space_section
@@ -94,3 +94,8 @@ def test_missing_outputs_are_named_before_the_run() -> None:
     problems = list(CellsVesselsReport().check(["image"], {}))
     assert "workflow input 'raw'" in problems[0]
     assert any("'density'" in problem for problem in problems)
+
+
+def test_a_run_without_vessels_says_what_to_set() -> None:
+    assert vessel_facts({"cells": 3, "vessel branches": 0}).keys() == {"vessels"}
+    assert vessel_facts({"cells": 3, "vessel branches": 2}) == vessel_facts({"cells": 3}) == {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import cast
 
 import numpy as np
@@ -46,8 +46,9 @@ class CellsVesselsReport:
         assert frame is not None
         raw = Handle.from_json(cast("dict[str, JsonValue]", record["inputs"]["raw"])).uri
         cells = TableFile(results["cells"].uri).read()
-        notes = {**gap_facts(TableFile(results["sections"].uri).read()), **stack_facts(cells)}
         totals = _totals(run, cells)
+        gaps = gap_facts(TableFile(results["sections"].uri).read())
+        notes = {**gaps, **stack_facts(cells), **vessel_facts(totals)}
         parts = [
             total_tiles({name: _number(value) for name, value in totals.items()}),
             _viewer(run.view_command),
@@ -80,6 +81,13 @@ def _totals(run: FinishedRun, cells: Rows) -> dict[str, int | float]:
         totals["vessel branches"] = len(TableFile(run.results["vessels"].uri))
         totals["length of vessels, mm"] = length_mm
     return totals
+
+
+def vessel_facts(totals: Mapping[str, int | float]) -> dict[str, str]:
+    """Return what to do if no vessel was found in a run that looks for them."""
+    if totals.get("vessel branches", 1):
+        return {}
+    return {"vessels": "none found; if there are some, see What to set in docs/cells-vessels.md (vessel_background_um)"}
 
 
 def _number(value: float) -> str:
