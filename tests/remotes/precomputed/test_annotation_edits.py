@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from remotes.precomputed.collections_of_annotations import all_types, annotations_of, assert_equal
 
@@ -41,6 +43,16 @@ def edited(shape: AnnotationShape) -> tuple[Annotations, Annotations, list[int],
     kept = before.select(np.array([*range(40), *range(80, 200)]))
     written = Annotations.concatenate([moved, new])
     return before, written, gone, Annotations.concatenate([kept, moved.select(np.arange(10)), new])
+
+
+def test_deleted_rows_have_colours_that_every_pyarrow_reads() -> None:
+    annotations = annotations_of("point", 9, **all_types(9))
+    edits = Edits(annotations.select(np.arange(0))).write(annotations).delete(annotations.ids[:2])
+    data = edits.to_bytes()
+    assert not any(pq.read_table(io.BytesIO(data)).column(name).null_count for name in ("colour", "shade"))
+    found = Edits.from_bytes(data, "point", "edits.parquet")
+    assert found.deleted == edits.deleted
+    assert_equal(found.live, edits.live)
 
 
 @pytest.mark.slow

@@ -90,7 +90,7 @@ class Edits:
         gone = np.array(sorted(self.deleted), np.uint64)
         table = to_table(self.live)
         marks = {_DELETED: np.zeros(len(table), np.bool_), _NUMBER: self.numbers}
-        rows = {name: pa.array([None] * len(gone), table.schema.field(name).type) for name in table.column_names}
+        rows = {name: _nulls(len(gone), table.schema.field(name).type) for name in table.column_names}
         removed = pa.table({**rows, "id": pa.array(gone)})
         numbers = np.array([self.deleted[id] for id in gone.tolist()], np.int64)
         for name, values in marks.items():
@@ -128,6 +128,13 @@ class Edits:
             )
         except (*DAMAGE, MemoryError) as error:
             raise table_error(f"{name}, which has the edits of annotations, cannot be read", error) from error
+
+
+def _nulls(count: int, kind: pa.DataType) -> pa.Array:
+    """Return a column of nulls, within lists of fixed size: pyarrow before 26 reads no null instead of such a list."""
+    if pa.types.is_fixed_size_list(kind):
+        return pa.FixedSizeListArray.from_arrays(pa.nulls(count * kind.list_size, kind.value_type), type=kind)
+    return pa.nulls(count, kind)
 
 
 class EditsFile:
