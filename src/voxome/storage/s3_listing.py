@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Mapping
+import random
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -33,6 +34,8 @@ _ELSEWHERE = frozenset(
     {"PermanentRedirect", "301", "307", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"}
 )
 _REFUSED = frozenset({401, 403})
+_TOO_MANY_REQUESTS = 429
+_LONGEST_WAIT_S = 20
 
 logging.getLogger("botocore").setLevel(logging.INFO)  # its debug messages contain credentials
 
@@ -113,7 +116,20 @@ def _client(
     )
     session = botocore.session.Session(profile=profile)
     region = region or session.get_config_variable("region") or "us-east-1"
-    return session.create_client("s3", region_name=region, endpoint_url=endpoint, config=config)
+    client = session.create_client("s3", region_name=region, endpoint_url=endpoint, config=config)
+    client.meta.events.register("needs-retry.s3", _wait_when_throttled(retries))
+    return client
+
+
+def _wait_when_throttled(retries: int) -> Callable[..., float | None]:
+    """Return what makes botocore before 1.44 send a request again that was responded with status 429."""
+
+    def wait_s(attempts: int, response: tuple[Any, Any] | None = None, **_: Any) -> float | None:
+        if response is None or response[0].status_code != _TOO_MANY_REQUESTS or attempts > retries:
+            return None
+        return random.random() * min(2 ** (attempts - 1), _LONGEST_WAIT_S)
+
+    return wait_s
 
 
 @contextmanager
