@@ -100,6 +100,9 @@ class TestTiffFolder(ImageContract):
     def inspect(self, uri: Uri) -> NDArray[Any]:
         """The sections by the numbers in their names; those never written are 0."""
         found = {int(file.stem): self.load(file) for file in Path(uri.path).iterdir() if file.stem.isdigit()}
+        if not found:
+            spec = ImagesRemote().open(uri).spec
+            return np.zeros(spec.domain.shape, spec.dtype)
         first = next(iter(found.values()))
         sections = np.array([found.get(z, np.zeros_like(first)) for z in range(13)])
         return np.moveaxis(sections, -1, 0) if sections.ndim == 4 else sections

@@ -238,7 +238,7 @@ V3: dict[str, Any] = {
     "raw": [],
     "gzip": [GzipCodec(level=1)],
     "zstd": [ZstdCodec(level=1)],
-    "blosc": [BloscCodec(cname="lz4", clevel=3, shuffle="bitshuffle")],
+    "blosc": [BloscCodec(cname="lz4", clevel=3, shuffle="bitshuffle", typesize=1)],
 }
 LAYOUTS = [("zarr2", codec) for codec in V2] + [(layout, codec) for layout in ("zarr3", "shards") for codec in V3]
 

@@ -21,7 +21,7 @@ PROPERTIES = """() => {
   const state = viewer.layerManager.managedLayers[0].layer.displayState.segmentationGroupState.value;
   const map = state.segmentPropertyMap.value.segmentPropertyMap;
   const inline = map.inlineProperties;
-  const ids = Array.from(inline.ids).map(String);
+  const ids = Array.from(new BigUint64Array(inline.ids.slice().buffer)).map(String);  // 2.40 has pairs of uint32
   return {ids, properties: inline.properties.map(p => ({id: p.id, type: p.type, values: Array.from(p.values)}))};
 }"""
 
