@@ -99,7 +99,7 @@ newest: .venv/newest/bin/python
 # needs uv; what the other lower bounds ran with is as old as they are
 lock-oldest:
 	uv pip compile pyproject.toml --extra dev --python-version 3.11 --resolution lowest-direct --exclude-newer 2025-06-01 \
-	  --exclude-newer-package click=2025-10-01 $(foreach one,cloud-files cloud-volume cwl-utils cwltool dracopy fastremap hypothesis numcodecs pygments rich-argparse schema-salad tensorstore typer uvicorn waterz witty zarr zmesh,--exclude-newer-package $(one)=2026-11-01) \
+	  --exclude-newer-package click=2025-10-01 $(foreach one,cloud-files cloud-volume cwl-utils cwltool dracopy fastremap hypothesis moto neuroglancer numcodecs pygments rich-argparse schema-salad tensorstore typer uvicorn waterz witty zarr zmesh,--exclude-newer-package $(one)=2026-11-01) \
 	  --no-annotate --no-header --quiet --output-file constraints-oldest.txt
 
 peers:
