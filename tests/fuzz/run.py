@@ -23,6 +23,8 @@ HANG_S = 10.0
 """CPU time after which an input counts as one that never ends."""
 _BLOCKED_S = 120.0
 """Time after which it does without any, on a busy machine; a process may take as long to start."""
+_FOLDERS = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+"""Where the files of inputs are: in memory, as a disk may write each of them first."""
 
 
 @dataclass
@@ -44,7 +46,7 @@ def run(name: str, inputs: range, seed: int = 0) -> Report:
     """Feed inputs to a target; one that ends the process or hangs is a fault, and the others go on without it."""
     report, start = Report(), inputs.start
     while start < inputs.stop:
-        with TemporaryDirectory() as folder:
+        with TemporaryDirectory(dir=_FOLDERS) as folder:
             start = _run_child(name, seed, range(start, inputs.stop), Path(folder), report)
     return report
 
@@ -62,6 +64,7 @@ def _run_child(name: str, seed: int, inputs: range, folder: Path, report: Report
             **os.environ,
             "PYTHONPATH": os.pathsep.join([here, os.environ.get("PYTHONPATH", "")]),
             "OMP_NUM_THREADS": "1",
+            "TMPDIR": str(folder),
         }
         process = subprocess.Popen(command, cwd=here, stdout=subprocess.DEVNULL, stderr=errors, env=environment)
         reason = _wait(process, at)
