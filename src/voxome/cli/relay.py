@@ -162,7 +162,7 @@ def _opened(address: str, *, create: bool = False) -> Iterator[SqlCatalogue]:
 
     if not create and "://" not in address and not Path(address).exists():
         raise NotFound(f"{address} does not exist; give the file that `voxome serve --catalogue` uses")
-    with closing(SqlCatalogue.at(address)) as records, records.explained():
+    with closing(SqlCatalogue.at(address)) as records, records.map_errors():
         yield records
 
 

@@ -227,7 +227,7 @@ def test_trouble_of_an_open_catalogue_is_that_of_a_store_without_its_address(tmp
                 use()
             assert "c.sqlite" not in str(raised.value)
         with pytest.raises(StoreError, match=r"c\.sqlite cannot be read or written: no such table: user"):  # noqa: SIM117
-            with catalogue.explained():
+            with catalogue.map_errors():
                 catalogue.find(User)
 
 

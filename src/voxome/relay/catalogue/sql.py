@@ -141,7 +141,7 @@ class SqlCatalogue:
         check_format(self._engine, CATALOGUE, _table_names(Record), self.name)
 
     @contextmanager
-    def explained(self) -> Iterator[None]:
+    def map_errors(self) -> Iterator[None]:
         """Turn `CatalogueUnavailable` into an error that names the database and the reason, for its owner.
 
         Raises
