@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import ndimage
 from tools.common.vessel_lines import block_lines, thin_runs
 
@@ -15,6 +17,7 @@ from voxome.tools.common.vessels.runs import fill_voids, find_runs
 from voxome.tools.common.vessels.seams import require_agreement
 
 FULL = np.ones((3, 3, 3))
+Shape = tuple[int, int, int]
 
 
 def thinned(
@@ -148,6 +151,35 @@ def test_faces_between_thin_blocks_are_compared_one_by_one(block: tuple[int, int
     require_agreement(blocks["seams"])
     assert len(blocks["seams"]["z"]) > 10
     np.testing.assert_array_equal(blocks["lines"]["distance_nm"], whole["lines"]["distance_nm"])
+
+
+@given(
+    seed=st.integers(0, 10**6),
+    shape=st.tuples(*[st.integers(1, 20)] * 3),
+    block=st.tuples(*[st.integers(1, 20)] * 3),
+    size=st.tuples(*[st.sampled_from((333.3, 1000.0, 2500.0))] * 3),
+    reach_um=st.floats(0.5, 20),
+)
+@settings(max_examples=30)
+def test_blocks_that_agree_have_the_lines_of_the_whole(
+    seed: int, shape: Shape, block: Shape, size: tuple[float, float, float], reach_um: float
+) -> None:
+    z, y, x = (max(n, -(-edge // 4)) for n, edge in zip(block, shape, strict=True))
+    block = z, y, x
+    random = np.random.default_rng(seed)
+    noise = ndimage.gaussian_filter(random.random(shape), random.uniform(0, 2))
+    box = Box.of_shape(shape, (5, -3, 101))
+    runs = find_runs(noise > np.quantile(noise, random.uniform(0.3, 0.9)), box)
+    frame = Frame(box, box, size, (0.0,) * 3)
+    whole = block_lines(runs, frame, reach_um=1000.0)["lines"]
+    require_agreement(block_lines(runs, frame, block, 1000.0)["seams"])
+    try:
+        found = block_lines(runs, frame, block, reach_um)
+        require_agreement(found["seams"])
+    except InvalidInput:
+        return
+    for name, values in whole.items():
+        np.testing.assert_array_equal(found["lines"][name], values)
 
 
 def test_a_mask_without_background_has_no_radius() -> None:
