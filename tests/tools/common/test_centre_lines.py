@@ -155,21 +155,21 @@ def test_faces_between_thin_blocks_are_compared_one_by_one(block: tuple[int, int
 
 @given(
     seed=st.integers(0, 10**6),
-    shape=st.tuples(*[st.integers(1, 20)] * 3),
-    block=st.tuples(*[st.integers(1, 20)] * 3),
+    shape=st.tuples(*[st.integers(10, 22)] * 3),
+    block=st.tuples(*[st.integers(1, 9)] * 3),
     size=st.tuples(*[st.sampled_from((333.3, 1000.0, 2500.0))] * 3),
-    reach_um=st.floats(0.5, 20),
+    reach_um=st.floats(1, 8),
 )
 @settings(max_examples=30)
 def test_blocks_that_agree_have_the_lines_of_the_whole(
     seed: int, shape: Shape, block: Shape, size: tuple[float, float, float], reach_um: float
 ) -> None:
-    z, y, x = (max(n, -(-edge // 4)) for n, edge in zip(block, shape, strict=True))
+    z, y, x = (max(n, -(-edge // 2)) for n, edge in zip(block, shape, strict=True))
     block = z, y, x
     random = np.random.default_rng(seed)
-    noise = ndimage.gaussian_filter(random.random(shape), random.uniform(0, 2))
+    noise = ndimage.gaussian_filter(random.random(shape), random.uniform(0.7, 2))
     box = Box.of_shape(shape, (5, -3, 101))
-    runs = find_runs(noise > np.quantile(noise, random.uniform(0.3, 0.9)), box)
+    runs = find_runs(noise > np.quantile(noise, random.uniform(0.5, 0.8)), box)
     frame = Frame(box, box, size, (0.0,) * 3)
     whole = block_lines(runs, frame, reach_um=1000.0)["lines"]
     require_agreement(block_lines(runs, frame, block, 1000.0)["seams"])
