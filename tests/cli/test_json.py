@@ -88,6 +88,8 @@ def volumes(command: Command, tmp_path: Path) -> Command:
 @pytest.mark.slow
 @pytest.mark.parametrize(("verb", "line"), LINES)
 def test_json_follows_its_schema(volumes: Command, verb: str, line: str) -> None:
+    if verb.startswith("train"):
+        pytest.importorskip("torch", reason="training needs the extra voxome[train]")
     result = volumes(*line.split(), "--json")
     assert result.status == 0, result.err
     jsonschema.validate(result.json, SCHEMAS[verb])
