@@ -88,3 +88,14 @@ def test_large_whole_numbers_stay_exact_beside_missing_ones(tmp_path: Path) -> N
     assert table.read(("id",), drop_nulls=True)["id"].tolist() == [first + 1, first + 2]
     assert table.stacked(("id",))[:, 0].tolist() == [first + 1, 0, first + 2]
     assert next(table.batches(10))["id"].dtype == np.uint64
+
+
+def test_a_text_that_is_not_utf8_is_damage(tmp_path: Path) -> None:
+    texts = pa.Array.from_buffers(
+        pa.string(), 1, [None, pa.py_buffer(np.array([0, 1], np.int32)), pa.py_buffer(b"\xff")]
+    )
+    pq.write_table(pa.table({"id": pa.array([1], pa.uint64()), "name": texts}), tmp_path / "t.parquet")
+    table = TableFile(tmp_path / "t.parquet")
+    for read in (table.read, lambda: list(table.batches(10)), lambda: table.lookup("id", np.array([1], np.uint64))):
+        with pytest.raises(CorruptData, match="is damaged, or cannot be read"):
+            read()

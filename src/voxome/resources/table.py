@@ -86,7 +86,8 @@ class TableFile:
         Missing numbers are NaN in columns of floats, and 0 in those of whole numbers, whose other values stay exact.
         """
         table = self._table(columns)
-        return rows_of(table.drop_null() if drop_nulls else table)
+        with self._reading():
+            return rows_of(table.drop_null() if drop_nulls else table)
 
     def stacked(self, columns: Sequence[str], dtype: DTypeLike | None = None) -> NDArray[Any]:
         """Return columns side by side, (rows, columns), in the memory of the result and a batch.
@@ -98,15 +99,19 @@ class TableFile:
         start = 0
         for batch in self._record_batches(ROW_GROUP, columns):
             part = out[start : start + len(batch)]
-            for index, name in enumerate(columns):
-                part[:, index] = _values(batch.column(name))
+            with self._reading():
+                for index, name in enumerate(columns):
+                    part[:, index] = _values(batch.column(name))
             start += len(batch)
         return out
 
     def batches(self, rows: int, groups: Sequence[int] | None = None) -> Iterator[Rows]:
         """Yield all rows, or those of row groups, in order, at most so many at a time."""
-        found = self._record_batches(rows, groups=groups)
-        return (rows_of(pa.Table.from_batches([batch])) for batch in found if len(batch))
+        for batch in self._record_batches(rows, groups=groups):
+            with self._reading():
+                found = rows_of(pa.Table.from_batches([batch]))
+            if len(batch):
+                yield found
 
     def group_ranges(self, column: str) -> NDArray[np.float64]:
         """Return the lowest and the highest value of a column in each row group, (groups, 2).
@@ -116,8 +121,9 @@ class TableFile:
         index = self.columns.index(column)
         groups = self._file.metadata.num_row_groups
         known = (self._file.metadata.row_group(group).column(index).statistics for group in range(groups))
-        ends = [(one.min, one.max) if one is not None and one.has_min_max else (-np.inf, np.inf) for one in known]
-        return np.array(ends, np.float64).reshape(-1, 2)
+        with self._reading():
+            ends = [(one.min, one.max) if one is not None and one.has_min_max else (-np.inf, np.inf) for one in known]
+            return np.array(ends, np.float64).reshape(-1, 2)
 
     def _table(self, columns: Sequence[str] | None) -> pa.Table:
         """Return columns of all rows; pyarrow 18 cannot read files without row groups."""
