@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
+pytest.importorskip("onnx", reason="training needs the extra voxome[train]")
+
 from voxome.errors import InvalidInput, NotFound
 from voxome.models.imports.config import ModelImport
 from voxome.models.pixels.config import PixelTraining
