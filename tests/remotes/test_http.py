@@ -27,21 +27,30 @@ class Script:
 
     def __init__(self, responses: list[Response]) -> None:
         self.responses, self.requests = responses, list[bytes]()
-        self.socket = socket.create_server(("127.0.0.1", 0))
-        self.base = f"http://127.0.0.1:{self.socket.getsockname()[1]}"
-        threading.Thread(target=self._serve, daemon=True).start()
+        self._closed = threading.Event()
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self._socket.settimeout(0.02)
+        self.base = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the thread before its socket: it would take connections of the next server that gets the descriptor."""
+        self._closed.set()
+        self._thread.join()
+        self._socket.close()
 
     def _serve(self) -> None:
-        while self.responses:
+        while self.responses and not self._closed.is_set():
             try:
-                link, _ = self.socket.accept()
-            except OSError:
-                return
+                link, _ = self._socket.accept()
+            except TimeoutError:
+                continue
             with link:
                 self.requests.append(link.recv(65536))
                 response = self.responses.pop(0)
                 if response is None:
-                    time.sleep(0.5)
+                    self._closed.wait(0.5)
                 else:
                     with suppress(ConnectionError):  # of a client that reads no further
                         link.sendall(response)
@@ -58,7 +67,7 @@ def script(*responses: Response) -> Iterator[Script]:
     try:
         yield server
     finally:
-        server.socket.close()
+        server.close()
 
 
 @pytest.fixture(autouse=True)
