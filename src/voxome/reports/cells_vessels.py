@@ -87,7 +87,7 @@ def vessel_facts(totals: Mapping[str, int | float]) -> dict[str, str]:
     """Return what to do if no vessel was found in a run that looks for them."""
     if totals.get("vessel branches", 1):
         return {}
-    return {"vessels": "none found; if there are some, see What to set in docs/cells-vessels.md (vessel_background_um)"}
+    return {"vessels": "none found; if the volume has some, see vessel_background_um in docs/cells-vessels.md"}
 
 
 def _number(value: float) -> str:

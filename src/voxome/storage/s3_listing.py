@@ -122,7 +122,7 @@ def _client(
 
 
 def _wait_when_throttled(retries: int) -> Callable[..., float | None]:
-    """Return what makes botocore before 1.44 send a request again that was responded with status 429."""
+    """Return a handler with which botocore before 1.44 retries requests whose response has the status 429."""
 
     def wait_s(attempts: int, response: tuple[Any, Any] | None = None, **_: Any) -> float | None:
         if response is None or response[0].status_code != _TOO_MANY_REQUESTS or attempts > retries:

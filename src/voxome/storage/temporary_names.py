@@ -41,7 +41,7 @@ def temporary_path(path: Path) -> Path:
 
 
 def part_path(path: Path) -> Path:
-    """Return a new path beside `path` whose suffix ``.part`` tells that it may be incomplete."""
+    """Return a new path beside `path` whose suffix ``.part`` marks it as incomplete."""
     return path.with_name(f".{new_owner()}-{_short_name(path)}.part")
 
 
