@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 
 from voxome.contracts.arguments import require_mapping
-from voxome.contracts.engine import Engine
+from voxome.contracts.engine import Engine, SupportsAdoption
 from voxome.contracts.run_record import EngineRecord
 from voxome.errors import InvalidInput, UnknownName, describe_value
 from voxome.redaction import HIDDEN, is_secret
@@ -119,6 +119,11 @@ class StepEngines:
     def __getitem__(self, step: str) -> Engine:
         chosen = self._choices[step]
         return self._opened[chosen] if isinstance(chosen, str) else chosen
+
+    def have_left_jobs(self) -> bool:
+        """Return whether jobs of an interrupted run, which may be running, are not adopted yet."""
+        engines = (self[step] for step in self._choices)
+        return any(isinstance(engine, SupportsAdoption) and engine.left_jobs() for engine in engines)
 
     def to_json(self) -> list[EngineRecord]:
         """Return name, workers, options (secret ones hidden) and steps of each engine."""

@@ -10,6 +10,7 @@ from voxome.blocks.command.tool import CommandTool
 from voxome.blocks.step import Step
 from voxome.config.settings import settings
 from voxome.contracts.command_tool import CommandDefinition
+from voxome.engines.choice import StepEngines
 from voxome.environments import NATIVE, container_engine, open_environment
 from voxome.environments.lock import ImageLock, prepare_image
 
@@ -47,8 +48,13 @@ def placed(definition: CommandDefinition, lock: ImageLock, environment: str | No
     return replace(definition, environment=name, digest=digest)
 
 
-def clear_containers(steps: Iterable[Step], run: str) -> None:
-    """Remove the containers of steps of blocks that a killed run has left on this machine."""
+def clear_containers(steps: Iterable[Step], run: str, engines: StepEngines) -> None:
+    """Remove the containers of steps of blocks that a killed run has left on this machine.
+
+    None is removed while an engine has jobs of that run: their containers may be on this machine, too.
+    """
+    if engines.have_left_jobs():
+        return
     tools = [step.tool_object for step in steps]
     definitions = [tool.definition for tool in tools if isinstance(tool, CommandTool)]
     for environment in {one.environment for one in definitions if one.image is not None}:

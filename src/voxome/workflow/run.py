@@ -270,7 +270,7 @@ def _run_steps(
         ledger = ledger_of(records, run)
         details = {"run": run, "plan": plan.key, "engines": engines.to_json(), "changes": changes}
         records.append([Event(began, "run started", details=details)])
-        clear_containers(plan.steps, run)
+        clear_containers(plan.steps, run, engines)
         for step in plan.steps:
             collect_statuses(step, store, ledger)
         needed = needed_steps(plan.steps, store, partial(is_done, ledger=ledger))

@@ -217,7 +217,7 @@ class BlockRunner:
 
     def _run(self, steps: tuple[Step, ...]) -> None:
         outside = inputs_from_outside(steps)
-        clear_containers(steps, self.run_id)
+        clear_containers(steps, self.run_id, self.engines)
         for step in steps:
             self._adopt(step)
             self.records.append([Event(time.time(), "step started", step.name, {"key": step.key})])
