@@ -460,6 +460,34 @@ def test_imaris_files_have_their_true_extent(tmp_path: Path) -> None:
         volume.source.create_level((2, 4, 4))
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("DataSetInfo/Image/ExtMin0", "nan", r"extents '0' to '2.5', '0' to '1.0', 'nan' to '2.2' in um; expected"),
+        ("DataSetInfo/Image/ExtMin1", "7", "'7' to '1.0'.*expected finite numbers, the first less than the second"),
+        ("DataSetInfo/Image/ExtMax2", "far", "'0' to 'far'.*the voxel size is unknown"),
+        ("DataSetInfo/Image/ExtMax2", "1e999", "'0' to '1e999'"),
+        ("DataSetInfo/Image/ExtMax2", None, "'0' to None"),
+        ("DataSetInfo/Image/Unit", "parsec", "in parsec"),
+        ("DataSet/ResolutionLevel 0/TimePoint 0/Channel 0/ImageSizeY", "0", "ImageSizeY '0'.*; padding counts"),
+        ("DataSet/ResolutionLevel 0/TimePoint 0/Channel 0/ImageSizeX", None, "ImageSizeX None; expected positive"),
+    ],
+)
+def test_extents_of_imaris_that_make_no_sense_are_warned_of(
+    tmp_path: Path, name: str, value: str | None, message: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "a.ims"
+    write_imaris(file)
+    node, _, attribute = name.rpartition("/")
+    with h5py.File(file, "a") as h5:
+        del h5[node].attrs[attribute]
+        if value is not None:
+            h5[node].attrs[attribute] = characters(value)
+    assert voxome.open(file).voxel_size_nm is None
+    (record,) = caplog.records
+    assert re.search(message, record.getMessage())
+
+
 # Units
 
 

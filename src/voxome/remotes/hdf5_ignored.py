@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import get_args
 
@@ -32,7 +33,7 @@ _warned: set[tuple[Path, str, str]] = set()
 """File, dataset and problem of the warnings of this process."""
 
 
-def warn_of_ignored(dataset: h5py.Dataset, file: Path) -> None:
+def warn_of_ignored(dataset: h5py.Dataset, file: Path, others: Iterable[str]) -> None:
     """Log a warning for each attribute that is ignored, once in a process, and not in workers.
 
     Parameters
@@ -41,10 +42,12 @@ def warn_of_ignored(dataset: h5py.Dataset, file: Path) -> None:
         A volume.
     file : path
         Its file, for the message.
+    others : iterable of str
+        Problems that are known already.
     """
     if in_worker():
         return
-    for problem in _problems(dataset):
+    for problem in chain(_problems(dataset), others):
         if (file, dataset.name, problem) not in _warned:
             _warned.add((file, dataset.name, problem))
             _LOG.warning("hdf5://%s%s: %s", file, dataset.name, problem)

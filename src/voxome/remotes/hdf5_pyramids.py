@@ -29,6 +29,8 @@ from voxome.storage.bounded_file import read_document
 
 _BDV = re.compile(r"(?P<time>t\d+)/s(?P<setup>\d+)/(?P<level>\d+)/cells")
 _IMARIS = re.compile(r"DataSet/ResolutionLevel (?P<level>\d+)/(?P<rest>TimePoint \d+/Channel \d+)/Data")
+_IMARIS_IMAGE = "DataSetInfo/Image"
+_UNKNOWN_SIZE = "; the voxel size is unknown"
 _BDV_STORED, _BDV_MEANT = np.dtype("int16"), np.dtype("uint16")
 
 
@@ -48,6 +50,8 @@ class Pyramid:
         True extent, where the dataset is padded.
     unsigned : bool
         Whether int16 voxels are unsigned.
+    problems : tuple of str
+        What makes no sense in what the program has written, and what stands for it.
     """
 
     number: int
@@ -55,6 +59,7 @@ class Pyramid:
     levels: tuple[Level, ...]
     shape: tuple[int, ...] | None = None
     unsigned: bool = False
+    problems: tuple[str, ...] = ()
 
     def applied(self, spec: VolumeSpec) -> VolumeSpec:
         """Return the spec of the dataset, with what the program's rules say."""
@@ -151,36 +156,55 @@ def _imaris(h5: h5py.File, found: re.Match[str]) -> Pyramid:
         int(name.rpartition(" ")[2]) for name in h5["DataSet"] if re.fullmatch(r"ResolutionLevel \d+", name)
     )
     paths = tuple(f"DataSet/ResolutionLevel {n}/{found['rest']}/Data" for n in numbers)
-    extents = [_imaris_extent(h5.get(path.removesuffix("/Data"))) for path in paths]
-    levels = [_imaris_level(h5, extent) for extent in extents]
+    channels = [h5.get(path.removesuffix("/Data")) for path in paths]
+    extents, bounds = [_imaris_extent(channel) for channel in channels], _imaris_bounds(h5)
+    levels = [_imaris_level(bounds, extent) for extent in extents]
     finest = levels[0].voxel_size_nm
     scaled = (replace(level, scale=scale_between(level.voxel_size_nm, finest)) for level in levels)
     number = numbers.index(int(found["level"]))
-    return Pyramid(number, paths, tuple(scaled), shape=extents[number])
+    problems = []
+    if bounds is None:
+        problems.append(f"{_bounds_texts(h5)}; expected finite numbers, the first less than the second{_UNKNOWN_SIZE}")
+    if extents[number] is None:
+        names = ", ".join(f"ImageSize{axis} {_text(channels[number], f'ImageSize{axis}')!r}" for axis in "ZYX")
+        problems.append(f"{names}; expected positive whole numbers; padding counts as voxels{_UNKNOWN_SIZE}")
+    return Pyramid(number, paths, tuple(scaled), shape=extents[number], problems=tuple(problems))
+
+
+def _text(group: h5py.Group | None, name: str) -> str | None:
+    return text_of(group.attrs.get(name)) if isinstance(group, h5py.Group) else None
 
 
 def _imaris_extent(channel: h5py.Group | None) -> tuple[int, ...] | None:
     """Return the shape (z, y, x) without padding, if a channel says so."""
-    if not isinstance(channel, h5py.Group):
-        return None
-    texts = [text_of(channel.attrs.get(f"ImageSize{axis}")) for axis in "ZYX"]
-    return tuple(int(text) for text in texts if text) if all(text and text.isdecimal() for text in texts) else None
+    texts = [_text(channel, f"ImageSize{axis}") or "" for axis in "ZYX"]
+    return tuple(int(text) for text in texts) if all(text.isdecimal() and int(text) for text in texts) else None
 
 
-def _imaris_level(h5: h5py.File, extent: Sequence[int] | None) -> Level:
-    image = h5.get("DataSetInfo/Image")
-    if not isinstance(image, h5py.Group) or extent is None or 0 in extent:
-        return Level(None)
-    per = nm_per(text_of(image.attrs.get("Unit")) or "um") or math.nan
+def _imaris_bounds(h5: h5py.File) -> tuple[Lengths, Lengths] | None:
+    """Return where the volume begins and ends (z, y, x), in nm; None if what the file says makes no sense."""
+    image = h5.get(_IMARIS_IMAGE)
+    per = nm_per(_text(image, "Unit") or "um")
     try:
-        low, high = (
-            [float(text_of(image.attrs.get(f"Ext{end}{axis}")) or "nan") * per for axis in (2, 1, 0)]
-            for end in ("Min", "Max")
+        (z, oz), (y, oy), (x, ox) = (
+            [float(_text(image, f"Ext{end}{axis}") or "nan") * (per or math.nan) for end in ("Max", "Min")]
+            for axis in (2, 1, 0)
         )
     except ValueError:
+        return None
+    low, high = (oz, oy, ox), (z, y, x)
+    return (low, high) if all(0 < b - a < math.inf for a, b in zip(low, high, strict=True)) else None
+
+
+def _bounds_texts(h5: h5py.File) -> str:
+    image = h5.get(_IMARIS_IMAGE)
+    bounds = (f"{_text(image, f'ExtMin{axis}')!r} to {_text(image, f'ExtMax{axis}')!r}" for axis in (2, 1, 0))
+    return f"{_IMARIS_IMAGE} has the extents {', '.join(bounds)} in {_text(image, 'Unit') or 'um'}"
+
+
+def _imaris_level(bounds: tuple[Lengths, Lengths] | None, extent: Sequence[int] | None) -> Level:
+    if bounds is None or extent is None:
         return Level(None)
-    z, y, x = (round((b - a) / n, 6) for a, b, n in zip(low, high, extent, strict=True))
-    if not all(math.isfinite(n) and n > 0 for n in (z, y, x)):
-        return Level(None)
-    oz, oy, ox = (round(a + n / 2, 6) for a, n in zip(low, (z, y, x), strict=True))
-    return Level((z, y, x), (oz, oy, ox))
+    z, y, x = (round((b - a) / n, 6) for a, b, n in zip(*bounds, extent, strict=True))
+    oz, oy, ox = (round(a + n / 2, 6) for a, n in zip(bounds[0], (z, y, x), strict=True))
+    return Level((z, y, x), (oz, oy, ox)) if min(z, y, x) > 0 else Level(None)

@@ -45,7 +45,7 @@ class Hdf5Source:
             self._spec = spec_of(dataset, self._inner, self._order)
             self._stored_dtype = self._spec.dtype
             self._pyramid = pyramid_of(h5, self._inner)
-            warn_of_ignored(dataset, self._file)
+            warn_of_ignored(dataset, self._file, self._pyramid.problems if self._pyramid else ())
         if self._pyramid is not None:
             self._spec = self._pyramid.applied(self._spec)
 
