@@ -88,6 +88,12 @@ def test_all_forms(colour: int, depth: int, interlaced: bool, transparent: bool,
     assert_array_equal(decoded, expected)
 
 
+def test_libpng_prints_nothing_of_interlaced_images(capfd: pytest.CaptureFixture[str]) -> None:
+    pixels = b"".join(rows(samples(0, 8)[y::dy, x::dx], 8) for x, y, dx, dy in ADAM7)
+    decode_png(grey(chunk(b"IDAT", zlib.compress(pixels)), head=header(0, 8, interlaced=True)))
+    assert capfd.readouterr().err == ""
+
+
 def test_pixels_in_several_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(png_format, "_PIECE", 50)
     packed = zlib.compress(rows(samples(0, 8), 8))

@@ -165,3 +165,22 @@ def test_a_file_is_recognised_by_its_content(tmp_path: Path, name: str) -> None:
     tifffile.imwrite(tmp_path / name, array, bigtiff=name != "a.dat", photometric="minisblack")
     assert_array_equal(voxome.open(tmp_path / name)[...], array)
     assert [info.uri for info in voxome.ls(tmp_path)] == [f"images://{tmp_path / name}"]
+
+
+@pytest.mark.parametrize("compression", ["jpegxr", "png"])
+@pytest.mark.parametrize("uri", ["images://{}/a.tif", "images://{}"])
+def test_compressions_whose_damage_can_end_the_process_are_refused_by_name(
+    tmp_path: Path, compression: str, uri: str
+) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", noise((40, 50), "uint8"), compression=compression)
+    with pytest.raises(
+        UnsupportedFormat, match=f"is compressed with {compression.upper()}, which voxome does not read"
+    ):
+        voxome.open(uri.format(tmp_path))
+
+
+@pytest.mark.parametrize("compression", ["zlib", "zstd", "lzw", "packbits", "lzma", "lerc", "jpeg2000", "jpegxl"])
+def test_compressions_that_are_read(tmp_path: Path, compression: str) -> None:
+    section = noise((40, 50), "uint8")
+    tifffile.imwrite(tmp_path / "a.tif", section, compression=compression)
+    assert_array_equal(voxome.open(tmp_path / "a.tif")[...], section)

@@ -10,7 +10,7 @@ import io
 import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
 import imagecodecs
@@ -65,12 +65,18 @@ class PngHeader:
         """Bits of a pixel in the file."""
         return _STORED[self.colour] * self.depth
 
-    def passes(self) -> Iterator[tuple[int, int]]:
-        """Yield rows, and bytes of a row with that of its filter, of each pass."""
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of a row with that of its filter, without interlacing."""
+        return 1 + -(-self.width * self.pixel_bits // 8)
+
+    def passes(self) -> Iterator[tuple[tuple[slice, slice], PngHeader]]:
+        """Yield where the pixels of each pass are (y, x), and the header of an image of these alone."""
         for x, y, step_x, step_y in _ADAM7 if self.interlaced else _WHOLE:
             width, height = -((x - self.width) // step_x), -((y - self.height) // step_y)
             if width > 0 and height > 0:
-                yield height, 1 + -(-width * self.pixel_bits // 8)
+                pixels = slice(y, None, step_y), slice(x, None, step_x)
+                yield pixels, replace(self, width=width, height=height, interlaced=False)
 
 
 def read_header(file: BinaryIO) -> PngHeader:
@@ -132,13 +138,31 @@ def decode_png(data: bytes) -> NDArray[Any]:
     """
     file = io.BytesIO(data)
     header = read_header(file)
-    pixels: NDArray[Any] = imagecodecs.png_decode(_build(header, _read_pixels(file, header)))
+    plain = _read_pixels(file, header)
+    pixels = _decode_passes(header, plain) if header.interlaced else _decode(header, plain)
     return pixels > 0 if header.dtype == bool else pixels
+
+
+def _decode_passes(header: PngHeader, plain: bytearray) -> NDArray[Any]:
+    """Decode the passes one by one: for an interlaced image, libpng prints a warning on standard error."""
+    samples = [header.samples] if header.samples > 1 else []
+    pixels = np.empty((header.height, header.width, *samples), np.uint16 if header.depth == 16 else np.uint8)
+    at = 0
+    for where, one in header.passes():
+        stop = at + one.height * one.row_bytes
+        pixels[where] = _decode(one, plain[at:stop])
+        at = stop
+    return pixels
+
+
+def _decode(header: PngHeader, plain: bytearray) -> NDArray[Any]:
+    pixels: NDArray[Any] = imagecodecs.png_decode(_build(header, plain))
+    return pixels
 
 
 def _read_pixels(file: BinaryIO, header: PngHeader) -> bytearray:
     """Return the filtered rows of all passes."""
-    expected = sum(rows * length for rows, length in header.passes())
+    expected = sum(one.height * one.row_bytes for _, one in header.passes())
     plain, inflater = bytearray(), zlib.decompressobj()
     try:
         for packed in _pixel_chunks(file):
@@ -150,10 +174,11 @@ def _read_pixels(file: BinaryIO, header: PngHeader) -> bytearray:
     if len(plain) != expected or not inflater.eof:
         raise ValueError(f"its pixels end after {len(plain):,} bytes when decompressed; expected {expected:,}")
     at = 0
-    for rows, length in header.passes():
-        if (highest := np.frombuffer(plain, np.uint8, rows * length, at)[::length].max()) > _MOST_FILTER:
+    for _, one in header.passes():
+        nbytes = one.height * one.row_bytes
+        if (highest := np.frombuffer(plain, np.uint8, nbytes, at)[:: one.row_bytes].max()) > _MOST_FILTER:
             raise ValueError(f"a row of its pixels has filter {highest}; PNG has 0 to {_MOST_FILTER}")
-        at += rows * length
+        at += nbytes
     return plain
 
 
@@ -166,7 +191,7 @@ def _pixel_chunks(file: BinaryIO) -> Iterator[bytes]:
 def _build(header: PngHeader, plain: bytearray) -> bytearray:
     """Return a PNG file of pixels that are not compressed, with nothing in it that is not needed to decode them."""
     file = bytearray(SIGNATURE)
-    fields = header.width, header.height, header.depth, header.colour, 0, 0, header.interlaced
+    fields = header.width, header.height, header.depth, header.colour, 0, 0, 0
     _append(file, b"IHDR", _IHDR.pack(*fields))
     if header.palette:
         _append(file, b"PLTE", header.palette)

@@ -20,6 +20,12 @@ from voxome.remotes.tiff_directories import check_directories, first_description
 _BARE_AMPERSAND = re.compile(r"&(?!(?:[A-Za-z]\w*|#\d+|#x[0-9A-Fa-f]+);)")
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
 """Control characters, which XML does not allow."""
+_CODECS = {
+    *("NONE", "PACKBITS", "LZW", "DEFLATE", "ADOBE_DEFLATE", "PIXTIFF", "LZMA", "ZSTD", "ZSTD_DEPRECATED", "LERC"),
+    *("CCITTRLE", "CCITTFAX3", "CCITTFAX4", "JPEG", "OJPEG", "ALT_JPEG", "JPEGXL", "JPEGXL_DNG", "WEBP"),
+    *("WEBP_DEPRECATED", "JPEG2000", "JPEG_2000_LOSSY", "APERIO_JP2000_YCBC", "APERIO_JP2000_RGB"),
+}
+"""Compressions that are read. A damaged image of JPEG XR ends the process of imagecodecs, many of PNG do."""
 _MOST_PLANES = 1 << 20
 """Most sections of an image of OME-XML, each of which takes some memory, whether it is there or not."""
 
@@ -64,7 +70,7 @@ def require_series(path: Path, tiff: tifffile.TiffFile, number: int | None = Non
     Raises
     ------
     UnsupportedFormat
-        If there are several, and no number is given.
+        If there are several, and no number is given, or if it has a compression that is not read.
     NotFound
         If there is no such series.
     CorruptData
@@ -79,6 +85,7 @@ def require_series(path: Path, tiff: tifffile.TiffFile, number: int | None = Non
     if number is not None and number >= len(series):
         raise NotFound(f"{path} has no series {number}: its series are 0 to {len(series) - 1}")
     selected = series[number or 0]
+    _require_codec(path, selected.keyframe)
     _require_promised(path, tiff, selected)
     for parent in {page.parent.filehandle.path for page in selected.pages if page is not None} - {str(path)}:
         check_directories(Path(parent))
@@ -92,6 +99,7 @@ def image_series(tiff: tifffile.TiffFile) -> list[tifffile.TiffPageSeries]:
 
 def decode_page(path: Path, page: tifffile.TiffPage) -> NDArray[Any]:
     """Return the section of one page of a TIFF file."""
+    _require_codec(path, page)
     with reading(path):
         data = page.asarray()
     return np.moveaxis(data, -1, 0) if page.axes.endswith("S") else data
@@ -106,6 +114,14 @@ def reading(path: Path) -> Iterator[None]:
         raise
     except Exception as error:  # decoders raise whatever they meet
         raise CorruptData(f"{path} cannot be decoded: {str(error) or type(error).__name__}") from error
+
+
+def _require_codec(path: Path, page: tifffile.TiffPage) -> None:
+    name = getattr(page.compression, "name", str(page.compression))
+    if name not in _CODECS:
+        raise UnsupportedFormat(
+            f"{path} is compressed with {name}, which voxome does not read; convert it, for instance to DEFLATE or ZSTD"
+        )
 
 
 def _require_promised(path: Path, tiff: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> None:
