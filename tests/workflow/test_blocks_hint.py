@@ -102,6 +102,17 @@ def test_fields_are_listed_once(tmp_path: Path) -> None:
     assert "Known: axes, channels, dataset, dtype, extent, format, ids, kind, stitch" in text
 
 
+def test_an_unknown_field_hides_no_other_problem_of_its_port(tmp_path: Path) -> None:
+    out = "{format: npy, kind: labels, axes: xy, zzzzz: 1, stitch: {rule: none, fraction: 2, share: 1}}"
+    text = problems_of(tmp_path, copy_tool(image="{format: npy, axes: yx, axis: 1}", out=out))
+    assert "Unknown field of voxome:Blocks.inputs.image 'axis'" in text
+    assert "input 'image' has the axes 'yx'" in text
+    assert "Unknown field of voxome:Blocks.outputs.out 'zzzzz'" in text
+    assert "Unknown field of voxome:Blocks.outputs.out.stitch 'share'" in text
+    assert "output 'out' has the axes 'xy'" in text
+    assert "fraction 2; expected more than 0" in text
+
+
 @pytest.mark.slow
 def test_ports_and_outputs_that_do_not_fit_the_tool_are_named(tmp_path: Path) -> None:
     tool = copy_tool()

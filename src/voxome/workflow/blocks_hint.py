@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
@@ -16,6 +17,8 @@ from voxome.workflow.cwl_subset import at, short
 BLOCKS_HINT = "https://voxome.org/cwl#Blocks"
 """Class of the hint of a tool."""
 _ID_COLUMNS = "iu"
+_UNKNOWN_FIELD = "unexpected_keyword_argument"
+"""Type of pydantic's error."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,15 +88,26 @@ def _validated(content: Mapping[str, Any], hint: Mapping[str, Any], problems: li
     try:
         return adapter.validate_python(content)
     except ValidationError as error:
-        seen = set()
+        seen, wrong, known = set(), set(), copy.deepcopy(dict(content))
         for one in error.errors():
             path = tuple(str(part) for part in one["loc"])
             path = ("outputs", *path[1:]) if path[0] in ("volumes", "tables") else path
             path = path[:1] if path[0] in ("halo", "block") else path
+            if one["type"] == _UNKNOWN_FIELD and path[0] != "halo":
+                _remove(known, one["loc"])
+            else:
+                wrong.add(path[:2])
             if path not in seen:
                 seen.add(path)
                 problems.append(at(_part(hint, path), path[-1], _sentence(path, one, content)))
-        return adapter.validate_python(_replaced(content, {path[:2] for path in seen}))
+        return adapter.validate_python(_replaced(known, wrong))
+
+
+def _remove(content: Any, path: Sequence[Any]) -> None:
+    """Remove the field at `path` of the content of the hint."""
+    for name in path[:-1]:
+        content = content[name]
+    content.pop(path[-1], None)
 
 
 def _replaced(content: Mapping[str, Any], wrong: Collection[Sequence[str]]) -> dict[str, Any]:
@@ -117,7 +131,7 @@ def _sentence(path: Sequence[str], error: Any, content: Mapping[str, Any]) -> st
         return f"{where} is {content['halo']!r}; expected voxels, as 8 or [8, 8, 8] (z, y, x), or {{nm: [80, 80, 80]}}"
     if path == ("block",):
         return f"{where} is {content['block']!r}; expected three voxels, as [64, 64, 64] (z, y, x)"
-    if error["type"] == "unexpected_keyword_argument":
+    if error["type"] == _UNKNOWN_FIELD:
         return str(
             UnknownName.of(f"field of {'.'.join(['voxome:Blocks', *path[:-1]])}", path[-1], _fields(path, content))
         )

@@ -79,3 +79,34 @@ def test_a_lost_job_that_changes_its_inputs_is_not_repeated(call, folder: Path) 
     assert ended.status == 1
     assert "it changes its inputs in place, so it is not repeated" in ended.details("job failed")[0]["error"]
     assert not (folder / "second").exists()
+
+
+SCATTER = """
+cwlVersion: v1.2
+class: Workflow
+requirements: {ScatterFeatureRequirement: {}}
+inputs: {names: "string[]"}
+outputs: {all: {type: "File[]", outputSource: each/out}}
+steps:
+  each:
+    scatter: name
+    in: {name: names}
+    out: [out]
+    run:
+      class: CommandLineTool
+      requirements: {InitialWorkDirRequirement: {listing: [{entryname: $(inputs.name), entry: text}]}}
+      baseCommand: cat
+      arguments: [$(inputs.name)]
+      inputs: {name: string}
+      stdout: out.txt
+      outputs: {out: stdout}
+"""
+
+
+def test_a_job_that_cannot_be_staged_ends_no_other(call, caplog: pytest.LogCaptureFixture) -> None:
+    ended = call(SCATTER, {"names": ["a", "b" * 300, "c"]}, engine="local")
+    assert ended.status == 1
+    assert len(ended.jobs("job ended")) == 2
+    (failed,) = ended.details("job failed")
+    assert "its files cannot be staged: [Errno 36] File name too long" in failed["error"]
+    assert "free some space" not in caplog.text

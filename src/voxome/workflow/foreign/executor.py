@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import time
 from collections import Counter
@@ -19,6 +20,7 @@ from voxome.contracts.engine import Engine, Job, JobResult, JobStatus
 from voxome.contracts.environment import Command, LimitsKept
 from voxome.contracts.records import Event, RecordStore
 from voxome.errors import VoxomeError
+from voxome.redaction import redact
 from voxome.registry import factory
 from voxome.workflow.foreign.cache import ResultCache
 from voxome.workflow.foreign.delivery import move_outputs
@@ -35,6 +37,8 @@ _LOSSES = 5
 _WINDOW = 4
 """Jobs submitted at a time, for each slot of the engine."""
 _POLL_S = 1.0
+_OF_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE})
+"""Errors that other jobs would meet, too."""
 _log = logging.getLogger("cwltool")
 
 
@@ -89,6 +93,8 @@ class ForeignExecutor(JobExecutor):
         self._cache, self._left = cache, left or LeftJobs(engine)
         self._settings = exported()
         self._running: dict[str, RunningJob] = {}
+        self._unstaged: list[JobStatus] = []
+        """Jobs that were not submitted; cwltool starts no others once it knows of a failure."""
         self._keys: Counter[str] = Counter()
         self._events: list[Event] = []
         self.counts: Counter[str] = Counter()
@@ -182,8 +188,15 @@ class ForeignExecutor(JobExecutor):
 
     def _submit(self, number: str, running: RunningJob, *, is_staged: bool = False) -> None:
         job = running.job
-        if not is_staged:
-            job.stage(running.context)
+        try:
+            if not is_staged:
+                job.stage(running.context)
+        except OSError as error:
+            if error.errno in _OF_DISK:
+                raise
+            text = f"its files cannot be staged: {redact(str(error))}"
+            self._unstaged.append(JobStatus(number, "failed", error=text))
+            return
         resources = job.resources()
         if resources.memory_bytes is not None:
             resources = replace(resources, memory_bytes=resources.memory_bytes << running.losses)
@@ -202,7 +215,8 @@ class ForeignExecutor(JobExecutor):
 
     def _wait(self) -> None:
         self._flush()
-        for status in self._engine.wait(_POLL_S):
+        unstaged, self._unstaged = self._unstaged, []
+        for status in unstaged or self._engine.wait(_POLL_S):
             running = self._running.get(status.id)
             if running is None:
                 continue
