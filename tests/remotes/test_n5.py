@@ -16,6 +16,7 @@ import tensorstore as ts
 from numpy.testing import assert_array_equal
 from numpy.typing import NDArray
 
+from voxome.config import settings
 from voxome.contracts.abilities import SupportsLevels, ability
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
@@ -360,3 +361,14 @@ def test_other_stores_are_named() -> None:
         N5Remote().open(n5("ftp://host/a.n5"))
     with pytest.raises(ReadOnly, match="http"):
         N5Remote().create(n5("http://127.0.0.1:9/a"), VolumeSpec.of((4, 4, 4), "uint8"))
+
+
+def test_a_folder_in_the_place_of_a_block_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "_adopted", [])
+    spec = VolumeSpec.of((4, 4, 4), "uint8", chunk=(2, 2, 2))
+    N5Remote().create(n5(tmp_path / "a"), spec).write(spec.domain, noise((4, 4, 4), "uint8"))
+    block = tmp_path / "a/s0/0/0/1"
+    block.unlink()
+    block.mkdir()
+    with pytest.raises(CorruptData, match=f"{block} is a folder in the place of a chunk.*blockSize"):
+        N5Remote().open(n5(tmp_path / "a"))

@@ -12,6 +12,7 @@ import pytest
 
 import voxome
 from voxome.config import settings
+from voxome.errors import CorruptData
 
 SHAPE, START = (10, 12, 14), (3, -5, 7)
 WARNING = "chunks that its metadata cannot reach"
@@ -46,6 +47,15 @@ def test_chunks_that_are_found_are_not_warned_of(tmp_path: Path, caplog: pytest.
     change(path, chunk_sizes=[[4, 4, 4], [8, 8, 8]])
     voxome.open(path)
     assert WARNING not in caplog.text
+
+
+def test_a_folder_in_the_place_of_a_chunk_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / "a")
+    chunk = max(file for file in path.rglob("*_*_*") if file.is_file() and "-" in file.name)
+    chunk.unlink()
+    chunk.mkdir()
+    with pytest.raises(CorruptData, match=f"{chunk} is a folder in the place of a chunk.*info"):
+        voxome.open(path)
 
 
 @pytest.mark.parametrize(

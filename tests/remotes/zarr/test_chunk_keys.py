@@ -1,4 +1,4 @@
-"""Chunks whose names the metadata do not give are warned of."""
+"""Chunks whose names the metadata do not give are warned of, and folders in the place of chunks refused."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from zarr.core.chunk_key_encodings import ChunkKeyEncodingLike
 
 import voxome
 from voxome.config import settings
+from voxome.errors import CorruptData
 from voxome.remotes.zarr import chunk_keys
 from voxome.remotes.zarr.remote import ZarrRemote
 
@@ -80,16 +81,25 @@ def test_chunks_that_are_found_are_not_warned_of(
 
 
 @pytest.mark.parametrize("format", [2, 3])
-def test_a_folder_in_the_place_of_the_first_chunk_is_warned_of(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, format: int
-) -> None:
+def test_an_array_with_fewer_axes_than_its_chunks_is_refused(tmp_path: Path, format: int) -> None:
     path = write(tmp_path / "a.zarr", format, {"name": "v2", "separator": "/"})
     names = (".zarray", "chunks") if format == 2 else ("zarr.json", "chunk_grid")
     chunks = {2: [3, 2], 3: {"name": "regular", "configuration": {"chunk_shape": [3, 2]}}}[format]
     extra = {"dimension_names": None} if format == 3 else {}
     edit(path / names[0], shape=[3, 4], **{names[1]: chunks}, **extra)
-    voxome.open(path)
-    assert f"{path}/0/0 is a folder, and its metadata say that it is the first chunk" in caplog.text
+    with pytest.raises(CorruptData, match=f"{path}/0/0 is a folder in the place of a chunk"):
+        voxome.open(path)
+
+
+@pytest.mark.parametrize("separator", "/.")
+def test_a_folder_in_the_place_of_a_chunk_is_refused(tmp_path: Path, separator: str) -> None:
+    path = write(tmp_path / "a.zarr", 2, {"name": "v2", "separator": separator})
+    chunk = path / separator.join("001")
+    chunk.unlink()
+    chunk.mkdir()
+    for _ in range(2):
+        with pytest.raises(CorruptData, match=f"{chunk} is a folder in the place of a chunk.*restore"):
+            voxome.open(path)
 
 
 def test_the_first_chunk_may_be_missing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from voxome.contracts.source import Mode, VolumeSource
 from voxome.contracts.spec import VolumeKind, VolumeSpec
 from voxome.errors import InvalidInput, NotFound, UnsupportedFormat
 from voxome.geometry import Box
+from voxome.remotes.chunk_folders import numbered, require_chunk_files
 from voxome.remotes.json_members import problem_of
 from voxome.remotes.n5.codecs import codec_of, is_lz4, to_tensorstore_metadata
 from voxome.remotes.n5.create import create_level
@@ -211,7 +213,11 @@ def _handle(folder: StoragePath, array: Json, mode: Mode, name: str) -> ts.Tenso
         raise UnsupportedFormat(f"{name}: blocks compressed by lz4 are read, not written; open it with mode='r'")
     metadata = to_tensorstore_metadata(array, name)
     spec = {"driver": "n5", "kvstore": folder.spec(), "metadata": metadata, "assume_metadata": True}
-    return open_store(spec, name)
+    opened = open_store(spec, name)
+    if folder.is_local:
+        first = Path(folder.path, *["0"] * opened.ndim)
+        require_chunk_files(first.parent, numbered(first.name), f"dimensions and blockSize in {ATTRIBUTES}")
+    return opened
 
 
 def _spec(array: Json, transform: Transform, context: GroupContext, *, user: Json) -> VolumeSpec:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from voxome.config.settings import in_worker
+from voxome.remotes.chunk_folders import LOOKED_AT, require_chunk_files
 from voxome.remotes.decompression import SUFFIXES
 from voxome.storage.path import StoragePath
 
@@ -19,13 +20,12 @@ _LOG = logging.getLogger(__name__)
 
 _CHUNK = re.compile(r"(-?\d+)-(-?\d+)_(-?\d+)-(-?\d+)_(-?\d+)-(-?\d+)")
 _SHARD = re.compile(r"[0-9a-f]+\.(shard|index|data)")
-_LOOKED_AT = 4096
-"""Files of a scale that are looked at."""
+_FILE = re.compile(rf"{_CHUNK.pattern}(\.\w+)?|{_SHARD.pattern}")
 _looked_at: set[tuple[str, str]] = set()
 """Folders of the scales that were looked at, with their entries in the metadata, which may change."""
 
 
-def warn_of_unreachable_chunks(folder: StoragePath, scale: Mapping[str, Any]) -> None:
+def check_chunk_names(folder: StoragePath, scale: Mapping[str, Any]) -> None:
     """Log a warning if a local scale has chunk files whose names its metadata do not give.
 
     Each scale is looked at once in a process, and not in workers: the process of the run has opened it before.
@@ -36,13 +36,22 @@ def warn_of_unreachable_chunks(folder: StoragePath, scale: Mapping[str, Any]) ->
         Folder of the volume.
     scale : mapping
         Entry of the scale in ``scales``.
+
+    Raises
+    ------
+    CorruptData
+        If a folder is in the place of a chunk or shard.
     """
+    if not folder.is_local:
+        return
+    path = Path(folder.path, scale["key"])
+    require_chunk_files(path, _FILE, "info")
     seen = (folder.address, repr(scale))
-    if not folder.is_local or seen in _looked_at or in_worker():
+    if seen in _looked_at or in_worker():
         return
     _looked_at.add(seen)
-    with suppress(OSError), scandir(Path(folder.path, scale["key"])) as entries:
-        names = sorted(entry.name for entry in islice(entries, _LOOKED_AT))
+    with suppress(OSError), scandir(path) as entries:
+        names = sorted(entry.name for entry in islice(entries, LOOKED_AT))
         found = next((name for name in names if _is_unreachable(name, scale)), None)
         if found is not None:
             _LOG.warning(

@@ -20,7 +20,7 @@ from voxome.contracts.source import MeshSource, Mode, SkeletonSource, Version, V
 from voxome.contracts.uri import at_level
 from voxome.errors import AlreadyExists, InvalidInput
 from voxome.geometry import BlockGrid, Box
-from voxome.remotes.precomputed.chunk_names import warn_of_unreachable_chunks
+from voxome.remotes.precomputed.chunk_names import check_chunk_names
 from voxome.remotes.precomputed.chunks_in_shards import PrecomputedChunks, chunks_in_shards
 from voxome.remotes.precomputed.compressed_chunks import CompressedChunks, require_plain_shards
 from voxome.remotes.precomputed.create import add_scale, new_scale, whole_shards
@@ -85,7 +85,7 @@ class PrecomputedSource(TensorStoreSource):
             spec = spec_of(info, number, shard_of(store))
             super().__init__(_orient(store, info), spec, name=name, writable=mode == "r+", metadata=(folder, INFO))
             self._folder, self._info, self._number, self._mode = folder, info, number, mode
-            warn_of_unreachable_chunks(folder, info["scales"][number])
+            check_chunk_names(folder, info["scales"][number])
             sharded = info["scales"][number].get("sharding")
             orient = partial(_orient, info=info)
             self._compressed = None if sharded else CompressedChunks(folder, info, number, orient)

@@ -1,4 +1,4 @@
-"""Names of the chunks of a zarr array, and chunks whose names its metadata do not give."""
+"""Names of the chunks of a zarr array; folders and files that have other names, or the names of chunks."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from voxome.config.settings import in_worker
+from voxome.remotes.chunk_folders import LOOKED_AT, numbered, require_chunk_files
 from voxome.remotes.zarr.metadata import Node
 from voxome.remotes.zarr.normalize_metadata import SEPARATORS
 
@@ -21,8 +22,6 @@ Key = Callable[[Sequence[int]], str]
 """Returns the name of the file of a chunk, relative to its array."""
 
 _CHUNK_LIKE = re.compile(r"c|(c\.)?\d+(\.\d+)*")
-_LOOKED_AT = 4096
-"""Entries of a local folder that are looked at: one of nested chunks has few, one of flat chunks has only such."""
 _looked_at: set[tuple[str, str]] = set()
 """Addresses of the arrays that were looked at, with the name of the first chunk by the metadata, which may change."""
 
@@ -40,10 +39,8 @@ def _key(encoding: str, separator: str) -> Key:
     return lambda index: separator.join((*prefix, *map(str, index))) or "0"
 
 
-def warn_of_unreachable_chunks(node: Node, document: Mapping[str, Any]) -> None:
+def check_chunk_names(node: Node, document: Mapping[str, Any]) -> None:
     """Log a warning if the folder of an array has chunks whose names its metadata do not give.
-
-    On this machine that is also so where the first chunk is a folder, as of an array with more axes.
 
     Each array is looked at once in a process, and not in workers: the process of the run has opened it before.
 
@@ -53,24 +50,24 @@ def warn_of_unreachable_chunks(node: Node, document: Mapping[str, Any]) -> None:
         The array.
     document : mapping
         Its normalized metadata.
+
+    Raises
+    ------
+    CorruptData
+        If, on this machine, a folder is in the place of the first chunk or of one beside it, as of an array with more
+        axes.
     """
     ndim = len(document["shape"])
     first = chunk_key(document)((0,) * ndim)
+    where = "dimension_separator in .zarray" if node.format == 2 else "chunk_key_encoding in zarr.json"
+    if node.folder.is_local:
+        path = Path(node.folder.path, first)
+        require_chunk_files(path.parent, numbered(path.name), f"shape, chunks or {where}")
     array = (node.folder.address, first)
     if array in _looked_at or in_worker():
         return
     _looked_at.add(array)
-    where = "dimension_separator in .zarray" if node.format == 2 else "chunk_key_encoding in zarr.json"
     with suppress(OSError):
-        if node.folder.is_local and Path(node.folder.path, first).is_dir():
-            _LOG.warning(
-                "%s/%s is a folder, and its metadata say that it is the first chunk. The voxels of such chunks read as "
-                "if they were missing; correct shape, chunks or %s",
-                node.folder,
-                first,
-                where,
-            )
-            return
         name = _in_folder(node.folder.path, first) if node.folder.is_local else _by_name(node, first, ndim)
         if name is not None:
             _LOG.warning(
@@ -85,9 +82,9 @@ def warn_of_unreachable_chunks(node: Node, document: Mapping[str, Any]) -> None:
 
 def _in_folder(path: str, first: str) -> str | None:
     """Return the name of an entry of the folder `path` that is called like chunks, but not like the `first` one."""
-    expected = re.compile(re.escape(first.partition("/")[0]).replace("0", r"\d+"))
+    expected = numbered(first.partition("/")[0])
     with scandir(path) as entries:
-        names = sorted(entry.name for entry in islice(entries, _LOOKED_AT))
+        names = sorted(entry.name for entry in islice(entries, LOOKED_AT))
     return next((name for name in names if _CHUNK_LIKE.fullmatch(name) and not expected.fullmatch(name)), None)
 
 

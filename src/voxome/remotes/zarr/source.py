@@ -16,7 +16,7 @@ from voxome.errors import CorruptData, InvalidInput, NotFound
 from voxome.remotes.provenance_json import read_attributes, with_entry
 from voxome.remotes.tensorstore import TensorStoreSource
 from voxome.remotes.zarr import ome
-from voxome.remotes.zarr.chunk_keys import warn_of_unreachable_chunks
+from voxome.remotes.zarr.chunk_keys import check_chunk_names
 from voxome.remotes.zarr.chunks_in_shards import ZarrChunks, chunks_in_shards
 from voxome.remotes.zarr.create import create_level
 from voxome.remotes.zarr.handle import open_handle
@@ -164,7 +164,7 @@ class PyramidSource(ZarrSource):
 def _open(node: Node, *, writable: bool) -> ts.TensorStore:
     document = normalize(node)
     handle = open_handle(node, document, writable=writable)
-    warn_of_unreachable_chunks(node, document)
+    check_chunk_names(node, document)
     return handle
 
 

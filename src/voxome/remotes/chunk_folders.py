@@ -1,0 +1,56 @@
+"""Folders in the place of chunks of an array on this machine, whose voxels would read as if they were missing."""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from itertools import islice
+from os import DirEntry, scandir
+from pathlib import Path
+
+from voxome.config.settings import in_worker
+from voxome.errors import CorruptData
+
+LOOKED_AT = 4096
+"""Entries of a folder that are looked at: of nested chunks it has few, of flat ones very many."""
+
+_looked_at: set[tuple[Path, str]] = set()
+"""Folders with chunks, and patterns of their names, that were looked at."""
+
+
+def require_chunk_files(folder: Path, chunk: re.Pattern[str], metadata: str) -> None:
+    """Refuse a folder whose name is that of a chunk, among the first `LOOKED_AT` entries of `folder`.
+
+    Each folder is looked at once in a process, and not in workers: the process of the run has opened the array before.
+
+    Parameters
+    ----------
+    folder : path
+        Where chunks are.
+    chunk : pattern
+        Names of chunks.
+    metadata : str
+        Members of the metadata that give the names of chunks, for the message.
+
+    Raises
+    ------
+    CorruptData
+        If there is one.
+    """
+    if in_worker() or (folder, chunk.pattern) in _looked_at:
+        return
+    chunks: list[DirEntry[str]] = []
+    with suppress(OSError), scandir(folder) as entries:
+        chunks = [entry for entry in islice(entries, LOOKED_AT) if chunk.fullmatch(entry.name)]
+    if found := sorted(entry.name for entry in chunks if entry.is_dir()):
+        raise CorruptData(
+            f"{folder / found[0]} is a folder in the place of a chunk, whose voxels would read as if they were "
+            f"missing; restore the file from a copy, or correct {metadata}"
+        )
+    if chunks:
+        _looked_at.add((folder, chunk.pattern))
+
+
+def numbered(chunk: str) -> re.Pattern[str]:
+    """Return the pattern of the names of chunks, from that of the first one, such as ``0.0``."""
+    return re.compile(re.escape(chunk).replace("0", r"\d+"))
