@@ -4,10 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-pytest.importorskip("torch", reason="training needs the extra voxome[train]")
-
-from models.train.networks.examples import SPELLINGS, save, spell
+from models.train.volumes import SPELLINGS, save, spell
 
 from voxome.errors import InvalidInput
 from voxome.models.pixels.config import LabelledImage, PixelTraining

@@ -13,7 +13,8 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="training needs the extra voxome[train]")
 
-from models.train.networks.examples import balls, config_of, save  # noqa: E402
+from models.train.networks.examples import balls, config_of  # noqa: E402
+from models.train.volumes import save  # noqa: E402
 
 import voxome  # noqa: E402
 from voxome.errors import InvalidInput, RunFailed  # noqa: E402

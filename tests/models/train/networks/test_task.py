@@ -8,7 +8,8 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="training needs the extra voxome[train]")
 
-from models.train.networks.examples import SPELLINGS, balls, config_of, partition, save, spell  # noqa: E402
+from models.train.networks.examples import balls, config_of, partition  # noqa: E402
+from models.train.volumes import SPELLINGS, save, spell  # noqa: E402
 
 import voxome  # noqa: E402
 from voxome.errors import InvalidInput, PlanError  # noqa: E402
