@@ -42,6 +42,8 @@ _ODD_PASSWORD = re.compile(r":/{1,2}(?=[^/?\s:@\[]*:(?!//|\d{1,5}(?:[/?#\s]|$)))
 """A user, and a password with a slash, question mark or hash, which should be percent-encoded."""
 _BARE_PASSWORD = re.compile(r"(?<=[\"' (])(?P<login>[^\s\"'/:@()]+:[^\s\"'/@]+@)(?=[\w.-])(?!sha\d+:)")
 """User and password of an address whose scheme is left out, which libraries quote."""
+_MARK = re.compile(r"[:=%\"']")
+"""What is in every text that has a secret; paths of files have none of them, and are the texts that are read most."""
 _ESCAPE = re.compile(r"%[0-7][0-9A-Fa-f]")
 _ENCODINGS = 4
 """How often the text of an address may be percent-encoded."""
@@ -121,6 +123,8 @@ def redact(text: str, secrets: Collection[str] = ()) -> str:
 
 def _replace(patterns: Collection[re.Pattern[str]], text: str, shown: str) -> str:
     """Return `text` with what the last group of a pattern matches, as it is or percent-encoded, replaced by `shown`."""
+    if _MARK.search(text) is None:
+        return text
     spans = list[tuple[int, int]]()
     decoded = text
     places: Sequence[int] = range(len(text) + 1)
