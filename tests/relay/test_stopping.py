@@ -79,6 +79,7 @@ class SlowFiles(SimpleHTTPRequestHandler):
     """Files, of which chunks take some time."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
 
     def do_GET(self) -> None:
         if "/c/" in self.path:
@@ -94,7 +95,7 @@ def store(folder: Path, kind: VolumeKind = "image") -> Iterator[str]:
     spec = voxome.VolumeSpec.of(SHAPE, "uint8", chunk=SHAPE, kind=kind)
     voxome.create(f"zarr://{folder}/em.zarr", spec)[:] = noise(SHAPE, "uint8")
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(SlowFiles, directory=str(folder)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     try:
         yield f"http://127.0.0.1:{server.server_port}"
     finally:

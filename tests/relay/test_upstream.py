@@ -184,7 +184,10 @@ def test_after_a_start_of_the_machine_time_goes_by_the_wall_clock(
     assert reads == [1, 1, 1, 2]
 
 
-def test_nobody_waits_long_for_a_check_of_what_can_be_served(cache: ChunkCache, clock: Clock) -> None:
+def test_nobody_waits_long_for_a_check_of_what_can_be_served(
+    cache: ChunkCache, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source_checks, "_PATIENCE_S", 0.2)
     store, release = Store(), Event()
     sources = served(cache, store, Caching(True, ttl_s=10))
     sources.read("em", ONE)

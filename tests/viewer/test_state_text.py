@@ -91,7 +91,7 @@ class _States(BaseHTTPRequestHandler):
 @pytest.fixture
 def states() -> Iterator[str]:
     with ThreadingHTTPServer(("127.0.0.1", 0), _States) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield f"http://me:zq7-never@127.0.0.1:{server.server_port}"
         server.shutdown()
 

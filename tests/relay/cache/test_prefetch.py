@@ -152,7 +152,7 @@ def test_errors_are_counted_and_seen_by_nobody_not_even_by_those_who_wait_for_th
         assert total(sources, "prefetched") == 0  # it pauses after an error
 
 
-def test_clients_come_first(tmp_path: Path) -> None:
+def test_clients_come_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store, go = Store(DATA), Event()
     with served(open_cache(tmp_path / "cache", memory=2**26, disk=2**26), store) as sources:
         read(sources, 0, 0, 0)
@@ -162,10 +162,10 @@ def test_clients_come_first(tmp_path: Path) -> None:
         for thread in threads:
             thread.start()
         wait_until(lambda: len(store.boxes) == 7)
+        monkeypatch.setattr(prefetch, "_PATIENCE_S", 0.2)
         read(sources, 0, 0, 1)  # a hit, with neighbours
-        time.sleep(1.6)
+        wait_until(lambda: total(sources, "prefetch_dropped") == 4)
         assert len(store.boxes) == 7
-        assert total(sources, "prefetch_dropped") > 0
         go.set()
         for thread in threads:
             thread.join(100)

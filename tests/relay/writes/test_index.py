@@ -17,6 +17,7 @@ from voxome.relay.writes.index import WriteIndex
 @pytest.fixture
 def index(tmp_path: Path) -> Iterator[WriteIndex]:
     with closing(WriteIndex(tmp_path / "index.sqlite")) as one:
+        one._connection.execute("PRAGMA synchronous = OFF")  # a disk makes each write wait
         yield one
 
 
@@ -42,8 +43,9 @@ def test_exactly_the_writes_to_a_box_are_found_in_order(index: WriteIndex, ndim:
     written = boxes(ndim, offset, 60)
     for number, box in enumerate(written, 1):
         add(index, number, box)
-        add(index, 1000 + number, box, level=1)
-        add(index, 2000 + number, box, "other")
+        if number % 6 == 0:
+            add(index, 1000 + number, box, level=1)
+            add(index, 2000 + number, box, "other")
     for box in boxes(ndim, offset, 20):
         expected = [number for number, one in enumerate(written, 1) if not (one & box).empty]
         assert [one.entry.number for one in index.overlapping("em", 0, box)] == expected
