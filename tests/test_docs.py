@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import importlib
+import linecache
 import pkgutil
 import re
 import shlex
@@ -119,6 +120,7 @@ def test_doctests_pass(packages: tuple[str, ...]) -> None:
     tried = 0
     for package in packages:
         for found in pkgutil.iter_modules(importlib.import_module(package).__path__, f"{package}."):
+            linecache.clearcache()  # doctest looks for changes of all its files at every docstring
             result = doctest.testmod(importlib.import_module(found.name))
             assert result.failed == 0, found.name
             tried += result.attempted

@@ -312,10 +312,10 @@ outputs: {{}}
 def test_an_expression_without_an_end_is_given_up(
     call, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(javascript, "EXPRESSION_S", 1)
+    monkeypatch.setattr(javascript, "EXPRESSION_S", 0.2)
     document = script("true").replace("arguments: [", "arguments: ['${ while (true) {} }', ")
     assert call(document).status == 1
-    assert "expression { while (true) {} } has no value within 1 s" in " ".join(caplog.text.split())
+    assert "expression { while (true) {} } has no value within 0.2 s" in " ".join(caplog.text.split())
 
 
 def test_limits_that_are_not_kept_are_recorded_and_those_not_declared_are_none(call) -> None:
