@@ -275,7 +275,8 @@ def test_a_scheduler_that_dies_loses_its_jobs_and_ends_the_engine(
         engine.close()
 
 
-def test_nothing_outlives_a_runner_that_is_killed(tmp_path: Path) -> None:
+def test_nothing_outlives_a_runner_that_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))  # for the folder of the runner
     script = f"""
 import time
 from pathlib import Path

@@ -324,7 +324,11 @@ voxome.create_annotations(sys.argv[1], voxome.Annotations("point", [1, 2], [[[1,
 
 
 @pytest.mark.slow
-def test_what_is_there_is_kept_and_what_a_killed_writer_left_is_replaced(tmp_path: Path) -> None:
+def test_what_is_there_is_kept_and_what_a_killed_writer_left_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))  # for what killed processes leave
     write(tmp_path / "a", annotations_of("point", 3))
     with pytest.raises(AlreadyExists):
         write(tmp_path / "a", annotations_of("point", 3))
