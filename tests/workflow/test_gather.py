@@ -166,7 +166,13 @@ def test_of_another_store_files_are_copied_and_arrays_stay(
 
 @pytest.mark.parametrize(
     "pipeline",
-    ["em/connectome.cwl", "xrm/cells_vessels.cwl", "lm/cells.cwl", "common/pixels.cwl", "common/instances.cwl"],
+    [
+        pytest.param("em/connectome.cwl", marks=pytest.mark.slow),
+        pytest.param("xrm/cells_vessels.cwl", marks=pytest.mark.slow),
+        "lm/cells.cwl",
+        "common/pixels.cwl",
+        "common/instances.cwl",
+    ],
 )
 def test_the_last_step_of_a_pipeline_is_skipped_by_voxome_and_has_its_names(pipeline: str) -> None:
     path = PIPELINES / pipeline

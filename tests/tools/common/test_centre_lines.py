@@ -153,6 +153,7 @@ def test_faces_between_thin_blocks_are_compared_one_by_one(block: tuple[int, int
     np.testing.assert_array_equal(blocks["lines"]["distance_nm"], whole["lines"]["distance_nm"])
 
 
+@pytest.mark.slow
 @given(
     seed=st.integers(0, 10**6),
     shape=st.tuples(*[st.integers(10, 22)] * 3),
