@@ -11,7 +11,7 @@ from voxome.reports.data import Edge, ReportData, Slice, StepCost
 from voxome.reports.graph import MAX_EDGES, graph_drawing, strongest
 from voxome.reports.marks import NEAR_NM, length_text, scale_bar, synapse_marks
 from voxome.reports.pictures import grey_picture, label_picture
-from voxome.reports.scales import SCALES, score_text
+from voxome.reports.scales import SCALES, score_name, score_text
 from voxome.reports.sizes import size_histogram, size_rows
 
 TOP_EDGES = 15
@@ -154,9 +154,14 @@ def _neuron(neuron: int, colours: Mapping[int, Colour]) -> str:
 def score_card(scores: Mapping[str, Mapping[str, float]] | None) -> str:
     """Return scores by group, with unit and direction."""
     rows = [
-        (escape(group), escape(name.replace("_", " ")), score_text(name, value), *SCALES.get(name, ("", "")))
+        (
+            "" if number else escape(group.replace("_", " ")),
+            escape(score_name(name)),
+            score_text(name, value),
+            *SCALES.get(name, ("", "")),
+        )
         for group, values in (scores or {}).items()
-        for name, value in values.items()
+        for number, (name, value) in enumerate(values.items())
     ]
     heads = ("", "score", "value", "unit", "better")
     return f'<div class="card">{_table(heads, rows, numeric=(2,))}</div>' if rows else ""

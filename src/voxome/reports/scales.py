@@ -4,18 +4,53 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+_SHARE = ("of 1", "higher, best 1")
+_WRONG = ("count", "lower, best 0")
+_SIGNED = ("of the truth", "nearer to 0")
+
 SCALES: Mapping[str, tuple[str, str]] = {
     "adapted_rand_error": ("of 1", "lower, best 0"),
-    "f1": ("of 1", "higher, best 1"),
-    "false_negatives": ("count", "lower, best 0"),
-    "false_positives": ("count", "lower, best 0"),
-    "precision": ("of 1", "higher, best 1"),
-    "recall": ("of 1", "higher, best 1"),
+    "beta": ("", ""),
+    "density_error": _SIGNED,
+    "dice": _SHARE,
+    "distance_um": ("µm", "lower, best 0"),
+    "f1": _SHARE,
+    "f1_high": _SHARE,
+    "f1_low": _SHARE,
+    "f_beta": _SHARE,
+    "false_negatives": _WRONG,
+    "false_positives": _WRONG,
+    "ignored_results": ("count", ""),
+    "ignored_truths": ("count", ""),
+    "iou": _SHARE,
+    "length_error": _SIGNED,
+    "precision": _SHARE,
+    "radius_error": _SIGNED,
+    "radius_error_absolute": ("of the truth", "lower, best 0"),
+    "recall": _SHARE,
+    "result_length_mm": ("mm", ""),
+    "true_negatives": ("count", "higher"),
     "true_positives": ("count", "higher"),
+    "truth_length_mm": ("mm", ""),
     "voi_merge": ("bits", "lower, best 0"),
     "voi_split": ("bits", "lower, best 0"),
 }
 """Name of a score → its unit, and which values are better."""
+
+_UNITS_IN_NAMES = ("_um", "_mm")
+
+
+def score_name(name: str) -> str:
+    """Return the name of a score in words, without its unit.
+
+    Examples
+    --------
+    >>> score_name("truth_length_mm"), score_name("f1_low")
+    ('truth length', 'f1 low')
+    """
+    for unit in _UNITS_IN_NAMES:
+        name = name.removesuffix(unit)
+    return name.replace("_", " ")
 
 
 def score_text(name: str, value: float) -> str:
