@@ -151,6 +151,7 @@ steps:
     run: results.cwl
     in:
       raw: raw
+      vessel_probability: vessel_probability
       cells: cells/cells
       cell_labels: cells/labels
       probability: cell_contrast/probability

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,14 +11,20 @@ import pytest
 
 import voxome
 from voxome.contracts.frame import Frame
+from voxome.contracts.provenance import Provenance
+from voxome.contracts.report import Result
 from voxome.contracts.spec import VolumeSpec
+from voxome.errors import NotFound
 from voxome.geometry import Box
 from voxome.reports.cell_pictures import CellSlice, cell_slices
+from voxome.reports.cell_planes import cell_planes
 from voxome.reports.cells_vessels import CellsVesselsReport, vessel_facts
 from voxome.reports.heat import density_section
 from voxome.reports.radii import radius_histogram
+from voxome.reports.run_facts import made_with
 from voxome.reports.space import MOST_CELLS, space_section
 from voxome.reports.stacked_cells import stack_facts
+from voxome.resources.provenance import record
 
 BOX = Box((0, 0, 0), (10, 20, 30))
 FRAME = Frame(BOX, BOX, (1000.0, 1000.0, 1000.0), (0.0, 0.0, 0.0))
@@ -49,10 +56,46 @@ def test_of_too_many_cells_some_are_drawn_and_the_page_says_so() -> None:
 def test_rings_have_the_radius_of_the_cut() -> None:
     grey = np.zeros((20, 30), np.uint8)
     rings = np.array([[5.0, 6.0, 2.0, 3.0]])
-    page = cell_slices([CellSlice("z = 1", grey, grey, grey > 0, rings, 30e3)])
+    one = CellSlice("z = 1", grey, grey, grey == 0, grey == 0, rings, (1000.0, 1000.0))
+    page = cell_slices([one])
     assert '<ellipse cx="6.0" cy="5.0" rx="3.0" ry="2.0"/>' in page
     assert "vessels are red" in page
-    assert page.count("<img") == 3
+    assert page.count("<img") == page.count("aspect-ratio:30000/20000") == 3
+    assert "vessels are red" not in cell_slices([replace(one, vessels=grey > 0)])
+
+
+def test_pictures_of_anisotropic_planes_have_their_shape() -> None:
+    grey = np.zeros((20, 30), np.uint8)
+    page = cell_slices([CellSlice("y = 1", grey, grey, grey > 0, grey == 0, np.empty((0, 4)), (500.0, 2000.0))])
+    assert page.count("aspect-ratio:60000/10000") == 3
+    assert "row strips" in page
+
+
+def test_planes_cut_stretched_cells_from_above_and_from_the_side(tmp_path: Path) -> None:
+    size = (2000.0, 1000.0, 1000.0)
+    frame = Frame(BOX, BOX, size, (0.0, 0.0, 0.0))
+    results = {}
+    for name in ("probability", "tissue", "cell_labels"):
+        volume = voxome.create(f"zarr://{tmp_path}/{name}.zarr", VolumeSpec.of(BOX.shape, "uint8", voxel_size_nm=size))
+        volume[...] = 1
+        results[name] = Result("volume", f"zarr://{tmp_path}/{name}.zarr", frame)
+        made = Provenance.now("run", "local", "common.spheres", "1", {"z_stretch": 2.0})
+        record(volume.source, made, name=name)
+    cell = {name: np.array([at]) for name, at in zip(("z_nm", "y_nm", "x_nm"), (10e3, 10e3, 12e3), strict=True)}
+    planes = list(cell_planes(results["probability"].uri, results, {**cell, "radius_nm": np.array([5e3])}, frame))
+    assert [one.caption for one in planes] == ["z = 1", "z = 5", "z = 8", "y = 10, z points down"]
+    assert [len(one.rings) for one in planes] == [1, 1, 1, 1]
+    np.testing.assert_allclose(planes[1].rings, [[10.5, 12.5, 5, 5]])
+    np.testing.assert_allclose(planes[2].rings, [[10.5, 12.5, 4, 4]])  # 6 of 10 µm from the middle
+    np.testing.assert_allclose(planes[3].rings, [[5.5, 12.5, 5, 5]])
+    assert planes[3].raw.shape == (10, 30)
+    assert planes[3].size_nm == (20e3, 30e3)
+
+
+def test_a_volume_whose_provenance_lacks_the_tool_is_refused(tmp_path: Path) -> None:
+    voxome.create(f"zarr://{tmp_path}/labels.zarr", VolumeSpec.of((1, 2, 3), "uint64"))
+    with pytest.raises(NotFound, match=r"does not say how common\.spheres made it"):
+        made_with("common.spheres", Result("volume", f"zarr://{tmp_path}/labels.zarr"))
 
 
 def test_radii_are_counted() -> None:

@@ -14,6 +14,8 @@ from voxome.reports.marks import scale_bar
 from voxome.reports.pictures import grey_picture, tinted_picture
 
 VESSEL_COLOUR = (214, 64, 69)
+_STRIP = 2.5
+"""Width by height above which pictures are one below the other."""
 
 
 @dataclass(frozen=True)
@@ -24,46 +26,54 @@ class CellSlice:
     ----------
     caption : str
         Position.
-    raw, probability : (y, x) array
+    raw, probability : (row, column) array
         Image, and probability of cells.
-    vessels : (y, x) bool, optional
-        Mask of vessels; None if there are none in the run.
+    vessels : (row, column) bool
+        Mask of vessels.
+    tissue : (row, column) bool
+        Where there are data.
     rings : (n, 4) array
-        Cells that the plane cuts: y, x in pixels from the corner of the plane, and radii of the cut along y and x.
-    width_nm : float
-        Width of the plane.
+        Cells that the plane cuts: row and column in pixels from the corner of the plane, and radii along these.
+    pixel_nm : (row, column)
+        Size of a pixel; pictures have the shape of the plane if it is not a square, too.
     """
 
     caption: str
     raw: NDArray[Any]
     probability: NDArray[np.uint8]
-    vessels: NDArray[np.bool_] | None
+    vessels: NDArray[np.bool_]
+    tissue: NDArray[np.bool_]
     rings: NDArray[np.float64]
-    width_nm: float
+    pixel_nm: tuple[float, float]
+
+    @property
+    def size_nm(self) -> tuple[float, float]:
+        """Height and width of the plane."""
+        (rows, columns), (height, width) = self.raw.shape, self.pixel_nm
+        return rows * height, columns * width
 
 
 def cell_slices(slices: Sequence[CellSlice]) -> str:
     """Return HTML with a row of pictures for each slice."""
-    red = ", vessels are red" if any(one.vessels is not None for one in slices) else ""
+    red = ", vessels are red" if any(one.vessels.any() for one in slices) else ""
     note = f"Rings are the cells where the plane cuts them{red}."
     return f'<div class="slices">{"".join(map(_figure, slices))}</div><p class="note">{note}</p>'
 
 
 def _figure(plane: CellSlice) -> str:
-    caption, bar = escape(plane.caption), scale_bar(plane.width_nm)
-    found = grey_picture(plane.raw)
-    if plane.vessels is not None:
-        found = tinted_picture(plane.raw, plane.vessels, VESSEL_COLOUR)
+    caption, (height, width) = escape(plane.caption), plane.size_nm
     pictures = {
         "image": (grey_picture(plane.raw), ""),
         "probability of cells": (grey_picture(plane.probability), ""),
-        "found": (found, _rings(plane.rings, plane.raw.shape)),
+        "found": (tinted_picture(plane.raw, plane.vessels, VESSEL_COLOUR), _rings(plane.rings, plane.raw.shape)),
     }
+    bar, row = scale_bar(width), "row strips" if width > _STRIP * height else "row"
     images = "".join(
-        f'<div><span>{name}</span><div><img src="{uri}" alt="{name}, {caption}">{marks}{bar}</div></div>'
+        f'<div><span>{name}</span><div><img src="{uri}" alt="{name}, {caption}" '
+        f'style="aspect-ratio:{width:g}/{height:g}">{marks}{bar}</div></div>'
         for name, (uri, marks) in pictures.items()
     )
-    return f'<figure><div class="row">{images}</div><figcaption>{caption}</figcaption></figure>'
+    return f'<figure><div class="{row}">{images}</div><figcaption>{caption}</figcaption></figure>'
 
 
 def _rings(rings: NDArray[np.float64], shape: tuple[int, ...]) -> str:

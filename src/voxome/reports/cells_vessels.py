@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import cast
 
-import numpy as np
-
-from voxome.contracts.frame import Frame
 from voxome.contracts.handle import Handle
 from voxome.contracts.kinds import Rows
 from voxome.contracts.report import FinishedRun, Results
-from voxome.contracts.run_record import JsonValue, RunRecord
-from voxome.geometry import Box
+from voxome.contracts.run_record import JsonValue
 from voxome.reports.cell_pictures import CellSlice, cell_slices
+from voxome.reports.cell_planes import cell_planes
 from voxome.reports.gaps import gap_facts
 from voxome.reports.heat import density_section
 from voxome.reports.page import cost_card, fact_card, html_document, score_card, section, total_tiles
 from voxome.reports.radii import radius_histogram
-from voxome.reports.run_facts import dimensions, middle, read_plane, run_facts, step_costs
+from voxome.reports.run_facts import dimensions, made_with, run_facts, step_costs
 from voxome.reports.space import space_section
 from voxome.reports.stacked_cells import stack_facts
+from voxome.reports.wide_vessels import wide_vessel_facts
 from voxome.resources.table import TableFile
 from voxome.storage.atomic import write_file
 
-_NEEDED = ("cells", "probability", "density", "density_table", "region_densities", "sections")
-_PLANES = 3
-_POSITION = ("z_nm", "y_nm", "x_nm")
+_NEEDED = ("cells", "probability", "density", "density_table", "region_densities", "sections", "tissue")
 
 
 class CellsVesselsReport:
@@ -48,17 +44,19 @@ class CellsVesselsReport:
         cells = TableFile(results["cells"].uri).read()
         totals = _totals(run, cells)
         gaps = gap_facts(TableFile(results["sections"].uri).read())
-        notes = {**gaps, **stack_facts(cells), **vessel_facts(totals)}
+        planes = list(cell_planes(raw, results, cells, frame))
+        notes = {**gaps, **stack_facts(cells), **vessel_facts(totals), **_width_facts(run, planes)}
         parts = [
             total_tiles({name: _number(value) for name, value in totals.items()}),
             _viewer(run.view_command),
-            section("Slices", cell_slices(list(_slices(run, raw, cells, frame)))),
+            section("Notes", fact_card(notes)),
+            section("Slices", cell_slices(planes)),
             section("Cells and vessels in space", space_section(cells, _points(run), frame)),
             section("Density of cells", density_section(run.results["density"].uri)),
             section("Sizes of cells, of the radii searched", radius_histogram(cells["radius_nm"] / 1000)),
             section("Scores against the truth", score_card(record.get("scores"))),
             section("Time and memory", cost_card(step_costs(record))),
-            section("Run", fact_card({**run_facts(record, raw, frame), **notes})),
+            section("Run", fact_card(run_facts(record, raw, frame))),
         ]
         subtitle = "; ".join(f"{name} {text}" for name, text in dimensions(frame).items())
         page = html_document(run.title, subtitle, parts)
@@ -90,6 +88,15 @@ def vessel_facts(totals: Mapping[str, int | float]) -> dict[str, str]:
     return {"vessels": "none found; if the volume has some, see vessel_background_um in docs/cells-vessels.md"}
 
 
+def _width_facts(run: FinishedRun, planes: Sequence[CellSlice]) -> dict[str, str]:
+    """Return whether vessels are too wide for their contrast; a classifier has no such limit."""
+    if not {"vessels", "vessel_map"} <= run.results.keys() or run.record["inputs"].get("vessel_probability"):
+        return {}
+    radius_nm = TableFile(run.results["vessels"].uri).read(["radius_nm"])["radius_nm"]
+    settings = made_with("common.local_contrast", run.results["vessel_map"])
+    return wide_vessel_facts(radius_nm, planes, settings["background_um"])
+
+
 def _number(value: float) -> str:
     if isinstance(value, int):
         return f"{value:,}"
@@ -98,30 +105,3 @@ def _number(value: float) -> str:
 
 def _points(run: FinishedRun) -> Rows | None:
     return TableFile(run.results["vessel_points"].uri).read() if "vessel_points" in run.results else None
-
-
-def _z_stretch(record: RunRecord) -> float:
-    """Return the length of cells along z by their width; 1 if the record has no steps, as in other CWL runners."""
-    found = (step["parameters"].get("z_stretch", 1.0) for step in record["steps"] if step["tool"] == "common.spheres")
-    return float(cast("float", next(found, 1.0)))
-
-
-def _slices(run: FinishedRun, raw: str, cells: Rows, frame: Frame) -> Iterator[CellSlice]:
-    box, results, size, stretch = frame.box, run.results, np.array(frame.scale_nm), _z_stretch(run.record)
-    depth, shown = box.shape[0], middle(box)
-    index = (np.stack([cells[name] for name in _POSITION], axis=1) - np.array(frame.offset_nm)) / size
-    part = "" if shown == box else f", the middle {shown.shape[1]:,} × {shown.shape[2]:,} voxels"
-    for z in sorted({box.start[0] + depth * (2 * i + 1) // (2 * _PLANES) for i in range(_PLANES)}):
-        plane = Box((z, *shown.start[1:]), (z + 1, *shown.stop[1:]))
-        away = np.abs(index[:, 0] - z) * size[0] / stretch
-        near = away < cells["radius_nm"]
-        cut = np.sqrt(cells["radius_nm"][near] ** 2 - away[near] ** 2)
-        at = index[near, 1:] - np.array(plane.start[1:]) + 0.5
-        yield CellSlice(
-            caption=f"z = {z}{part}",
-            raw=read_plane(raw, plane),
-            probability=read_plane(results["probability"].uri, plane),
-            vessels=read_plane(results["vessel_mask"].uri, plane) != 0 if "vessel_mask" in results else None,
-            rings=np.column_stack([at, cut / size[1], cut / size[2]]),
-            width_nm=plane.shape[2] * float(size[2]),
-        )

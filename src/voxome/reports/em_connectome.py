@@ -100,7 +100,7 @@ def _slices(run: FinishedRun, frame: Frame) -> Iterator[Slice]:
     depth, shown = box.shape[0], middle(box)
     part = (
         ""
-        if shown == box
+        if shown.shape[1:] == box.shape[1:]
         else f", the middle {shown.shape[1]:,} × {shown.shape[2]:,} of {box.shape[1]:,} × {box.shape[2]:,}"
     )
     synapses = None if size is None else _synapse_voxels(run, frame)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from voxome.contracts.frame import Frame
+from voxome.contracts.report import Result
 from voxome.contracts.run_record import RunRecord
+from voxome.errors import NotFound
 from voxome.geometry import Box
 from voxome.reports.data import StepCost
 from voxome.reports.marks import length_text
 from voxome.resources.open import open_source
+from voxome.resources.provenance import read_provenance
 
 MAX_SIDE = 4096
 """Voxels along each side of the planes that a report shows; of larger ones, the middle."""
@@ -55,16 +59,16 @@ def dimensions(frame: Frame) -> dict[str, str]:
 
 
 def middle(box: Box) -> Box:
-    """Return what the pictures show of the planes of a box."""
+    """Return what the pictures show of a box: along each axis, at most `MAX_SIDE` voxels."""
     start = [max(a, (a + b - MAX_SIDE) // 2) for a, b in zip(box.start, box.stop, strict=True)]
     stop = [min(b, a + MAX_SIDE) for a, b in zip(start, box.stop, strict=True)]
-    return Box((box.start[0], *start[1:]), (box.stop[0], *stop[1:]))
+    return Box((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))
 
 
-def read_plane(uri: str, plane: Box) -> NDArray[Any]:
-    """Return the voxels (y, x) of a plane."""
+def read_plane(uri: str, plane: Box, axis: int = 0) -> NDArray[Any]:
+    """Return the voxels of a plane across an axis, in the order of the other two."""
     source = open_source(uri)
-    return np.asarray(source.read(source.spec.lift(plane)))[0]
+    return np.take(np.asarray(source.read(source.spec.lift(plane))), 0, axis)
 
 
 def step_costs(record: RunRecord) -> list[StepCost]:
@@ -73,3 +77,17 @@ def step_costs(record: RunRecord) -> list[StepCost]:
         StepCost(name=step["name"], **step["blocks"], seconds=step["wall_s"], peak_bytes=step["peak_bytes"])
         for step in record["steps"]
     ]
+
+
+def made_with(tool: str, volume: Result) -> Mapping[str, Any]:
+    """Return the parameters with which a tool made a volume, from its provenance: other CWL runners record no steps.
+
+    Raises
+    ------
+    NotFound
+        If its provenance does not name the tool.
+    """
+    for made in reversed(read_provenance(open_source(volume.uri))):
+        if made.tool == tool:
+            return made.parameters
+    raise NotFound(f"the provenance of {volume.uri} does not say how {tool} made it; run the step again")
