@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 
 from voxome.blocks.step import Step
 from voxome.contracts.frame import Frame
@@ -63,6 +64,27 @@ def type_problems(graph: Graph, values: Mapping[str, object], options: RunOption
         if one is not None and value is not None and not one.takes(value):
             expected = " or ".join(dict.fromkeys(_TYPES.get(kind, kind) for kind in one.types))
             yield f"the {owner.format(name)} is {value!r}; expected {expected}"
+
+
+_OF_STEP = re.compile(r"step (\S+): (.*)", re.DOTALL)
+
+
+def join_problems(problems: Iterable[str]) -> list[str]:
+    """Return problems, each once: those of several steps with the names of all of them.
+
+    Examples
+    --------
+    >>> join_problems(["step a: image is no volume", "other", "step b: image is no volume"])
+    ['steps a, b: image is no volume', 'other']
+    """
+    steps: dict[str, list[str]] = {}
+    for problem in dict.fromkeys(problems):
+        found = _OF_STEP.fullmatch(problem)
+        steps.setdefault(found[2] if found else problem, []).extend([found[1]] if found else [])
+    return [
+        f"step{'s' if len(names) > 1 else ''} {', '.join(names)}: {problem}" if names else problem
+        for problem, names in steps.items()
+    ]
 
 
 def input_problems(step: str, expected: Input, handle: Handle, spec: VolumeSpec | None) -> Iterator[str]:

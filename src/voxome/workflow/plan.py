@@ -28,6 +28,7 @@ from voxome.workflow.bindings import Bindings, BoundInputs
 from voxome.workflow.checks import (
     cost_warnings,
     input_problems,
+    join_problems,
     name_problems,
     tool_problems,
     type_problems,
@@ -178,7 +179,7 @@ class _Planner:
 
     def _raise_problems(self) -> None:
         if self.problems:
-            raise PlanError(list(dict.fromkeys(self.problems)))
+            raise PlanError(join_problems(self.problems))
 
     def _add(self, node: Node) -> None:
         """Plan a step, unless it or a step that it needs has problems."""
