@@ -342,6 +342,33 @@ def _of_sections(suffix: str) -> Decoder:
     return Decoder(seeds, decode, (VoxomeError,), 33)
 
 
+def _of_tiffs() -> Decoder:
+    from tempfile import mkdtemp
+
+    import tifffile
+    from PIL import Image
+
+    from voxome.remotes import image_codecs
+
+    file, grey = Path(mkdtemp()) / "a.tif", np.arange(40 * 50, dtype=np.uint8).reshape(40, 50)
+    seeds = []
+    for compression in ("lzw", "packbits", "zlib", "zstd", "lzma", "lerc", "jpeg2000", "jpegxl"):
+        tifffile.imwrite(file, grey, compression=compression)
+        seeds.append(file.read_bytes())
+    for compression in ("jpeg", "webp"):
+        tifffile.imwrite(file, np.dstack([grey] * 3), photometric="rgb", compression=compression)
+        seeds.append(file.read_bytes())
+    for compression in ("group3", "group4"):
+        Image.fromarray(grey > 99).save(file, compression=compression)
+        seeds.append(file.read_bytes())
+
+    def decode(data: bytes) -> None:
+        file.write_bytes(data)
+        image_codecs.decode(file, image_codecs.probe(file))
+
+    return Decoder(seeds, decode, (VoxomeError,))
+
+
 def _with_checksums(data: bytes) -> bytes:
     """Return a PNG file whose chunks have the checksums that they should have."""
     mended, at = bytearray(data), 8
@@ -445,6 +472,7 @@ DECODERS: Mapping[str, Callable[[], Decoder]] = {
     "runs of DVID": _of_runs,
     "sections: jpg": lambda: _of_sections(".jpg"),
     "sections: png": lambda: _of_sections(".png"),
+    "sections: tif": _of_tiffs,
     "shards": _of_shards,
     "snappy": _of_snappy,
     "swc": _of_swc,
