@@ -18,7 +18,7 @@ _NAME = (
 )
 _SCHEME = r"(?:token|bearer|basic|digest|jwt)[ ]++"
 _QUOTE = r"\\*+[\"']"
-_QUOTED = rf"""(?P<quote>{_QUOTE})(?:{_SCHEME})?(?P<quoted>(?:[^\\"']++|\\++(?!["'])|(?!(?P=quote))\\*+["'])*+)"""
+_QUOTED = rf"""(?P<quote>{_QUOTE})(?:{_SCHEME})?(?P<quoted>(?:[^\\"']++|\\++(?!["'])|(?!(?P=quote))\\*+["'])*)"""
 """A text up to its quote, with as many backslashes, or to the end; each character is matched in one way."""
 _BARE = r"[^&\s\"'<>)]*[^&\s\"'<>),;]"
 _WORDS = rf"""(?:{_SCHEME}(?P<word>{_BARE})|(?!\*\*\*)(?P<words>[^\s"',)&]++(?:[ ][^\s"',)&]++)?+))"""
