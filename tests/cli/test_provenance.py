@@ -42,7 +42,7 @@ def test_a_table_has_an_entry_a_line(uri: str) -> None:
 
 def test_json_has_every_field(uri: str) -> None:
     shown = CliRunner().invoke(app, ["info", uri, "--provenance", "--json"])
-    found = json.loads(shown.output)
+    found = json.loads(shown.stdout)
     assert found["uri"] == uri
     assert [Provenance.from_json(one) for one in found["provenance"]] == list(voxome.provenance(uri))
 

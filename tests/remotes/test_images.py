@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tarfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +12,7 @@ from uuid import uuid4
 import numpy as np
 import pytest
 import tifffile
+from archives import unpack
 from numpy.testing import assert_array_equal
 from numpy.typing import NDArray
 from PIL import Image
@@ -460,8 +460,7 @@ def test_real_stacks(shared: Path, tmp_path: Path) -> None:
     for file in [*(data / "nuclei").glob("*.tif"), *(data / "gala" / "snemi-mini").glob("*.tif")]:
         assert_array_equal(read(file), tifffile.imread(file))
         assert ImagesRemote().open(uri_of(file)).spec.axes == (("y", "x") if "2d" in file.name else ("z", "y", "x"))
-    with tarfile.open(data / "lightsheet" / "crop_planes.tar.xz") as archive:
-        archive.extractall(tmp_path, filter="data")
+    unpack(data / "lightsheet" / "crop_planes.tar.xz", tmp_path)
     planes = ImagesRemote().open(uri_of(tmp_path / "crop_planes" / "ch0"))
     assert (planes.spec.domain.shape, planes.spec.dtype) == ((30, 510, 667), np.dtype("uint16"))
     first = sorted((tmp_path / "crop_planes" / "ch0").iterdir())[4]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tarfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from archives import unpack
 from numpy.testing import assert_array_equal
 
 from voxome.contracts.abilities import SupportsLevels, ability
@@ -27,9 +27,7 @@ NM = ["nm"] * 3
 @pytest.fixture
 def foreign(shared: Path, tmp_path: Path) -> Path:
     """Volumes that Java's n5-universe wrote or changed."""
-    with tarfile.open(shared / "cases/foreign.tar.xz") as archive:
-        archive.extractall(tmp_path, filter="data")
-    return tmp_path / "foreign"
+    return unpack(shared / "cases/foreign.tar.xz", tmp_path) / "foreign"
 
 
 def open_at(folder: Path, **options: Any) -> VolumeSource:

@@ -13,7 +13,6 @@ import os
 import signal
 import sqlite3
 import sys
-import tarfile
 import tempfile
 import traceback
 from collections import Counter
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from archives import unpack
 from ruamel.yaml import YAML
 
 UNSUPPORTED = 33
@@ -32,13 +32,6 @@ _WHERE = frozenset({"path", "location", "contents", "listing", "secondaryFiles"}
 
 class Unequal(Exception):
     """What a process returned is not what the test expects."""
-
-
-def unpack(archive: Path, folder: Path) -> Path:
-    """Unpack a suite and return its folder."""
-    with tarfile.open(archive) as packed:
-        packed.extractall(folder, filter="data")
-    return folder
 
 
 def read_tests(folder: Path, tag: str | None = None) -> list[dict[str, Any]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 import shutil
-import tarfile
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
@@ -15,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 import zarr
+from archives import unpack
 from numpy.testing import assert_array_equal
 from numpy.typing import NDArray
 from remotes.zarr.stores import at, edit
@@ -307,10 +307,7 @@ def foreign(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     archive = shared / "cases" / "foreign.tar.xz"
     if not archive.exists():
         pytest.skip(f"needs {archive}")
-    folder = tmp_path_factory.mktemp("foreign")
-    with tarfile.open(archive) as packed:
-        packed.extractall(folder, filter="data")
-    return folder / "foreign"
+    return unpack(archive, tmp_path_factory.mktemp("foreign")) / "foreign"
 
 
 @pytest.mark.parametrize(

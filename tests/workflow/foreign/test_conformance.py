@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from workflow.conformance import prepare, read_tests, run_test, unpack
+from archives import unpack
+from workflow.conformance import prepare, read_tests, run_test
 
 pytestmark = pytest.mark.slow
 
