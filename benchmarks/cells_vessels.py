@@ -1,8 +1,8 @@
 """Cells, vessels and densities of a phantom, from raw to density: scores, speed, and the cores for 100 GB in 4 hours.
 
 ``python benchmarks/cells_vessels.py [--shape 200,200,200] [--seed 3] [--modality xrm] [--block 200,200,200]``. The
-phantom is written first, into ``--folder``, unless it is there; its time does not count. The speed is that of the CPU
-time of this process and of its workers, so that it means something on a machine with other work.
+phantom is written first, into ``--folder``, unless it is there and complete; its time does not count. The speed is that
+of the CPU time of this process and of its workers, so that it means something on a machine with other work.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import numpy as np
 import voxome
 from voxome.data.vascular.spec import TissueSpec
 from voxome.data.vascular.write import write_phantom
+from voxome.errors import AlreadyExists
 from voxome.resources.table import TableFile
 from voxome.workflow.verbs import run
 
@@ -48,6 +49,16 @@ def density_errors(out: Path, phantom: Path) -> dict[str, float]:
     return {name: value / true - 1 for name, (value, true) in found.items()}
 
 
+def require_phantom(parser: argparse.ArgumentParser, folder: Path, spec: TissueSpec) -> None:
+    """End if the phantom of a folder is another one."""
+    truth = json.loads((folder / "truth.json").read_text(encoding="utf-8"))
+    for name in ("shape", "seed", "modality", "density"):
+        expected = getattr(spec, name)
+        found = tuple(truth[name]) if name == "shape" else truth[name]
+        if found != expected:
+            parser.error(f"{folder} has a phantom of {name} {found}; expected {expected}: choose another --folder")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shape", default="200,200,200")
@@ -62,8 +73,13 @@ def main() -> None:
     z, y, x = shape
     folder = options.folder or Path(tempfile.mkdtemp())
     phantom = folder / "phantom"
-    if not phantom.exists():
-        write_phantom(phantom, TissueSpec((z, y, x), options.seed, options.modality, options.density))
+    spec = TissueSpec((z, y, x), options.seed, options.modality, options.density)
+    if not (phantom / "truth.json").exists():  # which is written last
+        try:
+            write_phantom(phantom, spec)
+        except AlreadyExists as error:
+            parser.error(str(error))
+    require_phantom(parser, phantom, spec)
     inputs: dict[str, Any] = {"raw": phantom / "raw.zarr"}
     if options.modality == "lm":
         inputs |= {"background": phantom / "background.zarr", "offset": 100}

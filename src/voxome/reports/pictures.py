@@ -15,10 +15,12 @@ from voxome.reports.colours import Colour, neuron_colour
 
 MAX_SIDE = 1024
 """Longest side of an image in pixels; larger ones are subsampled."""
+_PERCENT = (0.2, 99.8)
+"""Grey values that are black and white: a few hot pixels would make all others black."""
 
 
 def grey_picture(image: NDArray[Any]) -> str:
-    """Return a (y, x) image as a PNG data URI; dtypes other than uint8 are scaled from their range."""
+    """Return a (y, x) image as a PNG data URI; dtypes other than uint8 are scaled from nearly their range."""
     return _data_uri(grey_pixels(image))
 
 
@@ -26,8 +28,8 @@ def grey_pixels(image: NDArray[Any]) -> NDArray[np.uint8]:
     """Return a (y, x) image as grey values from 0 to 255, subsampled if it is larger than a picture."""
     pixels = _thin(image)
     if pixels.dtype != np.uint8:
-        low, high = float(pixels.min()), float(pixels.max())
-        pixels = np.rint(255 * (pixels - low) / max(high - low, 1e-9)).astype(np.uint8)
+        low, high = np.percentile(pixels, _PERCENT)
+        pixels = np.rint(255 * np.clip((pixels - low) / max(high - low, 1e-9), 0, 1)).astype(np.uint8)
     return pixels
 
 

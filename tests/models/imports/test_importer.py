@@ -106,6 +106,17 @@ def test_a_context_that_is_too_small_is_noticed(tmp_path: Path) -> None:
         import_model(source, described(padded=True, context=(1, 1, 2)), tmp_path / "out")
 
 
+def test_a_network_that_does_not_run_is_one_sentence_and_no_folder(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = network(tmp_path / "net.onnx", np.zeros((99, 5, 5), np.float32))
+    with pytest.raises(InvalidInput, match="cannot be run on an input") as raised:
+        import_model(path, described(), tmp_path / "out")
+    assert "\n" not in str(raised.value)
+    assert capfd.readouterr().err == ""
+    assert not (tmp_path / "out").exists()
+
+
 def test_statistics_of_tiles_are_refused(tmp_path: Path) -> None:
     graph_path = network(tmp_path / "net.onnx")
     model = onnx.load(graph_path)

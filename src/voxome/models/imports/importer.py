@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import onnx
 
@@ -13,7 +14,7 @@ from voxome.models.cards import Model, ModelCard
 from voxome.models.imports.config import ModelImport
 from voxome.models.imports.graph import adapt
 from voxome.models.imports.keras import read_keras
-from voxome.models.imports.trial import try_network
+from voxome.models.imports.trial import error_text, try_network
 from voxome.models.parity import require_deterministic
 from voxome.resources.folders import require_outside_volumes
 from voxome.storage.atomic import replacing
@@ -43,12 +44,15 @@ def import_model(source: Path, config: ModelImport, out: Path) -> Model:
         raise UnsupportedFormat(f"{source} is no network that voxome imports; expected {', '.join(_READERS)}")
     folder = require_outside_volumes(out)
     network = adapt(read(source, config), config)
+    with TemporaryDirectory() as scratch:
+        tried = Path(scratch) / "network.onnx"
+        onnx.save(network, tried)
+        require_deterministic(tried, tiles=config.layout == "tiles")
+        try_network(tried, config)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{config.name}.onnx"
     with replacing(path) as partial:
         onnx.save(network, partial)
-        require_deterministic(partial, tiles=config.layout == "tiles")
-        try_network(partial, config)
     card = ModelCard(
         file=path.name,
         sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
@@ -67,7 +71,7 @@ def _read_onnx(source: Path, _: ModelImport) -> onnx.ModelProto:
         network: onnx.ModelProto = onnx.load(source)
         onnx.checker.check_model(network)
     except Exception as error:  # onnx and protobuf raise many kinds
-        raise UnsupportedFormat(f"{source} is not an ONNX file: {error}") from error
+        raise UnsupportedFormat(f"{source} is not an ONNX file: {error_text(error)}") from error
     return network
 
 

@@ -14,6 +14,8 @@ from voxome.models.imports.config import ModelImport
 _SIZES = (4, 6, 9)
 """Output lengths tried, in strides, of at least 16 voxels in all."""
 _TOLERANCE = 1e-4
+_FATAL = 4
+"""Severity of what onnxruntime logs itself: errors reach the user as exceptions."""
 
 
 def try_network(path: Path, config: ModelImport) -> None:
@@ -25,14 +27,21 @@ def try_network(path: Path, config: ModelImport) -> None:
         If the output has another shape than its card states, is no probability, depends on voxels beyond the context,
         or does not move with the stride.
     """
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = _FATAL
     try:
-        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime raises many kinds, none of which has a base class of its own
-        raise InvalidInput(f"The network cannot be loaded: {error}") from error
+        raise InvalidInput(f"The network cannot be loaded: {error_text(error)}") from error
     if config.layout == "patches":
         _try_patches(session, config)
     else:
         _try_tiles(session, config)
+
+
+def error_text(error: Exception) -> str:
+    """Return the reason of an error of onnx or onnxruntime in one line, without the place in their source."""
+    return " ".join(str(error).rpartition("Status Message: ")[2].split()).removesuffix(".")
 
 
 def _try_patches(session: onnxruntime.InferenceSession, config: ModelImport) -> None:
@@ -106,11 +115,14 @@ def _noise(shape: tuple[int, ...]) -> NDArray[np.float32]:
 
 
 def _run(session: onnxruntime.InferenceSession, given: NDArray[np.float32]) -> NDArray[np.float32]:
+    options = onnxruntime.RunOptions()
+    options.log_severity_level = _FATAL
     try:
-        result: NDArray[np.float32] = session.run(None, {session.get_inputs()[0].name: given})[0]
+        result: NDArray[np.float32] = session.run(None, {session.get_inputs()[0].name: given}, options)[0]
     except Exception as error:  # as above
         raise InvalidInput(
-            f"The network cannot be run on an input of shape {given.shape}: {error}; mend context and stride"
+            f"The network cannot be run on an input of shape {given.shape}: {error_text(error)}; mend context and "
+            "stride"
         ) from error
     return result
 
