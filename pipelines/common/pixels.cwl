@@ -32,7 +32,7 @@ steps:
     out: [result]
   mixture:
     run: ../tools/common.mixture.cwl
-    in: {histogram: statistics/result, components: components, store: store, block: block, workers: workers}
+    in: {histogram: statistics/result, components: components, classifier: classifier, store: store, block: block, workers: workers}
     out: [result]
   pixels:
     run: ../tools/common.pixels.cwl

@@ -30,6 +30,11 @@ inputs:
       to 8.'
     inputBinding:
       prefix: --components
+  classifier:
+    type: string?
+    doc: 'Path of the card of another classifier, which a workflow takes instead: nothing is fitted then.'
+    inputBinding:
+      prefix: --classifier
   store:
     type: string
     doc: Folder (absolute path) or address for results.

@@ -231,6 +231,11 @@ def test_a_constant_volume_has_no_mixture(tmp_path: Path) -> None:
         fit(tmp_path, np.full(SHAPE, 7, np.uint8))
 
 
+def test_nothing_is_fitted_if_there_is_another_classifier(tmp_path: Path) -> None:
+    histogram = as_file(tmp_path / "histogram.parquet", statistics(np.full(SHAPE, 7, np.uint8)), HISTOGRAM.columns)
+    assert json.loads(mixture(histogram, classifier="cells.json")) == {}
+
+
 def test_labels_of_no_class_and_classes_without_labels_are_refused(tmp_path: Path) -> None:
     grey, inside = balls()
     image = save(tmp_path / "raw.zarr", grey)
@@ -252,6 +257,9 @@ def test_a_workflow_takes_a_mixture_or_any_classifier(trained: Path, tmp_path: P
         voxome.run(pipeline, inputs={"raw": image, **more}, out=tmp_path / name)
         found = voxome.open(tmp_path / name / "probability.zarr", expect=voxome.Volume)[...]
         right.append(((found > 127) == inside).mean())
+    fitted = [json.loads((tmp_path / name / "mixture.json").read_text("utf-8")) for name in ("mixture", "forest")]
+    assert fitted[0]
+    assert not fitted[1]
     assert right[1] > 0.97
     assert right[1] > right[0] > 0.9
 
