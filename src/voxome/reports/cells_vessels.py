@@ -44,14 +44,14 @@ class CellsVesselsReport:
         cells = TableFile(results["cells"].uri).read()
         totals = _totals(run, cells)
         gaps = gap_facts(TableFile(results["sections"].uri).read())
-        planes = list(cell_planes(raw, results, cells, frame))
+        planes, points = list(cell_planes(raw, results, cells, frame)), _points(run)
         notes = {**gaps, **stack_facts(cells), **vessel_facts(totals), **_width_facts(run, planes)}
         parts = [
             total_tiles({name: _number(value) for name, value in totals.items()}),
             _viewer(run.view_command),
             section("Notes", fact_card(notes)),
             section("Slices", cell_slices(planes)),
-            section("Cells and vessels in space", space_section(cells, _points(run), frame)),
+            section("Cells and vessels in space" if points else "Cells in space", space_section(cells, points, frame)),
             section("Density of cells", density_section(run.results["density"].uri)),
             section("Sizes of cells, of the radii searched", radius_histogram(cells["radius_nm"] / 1000)),
             section("Scores against the truth", score_card(record.get("scores"))),
