@@ -21,7 +21,11 @@ hints:
         minimum: 0
       background_um:
         exclusiveMinimum: 0
+      background_z_um:
+        exclusiveMinimum: 0
       tile_um:
+        exclusiveMinimum: 0
+      tile_z_um:
         exclusiveMinimum: 0
       rim_um:
         minimum: 0
@@ -100,12 +104,24 @@ inputs:
       more than 0.'
     inputBinding:
       prefix: --background-um
+  background_z_um:
+    type: double?
+    doc: 'The same along z, if not background_um: about a section where the brightness changes from section to section,
+      so that voxels are compared with those of the same section. Tiles should be as thin (tile_z_um). Allowed:
+      more than 0.'
+    inputBinding:
+      prefix: --background-z-um
   tile_um:
     type: double?
     default: 10.0
     doc: 'Edge of a tile of moments in micrometres. Allowed: more than 0.'
     inputBinding:
       prefix: --tile-um
+  tile_z_um:
+    type: double?
+    doc: 'Its length along z, if not tile_um. Allowed: more than 0.'
+    inputBinding:
+      prefix: --tile-z-um
   rim_um:
     type: double?
     default: 0.0

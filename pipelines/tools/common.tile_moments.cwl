@@ -11,6 +11,8 @@ hints:
     parameters:
       tile_um:
         exclusiveMinimum: 0
+      tile_z_um:
+        exclusiveMinimum: 0
       exclude_um:
         minimum: 0
 baseCommand:
@@ -45,6 +47,12 @@ inputs:
       0.'
     inputBinding:
       prefix: --tile-um
+  tile_z_um:
+    type: double?
+    doc: 'Length of a tile along z, if not tile_um: about a section where the brightness changes from section to
+      section. The table has as many more rows as tiles are thinner. Allowed: more than 0.'
+    inputBinding:
+      prefix: --tile-z-um
   exclude_um:
     type: double?
     default: 0.0

@@ -18,6 +18,8 @@ inputs:
   detect_no_data: {type: "boolean?", doc: "Whether nearly constant areas of a section have no data."}
   smoothing_um: {type: "double?", default: 0.65, doc: "Standard deviation with which the image is smoothed, in micrometres."}
   tile_um: {type: "double?", default: 10, doc: "Edge of the tiles of which the background is computed, in micrometres."}
+  tile_z_um: {type: "double?", doc: "Length of these tiles along z, in micrometres, if not tile_um: a section where the brightness changes from section to section."}
+  background_z_um: {type: "double?", doc: "Standard deviation along z of both windows of contrast, in micrometres, if not that along y and x: a section where the brightness changes from section to section."}
   cell_low: {type: "double?", default: 0.3, doc: "Contrast, in standard deviations, at which the probability of cells is 0."}
   cell_high: {type: "double?", default: 2.0, doc: "Contrast, in standard deviations, at which the probability of cells is 1."}
   cell_background_um: {type: "double?", default: 13, doc: "Standard deviation of the Gaussian window of the contrast of cells, in micrometres."}
@@ -63,6 +65,7 @@ steps:
       image: raw
       tissue: tissue/tissue
       tile_um: tile_um
+      tile_z_um: tile_z_um
       store: store
       block: block
       workers: workers
@@ -79,7 +82,9 @@ steps:
       high: vessel_high
       smoothing_um: smoothing_um
       background_um: vessel_background_um
+      background_z_um: background_z_um
       tile_um: tile_um
+      tile_z_um: tile_z_um
       rim_um: vessel_rim_um
       store: store
       block: block
@@ -113,7 +118,9 @@ steps:
       high: cell_high
       smoothing_um: smoothing_um
       background_um: cell_background_um
+      background_z_um: background_z_um
       tile_um: tile_um
+      tile_z_um: tile_z_um
       exclude_um: exclude_um
       store: store
       block: block

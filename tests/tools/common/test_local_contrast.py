@@ -42,13 +42,22 @@ def run(
     values, z, y, x = {**OPTIONS, **options}, *block
     volumes = {"image": image, **({} if others is None else others)}
     summed = {name: volumes[name] for name in ("image", "tissue") if name in volumes}
-    rows = run_blocks(tile_moments, summed, (z, y, x), frame, tile_um=values["tile_um"])["moments"]
+    tiles = {name: values.get(name) for name in ("tile_um", "tile_z_um")}
+    rows = run_blocks(tile_moments, summed, (z, y, x), frame, **tiles)["moments"]
     table = as_file(folder / "moments.parquet", rows, MOMENTS.columns)
     return np.asarray(run_blocks(local_contrast, volumes, (z, y, x), frame, moments=table, **values)["probability"])
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("options", [{}, {"rim_um": 2.0, "low": 1.0}, {"unit": "mean", "low": 0.1, "high": 0.4}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"rim_um": 2.0, "low": 1.0},
+        {"unit": "mean", "low": 0.1, "high": 0.4},
+        {"tile_z_um": 1.0, "background_z_um": 1.0},
+    ],
+)
 def test_blocks_do_not_show(tmp_path: Path, options: dict[str, Any]) -> None:
     image = tissue_with_cells()
     exclude = (np.indices(SHAPE).sum(axis=0) % 29 == 0).astype(np.uint8)
@@ -124,6 +133,17 @@ def test_dark_cells_are_found_by_the_dark_polarity_only(tmp_path: Path) -> None:
     assert dark[11, 17, 17] == 255
     assert run(tmp_path, 255 - image, polarity="bright")[11, 17, 17] == 255
     assert run(tmp_path, image, polarity="bright")[11, 17, 17] == 0
+
+
+def test_a_window_of_one_section_does_not_see_how_bright_sections_are(tmp_path: Path) -> None:
+    image = tissue_with_cells().clip(40, 200)
+    banded = image + (40 * np.sin(np.arange(SHAPE[0]))).astype(np.int8)[:, None, None]
+    thin = {"tile_z_um": 1.0, "background_z_um": 0.1, "smoothing_um": 0.0}
+    found = run(tmp_path, image, **thin)
+    assert 0.02 < (found > 0).mean() < 0.9
+    np.testing.assert_allclose(run(tmp_path, banded.astype(np.uint8), **thin), found, atol=1)
+    wide = [run(tmp_path, one.astype(np.uint8), smoothing_um=0.0) for one in (image, banded)]
+    assert (wide[0] != wide[1]).mean() > 0.2
 
 
 def test_a_constant_volume_has_no_cells(tmp_path: Path) -> None:

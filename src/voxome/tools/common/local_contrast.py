@@ -20,9 +20,9 @@ from voxome.resources.table import TableFile
 from voxome.tools.common.balls import Scale
 from voxome.tools.common.contrast.distance import near
 from voxome.tools.common.contrast.limits import size_problems
-from voxome.tools.common.contrast.moments import local_moments, place_box
+from voxome.tools.common.contrast.moments import local_moments, place_box, tile_factors
 from voxome.tools.common.contrast.settings import EDGES, require_settings
-from voxome.tools.common.density.grid import DensityGrid, grid_factors
+from voxome.tools.common.density.grid import DensityGrid
 from voxome.tools.common.gaps import BRIDGED, LONGEST, TISSUE, interpolate_gaps
 from voxome.tools.common.tile_moments import MOMENTS
 
@@ -71,7 +71,9 @@ def local_contrast(
     high: float = 2.0,
     smoothing_um: Annotated[float, Ge(0)] = 0.65,
     background_um: Annotated[float, Gt(0)] = 13.0,
+    background_z_um: Annotated[float, Gt(0)] | None = None,
     tile_um: Annotated[float, Gt(0)] = 10.0,
+    tile_z_um: Annotated[float, Gt(0)] | None = None,
     rim_um: Annotated[float, Ge(0)] = 0.0,
     exclude_um: Annotated[float, Ge(0)] = 0.0,
     block: BlockContext,
@@ -84,7 +86,8 @@ def local_contrast(
         Image of any dtype; the result does not depend on it, nor on borders without data of whole tiles, or that the
         offset of the volume takes into account. Others move the tiles: probabilities change by up to a tenth.
     moments : table
-        From ``common.tile_moments`` of the image, with the same `tile_um`.
+        From ``common.tile_moments`` of the image, with the same `tile_um` and
+        `tile_z_um`.
     tissue : (z, y, x) array of uint8, optional
         Tissue map from ``common.tissue``. Where there are no data, the result is 0; short gaps are interpolated along
         z.
@@ -102,8 +105,13 @@ def local_contrast(
         Standard deviation of the Gaussian with which the image is smoothed, in micrometres.
     background_um : float
         Standard deviation of the window in which mean and standard deviation are measured, in micrometres.
+    background_z_um : float, optional
+        The same along z, if not `background_um`: about a section where the brightness changes from section to section,
+        so that voxels are compared with those of the same section. Tiles should be as thin (`tile_z_um`).
     tile_um : float
         Edge of a tile of `moments` in micrometres.
+    tile_z_um : float, optional
+        Its length along z, if not `tile_um`.
     rim_um : float
         Voxels this near to one with a probability of at least one half are at least half probable, too, if they have
         half its contrast: the blurred surface of an object that is distinguished from others by its middle. Their
@@ -123,10 +131,11 @@ def local_contrast(
     if not known[write].any():
         return {"probability": np.zeros(block.write.shape, np.uint8)}
     if probability is None:
-        grid = DensityGrid(grid_factors(tile_um, size), block.frame)
+        grid = DensityGrid(tile_factors(tile_um, tile_z_um, size), block.frame)
         edges = dict(zip(EDGES, grid.factors, strict=True))
-        require_settings(moments, edges, "give the moments of common.tile_moments with the same tile_um")
-        mean, deviation = local_moments(moments, grid, place_box(block.read, block.frame), background_um)
+        require_settings(moments, edges, "give the moments of common.tile_moments with the same tile_um and tile_z_um")
+        window = (background_z_um or background_um, background_um, background_um)
+        mean, deviation = local_moments(moments, grid, place_box(block.read, block.frame), window)
         weight = _filter(known.astype(np.float32), smoothing_um, size)
         smooth = _average(_fill(image, known, tissue), known, weight, smoothing_um, size)
         sign = np.float32(1 if polarity == "bright" else -1)

@@ -21,10 +21,10 @@ from voxome.resources.rows import concatenate
 from voxome.tools.common.balls import Scale
 from voxome.tools.common.contrast.distance import near
 from voxome.tools.common.contrast.limits import size_problems
-from voxome.tools.common.contrast.moments import place_box, split_floats
+from voxome.tools.common.contrast.moments import place_box, split_floats, tile_factors
 from voxome.tools.common.contrast.settings import EDGE_COLUMNS, EDGE_FOLD, EDGES, repeat_settings
 from voxome.tools.common.contrast.unusual import unusual_image
-from voxome.tools.common.density.grid import DensityGrid, cell_indices, grid_factors
+from voxome.tools.common.density.grid import DensityGrid, cell_indices
 from voxome.tools.common.gaps import TISSUE
 
 _SUMS = ("voxels", "total", "squares")
@@ -59,6 +59,7 @@ def tile_moments(
     exclude: Annotated[NDArray[np.uint8] | None, kinds.Image("uint8")] = None,
     *,
     tile_um: Annotated[float, Gt(0)] = 10.0,
+    tile_z_um: Annotated[float, Gt(0)] | None = None,
     exclude_um: Annotated[float, Ge(0)] = 0.0,
     block: BlockContext,
 ) -> dict[str, Rows]:
@@ -75,6 +76,9 @@ def tile_moments(
         them, and does not depend on how many there are.
     tile_um : float
         Edge of a tile in micrometres, rounded to whole voxels; tiles start at position 0 nm.
+    tile_z_um : float, optional
+        Length of a tile along z, if not `tile_um`: about a section where the brightness changes from section to
+        section. The table has as many more rows as tiles are thinner.
     exclude_um : float
         How far around `exclude` voxels are not summed either, in micrometres.
 
@@ -95,7 +99,7 @@ def tile_moments(
         numbers, exponents = split_floats(np.where(known, values, 0))
     else:
         numbers, exponents = np.where(known, values, 0).astype(np.int64), np.zeros(values.shape, np.int64)
-    grid = DensityGrid(grid_factors(tile_um, block.frame.scale_nm), block.frame)
+    grid = DensityGrid(tile_factors(tile_um, tile_z_um, block.frame.scale_nm), block.frame)
     tiles = cell_indices(box.coarsen(grid.factors))
     parts = []
     for exponent in np.unique(exponents[known]).tolist():

@@ -10,6 +10,7 @@ change nothing.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,10 +19,11 @@ from scipy import ndimage
 
 from voxome.contracts.frame import Frame
 from voxome.contracts.kinds import Rows
+from voxome.contracts.spec import Scale
 from voxome.errors import InvalidInput
 from voxome.geometry import Box
 from voxome.resources.table import TableFile
-from voxome.tools.common.density.grid import DensityGrid
+from voxome.tools.common.density.grid import DensityGrid, grid_factors
 
 _BITS = 16
 """Bits of the whole numbers for floats; the squares of 2 to the power of 31 of them fit into a sum."""
@@ -61,13 +63,19 @@ def split_floats(values: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.in
     return np.rint(np.ldexp(wide, -exponents)).astype(np.int64), exponents
 
 
+def tile_factors(tile_um: float, tile_z_um: float | None, voxel_size_nm: Sequence[float]) -> Scale:
+    """Return the voxels (z, y, x) along a tile; `tile_z_um` is its length along z, if it is another one."""
+    z, y, x = grid_factors(tile_um, voxel_size_nm)
+    return (z if tile_z_um is None else grid_factors(tile_z_um, voxel_size_nm)[0]), y, x
+
+
 def place_box(box: Box, frame: Frame) -> Box:
     """Return a box in indices that begin at the voxel nearest to position 0, as those of tiles do."""
     return box.shift([round(offset / size) for offset, size in zip(frame.offset_nm, frame.scale_nm, strict=True)])
 
 
 def local_moments(
-    table: TableFile, grid: DensityGrid, box: Box, window_um: float
+    table: TableFile, grid: DensityGrid, box: Box, window_um: tuple[float, float, float]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return mean and standard deviation around each voxel.
 
@@ -81,15 +89,15 @@ def local_moments(
         Its tiles.
     box : Box
         Box of the result, from `place_box`.
-    window_um : float
-        Standard deviation of the Gaussian in micrometres.
+    window_um : (z, y, x)
+        Standard deviations of the Gaussian in micrometres.
 
     Returns
     -------
     mean, deviation : (z, y, x) float32
         NaN where there are no data within the window.
     """
-    sigmas = [1000 * window_um / edge for edge in grid.edges_nm]
+    sigmas = [1000 * one / edge for one, edge in zip(window_um, grid.edges_nm, strict=True)]
     reach = [math.ceil(_TRUNCATE * sigma) for sigma in sigmas]
     inner = box.coarsen(grid.factors).grow((1, 1, 1))
     cells = inner.grow(reach)
