@@ -106,9 +106,10 @@ inputs:
       prefix: --background-um
   background_z_um:
     type: double?
-    doc: 'The same along z, if not background_um: about a section where the brightness changes from section to section,
-      so that voxels are compared with those of the same section. Tiles should be as thin (tile_z_um). Allowed:
-      more than 0.'
+    doc: 'Standard deviation along z of the window of the mean, if not background_um: the length of a section where
+      the brightness changes from section to section, so that voxels are compared with those of the same section.
+      The standard deviation is then that of the differences from this mean. Tiles should be as thin (tile_z_um).
+      Allowed: more than 0.'
     inputBinding:
       prefix: --background-z-um
   tile_um:

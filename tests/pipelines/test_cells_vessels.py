@@ -224,6 +224,21 @@ def test_a_volume_without_tissue_has_no_cells(phantom: Path, tmp_path: Path) -> 
     assert (tmp_path / "out" / "report.html").exists()
 
 
+def test_sections_may_differ_in_brightness(phantom: Path, reference: Path, tmp_path: Path) -> None:
+    z = np.arange(SHAPE[0])
+    bands = (25 * np.sin(z / 8) + 15 * np.sin(z / 3.5))[:, None, None]
+
+    def brighten(voxels: np.ndarray[Any, Any]) -> None:
+        voxels[...] = np.rint(0.8 * voxels + 10 + bands).clip(0, 255)
+
+    raw = copy_of(phantom, tmp_path, brighten)
+    inputs = {"raw": raw, "tile_z_um": 0.65, "background_z_um": 0.65, **FAST}
+    after = run(XRM, inputs, out=tmp_path / "out", engine="sequential", block=(40, 88, 96), truth=phantom)["scores"]
+    before = read_record(reference)["scores"]
+    assert after["cells"]["f1"] >= before["cells"]["f1"] - 0.03
+    assert after["vessel_mask"]["dice"] >= before["vessel_mask"]["dice"] - 0.02
+
+
 def test_a_saturated_image_is_named(phantom: Path, tmp_path: Path) -> None:
     raw = copy_of(phantom, tmp_path, lambda voxels: np.minimum(voxels, 150, out=voxels))
     assert any("highest grey value, 150" in warning for warning in plan(XRM, {"raw": raw}).warnings)

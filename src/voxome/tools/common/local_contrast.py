@@ -106,8 +106,9 @@ def local_contrast(
     background_um : float
         Standard deviation of the window in which mean and standard deviation are measured, in micrometres.
     background_z_um : float, optional
-        The same along z, if not `background_um`: about a section where the brightness changes from section to section,
-        so that voxels are compared with those of the same section. Tiles should be as thin (`tile_z_um`).
+        Standard deviation along z of the window of the mean, if not `background_um`: the length of a section where the
+        brightness changes from section to section, so that voxels are compared with those of the same section. The
+        standard deviation is then that of the differences from this mean. Tiles should be as thin (`tile_z_um`).
     tile_um : float
         Edge of a tile of `moments` in micrometres.
     tile_z_um : float, optional
@@ -134,8 +135,8 @@ def local_contrast(
         grid = DensityGrid(tile_factors(tile_um, tile_z_um, size), block.frame)
         edges = dict(zip(EDGES, grid.factors, strict=True))
         require_settings(moments, edges, "give the moments of common.tile_moments with the same tile_um and tile_z_um")
-        window = (background_z_um or background_um, background_um, background_um)
-        mean, deviation = local_moments(moments, grid, place_box(block.read, block.frame), window)
+        box = place_box(block.read, block.frame)
+        mean, deviation = local_moments(moments, grid, box, background_um, background_z_um)
         weight = _filter(known.astype(np.float32), smoothing_um, size)
         smooth = _average(_fill(image, known, tissue), known, weight, smoothing_um, size)
         sign = np.float32(1 if polarity == "bright" else -1)

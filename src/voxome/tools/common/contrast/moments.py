@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from voxome.contracts.frame import Frame
-from voxome.contracts.kinds import Rows
 from voxome.contracts.spec import Scale
 from voxome.errors import InvalidInput
 from voxome.geometry import Box
@@ -30,6 +29,9 @@ _BITS = 16
 _STEP = 4
 """Powers of two that have one exponent, so that the smallest of its floats keep `_BITS` - `_STEP` bits."""
 _LARGEST = float(np.finfo(np.float32).max)
+_SUMS = ("voxels", "total", "squares")
+_LAYERS = 32
+"""Layers of tiles that are read at once: each has the tiles of the whole volume."""
 _TRUNCATE = 3.0
 """Radius of the window, in standard deviations."""
 
@@ -75,7 +77,7 @@ def place_box(box: Box, frame: Frame) -> Box:
 
 
 def local_moments(
-    table: TableFile, grid: DensityGrid, box: Box, window_um: tuple[float, float, float]
+    table: TableFile, grid: DensityGrid, box: Box, window_um: float, window_z_um: float | None = None
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return mean and standard deviation around each voxel.
 
@@ -89,42 +91,65 @@ def local_moments(
         Its tiles.
     box : Box
         Box of the result, from `place_box`.
-    window_um : (z, y, x)
-        Standard deviations of the Gaussian in micrometres.
+    window_um : float
+        Standard deviation of the Gaussian in micrometres.
+    window_z_um : float, optional
+        That of the mean along z, if not `window_um`. The standard deviation is then that of the differences from this
+        mean, in the window of `window_um` along all axes: sections that differ in brightness do not raise it.
 
     Returns
     -------
     mean, deviation : (z, y, x) float32
         NaN where there are no data within the window.
     """
-    sigmas = [1000 * one / edge for one, edge in zip(window_um, grid.edges_nm, strict=True)]
-    reach = [math.ceil(_TRUNCATE * sigma) for sigma in sigmas]
+    wide = tuple((1000 * window_um / grid.edges_nm).tolist())
+    narrow = wide if window_z_um is None else (1000 * window_z_um / float(grid.edges_nm[0]), *wide[1:])
     inner = box.coarsen(grid.factors).grow((1, 1, 1))
-    cells = inner.grow(reach)
-    rows = table.lookup("z", np.arange(cells.start[0], cells.stop[0], dtype=np.int64))
-    smooth = []
-    for power, name in enumerate(("voxels", "total", "squares")):
-        sums = _fill(rows, name, power, cells)
-        for axis, (sigma, radius) in enumerate(zip(sigmas, reach, strict=True)):
-            sums = ndimage.gaussian_filter1d(sums, sigma, axis=axis, mode="constant", radius=radius)
-        smooth.append(_between(sums[inner.within(cells)], grid, inner, box))
-    voxels, total, squares = smooth
+    cells = inner.grow(_reach(wide))
+    if window_z_um is not None:
+        cells = cells.grow(_reach(narrow))
+    voxels, total, squares = _read_sums(table, cells)
+    near, near_total = (_smooth(one, narrow) for one in (voxels, total))
+    if window_z_um is None:
+        count, spread = near, _smooth(squares, wide)
+    else:
+        middle = near_total / np.where(near > 0, near, 1.0)
+        count = _smooth(voxels, wide)
+        spread = _smooth(squares - 2 * middle * total + middle**2 * voxels, wide)
+    part = inner.within(cells)
+    mean = _ratio(*(_between(one[part], grid, inner, box) for one in (near_total, near)))
+    variance = _ratio(*(_between(one[part], grid, inner, box) for one in (spread, count)))
+    if window_z_um is None:
+        variance -= mean**2
+    return mean.astype(np.float32), np.sqrt(np.maximum(variance, 0.0)).astype(np.float32)
+
+
+def _reach(sigmas: tuple[float, ...]) -> tuple[int, ...]:
+    return tuple(math.ceil(_TRUNCATE * sigma) for sigma in sigmas)
+
+
+def _smooth(sums: NDArray[np.float64], sigmas: tuple[float, ...]) -> NDArray[np.float64]:
+    for axis, (sigma, radius) in enumerate(zip(sigmas, _reach(sigmas), strict=True)):
+        sums = ndimage.gaussian_filter1d(sums, sigma, axis=axis, mode="constant", radius=radius)
+    return sums
+
+
+def _ratio(sums: NDArray[np.float64], voxels: NDArray[np.float64]) -> NDArray[np.float64]:
     known = voxels > 0
-    count = np.where(known, voxels, 1.0)
-    mean = np.where(known, total / count, np.nan)
-    variance = np.maximum(squares / count - mean**2, 0.0)
-    return mean.astype(np.float32), np.sqrt(variance).astype(np.float32)
+    return np.where(known, sums / np.where(known, voxels, 1.0), np.nan)
 
 
-def _fill(rows: Rows, name: str, power: int, cells: Box) -> NDArray[np.float64]:
-    """Return sums of powers of grey values, for each of a box of cells."""
-    index = np.stack([rows[axis] for axis in "zyx"], axis=1) - np.array(cells.start)
-    inside = ((index >= 0) & (index < np.array(cells.shape))).all(axis=1)
-    array = np.zeros(cells.shape, np.float64)
-    np.add.at(
-        array, tuple(index[inside].T), np.ldexp(rows[name][inside].astype(np.float64), power * rows["exponent"][inside])
-    )
-    return array
+def _read_sums(table: TableFile, cells: Box) -> NDArray[np.float64]:
+    """Return the sums of powers 0 to 2 of grey values (3, z, y, x) of a box of cells."""
+    sums = np.zeros((len(_SUMS), *cells.shape), np.float64)
+    for start in range(cells.start[0], cells.stop[0], _LAYERS):
+        rows = table.lookup("z", np.arange(start, min(start + _LAYERS, cells.stop[0]), dtype=np.int64))
+        index = np.stack([rows[axis] for axis in "zyx"], axis=1) - np.array(cells.start)
+        inside = ((index >= 0) & (index < np.array(cells.shape))).all(axis=1)
+        for power, name in enumerate(_SUMS):
+            values = np.ldexp(rows[name][inside].astype(np.float64), power * rows["exponent"][inside])
+            np.add.at(sums[power], tuple(index[inside].T), values)
+    return sums
 
 
 def _between(sums: NDArray[np.float64], grid: DensityGrid, cells: Box, box: Box) -> NDArray[np.float64]:
