@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +15,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from voxome.errors import CorruptData, NotFound, UnsupportedFormat, VoxomeError
+from voxome.remotes.tiff_descriptions import check_index, check_ome_xml, require_beside
 from voxome.remotes.tiff_directories import check_directories, first_description
 
 _BARE_AMPERSAND = re.compile(r"&(?!(?:[A-Za-z]\w*|#\d+|#x[0-9A-Fa-f]+);)")
@@ -26,8 +27,6 @@ _CODECS = {
     *("WEBP_DEPRECATED", "JPEG2000", "JPEG_2000_LOSSY", "APERIO_JP2000_YCBC", "APERIO_JP2000_RGB"),
 }
 """Compressions that are read. A damaged image of JPEG XR ends the process of imagecodecs, many of PNG do."""
-_MOST_PLANES = 1 << 20
-"""Most sections of an image of OME-XML, each of which takes some memory, whether it is there or not."""
 
 
 @contextmanager
@@ -51,13 +50,13 @@ def open_tiff(path: Path) -> Iterator[tifffile.TiffFile]:
         xml = _ome_xml(path)
     elif main is not None:
         xml = _clean(main.read_bytes())
-    _require_siblings(path, xml)
-    _require_planes(path, xml)
+    check_ome_xml(path, xml)
     with reading(path):
         tiff = tifffile.TiffFile(path, omexml=xml or None)
     with tiff:
         with reading(path):
             pages = len(tiff.pages)
+            check_index(path, tiff)
             _ = tiff.series
         if pages < count:
             raise CorruptData(f"{path} has {count} directories, but only {pages} of them can be read as images")
@@ -70,7 +69,8 @@ def require_series(path: Path, tiff: tifffile.TiffFile, number: int | None = Non
     Raises
     ------
     UnsupportedFormat
-        If there are several, and no number is given, or if it has a compression that is not read.
+        If there are several, and no number is given; if it has a compression that is not read, or sections in another
+        folder.
     NotFound
         If there is no such series.
     CorruptData
@@ -88,6 +88,7 @@ def require_series(path: Path, tiff: tifffile.TiffFile, number: int | None = Non
     _require_codec(path, selected.keyframe)
     _require_promised(path, tiff, selected)
     for parent in {page.parent.filehandle.path for page in selected.pages if page is not None} - {str(path)}:
+        require_beside(path, os.path.relpath(parent, path.parent))
         check_directories(Path(parent))
     return selected
 
@@ -161,27 +162,7 @@ def _metadata_file(path: Path, xml: str) -> Path | None:
     if reference is None:
         return None
     name = reference.get("MetadataFile", "")
-    _require_inside(path, name)
+    require_beside(path, name)
     if not name or not (path.parent / name).is_file():
         raise NotFound(f"{path} is part of an OME-TIFF set whose metadata are in {name!r}, which is missing")
     return path.parent / name
-
-
-def _require_siblings(path: Path, xml: str) -> None:
-    """Raise if OME-XML refers to files outside the folder of `path`."""
-    for element in ElementTree.fromstring(xml).iterfind(".//{*}UUID") if xml else ():
-        _require_inside(path, element.get("FileName", ""))
-
-
-def _require_planes(path: Path, xml: str) -> None:
-    """Raise if OME-XML describes more sections than can be read."""
-    for pixels in ElementTree.fromstring(xml).iterfind(".//{*}Pixels") if xml else ():
-        sizes = [pixels.get(f"Size{axis}", "") for axis in "ZCT"]
-        planes = math.prod(int(size) for size in sizes if size.isdecimal() and len(size) < 20)
-        if planes > _MOST_PLANES:
-            raise CorruptData(f"the OME-XML of {path} has {planes:,} sections; expected at most {_MOST_PLANES:,}")
-
-
-def _require_inside(path: Path, name: str) -> None:
-    if Path(name).is_absolute() or ".." in Path(name).parts:
-        raise UnsupportedFormat(f"{path} refers to {name}, outside its folder; voxome reads files beside it only")
