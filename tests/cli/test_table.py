@@ -32,11 +32,11 @@ def test_control_characters_of_names_are_shown_as_escapes(
     on_terminal: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("voxome.cli.table.on_terminal", lambda: on_terminal)
-    show_table(["uri"], [["a\x1b[31m\x07\u202e.h5"]])
+    show_table(["uri"], [["a\x1b[31m\x07\u202e\ud800.h5"]])
     show_facts({"uri": "a\x1b]0;b"})
     shown = capsys.readouterr().out
-    assert not {"\x1b", "\x07", "\u202e"} & set(shown)
-    assert r"a\x1b[31m\x07\u202e.h5" in shown
+    assert not {"\x1b", "\x07", "\u202e", "\ud800"} & set(shown)
+    assert r"a\x1b[31m\x07\u202e\ud800.h5" in shown
 
 
 @pytest.mark.usefixtures("terminal")

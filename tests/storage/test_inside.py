@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import lzma
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from voxome.errors import AccessDenied, VoxomeError
 from voxome.storage.inside import is_inside
 
 SPEC = voxome.VolumeSpec.of((8, 8, 8), "uint8", voxel_size_nm=(1, 1, 1))
-OUTSIDE = ("../out", "/out", "a/../../out", "file:///out", "..\\out", "a\0b", "")
+OUTSIDE = ("../out", "/out", "a/../../out", "file:///out", "..\\out", "a\0b", "a\ud800b", "")
 
 
 @pytest.mark.parametrize("path", OUTSIDE)
@@ -46,6 +47,26 @@ def test_a_volume_whose_array_lies_elsewhere_is_refused(tmp_path: Path, store: s
     edited(tmp_path / "a" / {"precomputed": "info", "zarr": "zarr.json", "n5": "attributes.json"}[store], edit)
     with pytest.raises(VoxomeError, match="expected a path inside"):
         voxome.open(uri, mode="r+")
+
+
+@pytest.mark.parametrize("path", ["..", "/../", "../.."])
+def test_a_path_of_dots_alone_is_refused(tmp_path: Path, path: str) -> None:
+    """Voxels that numcodecs decodes are not read through tensorstore, which would refuse such a path itself."""
+    array = {
+        "zarr_format": 2, "shape": [2, 2, 2], "chunks": [2, 2, 2], "dtype": "|u1", "compressor": {"id": "lzma"},
+        "fill_value": 0, "filters": None, "order": "C",
+    }  # fmt: skip
+    (tmp_path / "out/in").mkdir(parents=True)
+    (tmp_path / "out/.zarray").write_text(json.dumps(array))
+    (tmp_path / "out/0.0.0").write_bytes(lzma.compress(b"\7" * 8))
+    assert voxome.open(f"zarr://{tmp_path}/out")[0, 0, 0] == 7
+    axes = [{"name": name, "type": "space"} for name in "zyx"]
+    (tmp_path / "out/in/.zgroup").write_text('{"zarr_format": 2}')
+    (tmp_path / "out/in/.zattrs").write_text(
+        json.dumps({"multiscales": [{"axes": axes, "datasets": [{"path": path}]}]})
+    )
+    with pytest.raises(VoxomeError, match="expected a path inside"):
+        voxome.open(f"zarr://{tmp_path}/out/in")
 
 
 def test_a_name_of_knossos_is_no_path(tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ from voxome.contracts.json_text import json_text
 from voxome.geometry.notation import comma_text
 from voxome.redaction import redact
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-"""Characters by which names and messages of others could change what a terminal shows."""
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Characters by which names and messages of others could change what a terminal shows, or that it cannot encode."""
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 

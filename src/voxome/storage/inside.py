@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import PurePosixPath
 
 from voxome.errors import CorruptData
 from voxome.storage.path import StoragePath
+
+_NO_NAME = re.compile(r"[\x00-\x1f\\\ud800-\udfff]")
+"""What is in no name of a file: control characters, backslashes, and halves of characters, which JSON can have."""
 
 
 def inside(root: StoragePath, relative: str) -> StoragePath:
@@ -26,9 +30,9 @@ def is_inside(relative: str) -> bool:
 
     Examples
     --------
-    >>> [is_inside(path) for path in ("s0", "a/b.c", "", "/etc", "../a", "http://a", "a\\b", "a\0")]
-    [True, True, False, False, False, False, False, False]
+    >>> [is_inside(path) for path in ("s0", "a/b.c", "", "/etc", "../a", "http://a", "a\\b", "a\0", "a\ud800")]
+    [True, True, False, False, False, False, False, False, False]
     """
     path = PurePosixPath(relative)
     reaches_out = not relative or path.is_absolute() or ".." in path.parts or ":/" in relative
-    return not reaches_out and "\\" not in relative and min(relative) >= " "
+    return not reaches_out and _NO_NAME.search(relative) is None

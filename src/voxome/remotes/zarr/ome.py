@@ -114,7 +114,7 @@ def _dataset(
     one: Mapping[str, Any], axes: tuple[str, ...], units: tuple[str | None, ...], outer: Sequence[Mapping[str, Any]]
 ) -> Dataset:
     path = str(one["path"])
-    if path.strip("/.") and not is_inside(path.lstrip("/")):
+    if path.strip("/") and not is_inside(path.lstrip("/")):
         raise wrong_member("path", path, "a path inside the group")
     try:
         own = require_list("coordinateTransformations", one.get("coordinateTransformations") or [])
