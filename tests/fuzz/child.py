@@ -1,8 +1,9 @@
 """Run inputs ``START`` to ``STOP`` of a target in this process: ``python -m fuzz.child TARGET SEED START STOP FOLDER``.
 
 Before each, its number is written to ``FOLDER/at``, so that the parent knows which one ended the process, or does not
-end. A fault is one line of JSON in ``FOLDER/faults``. An input that takes more than 2 s of CPU time is a fault, and so
-is one for which a decoder asks for more memory than `HEADROOM`: none of the valid inputs is decoded to a megabyte.
+end; at the end, it makes the file ``FOLDER/done``. A fault is one line of JSON in ``FOLDER/faults``. An input that
+takes more than 2 s of CPU time is a fault, and so is one for which a decoder asks for more memory than `HEADROOM`:
+none of the valid inputs is decoded to a megabyte.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ def main(name: str, seed: int, start: int, stop: int, folder: Path) -> None:
                 _report(faults, number, f"{type(error).__name__}: {error}", f"{where.filename}:{where.lineno}")
             if (cpu_s := time.process_time() - began) > LONGEST_S:
                 _report(faults, number, f"slow: {cpu_s:.1f} s of CPU time", name)
+    (folder / "done").touch()
 
 
 def _mapped() -> int:

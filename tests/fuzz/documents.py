@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 from fuzz.mutation import mutate, mutate_json
+from fuzz.refusals import refusing
 from voxome.contracts.json_text import parse_object
 from voxome.errors import InvalidInput, VoxomeError
 
@@ -258,9 +259,7 @@ def document_attempts(document: Document, folder: Path) -> Callable[[Random], No
             file.write_text(json.dumps(mutate_json(random, document.content)))
         else:
             file.write_bytes(mutate(random, [text]))
-        try:
+        with refusing(document.errors):
             document.read(file)
-        except document.errors:
-            return
 
     return attempt

@@ -13,6 +13,7 @@ import numpy as np
 
 from fuzz.foreign import read_ilastik, write_ilastik
 from fuzz.mutation import mutate
+from fuzz.refusals import refusing
 from voxome.errors import VoxomeError
 
 PROJECT = "projects of ilastik"
@@ -49,10 +50,8 @@ def project_attempts(folder: Path) -> Callable[[Random], None]:
             for name, attribute in random.sample(names, random.choice((1, 1, 2))):
                 if name in file:
                     _change(random, file, name, attribute)
-        try:
+        with refusing((VoxomeError,)):
             read_ilastik(path)
-        except VoxomeError:
-            return
 
     return attempt
 

@@ -70,7 +70,7 @@ def _run_child(name: str, seed: int, inputs: range, folder: Path, report: Report
         reason = _wait(process, at)
         report.faults += [tuple(json.loads(line)) for line in (folder / "faults").read_text().splitlines()]
         number = int.from_bytes(at.read_bytes(), "little")
-        if reason is None and process.returncode == 0:
+        if reason is None and process.returncode == 0 and (folder / "done").exists():
             return inputs.stop
         errors.seek(0)
         if number == 0 and reason is None and process.returncode > 0:

@@ -13,6 +13,7 @@ import numpy as np
 import voxome
 from fuzz.foreign import read_annotations, write_annotations, write_dicom, write_wkw, write_zip
 from fuzz.mutation import mutate, mutate_json
+from fuzz.refusals import refusing
 from voxome.errors import VoxomeError
 
 _SHAPE = (9, 8, 7)
@@ -84,10 +85,8 @@ def attempts(store: Store, folder: Path) -> Callable[[Random], None]:
             file.write_text(json.dumps(mutate_json(random, document)))
         else:
             file.write_bytes(mutate(random, [valid]))
-        try:
+        with refusing((VoxomeError,)):
             (store.read or _read)(uri)
-        except VoxomeError:
-            return
 
     return attempt
 

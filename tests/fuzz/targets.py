@@ -10,6 +10,7 @@ from fuzz.decoders import DECODERS
 from fuzz.documents import DOCUMENTS, document_attempts
 from fuzz.mutation import mutate
 from fuzz.projects import PROJECT, project_attempts
+from fuzz.refusals import refusing
 from fuzz.stores import STORES, attempts
 
 TARGETS = (*DECODERS, *DOCUMENTS, *STORES, PROJECT)
@@ -37,9 +38,7 @@ def open_target(name: str, folder: Path) -> Callable[[Random], None]:
 
     def attempt(random: Random) -> None:
         data = mutate(random, decoder.seeds, decoder.header)
-        try:
+        with refusing(decoder.errors):
             decoder.decode(data)
-        except decoder.errors:
-            return
 
     return attempt
