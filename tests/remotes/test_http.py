@@ -195,6 +195,17 @@ def test_secrets_are_sent_on_to_the_same_server() -> None:
     assert b"hunter3" in server.requests[1]
 
 
+def test_cookies_are_sent_to_no_server() -> None:
+    """They would be those of another user of the process, or of another server of the same host."""
+    with (
+        script(reply(200, b"", "set-cookie: session=hunter2; Path=/"), reply(200)) as server,
+        script(reply(200)) as other,
+    ):
+        for base in (server.base, server.base, other.base):
+            Api(base).send("GET", "/x")
+    assert not any(b"hunter2" in request for request in (*server.requests, *other.requests))
+
+
 @pytest.mark.parametrize(
     "coding", ["deflate", "br", "zstd", "gzip, gzip", "identity, gzip", "gzip,identity", "compress"]
 )

@@ -7,6 +7,7 @@ import threading
 import zlib
 from collections.abc import Iterator
 from functools import cache
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 
 import httpx
@@ -48,8 +49,9 @@ class RefusedBody(httpx.TransportError):
 def http_client(timeout_s: float) -> httpx.Client:
     """Return the client of all requests that wait so long for a server.
 
-    It withholds secrets from other servers than the first, limits the length and the time of responses, and logs
-    without secrets. Its requests have the extensions of `of_first_request`.
+    It withholds secrets from other servers than the first, keeps no cookies, which could be those of another user,
+    limits the length and the time of responses, and logs without secrets. Its requests have the extensions of
+    `of_first_request`.
     """
     with _POOL_LOCK:
         return _pool(timeout_s)
@@ -123,6 +125,7 @@ def _pool(timeout_s: float) -> httpx.Client:
         timeout=timeout_s,
         limits=limits,
         headers=headers,
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
         event_hooks={"request": [_withhold_secrets, _add_hops], "response": [_bound_body]},
     )
     limit_response_time(client)
