@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import shutil
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from voxome.errors import RunLocked
+from voxome.errors import RunLocked, StoreError
 from voxome.records.folder import lock_folder
 
 
@@ -34,4 +35,16 @@ def test_a_lock_is_retried_if_its_file_is_removed_meanwhile(tmp_path: Path, monk
 
     monkeypatch.setattr(fcntl, "flock", remove_first)
     with lock_folder(folder), pytest.raises(RunLocked), lock_folder(folder):
+        pass
+
+
+def test_a_full_disk_is_named_with_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", full)
+        with pytest.raises(StoreError, match=f"Cannot write to {tmp_path}: No space left"), lock_folder(tmp_path):
+            pass
+    with lock_folder(tmp_path):
         pass

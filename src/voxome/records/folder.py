@@ -44,12 +44,12 @@ def lock_folder(folder: Path) -> Iterator[None]:
     RunLocked
         If another process has locked it.
     StoreError
-        If the folder cannot be created.
+        If the folder cannot be created, or the disk is full.
     """
     with _acquire(folder) as lock:
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
+        with map_disk_errors(folder):
+            lock.truncate(0)
+            os.write(lock.fileno(), b"%d" % os.getpid())  # no buffer, which closing the file would write again
         yield
 
 
