@@ -184,3 +184,14 @@ def test_compressions_that_are_read(tmp_path: Path, compression: str) -> None:
     section = noise((40, 50), "uint8")
     tifffile.imwrite(tmp_path / "a.tif", section, compression=compression)
     assert_array_equal(voxome.open(tmp_path / "a.tif")[...], section)
+
+
+def test_without_a_tag_of_compression_there_is_none(tmp_path: Path) -> None:
+    file, section = tmp_path / "a.tif", noise((40, 50), "uint8")
+    tifffile.imwrite(file, section, metadata=None)
+    with tifffile.TiffFile(file) as tiff:
+        at = tiff.pages[0].tags["Compression"].offset
+    content = bytearray(file.read_bytes())
+    content[at : at + 2] = (65000).to_bytes(2, "little")  # a private tag
+    file.write_bytes(content)
+    assert_array_equal(voxome.open(file)[...], section)

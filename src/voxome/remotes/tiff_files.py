@@ -118,7 +118,8 @@ def reading(path: Path) -> Iterator[None]:
 
 
 def _require_codec(path: Path, page: tifffile.TiffPage) -> None:
-    name = getattr(page.compression, "name", str(page.compression))
+    known = {int(one): one.name for one in tifffile.COMPRESSION}  # tifffile gives a plain number where a tag is missing
+    name = known.get(int(page.compression), str(page.compression))
     if name not in _CODECS:
         raise UnsupportedFormat(
             f"{path} is compressed with {name}, which voxome does not read; convert it, for instance to DEFLATE or ZSTD"
