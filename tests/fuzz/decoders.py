@@ -56,7 +56,9 @@ def _of_files() -> Decoder:
 
 
 def _of_snappy() -> Decoder:
-    seeds = [bytes(imagecodecs.snappy_encode(plain)) for plain in _plain()]
+    import pyarrow as pa
+
+    seeds = [pa.compress(plain, codec="snappy", asbytes=True) for plain in _plain()]
     return Decoder(seeds, lambda data: decompression.decode_snappy(data, _SIZE), (ValueError,))
 
 
