@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from voxome.contracts.kinds import Rows
@@ -37,6 +38,13 @@ def test_a_slice_has_only_its_own_bytes():
 def test_damaged_batches_are_refused(damage):
     with pytest.raises(ValueError, match=r".+"):
         list(decode_batches(damage(encode_batch(to_batch(ROWS, COLUMNS))), COLUMNS))
+
+
+def test_the_end_of_a_stream_in_the_place_of_a_batch_is_refused():
+    message = b"\xff\xff\xff\xff" + bytes(4)
+    compressed = pa.compress(message, codec="zstd", asbytes=True)
+    with pytest.raises(ValueError, match="End of Arrow stream"):
+        list(decode_batches(_HEADER.pack(len(message), len(compressed)) + compressed, COLUMNS))
 
 
 def test_no_bytes_are_no_batches():

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from voxome.errors import CorruptData, OutOfMemory, VoxomeError
 
-DAMAGE = (pa.ArrowException, OSError, ValueError, LookupError, TypeError, OverflowError)
+DAMAGE = (pa.ArrowException, OSError, EOFError, ValueError, LookupError, TypeError, OverflowError)
 """Errors of a damaged table; `pyarrow.ArrowMemoryError` is among them."""
 
 
