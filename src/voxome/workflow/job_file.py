@@ -112,12 +112,19 @@ def _problems(file: Path, workflow: Path, values: Mapping[Any, Any], *, any_file
         name = str(key)
         if name == _WORKFLOW:
             named = Path(file_address({"location": value}, file.parent))
-            if "\0" in str(named) or named.resolve() != workflow.resolve():
+            if not _is_same(named, workflow):
                 yield f"{file}: {_WORKFLOW} names {named}, not {workflow}; leave it out, or run that workflow"
         elif name.startswith(("$", "cwl:", "cwltool:")) and name not in _METADATA:
             yield f"{file}: voxome does not support {name}; leave it out, or run the workflow with cwltool"
         if not any_file:
             yield from (f"{file}: {name} {problem}" for problem in _file_problems(value))
+
+
+def _is_same(named: Path, workflow: Path) -> bool:
+    try:
+        return named.resolve() == workflow.resolve()
+    except ValueError:  # of a null byte, or of text that is not UTF-8
+        return False
 
 
 def _file_problems(value: Any) -> Iterator[str]:
