@@ -1,5 +1,5 @@
 # make demo   set up and run the main job on a phantom; results in demo-output/
-# make check  lint, types, layers and the fast tests: 100 to 120 s of CPU time
+# make check  lint, types, layers and the fast tests: 130 s of CPU time
 # make test   everything
 # make fuzz-relay   100,000 hostile requests on a relay, and those of Schemathesis
 # make fuzz         100,000 damaged inputs for every decoder and kind of metadata
