@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -12,13 +13,14 @@ import pytest
 import voxome
 from voxome.contracts.frame import Frame
 from voxome.contracts.provenance import Provenance
-from voxome.contracts.report import Result
+from voxome.contracts.report import FinishedRun, Result
+from voxome.contracts.run_record import RunRecord
 from voxome.contracts.spec import VolumeSpec
 from voxome.errors import NotFound
 from voxome.geometry import Box
 from voxome.reports.cell_pictures import CellSlice, cell_slices
 from voxome.reports.cell_planes import cell_planes
-from voxome.reports.cells_vessels import CellsVesselsReport, vessel_facts
+from voxome.reports.cells_vessels import CellsVesselsReport, brightness_facts, vessel_facts
 from voxome.reports.heat import density_section
 from voxome.reports.radii import radius_histogram
 from voxome.reports.run_facts import made_with
@@ -142,3 +144,27 @@ def test_missing_outputs_are_named_before_the_run() -> None:
 def test_a_run_without_vessels_says_what_to_set() -> None:
     assert vessel_facts({"cells": 3, "vessel branches": 0}).keys() == {"vessels"}
     assert vessel_facts({"cells": 3, "vessel branches": 2}) == vessel_facts({"cells": 3}) == {}
+
+
+@pytest.mark.parametrize(
+    ("background_z_um", "inputs", "names"),
+    [
+        (None, {}, ["bands along z"]),
+        (1.0, {}, []),
+        (None, {"cell_probability": {"uri": "a"}}, ["bands along z"]),
+        (None, {"cell_probability": {"uri": "a"}, "vessel_probability": {"uri": "a"}}, []),
+    ],
+    ids=["without a window of a section", "with one", "vessels by contrast", "no contrast"],
+)
+def test_bands_are_named_where_a_setting_mends_them(
+    tmp_path: Path, background_z_um: float | None, inputs: dict[str, object], names: list[str]
+) -> None:
+    volume = voxome.create(f"zarr://{tmp_path}/map.zarr", VolumeSpec.of((1, 2, 3), "uint8"))
+    settings = {"background_um": 5.0, "background_z_um": background_z_um}
+    record(volume.source, Provenance.now("run", "local", "common.local_contrast", "1", settings), name="map")
+    results = dict.fromkeys(("probability", "vessel_map"), Result("volume", f"zarr://{tmp_path}/map.zarr"))
+    grey = 100 + 40 * np.sin(np.indices((40, 50))[0]) + np.indices((40, 50))[1] % 2
+    side = CellSlice("y = 1", grey, grey, grey < 0, grey > 0, np.empty((0, 4)), (1000.0, 1000.0), 1)
+    run = FinishedRun(tmp_path, cast("RunRecord", {"inputs": inputs}), results)
+    assert list(brightness_facts(run, [side])) == names
+    assert brightness_facts(replace(run, results={"probability": results["probability"]}), [side]) == {}

@@ -36,6 +36,8 @@ class CellSlice:
         Cells that the plane cuts: row and column in pixels from the corner of the plane, and radii along these.
     pixel_nm : (row, column)
         Size of a pixel; pictures have the shape of the plane if it is not a square, too.
+    axis : int
+        The axis across the plane: 0 for a section, 1 for a side view with z along the rows.
     """
 
     caption: str
@@ -45,6 +47,7 @@ class CellSlice:
     tissue: NDArray[np.bool_]
     rings: NDArray[np.float64]
     pixel_nm: tuple[float, float]
+    axis: int = 0
 
     @property
     def size_nm(self) -> tuple[float, float]:

@@ -55,6 +55,7 @@ def cell_planes(raw: str, results: Results, cells: Rows, frame: Frame) -> Iterat
             tissue=read_plane(results["tissue"].uri, plane, axis) == TISSUE,
             rings=_rings(index - np.array(plane.start), radii, axis, (row, column)),
             pixel_nm=(float(size[row]), float(size[column])),
+            axis=axis,
         )
 
 

@@ -9,6 +9,7 @@ from voxome.contracts.handle import Handle
 from voxome.contracts.kinds import Rows
 from voxome.contracts.report import FinishedRun, Results
 from voxome.contracts.run_record import JsonValue
+from voxome.reports.bands import band_facts
 from voxome.reports.cell_pictures import CellSlice, cell_slices
 from voxome.reports.cell_planes import cell_planes
 from voxome.reports.gaps import gap_facts
@@ -45,7 +46,13 @@ class CellsVesselsReport:
         totals = _totals(run, cells)
         gaps = gap_facts(TableFile(results["sections"].uri).read())
         planes, points = list(cell_planes(raw, results, cells, frame)), _points(run)
-        notes = {**gaps, **stack_facts(cells), **vessel_facts(totals), **_width_facts(run, planes)}
+        notes = {
+            **gaps,
+            **stack_facts(cells),
+            **vessel_facts(totals),
+            **_width_facts(run, planes),
+            **brightness_facts(run, planes),
+        }
         parts = [
             total_tiles({name: _number(value) for name, value in totals.items()}),
             _viewer(run.view_command),
@@ -86,6 +93,15 @@ def vessel_facts(totals: Mapping[str, int | float]) -> dict[str, str]:
     if totals.get("vessel branches", 1):
         return {}
     return {"vessels": "none found; if the volume has some, see vessel_background_um in docs/cells-vessels.md"}
+
+
+def brightness_facts(run: FinishedRun, planes: Sequence[CellSlice]) -> dict[str, str]:
+    """Return whether sections differ in brightness, of a pipeline that has settings for that which are not used yet."""
+    inputs = run.record["inputs"]
+    if "vessel_map" not in run.results or (inputs.get("cell_probability") and inputs.get("vessel_probability")):
+        return {}
+    settings = made_with("common.local_contrast", run.results["probability"])
+    return {} if settings["background_z_um"] else band_facts(planes, settings["background_um"])
 
 
 def _width_facts(run: FinishedRun, planes: Sequence[CellSlice]) -> dict[str, str]:
