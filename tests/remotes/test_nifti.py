@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 from numpy.testing import assert_array_equal
 from numpy.typing import NDArray
 
+import voxome
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
 from voxome.errors import CorruptData, NotFound, ReadOnly, UnsupportedFormat
@@ -274,3 +276,22 @@ def test_units_that_nifti_does_not_have_are_damage(tmp_path: Path) -> None:
     path.write_bytes(whole)
     with pytest.raises(CorruptData, match="units"):
         NiftiRemote().open(uri_of(path))
+
+
+def test_what_the_library_says_of_a_header_is_a_warning_of_voxome(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    nibabel.save(nibabel.Nifti1Image(np.zeros((2, 3, 4), "uint8"), np.eye(4)), tmp_path / "a.nii")
+    header = bytearray((tmp_path / "a.nii").read_bytes())
+    header[80:84] = struct.pack("<f", -5)
+    (tmp_path / "a.nii").write_bytes(header)
+    assert voxome.open(tmp_path / "a.nii").voxel_size_nm is not None
+    assert [record.name for record in caplog.records] == ["voxome.remotes.nifti"]
+    assert "a.nii: pixdim" in caplog.text
+    header[70:72] = struct.pack("<h", 9999)
+    (tmp_path / "a.nii").write_bytes(header)
+    caplog.clear()
+    with pytest.raises(UnsupportedFormat, match="data code 9999"):
+        voxome.open(tmp_path / "a.nii")
+    assert not caplog.records
+    assert capfd.readouterr().err == ""

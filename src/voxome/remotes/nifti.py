@@ -17,6 +17,7 @@ import math
 import threading
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -193,7 +194,8 @@ def _load(path: Path) -> nibabel.Nifti1Image:
         with gzip.open(path) if path.name.endswith(".gz") else BoundedFile(path) as stream:
             if len(stream.read(_HEADER_BYTES)) < _HEADER_BYTES:
                 raise EOFError(f"the file is truncated: it ends within the {_HEADER_BYTES} bytes of the header")
-        image = _load_zipped(path) if path.name.endswith(".gz") else nibabel.load(path)
+        with _header_warnings(path):
+            image = _load_zipped(path) if path.name.endswith(".gz") else nibabel.load(path)
     except (ImageFileError, HeaderDataError) as error:
         raise UnsupportedFormat(f"{path} is not a readable NIfTI file: {error}") from error
     except (OSError, EOFError, zlib.error, ValueError) as error:
@@ -204,6 +206,35 @@ def _load(path: Path) -> nibabel.Nifti1Image:
         name = image.header.get_value_label("datatype")
         raise UnsupportedFormat(f"{path} has {name} voxels; voxome reads integers and floats")
     return image
+
+
+@contextmanager
+def _header_warnings(path: Path) -> Iterator[None]:
+    """Log what nibabel corrects in a header; it prints that on standard error itself, also before an error."""
+    kept = _KeptMessages()
+    logger = logging.getLogger("nibabel.global")
+    logger.addFilter(kept)
+    try:
+        yield
+    finally:
+        logger.removeFilter(kept)
+    for text in kept.texts:
+        _LOG.warning("%s: %s", path, text)
+
+
+class _KeptMessages(logging.Filter):
+    """Keeps the messages of one thread, which are not printed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.texts: list[str] = []
+        self._thread = threading.get_ident()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.thread != self._thread:
+            return True
+        self.texts.append(record.getMessage())
+        return False
 
 
 def _load_zipped(path: Path) -> nibabel.Nifti1Image:
