@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from pathlib import Path
 
@@ -114,3 +115,16 @@ def test_no_spelling_of_a_path_opens_the_network(tmp_path: Path, spelling: str) 
 @pytest.mark.parametrize("address", ["http://127.0.0.1:9/a.cwl", "HTTPS://127.0.0.1:9/a.cwl"])
 def test_a_process_on_the_network_may_refer_to_others_there(address: str) -> None:
     assert may_fetch(address)
+
+
+@pytest.mark.parametrize("file", ["device", "pipe", "large"])
+def test_documents_that_a_workflow_names_are_files_of_a_plausible_size(tmp_path: Path, file: str) -> None:
+    path = Path("/dev/zero") if file == "device" else tmp_path / file
+    if file == "pipe":
+        os.mkfifo(path)
+    elif file == "large":
+        with path.open("wb") as sparse:
+            sparse.truncate(1 << 25)
+    (tmp_path / "a.cwl").write_text(WORKFLOW.replace("inputs: {}", f"doc: {{$include: '{path}'}}\ninputs: {{}}"))
+    with pytest.raises(InvalidInput, match="the most of a workflow" if file == "large" else "a pipe or a device"):
+        load(tmp_path / "a.cwl")

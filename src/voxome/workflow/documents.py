@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
@@ -15,6 +17,7 @@ from schema_salad.fetcher import DefaultFetcher
 
 from voxome.config.settings import settings
 from voxome.errors import InvalidInput
+from voxome.storage.bounded_file import BoundedFile
 from voxome.workflow.cwl_schemas import prepare_schemas
 
 NETWORK = "documents on the network are fetched with --allow-network only (VOXOME_ALLOW_NETWORK=true)"
@@ -81,6 +84,24 @@ def require_bounded(text: str, name: str) -> None:
         return
 
 
+def _require_bounded_file(url: str) -> None:
+    """Refuse the URL of a local file that is a pipe or a device, or has more bytes than a workflow; others are left."""
+    if urlsplit(url).scheme != "file":
+        return
+    path = Path(url2pathname(urlsplit(url).path))
+    try:
+        with BoundedFile(path) as file:
+            size = len(file.read(_MOST_BYTES + 1))
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise InvalidInput(
+            f"{path}, to which the workflow refers, cannot be read: {error.strerror or error}"
+        ) from error
+    if size > _MOST_BYTES:
+        raise InvalidInput(f"{path} has more than {_MOST_BYTES:,} bytes, the most of a workflow or job file")
+
+
 def _is_plainly_bounded(text: str) -> bool:
     """Return whether a document has few values and levels by its characters: parsing it takes seconds for a megabyte.
 
@@ -145,6 +166,8 @@ class DocumentFetcher(DefaultFetcher):
         if not self._is_allowed(url):
             raise InvalidInput(f"the workflow refers to {url}; {NETWORK}")
         known = url in self.cache
+        if not known:
+            _require_bounded_file(url)
         text: str = super().fetch_text(url, content_types)
         if known:  # schemas of CWL
             return text
