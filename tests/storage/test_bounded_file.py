@@ -13,7 +13,7 @@ import pytest
 import voxome
 from voxome.errors import CorruptData, StoreError, UnsupportedFormat
 from voxome.storage import bounded_file
-from voxome.storage.bounded_file import BoundedFile, read_document
+from voxome.storage.bounded_file import BoundedFile, read_document, read_end
 from voxome.storage.local import LocalPath
 
 
@@ -65,3 +65,11 @@ def test_a_file_in_a_zip_that_would_fill_the_memory_is_refused(tmp_path: Path) -
     finally:
         voxome.configure(largest_chunk_bytes=None)
     assert voxome.open(tmp_path / "a.zip", expect=voxome.Volume).shape == (40, 50, 60)
+
+
+def test_only_the_end_of_a_long_text_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "a.log"
+    file.write_bytes(b"x" * 100 + "é".encode() + b"end")
+    assert read_end(file, 1000) == "x" * 100 + "éend"
+    assert read_end(file, 3) == "end"
+    assert read_end(file, 4) == "\ufffdend"

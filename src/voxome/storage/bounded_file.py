@@ -67,6 +67,13 @@ def read_document(path: Path) -> bytes:
     return data
 
 
+def read_end(path: Path, most: int) -> str:
+    """Return the last `most` bytes of a text file, or all; bytes that are no text are replaced."""
+    with BoundedFile(path) as file:
+        file.seek(max(0, os.fstat(file.fileno()).st_size - most))
+        return file.read().decode("utf-8", errors="replace")
+
+
 def require_document_size(size: int, name: str) -> None:
     """Refuse metadata of more than `MOST_DOCUMENT_BYTES`; raises CorruptData."""
     if size > MOST_DOCUMENT_BYTES:

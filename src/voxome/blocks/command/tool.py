@@ -30,6 +30,7 @@ from voxome.environments import open_environment
 from voxome.environments.call import call, describe_status
 from voxome.environments.supervisors import temporary_folder
 from voxome.errors import InvalidInput, NotFound, ProgramFailed
+from voxome.storage.bounded_file import read_end
 from voxome.storage.find import storage_at
 
 _LOG_SHOWN = 2000
@@ -217,11 +218,11 @@ def run_program(definition: CommandDefinition, line: CommandLine, folders: Block
             scratch=folders.root,
             on_end=lambda end: add_program(end.peak_bytes),
         )
-    text = log.read_text(encoding="utf-8", errors="replace")
+    text = read_end(log, 4 * _LOG_SHOWN)[-_LOG_SHOWN:]
     if status not in line.success_codes:
-        shown = text[-_LOG_SHOWN:].strip() or "it printed nothing"
+        shown = text.strip() or "it printed nothing"
         raise ProgramFailed(f"{definition.name}: {command.argv[0]} {describe_status(status)}: {shown}")
-    print(text[-_LOG_SHOWN:], end="", file=sys.stderr)
+    print(text, end="", file=sys.stderr)
 
 
 def command_of(definition: CommandDefinition, line: CommandLine, folders: BlockFolders, run: str = "") -> Command:

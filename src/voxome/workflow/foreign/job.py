@@ -22,6 +22,7 @@ from voxome.config.variables import RUN, STEP
 from voxome.contracts.engine import JobResult, Resources
 from voxome.contracts.environment import Command, Mount
 from voxome.environments.call import describe_status
+from voxome.storage.bounded_file import read_end
 from voxome.workflow.cwl_subset import TOOL_HINT, tool_name
 from voxome.workflow.foreign.digests import Digests
 from voxome.workflow.foreign.files import OutputFiles, require_own
@@ -35,6 +36,7 @@ WORK, INPUT = "work:", "input:"
 """Beginnings of locations in a result: in the work folder, and among what was staged."""
 _MIB = 1 << 20
 _LOG_LINES = 20
+_LOG_BYTES = 1 << 16
 
 
 class ForeignJob(CommandLineJob):
@@ -260,7 +262,7 @@ class ForeignJob(CommandLineJob):
     def log_tail(self) -> str:
         """Return the last lines that the command has printed."""
         try:
-            lines = self.folder.log.read_text(encoding="utf-8", errors="replace").splitlines()
+            lines = read_end(self.folder.log, _LOG_BYTES).splitlines()
         except OSError:
             return ""
         return "".join(f"\n  {line}" for line in lines[-_LOG_LINES:])
