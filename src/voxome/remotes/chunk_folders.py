@@ -1,7 +1,8 @@
-"""Folders in the place of chunks of an array on this machine, whose voxels would read as if they were missing."""
+"""What is in the place of chunks of an array on this machine and is no file, such as folders, pipes and dead links."""
 
 from __future__ import annotations
 
+import logging
 import re
 from contextlib import suppress
 from itertools import islice
@@ -11,15 +12,19 @@ from pathlib import Path
 from voxome.config.settings import in_worker
 from voxome.errors import CorruptData
 
+_LOG = logging.getLogger(__name__)
 LOOKED_AT = 4096
 """Entries of a folder that are looked at: of nested chunks it has few, of flat ones very many."""
 
+_SPECIAL = ("pipe or a device", "cannot be read")
 _looked_at: set[tuple[Path, str]] = set()
 """Folders with chunks, and patterns of their names, that were looked at."""
 
 
 def require_chunk_files(folder: Path, chunk: re.Pattern[str], metadata: str) -> None:
-    """Refuse a folder whose name is that of a chunk, among the first `LOOKED_AT` entries of `folder`.
+    """Refuse a folder, pipe or device whose name is that of a chunk, among the first `LOOKED_AT` entries of `folder`.
+
+    A link that leads nowhere, as of a file that was not fetched, is warned of.
 
     Each folder is looked at once in a process, and not in workers: the process of the run has opened the array before.
 
@@ -42,10 +47,26 @@ def require_chunk_files(folder: Path, chunk: re.Pattern[str], metadata: str) -> 
     chunks: list[DirEntry[str]] = []
     with suppress(OSError), scandir(folder) as entries:
         chunks = [entry for entry in islice(entries, LOOKED_AT) if chunk.fullmatch(entry.name)]
-    if found := sorted(entry.name for entry in chunks if entry.is_dir()):
+    chunks.sort(key=lambda entry: entry.name)
+    dead = []
+    for entry in chunks:
+        path = folder / entry.name
+        if entry.is_file():
+            continue
+        if not path.exists():
+            dead.append(path)
+            continue
+        what, voxels = ("folder", "would read as if they were missing") if path.is_dir() else _SPECIAL
         raise CorruptData(
-            f"{folder / found[0]} is a folder in the place of a chunk, whose voxels would read as if they were "
-            f"missing; restore the file from a copy, or correct {metadata}"
+            f"{path} is a {what} in the place of a chunk, whose voxels {voxels}; restore the file from a copy, or "
+            f"correct {metadata}"
+        )
+    if dead:
+        _LOG.warning(
+            "%s is a link to %s, which does not exist: the voxels of such chunks read as if they were missing; restore "
+            "the file",
+            dead[0],
+            dead[0].readlink(),
         )
     if chunks:
         _looked_at.add((folder, chunk.pattern))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,27 @@ def test_a_folder_in_the_place_of_a_chunk_is_refused(tmp_path: Path, separator: 
     for _ in range(2):
         with pytest.raises(CorruptData, match=f"{chunk} is a folder in the place of a chunk.*restore"):
             voxome.open(path)
+
+
+def test_a_pipe_in_the_place_of_a_chunk_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.zarr", 2, {"name": "v2", "separator": "."})
+    (path / "0.0.1").unlink()
+    os.mkfifo(path / "0.0.1")
+    with pytest.raises(CorruptData, match=r"0\.0\.1 is a pipe or a device in the place of a chunk"):
+        voxome.open(path)
+
+
+def test_a_chunk_that_is_a_link_to_nothing_is_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = write(tmp_path / "a.zarr", 2, {"name": "v2", "separator": "."})
+    (path / "0.0.0").rename(tmp_path / "fetched")
+    (path / "0.0.0").symlink_to(tmp_path / "fetched")
+    (path / "0.0.1").unlink()
+    (path / "0.0.1").symlink_to(tmp_path / "elsewhere")
+    voxome.open(path)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{path}/0.0.1 is a link to {tmp_path}/elsewhere, which does not exist: the voxels of such chunks read as if "
+        "they were missing; restore the file"
+    ]
 
 
 def test_the_first_chunk_may_be_missing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
