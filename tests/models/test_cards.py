@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -54,6 +55,21 @@ def test_changed_file_is_refused(tmp_path: Path) -> None:
         cards.find(str(path))
 
 
+def test_what_is_wrong_with_a_card_is_one_line(tmp_path: Path) -> None:
+    path = _copy(tmp_path)
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"channels": 5, "halo": "x"}))
+    with pytest.raises(CorruptData, match=r"^\S+membranes\.json is not a valid model card: [^\n]*expected a list"):
+        cards.find(str(path))
+
+
+def test_a_network_that_is_a_pipe_is_refused(tmp_path: Path) -> None:
+    path = _copy(tmp_path)
+    (tmp_path / "membranes.onnx").unlink()
+    os.mkfifo(tmp_path / "membranes.onnx")
+    with pytest.raises(CorruptData, match="a pipe or a device"):
+        cards.find(str(path))
+
+
 def test_a_card_has_the_limit_of_metadata(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     card = _copy(tmp_path)
     monkeypatch.setattr(bounded_file, "MOST_DOCUMENT_BYTES", 100)
@@ -75,12 +91,12 @@ def test_card_with_an_unknown_field_is_refused(tmp_path: Path) -> None:
         cards.find(str(path))
 
 
-@pytest.mark.parametrize("name", ["../outside.npz", "/outside.npz", "sub/../a.npz", "..", ".", "", "a\0.npz"])
+@pytest.mark.parametrize("name", ["../outside.npz", "/outside.npz", "sub/../a.npz", "..", ".", "", "a\0.npz", "\ud800"])
 def test_the_file_of_a_card_is_in_its_folder(name: str, tmp_path: Path) -> None:
     path = _copy(tmp_path)
     card = json.loads(path.read_text())
     path.write_text(json.dumps(card | {"file": name}))
-    with pytest.raises(CorruptData, match="name of a file in the same folder"):
+    with pytest.raises(CorruptData, match="invalid JSON" if name == "\ud800" else "name of a file in the same folder"):
         cards.find(str(path))
     forest = {"kind": "forest", "name": "a", "file": name, "sha256": "0" * 64, "classes": ["a", "b"], "dimensions": 3}
     forest |= {"features": [{"name": "gaussian", "sigma_um": 1.0}], "voxel_size_nm": [1000, 1000, 1000]}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pydantic import ValidationError
     from pydantic_core import ErrorDetails
 
 _EXPECTED = {
@@ -55,3 +56,23 @@ def describe_problem(error: ErrorDetails) -> str:
         return f"expected text that matches {context['pattern']}"
     expected = _EXPECTED.get(kind.partition("_")[0])
     return f"{error['msg'][0].lower()}{error['msg'][1:]}" if expected is None else f"expected {expected}"
+
+
+def describe_problems(error: ValidationError) -> str:
+    """Return all that is wrong with a value, on one line, with the names of its members.
+
+    Examples
+    --------
+    >>> from pydantic import TypeAdapter, ValidationError
+    >>> try:
+    ...     TypeAdapter(dict[str, int]).validate_python({"a": "many", "b": 1.5})
+    ... except ValidationError as error:
+    ...     describe_problems(error)
+    'a: expected a whole number; b: expected a whole number'
+    """
+    problems = error.errors(include_url=False, include_input=False)
+    return "; ".join(": ".join(filter(None, (_path(one), describe_problem(one)))) for one in problems)
+
+
+def _path(error: ErrorDetails) -> str:
+    return ".".join(map(str, error["loc"]))

@@ -11,8 +11,9 @@ from typing import Annotated, Literal, Self
 from annotated_types import Ge, Gt, MinLen
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
+from voxome.contracts.validation import describe_problems
 from voxome.errors import CorruptData, NotFound, UnknownName
-from voxome.storage.bounded_file import read_document
+from voxome.storage.bounded_file import BoundedFile, read_document
 
 FOLDER = Path(__file__).parent
 Count = Annotated[int, Ge(0)]
@@ -146,7 +147,7 @@ def load(path: Path) -> Model:
     except OSError as error:
         raise CorruptData(f"{path} cannot be read: {error.strerror or error}") from error
     except ValidationError as error:
-        raise CorruptData(f"{path} is not a valid model card: {error}") from error
+        raise CorruptData(f"{path} is not a valid model card: {describe_problems(error)}") from error
     read_described(path, card.file, card.sha256)
     return Model(path.parent / card.file, card)
 
@@ -170,11 +171,12 @@ def read_described(card: Path, name: str, sha256: str) -> bytes:
     CorruptData
         If the name is that of a file elsewhere, the file cannot be read, or its SHA-256 differs.
     """
-    if Path(name).name != name or name in {"", ".."} or "\0" in name:
+    if Path(name).name != name or name in {"", ".."} or not name.isprintable():
         raise CorruptData(f"{card}: file is {name!r}; expected the name of a file in the same folder")
     path = card.parent / name
     try:
-        content = path.read_bytes()
+        with BoundedFile(path) as file:
+            content = file.read()
     except FileNotFoundError as error:
         raise NotFound(f"A model needs its card and {name} in the same folder, but {path} does not exist") from error
     except OSError as error:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from voxome.calls import explain_calls
 from voxome.contracts.arguments import require_text
-from voxome.contracts.validation import describe_problem
+from voxome.contracts.validation import describe_problems
 from voxome.data.registry.entry import Entry
 from voxome.errors import InvalidInput, UnknownName
 
@@ -96,5 +96,4 @@ def _read_file(file: Path) -> list[Entry]:
     except tomllib.TOMLDecodeError as error:
         raise InvalidInput(f"{file} is not valid TOML: {error}") from error
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {describe_problem(e)}" for e in error.errors())
-        raise InvalidInput(f"{file}: {problems}") from error
+        raise InvalidInput(f"{file}: {describe_problems(error)}") from error

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from voxome.contracts.spec import VolumeSpec
+from voxome.contracts.validation import describe_problems
 from voxome.errors import CorruptData, UnknownName, VoxomeError
 from voxome.geometry import BlockGrid
 from voxome.models.cards import read_described
@@ -43,7 +44,7 @@ class Forest:
         try:
             card = ForestCard.model_validate(fields)
         except ValidationError as error:
-            raise CorruptData(f"{file} is not a valid card of a forest: {error}") from error
+            raise CorruptData(f"{file} is not a valid card of a forest: {describe_problems(error)}") from error
         archive = read_described(file, card.file, card.sha256)
         return cls(card, _read_trees(archive, file.parent / card.file, card))
 

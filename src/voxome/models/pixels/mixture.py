@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from voxome.contracts.spec import VolumeSpec
+from voxome.contracts.validation import describe_problems
 from voxome.errors import CorruptData, InvalidInput, UnknownName
 from voxome.models.pixels.card import Component, MixtureCard
 from voxome.models.pixels.place import Place
@@ -39,7 +40,7 @@ class Mixture:
         try:
             card = MixtureCard.model_validate(fields)
         except ValidationError as error:
-            raise CorruptData(f"{file} is not a valid card of a mixture: {error}") from error
+            raise CorruptData(f"{file} is not a valid card of a mixture: {describe_problems(error)}") from error
         means = [one.mean for one in card.components]
         if means != sorted(means):
             raise CorruptData(f"The components in {file} are not sorted by their means; fit the mixture again")
