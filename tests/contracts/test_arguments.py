@@ -46,6 +46,10 @@ CALLS: list[tuple[Callable[[Any], object], str]] = [
     ),
     (lambda _: voxome.VolumeSpec.of((4, 5, 6), "uint8", voxel_size_nm=(10, 10)), "expected three positive lengths"),
     (lambda _: voxome.VolumeSpec.of((4, 5, 6), "uint8", voxel_size_nm=(0, 1, 1)), "expected three positive lengths"),
+    (
+        lambda _: voxome.VolumeSpec.of((4, 5, 6), "uint8", voxel_size_nm=(10**400, 1, 1)),
+        "expected three positive lengths",
+    ),
     (lambda _: voxome.VolumeSpec.of((4, 5, 6), "uint8", offset_nm=3), "offset_nm is 3; expected a position in nm"),
     (lambda _: voxome.VolumeSpec.of(4, "uint8"), "shape is 4; expected whole numbers, one for each axis"),
     (lambda _: voxome.VolumeSpec.of((4, 5.5), "uint8"), "shape is"),

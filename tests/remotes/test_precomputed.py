@@ -6,6 +6,7 @@ import bz2
 import gzip
 import json
 import lzma
+import math
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -468,6 +469,16 @@ def test_a_member_that_is_missing_is_named(tmp_path: Path, missing: str) -> None
     del (info if missing in info else info["scales"][0])[missing]
     (tmp_path / "a/info").write_text(json.dumps(info))
     with pytest.raises(UnsupportedFormat, match=f"does not follow the format: '{missing}' is missing"):
+        PrecomputedRemote().open(at(tmp_path / "a"))
+
+
+@pytest.mark.parametrize("resolution", [[math.nan, 1, 1], [1, 1, math.inf], [1, 1], "1"], ids=str)
+def test_a_resolution_that_is_no_size_is_named(tmp_path: Path, resolution: object) -> None:
+    make(tmp_path / "a", noise((4, 5, 6), "uint8"))
+    info = json.loads((tmp_path / "a/info").read_text())
+    info["scales"][0]["resolution"] = resolution
+    (tmp_path / "a/info").write_text(json.dumps(info))
+    with pytest.raises(UnsupportedFormat, match=r"resolution is .*; expected 3 numbers"):
         PrecomputedRemote().open(at(tmp_path / "a"))
 
 

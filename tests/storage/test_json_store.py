@@ -72,3 +72,14 @@ def test_a_file_that_is_too_large_for_metadata_is_not_read(tmp_path: Path) -> No
     os.truncate(file.path, MOST_DOCUMENT_BYTES + 1)
     with pytest.raises(CorruptData, match=r"a\.handle\.json has more than 67,108,864 bytes"):
         read_document(file)
+
+
+@pytest.mark.parametrize("sign", ["", "-"])
+def test_integers_beyond_the_floats_are_damage(tmp_path: Path, sign: str) -> None:
+    for digits, encoding in ((308, "utf-8"), (309, "utf-8"), (309, "utf-16")):
+        (tmp_path / "a.json").write_bytes(f'{{"a": [{sign}{"9" * digits}]}}'.encode(encoding))
+        if digits == 308:
+            assert read_json(LocalPath(str(tmp_path)), "a.json") is not None
+            continue
+        with pytest.raises(CorruptData, match=r"integer of .* digits"):
+            read_json(LocalPath(str(tmp_path)), "a.json")

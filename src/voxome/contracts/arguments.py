@@ -333,4 +333,7 @@ def _is_triple(value: Any) -> TypeGuard[Sequence[Any]]:
 
 
 def _is_finite(value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    try:
+        return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:  # of an integer beyond the floats
+        return False

@@ -135,7 +135,8 @@ def _map(path: Path, mode: Mode) -> NDArray[Any]:
             shape, fortran, dtype = read_header(file)
             start = file.tell()
     except (ValueError, SyntaxError, TokenError, RecursionError) as error:  # it is a literal of Python
-        raise CorruptData(f"the header of {path} cannot be read: {error!s:.300}") from error
+        what = "it is not a literal of Python" if "malformed node" in str(error) else f"{error!s:.300}"
+        raise CorruptData(f"the header of {path} cannot be read: {what}") from error
     _refuse_dtype(path, dtype)
     if any(type(n) is not int or n < 0 for n in shape) or math.prod(n or 1 for n in shape) * dtype.itemsize >= 1 << 63:
         raise CorruptData(f"the header of {path} has the shape {shape!s:.300}; expected lengths of an array")

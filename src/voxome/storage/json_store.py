@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from voxome.contracts.json_text import json_text
@@ -103,9 +105,17 @@ def _has_bare_nan(text: bytes) -> bool:
 def _parse(text: bytes, name: str) -> Json:
     require_document_size(len(text), name)
     try:
-        parsed = json.loads(text)
+        parsed = json.loads(text, parse_int=partial(_parse_integer, name))
     except (ValueError, RecursionError) as error:
         raise CorruptData(f"{name} is not JSON: {error}") from error
     if not isinstance(parsed, dict):
         raise CorruptData(f"{name} should be a JSON object, not {type(parsed).__name__}")
     return parsed
+
+
+def _parse_integer(name: str, text: str) -> int:
+    """Return an integer that a float can hold: a float is made of most numbers of metadata."""
+    digits = len(text.lstrip("-"))
+    if digits > sys.float_info.max_10_exp:
+        raise CorruptData(f"{name} has an integer of {digits:,} digits; expected at most {sys.float_info.max_10_exp}")
+    return int(text)

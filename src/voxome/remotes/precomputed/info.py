@@ -17,7 +17,14 @@ from voxome.contracts.levels import Level, finest_first, offset_at_corner, scale
 from voxome.contracts.spec import VolumeKind, VolumeSpec
 from voxome.errors import UnsupportedFormat, VoxomeError, describe_value
 from voxome.geometry import Box
-from voxome.remotes.json_members import problem_of, require_list, require_object, require_text, wrong_member
+from voxome.remotes.json_members import (
+    problem_of,
+    require_list,
+    require_numbers,
+    require_object,
+    require_text,
+    wrong_member,
+)
 from voxome.storage.inside import is_inside
 
 Json = dict[str, Any]
@@ -103,6 +110,8 @@ def check_members(info: Mapping[str, Any], number: int) -> None:
             raise ValueError(
                 f"{what} of scale {scale.get('key')!r} is {values}; three whole numbers were expected{limit}"
             )
+    if scale.get("resolution") is not None:
+        require_numbers("resolution", scale["resolution"], 3)
     if not is_inside(require_text("key", scale["key"])):
         raise wrong_member("key", scale["key"], "a path inside the folder of the volume")
     require_object("sharding", scale.get("sharding") or {})
@@ -230,9 +239,9 @@ def _whole(value: Any) -> Any:
 def _resolution(scale: Any) -> Triple | None:
     try:
         x, y, z = (float(n) for n in scale["resolution"])
-    except (LookupError, TypeError, ValueError):
+    except (LookupError, TypeError, ValueError, OverflowError):
         return None
-    return (z, y, x) if min(z, y, x) > 0 else None
+    return (z, y, x) if all(0 < n < math.inf for n in (z, y, x)) else None
 
 
 def _size(info: Mapping[str, Any], number: int) -> Triple | None:
