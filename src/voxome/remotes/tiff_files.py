@@ -14,7 +14,7 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from voxome.errors import CorruptData, NotFound, UnsupportedFormat, VoxomeError
+from voxome.errors import CorruptData, NotFound, OutOfMemory, UnsupportedFormat, VoxomeError
 from voxome.remotes.tiff_descriptions import check_index, check_ome_xml, require_beside
 from voxome.remotes.tiff_directories import check_directories, first_description
 
@@ -22,11 +22,12 @@ _BARE_AMPERSAND = re.compile(r"&(?!(?:[A-Za-z]\w*|#\d+|#x[0-9A-Fa-f]+);)")
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
 """Control characters, which XML does not allow."""
 _CODECS = {
-    *("NONE", "PACKBITS", "LZW", "DEFLATE", "ADOBE_DEFLATE", "PIXTIFF", "LZMA", "ZSTD", "ZSTD_DEPRECATED", "LERC"),
+    *("NONE", "PACKBITS", "LZW", "DEFLATE", "ADOBE_DEFLATE", "PIXTIFF", "LZMA", "ZSTD", "ZSTD_DEPRECATED"),
     *("CCITTRLE", "CCITTFAX3", "CCITTFAX4", "JPEG", "OJPEG", "ALT_JPEG", "JPEGXL", "JPEGXL_DNG", "WEBP"),
     *("WEBP_DEPRECATED", "JPEG2000", "JPEG_2000_LOSSY", "APERIO_JP2000_YCBC", "APERIO_JP2000_RGB"),
 }
-"""Compressions that are read. A damaged image of JPEG XR ends the process of imagecodecs, many of PNG do."""
+"""Compressions that are read. A damaged image of JPEG XR ends the process of imagecodecs, many of PNG do, and one of
+LERC may take memory for another size than that of its file."""
 
 
 @contextmanager
@@ -108,11 +109,16 @@ def decode_page(path: Path, page: tifffile.TiffPage) -> NDArray[Any]:
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Turn the errors of codecs for damaged files into CorruptData."""
+    """Turn the errors of codecs for damaged files into CorruptData, and a lack of memory into OutOfMemory."""
     try:
         yield
     except VoxomeError:
         raise
+    except MemoryError as error:
+        raise OutOfMemory(
+            f"{path} cannot be decoded: the memory has no room for the pixels that it claims; read it where there is "
+            "more memory, or restore it if it is damaged"
+        ) from error
     except Exception as error:  # decoders raise whatever they meet
         raise CorruptData(f"{path} cannot be decoded: {str(error) or type(error).__name__}") from error
 
