@@ -128,3 +128,21 @@ def test_documents_that_a_workflow_names_are_files_of_a_plausible_size(tmp_path:
     (tmp_path / "a.cwl").write_text(WORKFLOW.replace("inputs: {}", f"doc: {{$include: '{path}'}}\ninputs: {{}}"))
     with pytest.raises(InvalidInput, match="the most of a workflow" if file == "large" else "a pipe or a device"):
         load(tmp_path / "a.cwl")
+
+
+@pytest.mark.parametrize("key", ["$import", "$mixin", '"$\\x69mport"'])
+def test_a_document_that_imports_itself_is_refused(tmp_path: Path, key: str) -> None:
+    (tmp_path / "a.cwl").write_text(WORKFLOW.replace("inputs: {}", f"inputs: [{{{key}: b.yml}}]"))
+    (tmp_path / "b.yml").write_text(f"[{{{key}: c/../b.yml#main}}]\n")
+    with pytest.raises(InvalidInput, match=r"b\.yml imports itself"):
+        load(tmp_path / "a.cwl")
+    (tmp_path / "b.yml").write_text(f"[&a a.cwl, {{{key}: *a}}]\n")
+    with pytest.raises(InvalidInput, match=r"imports itself"):
+        load(tmp_path / "a.cwl")
+
+
+def test_a_document_may_be_imported_twice(tmp_path: Path) -> None:
+    inputs = "inputs: {a: {type: {$import: b.yml}}, b: {type: {$import: b.yml}}}"
+    (tmp_path / "a.cwl").write_text(WORKFLOW.replace("inputs: {}", inputs))
+    (tmp_path / "b.yml").write_text("type: array\nitems: string\n")
+    load(tmp_path / "a.cwl")

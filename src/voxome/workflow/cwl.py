@@ -131,7 +131,7 @@ def parse_process(path: str) -> Any:
         raise NotFound(f"{file} does not exist; expected the path of a CWL file")
     allowed = may_fetch(file)
     context = LoadingContext({"doc_cache": False, "construct_tool_object": default_make_tool})
-    context.fetcher_constructor = partial(DocumentFetcher, allow_network=allowed)
+    context.fetcher_constructor = partial(DocumentFetcher, allow_network=allowed, imports={})
     context.disable_js_validation = not has_javascript()
     with _quiet():
         try:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urldefrag, urljoin, urlsplit
 from urllib.request import url2pathname
 
 from ruamel.yaml import YAML
@@ -28,6 +29,8 @@ _DEEPEST = 200
 _QUOTES, _BRACKETS = re.compile("[\"'#]"), re.compile(r"[\[\]{}]")
 _UNCOMMON = re.compile("[*\x85\u2028\u2029]|\r(?!\n)")
 """Aliases, and ends of lines that are no line feeds."""
+_MAY_IMPORT = re.compile(r"import|mixin|\\(?:[xuU]|\r?\n)")
+"""What a document with imports has, written plainly or with escapes."""
 _INDENTATION = re.compile(r"^[ \t?:-]*", re.MULTILINE)
 """What may be before the values of a line, and has a column for each level."""
 
@@ -140,6 +143,36 @@ def _is_shallow_json(text: str) -> bool:
     return False
 
 
+def _imports(text: str) -> Iterator[str]:
+    """Yield what a document imports; a text that is not YAML is left to whoever reads it."""
+    if not _MAY_IMPORT.search(text):
+        return
+    anchors: dict[str | None, str] = {}
+    before = ""
+    with suppress(YAMLError, RecursionError):
+        for event in YAML(typ="safe", pure=True).parse(text):
+            value = ""
+            if isinstance(event, ScalarEvent):
+                anchors[event.anchor] = value = event.value
+            elif isinstance(event, AliasEvent):
+                value = anchors.get(event.anchor, "")
+            if before in ("$import", "$mixin") and value:
+                yield value
+            before = value
+
+
+def _refuse_cycle(url: str, imports: Mapping[str, set[str]]) -> None:
+    """Refuse a document that is imported by what it imports: the compiled loader of CWL would end the process."""
+    seen = set[str]()
+    waiting = [url]
+    while waiting:
+        inside = imports.get(waiting.pop(), set())
+        if url in inside:
+            raise InvalidInput(f"{url.removeprefix('file://')} imports itself; remove one of the imports")
+        waiting += inside - seen
+        seen |= inside
+
+
 class DocumentFetcher(DefaultFetcher):
     """Fetches the documents that workflows refer to, for cwltool.
 
@@ -151,13 +184,21 @@ class DocumentFetcher(DefaultFetcher):
         Whether they may be on the network.
     texts : mapping of str to str, optional
         URL → text of documents that are not read from anywhere.
+    imports : dict, optional
+        URL → URLs of the documents that are imported there: of what the fetchers of one workflow have read.
     """
 
     def __init__(
-        self, cache: Any, session: Any, allow_network: bool = False, texts: Mapping[str, str] | None = None
+        self,
+        cache: Any,
+        session: Any,
+        allow_network: bool = False,
+        texts: Mapping[str, str] | None = None,
+        imports: dict[str, set[str]] | None = None,
     ) -> None:
         super().__init__(cache, session)
         self._allow_network, self._texts = allow_network, texts or {}
+        self._imports = {} if imports is None else imports
 
     def fetch_text(self, url: str, content_types: list[str] | None = None) -> str:
         """Return a document, if it is of a plausible size."""
@@ -172,6 +213,8 @@ class DocumentFetcher(DefaultFetcher):
         if known:  # schemas of CWL
             return text
         require_bounded(text, url.removeprefix("file://"))
+        self._imports[url] = {urldefrag(urljoin(url, one)).url for one in _imports(text)}
+        _refuse_cycle(url, self._imports)
         prepare_schemas(text)
         return text
 

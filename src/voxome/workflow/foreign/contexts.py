@@ -110,7 +110,9 @@ def call_cwltool(
     )
     job = call.job if call.inputs is None else (_INPUTS,)
     texts = {} if call.inputs is None else {f"file://{_INPUTS}": json_text(call.inputs, "the inputs")}
-    loading.fetcher_constructor = partial(DocumentFetcher, allow_network=may_fetch(call.process), texts=texts)
+    loading.fetcher_constructor = partial(
+        DocumentFetcher, allow_network=may_fetch(call.process), texts=texts, imports={}
+    )
     runtime = RuntimeContext(
         {"use_container": False, "outdir": str(call.out), "rm_tmpdir": False, "move_outputs": "copy"}
     )
