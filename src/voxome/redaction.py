@@ -12,8 +12,8 @@ from urllib.parse import quote, quote_plus
 
 HIDDEN = "***"
 _NAME = (
-    r"(?:[\w.-]*(?:token|passw(?:or)?d|passphrase|pwd|secret|signature|credentials?|"
-    r"access[_-]?key(?:[_-]?id)?|(?:api|private|secret)[_-]?key|authorization)|"
+    r"(?:[\w.-]*(?:token|passw(?:or)?d|passphrase|passcode|pwd|secret|signature|credentials?|"
+    r"access[_-]?key(?:[_-]?id)?|(?:account|api|auth|private|secret|subscription)[_-]?key|authorization)|"
     r"(?:[\w.-]*[_.-])?(?:pass|auth|sig|jwt|cookie))"
 )
 _SCHEME = r"(?:token|bearer|basic|digest|jwt)[ ]++"
