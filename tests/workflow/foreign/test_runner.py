@@ -110,6 +110,13 @@ def test_a_file_that_is_a_link_to_anything_else_is_refused(call, tmp_path: Path)
     assert "neither in the work folder nor an input" in ended.details("job failed")[0]["error"]
 
 
+@pytest.mark.parametrize("name", ["out.txt", "cwl.output.json"])
+def test_a_pipe_is_no_output(name: str, call, tmp_path: Path) -> None:
+    ended = call(script(f"mkfifo {name}", {}, OUT))
+    assert ended.status == 1
+    assert "neither a file nor a folder" in ended.details("job failed")[0]["error"]
+
+
 @pytest.mark.parametrize("pattern", ["sub/out.txt", "../../../../../secret/out.txt"])
 def test_files_of_a_folder_elsewhere_are_no_outputs(
     pattern: str, call, tmp_path: Path, caplog: pytest.LogCaptureFixture

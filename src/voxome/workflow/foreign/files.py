@@ -75,10 +75,12 @@ def require_own(path: Path, roots: Sequence[str]) -> None:
     Raises
     ------
     WorkflowException
-        If it leads elsewhere.
+        If it leads elsewhere, or is a pipe or a device, of which no read may end.
     """
     real = Path(os.path.realpath(path))
     if not any(real.is_relative_to(root) for root in roots):
         raise WorkflowException(
             f"The output {path} is a link to {real}, which is neither in the work folder nor an input"
         )
+    if real.exists() and not (real.is_file() or real.is_dir()):
+        raise WorkflowException(f"The output {path} is neither a file nor a folder")
