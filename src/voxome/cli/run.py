@@ -104,7 +104,7 @@ def run(
         blocks = [step["blocks"] for step in record["steps"]]
         run_now, reused = (sum(b[what] for b in blocks) for what in ("run", "reused"))
         for name, value in record.get("summary", {}).items():
-            print_stderr(f"{name}: {value:,}" if isinstance(value, int | float) else f"{name}: {value}")
+            print_stderr(f"{name}: {value_text(value)}")
         for group, scores in record.get("scores", {}).items():
             print_stderr(f"{group}: {', '.join(f'{name} {value:.4g}' for name, value in scores.items())}")
         for one in record["transfers"]:
@@ -117,3 +117,10 @@ def run(
             f"Done in {time.monotonic() - began:.1f} s: {blocks_run}, {reused:,} reused; "
             f"results in {arguments.store or out}"
         )
+
+
+def value_text(value: int | float | str) -> str:
+    """Return a number of the summary with as many digits as in the report, or a text as it is."""
+    if isinstance(value, float):
+        return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
+    return f"{value:,}" if isinstance(value, int) else value

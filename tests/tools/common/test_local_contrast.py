@@ -249,6 +249,17 @@ def test_moments_of_other_tiles_are_refused(tmp_path: Path) -> None:
         run_blocks(local_contrast, {"image": image}, SHAPE, frame, moments=table, **OPTIONS)
 
 
+@pytest.mark.parametrize(("tile_z_um", "problems"), [(None, 1), (2.0, 1), (0.65, 0), (0.1, 0)])
+def test_tiles_longer_than_the_window_along_z_are_named(tile_z_um: float | None, problems: int) -> None:
+    limits = local_contrast.spec.check
+    assert limits is not None
+    image = {"image": VolumeSpec.of((4, 4, 4), "uint8", voxel_size_nm=(650, 650, 650))}
+    settings = {"low": 1.0, "high": 2.0, "background_z_um": 0.65, "tile_um": 10.0, "tile_z_um": tile_z_um}
+    found = list(limits(image, settings))
+    assert len(found) == problems
+    assert all("set tile_z_um=0.65" in one for one in found)
+
+
 def test_wrong_inputs_are_named() -> None:
     check, limits = tile_moments.spec.check, local_contrast.spec.check
     assert check is not None
@@ -258,7 +269,7 @@ def test_wrong_inputs_are_named() -> None:
     wide = {"image": VolumeSpec.of((4, 4, 4), "uint32", voxel_size_nm=(1, 1, 1))}
     assert any("expected 8- or 16-bit" in problem for problem in check(wide, {}))
     sized = {"image": VolumeSpec.of((4, 4, 4), "uint8", voxel_size_nm=(1, 1, 1))}
-    assert any("low < high" in problem for problem in limits(sized, {"low": 2.0, "high": 1.0}))
+    assert any("low < high" in problem for problem in limits(sized, {"low": 2.0, "high": 1.0, "background_z_um": None}))
     frame = frame_of((4, 4, 4))
     with pytest.raises(InvalidInput, match="floats are expected to be at most"):
         run_blocks(tile_moments, {"image": np.full((4, 4, 4), np.inf)}, (4, 4, 4), frame)

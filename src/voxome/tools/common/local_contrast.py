@@ -49,6 +49,14 @@ def _problems(specs: Mapping[str, VolumeSpec], parameters: Mapping[str, Any]) ->
     yield from size_problems({"image": specs["image"]}, parameters)
     if not parameters["low"] < parameters["high"]:
         yield f"low is {parameters['low']:g} and high {parameters['high']:g}; expected low < high"
+    size, window_um = specs["image"].voxel_size_nm, parameters["background_z_um"]
+    if size is not None and window_um is not None:
+        tile_um = parameters["tile_z_um"] or parameters["tile_um"]
+        if tile_factors(tile_um, tile_um, size)[0] > max(1, round(1000 * window_um / size[0])):
+            yield (
+                f"background_z_um is {window_um:g}, but tiles are {tile_um:g} µm long along z, so that the mean is not "
+                f"that of so few sections: set tile_z_um={window_um:g}"
+            )
 
 
 @tool(
