@@ -18,6 +18,7 @@ words = st.text("abcxyz0189_.-", min_size=1, max_size=8)
     ("text", "scheme", "path", "query"),
     [
         ("zarr:///data/a.zarr?level=2", "zarr", "/data/a.zarr", {"level": "2"}),
+        ("zarr:///data/a.zarr?x=", "zarr", "/data/a.zarr", {"x": ""}),
         ("ZARR://data/a.zarr", "zarr", "data/a.zarr", {}),
         ("precomputed://https://host/layer", "precomputed", "https://host/layer", {}),
         ("precomputed://https://host/l?sig=a/b", "precomputed", "https://host/l?sig=a/b", {}),

@@ -123,7 +123,7 @@ class Uri:
 def _options(tail: str, text: str) -> dict[str, str]:
     """Return the options of a URI."""
     try:
-        return dict(parse_qsl(tail, strict_parsing=True, errors="surrogateescape"))
+        return dict(parse_qsl(tail, keep_blank_values=True, strict_parsing=True, errors="surrogateescape"))
     except ValueError as error:
         raise InvalidUri(f"{redact(text)}: {redact(str(error))}; options are NAME=VALUE, joined by &") from None
 

@@ -361,6 +361,26 @@ steps:
     assert call(document, {"go": False, "names": []}).outputs == {"all": []}
 
 
+def test_a_scatter_into_too_many_jobs_is_refused(call, caplog: pytest.LogCaptureFixture) -> None:
+    document = """
+cwlVersion: v1.2
+class: Workflow
+requirements: {ScatterFeatureRequirement: {}}
+inputs: {numbers: "int[]"}
+outputs: {}
+steps:
+  one:
+    scatter: [a, b, c]
+    scatterMethod: flat_crossproduct
+    in: {a: numbers, b: numbers, c: numbers}
+    out: []
+    run: {class: CommandLineTool, baseCommand: "true", inputs: {a: int, b: int, c: int}, outputs: {}}
+"""
+    assert call(document, {"numbers": list(range(3000))}).status == 1
+    (error,) = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert "Step one scatters into 27,000,000,000 jobs; expected at most 200,000" in error.getMessage()
+
+
 def test_a_folder_in_use_is_refused(call, tmp_path: Path) -> None:
     with lock_folder(tmp_path / "out"), pytest.raises(RunLocked):
         call(script("true"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -14,6 +15,8 @@ from cwltool.workflow_job import ReceiveScatterOutput, WorkflowJob, object_from_
 from schema_salad.sourceline import SourceLine
 
 _log = logging.getLogger("cwltool")
+_MOST_JOBS = 200_000
+"""Jobs of one scatter: cwltool keeps each of them, and a product of arrays may have any number."""
 
 
 class ForeignWorkflow(Workflow):
@@ -64,7 +67,7 @@ class _ForeignWorkflowJob(WorkflowJob):
     """Beginning of the names of its steps, in the whole workflow."""
 
     def try_make_job(self, step: Any, final_output_callback: Any, runtimeContext: Any) -> Any:
-        """Yield the jobs of a step whose inputs are there; one that scatters over no array fails."""
+        """Yield the jobs of a step whose inputs are there; one that scatters over no array, or too many, fails."""
         runtimeContext = runtimeContext.copy()
         runtimeContext.step_path = f"{self.prefix}{shortname(step.id)}"
         problem = self._scatter_problem(step) if "scatter" in step.tool else None
@@ -77,6 +80,7 @@ class _ForeignWorkflowJob(WorkflowJob):
     def _scatter_problem(self, step: Any) -> object:
         joins, _ = self.workflow.get_requirement("MultipleInputFeatureRequirement")
         values: Any = object_from_state(self.state, step.tool["inputs"], False, bool(joins), "source")
+        counts = []
         for name in aslist(step.tool.get("scatter", [])) if values is not None else ():
             value = values.get(name)
             if not isinstance(value, list):
@@ -86,4 +90,11 @@ class _ForeignWorkflowJob(WorkflowJob):
                     "expected an array: give the input a default of [], also if the step has `when`, which is "
                     "evaluated for each element"
                 )
+            counts.append(len(value))
+        jobs = math.prod(counts) if "crossproduct" in step.tool.get("scatterMethod", "") else max(counts, default=0)
+        if jobs > _MOST_JOBS:
+            return SourceLine(step.tool, "scatter").makeError(
+                f"Step {shortname(step.tool['id'])} scatters into {jobs:,} jobs; expected at most {_MOST_JOBS:,}: "
+                "scatter over fewer elements, or let a job process several of them"
+            )
         return None
