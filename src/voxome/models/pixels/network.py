@@ -62,8 +62,8 @@ class Network:
 
         if where.moments is None and self.model.card.normalization.statistics == "volume":
             raise InvalidInput(
-                f"The network {self.model.card.name!r} needs the mean of the volume; connect histogram to "
-                "common.statistics"
+                f"The network {self.model.card.name!r} needs the mean of the volume; run "
+                "pipelines/common/pixels.cwl, or connect histogram to common.statistics"
             )
         mean, std = where.moments or (0.0, 1.0)
         read = where.box.grow(self.model.card.halo)
