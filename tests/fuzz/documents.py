@@ -153,7 +153,7 @@ def _blocks_hint() -> Document:
     def read(path: Path) -> None:
         try:
             document = YAML().load(path.read_bytes())
-        except (YAMLError, ValueError) as error:
+        except (YAMLError, ValueError, TypeError) as error:
             raise InvalidInput("not YAML") from error
         parse_blocks_hint(document if isinstance(document, dict) else CommentedMap(), tool, [])
 
