@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import os
 import sys
 import warnings
@@ -114,6 +115,17 @@ def _no_settings_left() -> Iterator[None]:
     yield
     if settings._overrides != before or settings._adopted:
         settings._replace(before)
+
+
+@pytest.fixture(autouse=True)
+def _no_logs_left() -> Iterator[None]:
+    """Remove the handler of a command that a test has run in this process: it writes to a stream that is closed."""
+    root = logging.getLogger()
+    levels = [(logger, logger.level) for logger in (root, logging.getLogger("voxome"))]
+    yield
+    root.handlers[:] = [one for one in root.handlers if type(one) is not logging.StreamHandler]
+    for logger, level in levels:
+        logger.setLevel(level)
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +18,6 @@ from voxome.cli.main import app
 from voxome.remotes.zarr import chunk_keys
 
 Command = Callable[..., Any]
-
-
-@pytest.fixture(autouse=True)
-def _restored_logs() -> Iterator[None]:
-    root, own = logging.getLogger(), logging.getLogger("voxome")
-    before = (list(root.handlers), root.level, own.level)
-    yield
-    root.handlers[:] = before[0]
-    root.setLevel(before[1])
-    own.setLevel(before[2])
 
 
 def test_the_version_is_printed(command: Command) -> None:

@@ -233,7 +233,8 @@ class _KeptMessages(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         if record.thread != self._thread:
             return True
-        self.texts.append(record.getMessage())
+        if record.levelno >= logging.WARNING:
+            self.texts.append(record.getMessage())
         return False
 
 

@@ -121,7 +121,7 @@ def parse_process(path: str) -> Any:
     from cwltool.workflow import default_make_tool
     from schema_salad.exceptions import SchemaSaladException
 
-    from voxome.workflow.documents import NETWORK, DocumentFetcher, may_fetch
+    from voxome.workflow.documents import NETWORK, DocumentFetcher, may_fetch, refuse_recursion
     from voxome.workflow.foreign.javascript import has_javascript
 
     file = path.partition("#")[0]
@@ -130,14 +130,14 @@ def parse_process(path: str) -> Any:
     if not urlsplit(file).scheme and not Path(file).is_file():
         raise NotFound(f"{file} does not exist; expected the path of a CWL file")
     allowed = may_fetch(file)
-    context = LoadingContext({"doc_cache": False, "construct_tool_object": default_make_tool})
+    context = LoadingContext({"doc_cache": False, "construct_tool_object": refuse_recursion(default_make_tool)})
     context.fetcher_constructor = partial(DocumentFetcher, allow_network=allowed, imports={})
     context.disable_js_validation = not has_javascript()
     with _quiet():
         try:
             return load_tool(path, context)
         except RecursionError as error:
-            raise InvalidInput(f"{file} contains itself as a step") from error
+            raise InvalidInput(f"{file} has too many workflows inside each other") from error
         except VoxomeError:
             raise
         except Exception as error:

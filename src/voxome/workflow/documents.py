@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -141,6 +141,29 @@ def _is_shallow_json(text: str) -> bool:
             return True
         level = [one for values in inside for one in values]
     return False
+
+
+def refuse_recursion(make: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """Return a function that makes objects of processes by `make`, and refuses one that is a step of itself.
+
+    Raises
+    ------
+    InvalidInput
+        If a process is inside itself; cwltool would load it until Python stops, after seconds.
+    """
+    inside: list[str] = []
+
+    def construct(document: Any, context: Any) -> Any:
+        name = str(document.get("id", "")) if isinstance(document, dict) else ""
+        if name and name in inside:
+            raise InvalidInput(f"{name.removeprefix('file://')} contains itself as a step")
+        inside.append(name)
+        try:
+            return make(document, context)
+        finally:
+            inside.pop()
+
+    return construct
 
 
 def _imports(text: str) -> Iterator[str]:

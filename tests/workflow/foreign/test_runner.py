@@ -361,6 +361,20 @@ steps:
     assert call(document, {"go": False, "names": []}).outputs == {"all": []}
 
 
+@pytest.mark.parametrize("itself", ["process.cwl", '""', "'#'"])
+def test_a_workflow_that_is_a_step_of_itself_is_refused(call, itself: str, caplog: pytest.LogCaptureFixture) -> None:
+    document = f"""
+cwlVersion: v1.2
+class: Workflow
+requirements: {{SubworkflowFeatureRequirement: {{}}}}
+inputs: {{}}
+outputs: {{}}
+steps: {{one: {{run: {itself}, in: {{}}, out: []}}, two: {{run: {itself}, in: {{}}, out: []}}}}
+"""
+    assert call(document).status == 1
+    assert "process.cwl contains itself as a step" in caplog.text
+
+
 def test_a_scatter_into_too_many_jobs_is_refused(call, caplog: pytest.LogCaptureFixture) -> None:
     document = """
 cwlVersion: v1.2
@@ -376,9 +390,9 @@ steps:
     out: []
     run: {class: CommandLineTool, baseCommand: "true", inputs: {a: int, b: int, c: int}, outputs: {}}
 """
-    assert call(document, {"numbers": list(range(3000))}).status == 1
+    assert call(document, {"numbers": list(range(100))}).status == 1
     (error,) = [record for record in caplog.records if record.levelname == "ERROR"]
-    assert "Step one scatters into 27,000,000,000 jobs; expected at most 200,000" in error.getMessage()
+    assert "Step one scatters into 1,000,000 jobs; expected at most 200,000" in error.getMessage()
 
 
 def test_a_folder_in_use_is_refused(call, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from schema_salad.exceptions import SchemaSaladException
 from voxome.contracts.json_text import json_text
 from voxome.errors import InvalidInput
 from voxome.redaction import redact
-from voxome.workflow.documents import DocumentFetcher, may_fetch
+from voxome.workflow.documents import DocumentFetcher, may_fetch, refuse_recursion
 from voxome.workflow.foreign.files import LocalFiles, NumberedMapper
 from voxome.workflow.foreign.javascript import EVALUATOR, has_javascript
 from voxome.workflow.foreign.results import JobFolders
@@ -106,7 +106,11 @@ def call_cwltool(
         If a disk or a store failed.
     """
     loading = LoadingContext(
-        {"relax_path_checks": True, "construct_tool_object": construct or make_tool, "do_validate": True}
+        {
+            "relax_path_checks": True,
+            "construct_tool_object": refuse_recursion(construct or make_tool),
+            "do_validate": True,
+        }
     )
     job = call.job if call.inputs is None else (_INPUTS,)
     texts = {} if call.inputs is None else {f"file://{_INPUTS}": json_text(call.inputs, "the inputs")}
