@@ -4,7 +4,7 @@
 a centroid below x = 120 (the first stored axis) were used to choose the settings, and the others are scored. Settings
 are the defaults, but for a window of one section, since the brightness changes from section to section. A detection
 counts for the part in which it is. Scores are those of `voxome.metrics.cells`, borders counted. Only the sections with
-truth are read. The masks of the second annotator are scored as if they were detections: so well do people agree.
+truth are read. The masks of annotator A3, one of the two of the truth by its name, are scored like detections.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def main() -> None:
         raise SystemExit(f"{FOLDER} does not exist; set VOXOME_SHARED to the folder with the data")
     raw = read_nifti(FOLDER / "v2_raw.nii")[:, :, :SECTIONS]
     truth, second = (find_components(f"Nmap_V2_{name}_z0-49.nii.gz") for name in ("A2_A3", "A3"))
-    for who, found in (("pipeline", detect(raw)), ("second annotator", second)):
+    for who, found in (("pipeline", detect(raw)), ("annotator A3", second)):
         for part, of in (("tuned on, x < 120", np.less), ("scored, x >= 120", np.greater_equal)):
             show_scores(f"{who}, {part}", truth[of(truth[:, 0], SPLIT)], found[of(found[:, 0], SPLIT)])
 

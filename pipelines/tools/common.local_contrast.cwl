@@ -106,10 +106,10 @@ inputs:
       prefix: --background-um
   background_z_um:
     type: double?
-    doc: 'Standard deviation along z of the window of the mean, if not background_um: the length of a section where
-      the brightness changes from section to section, so that voxels are compared with those of the same section.
-      The standard deviation is then that of the differences from this mean. Tiles should be as thin (tile_z_um).
-      Allowed: more than 0.'
+    doc: 'Standard deviation along z of the window of the mean, if not background_um: smoothing_um where the brightness
+      changes from section to section, so that image and mean are smoothed alike along z, and what all voxels of
+      a section share cancels; without smoothing, a tenth of a section. The standard deviation is that of the differences
+      from this mean. Tiles are as thin as sections (tile_z_um). Allowed: more than 0.'
     inputBinding:
       prefix: --background-z-um
   tile_um:

@@ -19,7 +19,7 @@ inputs:
   smoothing_um: {type: "double?", default: 0.65, doc: "Standard deviation with which the image is smoothed, in micrometres."}
   tile_um: {type: "double?", default: 10, doc: "Edge of the tiles of which the background is computed, in micrometres."}
   tile_z_um: {type: "double?", doc: "Length of these tiles along z, in micrometres, if not tile_um: a section where the brightness changes from section to section."}
-  background_z_um: {type: "double?", doc: "Standard deviation along z of the window of the mean, in micrometres, if not cell_background_um and vessel_background_um: a section where the brightness changes from section to section."}
+  background_z_um: {type: "double?", doc: "Standard deviation along z of the window of the mean, in micrometres, if not cell_background_um and vessel_background_um: smoothing_um where the brightness changes from section to section."}
   cell_low: {type: "double?", default: 0.3, doc: "Contrast, in standard deviations, at which the probability of cells is 0."}
   cell_high: {type: "double?", default: 2.0, doc: "Contrast, in standard deviations, at which the probability of cells is 1."}
   cell_background_um: {type: "double?", default: 13, doc: "Standard deviation of the Gaussian window of the contrast of cells, in micrometres."}
@@ -158,6 +158,7 @@ steps:
     run: results.cwl
     in:
       raw: raw
+      cell_probability: cell_probability
       vessel_probability: vessel_probability
       cells: cells/cells
       cell_labels: cells/labels

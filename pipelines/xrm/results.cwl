@@ -10,6 +10,7 @@ baseCommand: [voxome, gather]
 arguments: [--workflow, cells_vessels, --report, common.cells_vessels]
 inputs:
   raw: {type: [File, string], inputBinding: {prefix: "--input=raw=", separate: false}}
+  cell_probability: {type: ["null", File, string], inputBinding: {prefix: "--input=cell_probability=", separate: false}}
   vessel_probability: {type: ["null", File, string], inputBinding: {prefix: "--input=vessel_probability=", separate: false}}
   cells: {type: File, inputBinding: {prefix: "--result=cells=", separate: false}}
   cell_labels: {type: File, inputBinding: {prefix: "--result=cell_labels=", separate: false}}

@@ -160,7 +160,7 @@ def test_bands_are_named_where_a_setting_mends_them(
     tmp_path: Path, background_z_um: float | None, inputs: dict[str, object], names: list[str]
 ) -> None:
     volume = voxome.create(f"zarr://{tmp_path}/map.zarr", VolumeSpec.of((1, 2, 3), "uint8"))
-    settings = {"background_um": 5.0, "background_z_um": background_z_um}
+    settings = {"background_um": 5.0, "smoothing_um": 0.0, "background_z_um": background_z_um}
     record(volume.source, Provenance.now("run", "local", "common.local_contrast", "1", settings), name="map")
     results = dict.fromkeys(("probability", "vessel_map"), Result("volume", f"zarr://{tmp_path}/map.zarr"))
     grey = 100 + 40 * np.sin(np.indices((40, 50))[0]) + np.indices((40, 50))[1] % 2

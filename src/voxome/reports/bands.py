@@ -14,11 +14,13 @@ _MIN_SHARE = 0.3
 """Deviation of the means of sections that is worth a warning, by the standard deviation within sections."""
 _MIN_RATIO = 2.5
 """The same, by that of the means along z, which cells and vessels alone cause."""
+_SHORT = 0.1
+"""Window of the mean along z, in sections, for an image that is not smoothed."""
 _MIN_WINDOWS = 4
 """Least height and width of a plane in windows of the contrast: of smaller ones, single cells change the means."""
 
 
-def band_facts(planes: Sequence[CellSlice], background_um: float) -> dict[str, str]:
+def band_facts(planes: Sequence[CellSlice], background_um: float, smoothing_um: float) -> dict[str, str]:
     """Return what says that sections differ in brightness; empty if nothing does.
 
     The mean of each row of a side view is compared with that of the rows around it, in the window of the contrast,
@@ -30,6 +32,8 @@ def band_facts(planes: Sequence[CellSlice], background_um: float) -> dict[str, s
         Planes of the volume; those across y are side views.
     background_um : float
         Standard deviation along z of the window of the contrast in micrometres.
+    smoothing_um : float
+        That with which the image is smoothed: a window of the mean as long along z takes away what sections share.
     """
     least_nm = 1000 * _MIN_WINDOWS * background_um
     for plane in planes:
@@ -41,12 +45,13 @@ def band_facts(planes: Sequence[CellSlice], background_um: float) -> dict[str, s
         along, other = _deviation(values.T, plane.tissue.T, 1000 * background_um / plane.pixel_nm[1])
         chance = along / other * np.sqrt(height_nm / width_nm) if other else 0.0
         if within and across / within >= max(_MIN_SHARE, _MIN_RATIO * chance):
-            section = f"{plane.pixel_nm[0] / 1000:g}"
+            section_um = plane.pixel_nm[0] / 1000
+            window_um = smoothing_um or _SHORT * section_um
             return {
                 "bands along z": (
                     f"the mean of a section differs from those around it by {across:.3g} grey values, and voxels of a "
-                    f"section by {within:.3g}: cells and vessels may be missed, others be false: set "
-                    f"tile_z_um={section} and background_z_um={section}, see What to set in docs/cells-vessels.md"
+                    f"section by {within:.3g}: cells and vessels may be missed or false: set tile_z_um={section_um:g} "
+                    f"and background_z_um={window_um:g}, see What to set in docs/cells-vessels.md"
                 )
             }
     return {}

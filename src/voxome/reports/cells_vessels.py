@@ -101,7 +101,9 @@ def brightness_facts(run: FinishedRun, planes: Sequence[CellSlice]) -> dict[str,
     if "vessel_map" not in run.results or (inputs.get("cell_probability") and inputs.get("vessel_probability")):
         return {}
     settings = made_with("common.local_contrast", run.results["probability"])
-    return {} if settings["background_z_um"] else band_facts(planes, settings["background_um"])
+    if settings["background_z_um"]:
+        return {}
+    return band_facts(planes, settings["background_um"], settings["smoothing_um"])
 
 
 def _width_facts(run: FinishedRun, planes: Sequence[CellSlice]) -> dict[str, str]:

@@ -29,6 +29,8 @@ def grey_pixels(image: NDArray[Any]) -> NDArray[np.uint8]:
     pixels = _thin(image)
     if pixels.dtype != np.uint8:
         low, high = np.percentile(pixels, _PERCENT)
+        if low == high:  # of a few pixels that differ from all others
+            low, high = float(pixels.min()), float(pixels.max())
         pixels = np.rint(255 * np.clip((pixels - low) / max(high - low, 1e-9), 0, 1)).astype(np.uint8)
     return pixels
 

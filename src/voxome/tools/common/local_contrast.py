@@ -114,9 +114,10 @@ def local_contrast(
     background_um : float
         Standard deviation of the window in which mean and standard deviation are measured, in micrometres.
     background_z_um : float, optional
-        Standard deviation along z of the window of the mean, if not `background_um`: the length of a section where the
-        brightness changes from section to section, so that voxels are compared with those of the same section. The
-        standard deviation is then that of the differences from this mean. Tiles should be as thin (`tile_z_um`).
+        Standard deviation along z of the window of the mean, if not `background_um`: `smoothing_um` where the
+        brightness changes from section to section, so that image and mean are smoothed alike along z, and what all
+        voxels of a section share cancels; without smoothing, a tenth of a section. The standard deviation is that of
+        the differences from this mean. Tiles are as thin as sections (`tile_z_um`).
     tile_um : float
         Edge of a tile of `moments` in micrometres.
     tile_z_um : float, optional
