@@ -23,11 +23,11 @@ _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
 """Control characters, which XML does not allow."""
 _CODECS = {
     *("NONE", "PACKBITS", "LZW", "DEFLATE", "ADOBE_DEFLATE", "PIXTIFF", "LZMA", "ZSTD", "ZSTD_DEPRECATED"),
-    *("CCITTRLE", "CCITTFAX3", "CCITTFAX4", "JPEG", "OJPEG", "ALT_JPEG", "JPEGXL", "JPEGXL_DNG", "WEBP"),
-    *("WEBP_DEPRECATED", "JPEG2000", "JPEG_2000_LOSSY", "APERIO_JP2000_YCBC", "APERIO_JP2000_RGB"),
+    *("CCITTRLE", "CCITTFAX3", "CCITTFAX4", "JPEG", "OJPEG", "ALT_JPEG", "JPEGXL", "JPEGXL_DNG"),
+    *("JPEG2000", "JPEG_2000_LOSSY", "APERIO_JP2000_YCBC", "APERIO_JP2000_RGB"),
 }
 """Compressions that are read. A damaged image of JPEG XR ends the process of imagecodecs, many of PNG do, and one of
-LERC may take memory for another size than that of its file."""
+LERC or WebP may take memory for another size than that of its file."""
 
 
 @contextmanager
