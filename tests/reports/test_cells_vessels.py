@@ -23,7 +23,7 @@ from voxome.reports.cell_planes import cell_planes
 from voxome.reports.cells_vessels import CellsVesselsReport, brightness_facts, vessel_facts
 from voxome.reports.heat import density_section
 from voxome.reports.radii import radius_histogram
-from voxome.reports.run_facts import made_with
+from voxome.reports.run_facts import parameters_of
 from voxome.reports.space import MOST_CELLS, space_section
 from voxome.reports.stacked_cells import stack_facts
 from voxome.resources.provenance import record
@@ -97,7 +97,7 @@ def test_planes_cut_stretched_cells_from_above_and_from_the_side(tmp_path: Path)
 def test_a_volume_whose_provenance_lacks_the_tool_is_refused(tmp_path: Path) -> None:
     voxome.create(f"zarr://{tmp_path}/labels.zarr", VolumeSpec.of((1, 2, 3), "uint64"))
     with pytest.raises(NotFound, match=r"does not say how common\.spheres made it"):
-        made_with("common.spheres", Result("volume", f"zarr://{tmp_path}/labels.zarr"))
+        parameters_of("common.spheres", Result("volume", f"zarr://{tmp_path}/labels.zarr"))
 
 
 def test_radii_are_counted() -> None:

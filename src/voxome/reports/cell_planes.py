@@ -12,7 +12,7 @@ from voxome.contracts.kinds import Rows
 from voxome.contracts.report import Results
 from voxome.geometry import Box
 from voxome.reports.cell_pictures import CellSlice
-from voxome.reports.run_facts import made_with, middle, read_plane
+from voxome.reports.run_facts import middle, parameters_of, read_plane
 from voxome.tools.common.gaps import TISSUE
 
 _PLANES = 3
@@ -61,7 +61,9 @@ def cell_planes(raw: str, results: Results, cells: Rows, frame: Frame) -> Iterat
 
 def z_stretch(results: Results) -> float:
     """Return the length along z by the width of the cells of a run; 1 if it has no labels of cells."""
-    return float(made_with("common.spheres", results["cell_labels"])["z_stretch"]) if "cell_labels" in results else 1.0
+    return (
+        float(parameters_of("common.spheres", results["cell_labels"])["z_stretch"]) if "cell_labels" in results else 1.0
+    )
 
 
 def _caption(axis: int, at: int, shown: list[str]) -> str:

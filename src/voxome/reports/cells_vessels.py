@@ -16,7 +16,7 @@ from voxome.reports.gaps import gap_facts
 from voxome.reports.heat import density_section
 from voxome.reports.page import cost_card, fact_card, html_document, score_card, section, total_tiles
 from voxome.reports.radii import radius_histogram
-from voxome.reports.run_facts import dimensions, made_with, run_facts, step_costs
+from voxome.reports.run_facts import dimensions, parameters_of, run_facts, step_costs
 from voxome.reports.space import space_section
 from voxome.reports.stacked_cells import stack_facts
 from voxome.reports.wide_vessels import wide_vessel_facts
@@ -100,7 +100,7 @@ def brightness_facts(run: FinishedRun, planes: Sequence[CellSlice]) -> dict[str,
     inputs = run.record["inputs"]
     if "vessel_map" not in run.results or (inputs.get("cell_probability") and inputs.get("vessel_probability")):
         return {}
-    settings = made_with("common.local_contrast", run.results["probability"])
+    settings = parameters_of("common.local_contrast", run.results["probability"])
     if settings["background_z_um"]:
         return {}
     return band_facts(planes, settings["background_um"], settings["smoothing_um"])
@@ -111,7 +111,7 @@ def _width_facts(run: FinishedRun, planes: Sequence[CellSlice]) -> dict[str, str
     if not {"vessels", "vessel_map"} <= run.results.keys() or run.record["inputs"].get("vessel_probability"):
         return {}
     radius_nm = TableFile(run.results["vessels"].uri).read(["radius_nm"])["radius_nm"]
-    settings = made_with("common.local_contrast", run.results["vessel_map"])
+    settings = parameters_of("common.local_contrast", run.results["vessel_map"])
     return wide_vessel_facts(radius_nm, planes, settings["background_um"])
 
 

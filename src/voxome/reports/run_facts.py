@@ -79,7 +79,7 @@ def step_costs(record: RunRecord) -> list[StepCost]:
     ]
 
 
-def made_with(tool: str, volume: Result) -> Mapping[str, Any]:
+def parameters_of(tool: str, volume: Result) -> Mapping[str, Any]:
     """Return the parameters with which a tool made a volume, from its provenance: other CWL runners record no steps.
 
     Raises
@@ -87,7 +87,7 @@ def made_with(tool: str, volume: Result) -> Mapping[str, Any]:
     NotFound
         If its provenance does not name the tool.
     """
-    for made in reversed(read_provenance(open_source(volume.uri))):
-        if made.tool == tool:
-            return made.parameters
+    for entry in reversed(read_provenance(open_source(volume.uri))):
+        if entry.tool == tool:
+            return entry.parameters
     raise NotFound(f"the provenance of {volume.uri} does not say how {tool} made it; run the step again")

@@ -26,9 +26,9 @@ def wide_vessel_facts(
 ) -> dict[str, str]:
     """Return what says that vessels are too wide for the window of their contrast; empty if nothing does.
 
-    Vessels that are a little too wide are found, and their radius tells. Of wider ones the contrast is too low to be
-    found: areas as wide and as dark as vessels are then in none. Grey values are compared with the median of the
-    vessels in the planes; without any there, this is not known.
+    Vessels that are a little too wide are found, with radii that show it. The contrast of wider ones is too low:
+    areas as wide and as dark as vessels are then outside of all of them. Grey values are compared with the median of
+    the vessels in the planes; without any there, this is not known.
 
     Parameters
     ----------
