@@ -48,10 +48,16 @@ class _SlowFiles(SimpleHTTPRequestHandler):
         """Log nothing."""
 
 
+class _SlowServer(ThreadingHTTPServer):
+    """Accepts many connections at once."""
+
+    request_queue_size = 128
+
+
 @contextmanager
 def slow_store(folder: Path) -> Iterator[str]:
     """Yield the URL of the files in `folder`."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_SlowFiles, directory=str(folder)))
+    server = _SlowServer(("127.0.0.1", 0), partial(_SlowFiles, directory=str(folder)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield f"http://127.0.0.1:{server.server_port}"

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import logging
 import os
+import socketserver
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -32,6 +33,9 @@ hypothesis.settings.register_profile("voxome", deadline=None, derandomize=True, 
 hypothesis.settings.register_profile("fast", hypothesis.settings.get_profile("voxome"), max_examples=20)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "voxome"))
 
+
+socketserver.TCPServer.request_queue_size = 128
+"""Servers of the standard library keep 5 connections waiting: further ones are lost, or wait for a second."""
 
 SHARED = os.environ.get("VOXOME_SHARED", "../shared")
 """Folder of real data, relative to that of the repository, or none."""

@@ -36,10 +36,6 @@ class _Handler(SimpleHTTPRequestHandler):
         return None
 
 
-class _Server(ThreadingHTTPServer):
-    request_queue_size = 64
-
-
 @pytest.fixture
 def serve() -> Iterator[Callable[..., str]]:
     """Serve a folder over http; gives its address."""
@@ -47,7 +43,7 @@ def serve() -> Iterator[Callable[..., str]]:
 
         def start(folder: Path, *, unpacks: bool = False) -> str:
             handler = partial(_Handler, directory=str(folder), unpacks=unpacks)
-            http = stack.enter_context(_Server(("127.0.0.1", 0), handler))
+            http = stack.enter_context(ThreadingHTTPServer(("127.0.0.1", 0), handler))
             thread = threading.Thread(target=http.serve_forever, args=(0.01,), daemon=True)
             thread.start()
             stack.callback(thread.join)
