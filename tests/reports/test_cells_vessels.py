@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import voxome
 from voxome.contracts.frame import Frame
+from voxome.contracts.handle import Handle
 from voxome.contracts.provenance import Provenance
 from voxome.contracts.report import FinishedRun, Result
 from voxome.contracts.run_record import RunRecord
@@ -19,7 +23,7 @@ from voxome.contracts.spec import VolumeSpec
 from voxome.errors import NotFound
 from voxome.geometry import Box
 from voxome.reports.cell_pictures import CellSlice, cell_slices
-from voxome.reports.cell_planes import cell_planes
+from voxome.reports.cell_planes import cell_planes, z_stretch
 from voxome.reports.cells_vessels import CellsVesselsReport, brightness_facts, vessel_facts
 from voxome.reports.heat import density_section
 from voxome.reports.radii import radius_histogram
@@ -84,7 +88,11 @@ def test_planes_cut_stretched_cells_from_above_and_from_the_side(tmp_path: Path)
         made = Provenance.now("run", "local", "common.spheres", "1", {"z_stretch": 2.0})
         record(volume.source, made, name=name)
     cell = {name: np.array([at]) for name, at in zip(("z_nm", "y_nm", "x_nm"), (10e3, 10e3, 12e3), strict=True)}
-    planes = list(cell_planes(results["probability"].uri, results, {**cell, "radius_nm": np.array([5e3])}, frame))
+    planes = list(
+        cell_planes(
+            results["probability"].uri, results, {**cell, "radius_nm": np.array([5e3])}, frame, z_stretch(results)
+        )
+    )
     assert [one.caption for one in planes] == ["z = 1", "z = 5", "z = 8", "y = 10, z points down"]
     assert [len(one.rings) for one in planes] == [1, 1, 1, 1]
     np.testing.assert_allclose(planes[1].rings, [[10.5, 12.5, 5, 5]])
@@ -96,8 +104,13 @@ def test_planes_cut_stretched_cells_from_above_and_from_the_side(tmp_path: Path)
 
 def test_a_volume_whose_provenance_lacks_the_tool_is_refused(tmp_path: Path) -> None:
     voxome.create(f"zarr://{tmp_path}/labels.zarr", VolumeSpec.of((1, 2, 3), "uint64"))
+    labels = Result("volume", f"zarr://{tmp_path}/labels.zarr")
     with pytest.raises(NotFound, match=r"does not say how common\.spheres made it"):
-        parameters_of("common.spheres", Result("volume", f"zarr://{tmp_path}/labels.zarr"))
+        parameters_of("common.spheres", labels, ["z_stretch"])
+    made = Provenance.now("run", "local", "common.spheres", "1", {})
+    record(voxome.open(labels.uri, mode="r+").source, made, name="labels")
+    with pytest.raises(NotFound, match=r"does not say z_stretch of common\.spheres"):
+        parameters_of("common.spheres", labels, ["z_stretch"])
 
 
 def test_radii_are_counted() -> None:
@@ -168,3 +181,109 @@ def test_bands_are_named_where_a_setting_mends_them(
     run = FinishedRun(tmp_path, cast("RunRecord", {"inputs": inputs}), results)
     assert list(brightness_facts(run, [side])) == names
     assert brightness_facts(replace(run, results={"probability": results["probability"]}), [side]) == {}
+
+
+ARRAYS = {"probability": 3, "tissue": 1, "vessel_mask": 0, "vessel_map": 0, "cell_labels": 0, "density": 5}
+"""Results that are arrays, and their voxels."""
+CONTRAST = {"background_um": 5.0, "smoothing_um": 0.0, "background_z_um": None}
+
+
+def finished_run(folder: Path) -> FinishedRun:
+    """Return a run of xrm.cells_vessels with few voxels."""
+    results = {}
+    tools = {
+        "common.spheres": ({"z_stretch": 1.0}, ["cell_labels"]),
+        "common.local_contrast": (CONTRAST, ["probability", "vessel_map"]),
+    }
+    made = {
+        name: Provenance.now("run", "local", tool, "1", settings)
+        for tool, (settings, of) in tools.items()
+        for name in of
+    }
+    for name, value in {**ARRAYS, "raw": 100}.items():
+        dtype = "float32" if name == "density" else "uint8"
+        uri = f"zarr://{folder}/{name}.zarr"
+        volume = voxome.create(uri, VolumeSpec.of(BOX.shape, dtype, voxel_size_nm=FRAME.voxel_size_nm))
+        volume[...] = value
+        if name in made:
+            record(volume.source, made[name], name=name)
+        results[name] = Result("volume", uri, FRAME)
+    line = {"branch_id": np.array([1, 1, 2, 2], np.uint64), **{f"{axis}_nm": np.arange(4) * 1e3 for axis in "zyx"}}
+    z = np.arange(BOX.shape[0])
+    tables = {
+        "cells": cells(3),
+        "vessels": {"length_nm": np.array([2e3, 3e3]), "radius_nm": np.array([500.0, 600.0])},
+        "vessel_points": line,
+        "sections": {"z": z, "voxels": 0 * z + 600, "missing": 0 * z, "bridged": 0 * z},
+        "region_densities": {"tissue_mm3": np.array([6e-6]), "cells": np.array([3])},
+    }
+    for name, rows in tables.items():
+        pq.write_table(pa.table(rows), folder / f"{name}.parquet")
+        results[name] = Result("table", str(folder / f"{name}.parquet"), FRAME)
+    raw = Handle("volume", results.pop("raw").uri).to_json()
+    known = {"workflow": "w", "inputs": {"raw": raw}, "engines": [], "versions": {}, "warnings": [], "steps": []}
+    return FinishedRun(folder, cast("RunRecord", known), results, is_moved=True)
+
+
+def test_a_whole_run_has_all_parts(tmp_path: Path) -> None:
+    summary = CellsVesselsReport().write(finished_run(tmp_path))
+    assert (summary["cells"], summary["vessel branches"]) == (3, 2)
+    assert not [name for name in summary if "not in this report" in name]
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert all(f"<h2>{one}" in page for one in ("Slices", "Cells and vessels in space", "Density", "Sizes of cells"))
+
+
+@pytest.mark.parametrize(
+    ("lost", "part", "heading"),
+    [
+        ("cells.parquet", "cells", "Cells and vessels in space"),
+        ("vessels.parquet", "length of vessels", ""),
+        ("vessel_points.parquet", "lines of vessels", ""),
+        ("sections.parquet", "whether sections are missing", ""),
+        ("region_densities.parquet", "cells per mm³", ""),
+        ("raw.zarr", "slices, and what only they show", "Slices"),
+        ("probability.zarr", "slices, and what only they show", "Slices"),
+        ("density.zarr", "density of cells", "Density of cells"),
+        ("cell_labels.zarr", "length of cells along z (drawn as spheres)", ""),
+        ("vessel_map.zarr", "whether vessels are too wide", ""),
+    ],
+)
+@pytest.mark.parametrize("how", ["removed", "damaged"])
+def test_what_is_lost_after_a_run_is_named_and_the_rest_is_shown(
+    tmp_path: Path, lost: str, part: str, heading: str, how: str
+) -> None:
+    run, path = finished_run(tmp_path), tmp_path / lost
+    if how == "removed":
+        path.rename(tmp_path / "elsewhere")
+    else:
+        (path / "zarr.json" if path.is_dir() else path).write_bytes(b"{")
+    summary = CellsVesselsReport().write(run)
+    assert f"not in this report: {part}" in summary
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert f"not in this report: {part}" in page
+    assert not heading or f"<h2>{heading}" not in page
+    assert "<h2>Run" in page
+
+
+def test_settings_that_no_provenance_tells_are_named(tmp_path: Path) -> None:
+    run = finished_run(tmp_path)
+    for name in ("probability", "vessel_map", "cell_labels"):
+        shutil.copytree(tmp_path / "vessel_mask.zarr", tmp_path / f"{name}.zarr", dirs_exist_ok=True)
+    summary = CellsVesselsReport().write(run)
+    reasons = [text for name, text in summary.items() if "not in this report" in name]
+    assert len(reasons) == 3
+    assert all("does not say how common." in str(text) for text in reasons)
+    assert "<h2>Slices" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_table_without_rows_or_with_other_columns_is_named(tmp_path: Path) -> None:
+    run = finished_run(tmp_path)
+    sections = pq.read_table(tmp_path / "sections.parquet")
+    pq.write_table(sections.slice(0, 0), tmp_path / "sections.parquet")
+    pq.write_table(pa.table({"id": [1]}), tmp_path / "cells.parquet")
+    pq.write_table(pq.read_table(tmp_path / "vessels.parquet").slice(0, 0), tmp_path / "vessels.parquet")
+    summary = CellsVesselsReport().write(run)
+    assert "no column z_nm, y_nm, x_nm, radius_nm" in str(summary["not in this report: cells"])
+    assert "cells" not in summary
+    assert "no rows" in str(summary["missing sections"])
+    assert "none found" in str(summary["vessels"])

@@ -77,3 +77,24 @@ def test_volumes_that_browsers_reach_have_a_link(run: FinishedRun, monkeypatch: 
     ConnectomeReport().write(run)
     assert shown == [run.results["neurons"].uri]
     assert '<a href="https://viewer.example/#!{}&amp;x">' in (run.folder / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("lost", "parts"),
+    [
+        ("n.parquet", ["number of neurons", "sizes of neurons"]),
+        ("s.parquet", ["number of synapses", "slices"]),
+        ("c.parquet", ["number of connections", "connections"]),
+        ("g.parquet", ["whether sections are missing"]),
+        ("raw.zarr", ["link to Neuroglancer", "slices"]),
+        ("neurons.zarr", ["link to Neuroglancer", "slices"]),
+    ],
+)
+def test_what_is_lost_after_a_run_is_named_and_the_rest_is_shown(run: FinishedRun, lost: str, parts: list[str]) -> None:
+    (run.folder / lost).rename(run.folder / "elsewhere")
+    summary = ConnectomeReport().write(run)
+    names = [f"not in this report: {part}" for part in parts]
+    assert [name for name in summary if "not in this report" in name] == names
+    page = (run.folder / "report.html").read_text(encoding="utf-8")
+    assert all(name in page for name in names)
+    assert "voxome run connectome.cwl" in page

@@ -106,6 +106,15 @@ def test_pictures_show_the_arrays():
     assert len({neuron_colour(i) for i in range(1, 1000)}) > 980
 
 
+def test_what_is_not_a_number_is_black() -> None:
+    holes = np.where(GREY > 100, GREY * 1.0, np.nan)
+    holes[0, 0] = np.inf
+    picture = decode(grey_picture(holes))
+    assert (picture[~np.isfinite(holes)] == 0).all()
+    assert picture.max() == 255
+    assert (decode(grey_picture(np.full((4, 5), np.nan))) == 0).all()
+
+
 def test_large_pictures_are_subsampled():
     assert decode(grey_picture(np.zeros((MAX_SIDE * 2, 10), np.uint8))).shape == (MAX_SIDE, 5)
 

@@ -20,7 +20,7 @@ _POSITION = ("z_nm", "y_nm", "x_nm")
 _AXES = "zyx"
 
 
-def cell_planes(raw: str, results: Results, cells: Rows, frame: Frame) -> Iterator[CellSlice]:
+def cell_planes(raw: str, results: Results, cells: Rows, frame: Frame, stretch: float = 1.0) -> Iterator[CellSlice]:
     """Yield planes across z, evenly spaced, and of a volume of several sections one across y, in its middle.
 
     Parameters
@@ -28,16 +28,18 @@ def cell_planes(raw: str, results: Results, cells: Rows, frame: Frame) -> Iterat
     raw : str
         URI of the image.
     results : mapping of str to Result
-        Results of the run: ``probability``, ``tissue`` and, if they are there, ``vessel_mask`` and ``cell_labels``.
+        Results of the run: ``probability``, ``tissue`` and, if it is there, ``vessel_mask``.
     cells : Rows
         Table of cells: ``z_nm, y_nm, x_nm, radius_nm``.
     frame : Frame
         Voxels of the run.
+    stretch : float
+        Length of cells along z by their width.
     """
     box, size = frame.box, np.array(frame.scale_nm)
     depth, shown = box.shape[0], middle(box)
     index = (np.stack([cells[name] for name in _POSITION], axis=1) - np.array(frame.offset_nm)) / size
-    radii = cells["radius_nm"][:, None] * np.array([z_stretch(results), 1, 1]) / size
+    radii = cells["radius_nm"][:, None] * np.array([stretch, 1, 1]) / size
     across = [(0, z) for z in sorted({box.start[0] + depth * (2 * i + 1) // (2 * _PLANES) for i in range(_PLANES)})]
     for axis, at in [*across, *([(1, box.start[1] + box.shape[1] // 2)] if depth > 1 else [])]:
         start, stop = list(shown.start), list(shown.stop)
@@ -61,9 +63,9 @@ def cell_planes(raw: str, results: Results, cells: Rows, frame: Frame) -> Iterat
 
 def z_stretch(results: Results) -> float:
     """Return the length along z by the width of the cells of a run; 1 if it has no labels of cells."""
-    return (
-        float(parameters_of("common.spheres", results["cell_labels"])["z_stretch"]) if "cell_labels" in results else 1.0
-    )
+    if "cell_labels" not in results:
+        return 1.0
+    return float(parameters_of("common.spheres", results["cell_labels"], ["z_stretch"])["z_stretch"])
 
 
 def _caption(axis: int, at: int, shown: list[str]) -> str:

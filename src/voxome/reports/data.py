@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+EDGE = ("pre_id", "post_id", "directed", "synapses", "area_um2")
+"""Columns of a connection."""
+
 
 @dataclass(frozen=True)
 class Slice:
@@ -104,6 +107,5 @@ class ReportData:
 
 def edges_of(connectome: Mapping[str, NDArray[Any]]) -> list[Edge]:
     """Return the edges of a connectome table: ``pre_id, post_id, directed, synapses, area_um2``."""
-    names = ("pre_id", "post_id", "directed", "synapses", "area_um2")
-    columns = [np.asarray(connectome[name]).tolist() for name in names]
+    columns = [np.asarray(connectome[name]).tolist() for name in EDGE]
     return [Edge(*row) for row in zip(*columns, strict=True)]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import cast
 
 import numpy as np
@@ -16,9 +18,10 @@ from voxome.contracts.run_record import JsonValue, RunRecord
 from voxome.errors import InvalidInput, UnsupportedFormat
 from voxome.geometry import Box
 from voxome.reports.colours import distinct_colours, write_colours
-from voxome.reports.data import ReportData, Slice, edges_of
+from voxome.reports.data import EDGE, ReportData, Slice, edges_of
 from voxome.reports.gaps import gap_facts
 from voxome.reports.marks import NEAR_NM
+from voxome.reports.omissions import Omissions, read_columns
 from voxome.reports.page import render_report
 from voxome.reports.run_facts import dimensions, middle, read_plane, run_facts, step_costs
 from voxome.resources.open import open
@@ -27,6 +30,8 @@ from voxome.resources.volume import Volume
 from voxome.storage.atomic import write_file
 
 _PLANES = 3
+_SECTIONS = ("z", "voxels", "missing", "bridged")
+_POSITION = ("z_nm", "y_nm", "x_nm")
 _NEEDED = ("neurons", "connectome", "neurons_table", "synapses", "membranes", "sections")
 
 
@@ -42,32 +47,40 @@ class ConnectomeReport:
 
     def write(self, run: FinishedRun) -> dict[str, int | float | str]:
         """Write the report into the run folder, and return the numbers of objects and the share without data."""
-        totals = {
-            name: len(TableFile(run.results[result].uri))
-            for name, result in (("neurons", "neurons_table"), ("synapses", "synapses"), ("connections", "connectome"))
+        omissions = Omissions()
+        tables = {"neurons": "neurons_table", "synapses": "synapses", "connections": "connectome"}
+        counts = {
+            name: omissions.attempt(f"number of {name}", partial(_count, run.results[result].uri), None)
+            for name, result in tables.items()
         }
-        gaps = gap_facts(TableFile(run.results["sections"].uri).read())
-        data = _data(run, totals, gaps)
-        write_file(run.folder / "report.html", render_report(data))
+        totals = {name: count for name, count in counts.items() if count is not None}
+        data = _data(run, totals, omissions)
+        sections = partial(read_columns, run.results["sections"].uri, _SECTIONS)
+        gaps = omissions.attempt("whether sections are missing", lambda: gap_facts(sections()), {})
+        notes = {**gaps, **omissions.facts()}
+        write_file(run.folder / "report.html", render_report(replace(data, run={**data.run, **notes})))
         write_colours(run.folder, distinct_colours(one.neurons for one in data.slices if one.neurons is not None))
-        return {**totals, **gaps}
+        return {**totals, **notes}
 
 
-def _data(run: FinishedRun, totals: Mapping[str, int], gaps: Mapping[str, str]) -> ReportData:
+def _count(uri: str) -> int:
+    return len(TableFile(uri))
+
+
+def _data(run: FinishedRun, totals: Mapping[str, int], omissions: Omissions) -> ReportData:
     record, results = run.record, run.results
-    connectome = TableFile(results["connectome"].uri).read()
     frame = results["neurons"].frame
     assert frame is not None
     return ReportData(
         title=run.title,
         subtitle="; ".join(f"{name} {text}" for name, text in dimensions(frame).items()),
         view=run.view_command,
-        link=_link(run),
-        run={**run_facts(run.record, _raw(run.record), frame), **gaps},
+        link=omissions.attempt("link to Neuroglancer", partial(_link, run), None),
+        run=run_facts(run.record, _raw(run.record), frame),
         totals={name: f"{number:,}" for name, number in totals.items()},
-        slices=list(_slices(run, frame)),
-        edges=edges_of(connectome),
-        volumes_um3=_volumes(run, frame),
+        slices=omissions.attempt("slices", lambda: list(_slices(run, frame)), []),
+        edges=omissions.attempt("connections", lambda: edges_of(read_columns(results["connectome"].uri, EDGE)), []),
+        volumes_um3=omissions.attempt("sizes of neurons", partial(_volumes, run, frame), ()),
         scores=record.get("scores"),
         steps=step_costs(record),
     )
@@ -91,7 +104,7 @@ def _volumes(run: FinishedRun, frame: Frame) -> Sequence[float]:
     """Return the volumes of the neurons in µm³; none if the voxel size is unknown."""
     if frame.voxel_size_nm is None:
         return ()
-    voxels = TableFile(run.results["neurons_table"].uri).read(["voxels"])["voxels"]
+    voxels = read_columns(run.results["neurons_table"].uri, ["voxels"])["voxels"]
     return (voxels * (math.prod(frame.voxel_size_nm) / 1e9)).tolist()
 
 
@@ -118,8 +131,9 @@ def _slices(run: FinishedRun, frame: Frame) -> Iterator[Slice]:
 
 def _synapse_voxels(run: FinishedRun, frame: Frame) -> NDArray[np.float64]:
     """Return the positions (n, 3) of the synapses, in the indices of the volume."""
-    places = TableFile(run.results["synapses"].uri).stacked(("z_nm", "y_nm", "x_nm"), np.float64)
-    return (places - np.array(frame.offset_nm)) / np.array(frame.voxel_size_nm)
+    rows = read_columns(run.results["synapses"].uri, _POSITION)
+    at = np.stack([rows[name] for name in _POSITION], axis=1).astype(np.float64)
+    return (at - np.array(frame.offset_nm)) / np.array(frame.voxel_size_nm)
 
 
 def _near(synapses: NDArray[np.float64], plane: Box, depth_nm: float) -> NDArray[np.float64]:

@@ -10,6 +10,8 @@ from voxome.contracts.kinds import Rows
 def gap_facts(sections: Rows) -> dict[str, str]:
     """Return the share of voxels without data and the missing sections; empty if the image is complete.
 
+    A table without rows does not say whether it is.
+
     Parameters
     ----------
     sections : Rows
@@ -26,6 +28,8 @@ def gap_facts(sections: Rows) -> dict[str, str]:
     {'no data': '75.0 % of the voxels', 'missing sections': '1-3', 'bridged sections': '4'}
     """
     voxels, missing, bridged = (sections[name] for name in ("voxels", "missing", "bridged"))
+    if not len(voxels):
+        return {"missing sections": "unknown, as the table of sections has no rows"}
     if not (missing.any() or bridged.any()):
         return {}
     facts = {"no data": f"{100 * (missing + bridged).sum() / voxels.sum():.1f} % of the voxels"}

@@ -25,13 +25,19 @@ def grey_picture(image: NDArray[Any]) -> str:
 
 
 def grey_pixels(image: NDArray[Any]) -> NDArray[np.uint8]:
-    """Return a (y, x) image as grey values from 0 to 255, subsampled if it is larger than a picture."""
+    """Return a (y, x) image as grey values from 0 to 255, subsampled if it is larger than a picture.
+
+    Values that are not finite are black.
+    """
     pixels = _thin(image)
     if pixels.dtype != np.uint8:
-        low, high = np.percentile(pixels, _PERCENT)
+        known = np.isfinite(pixels)
+        values = pixels[known] if known.any() else np.zeros(1)
+        low, high = np.percentile(values, _PERCENT)
         if low == high:  # of a few pixels that differ from all others
-            low, high = float(pixels.min()), float(pixels.max())
-        pixels = np.rint(255 * np.clip((pixels - low) / max(high - low, 1e-9), 0, 1)).astype(np.uint8)
+            low, high = float(values.min()), float(values.max())
+        shares = np.clip((np.where(known, pixels, low) - low) / max(high - low, 1e-9), 0, 1)
+        pixels = np.rint(255 * shares).astype(np.uint8)
     return pixels
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -79,15 +79,17 @@ def step_costs(record: RunRecord) -> list[StepCost]:
     ]
 
 
-def parameters_of(tool: str, volume: Result) -> Mapping[str, Any]:
-    """Return the parameters with which a tool made a volume, from its provenance: other CWL runners record no steps.
+def parameters_of(tool: str, volume: Result, names: Sequence[str]) -> Mapping[str, Any]:
+    """Return parameters with which a tool made a volume, from its provenance: other CWL runners record no steps.
 
     Raises
     ------
     NotFound
-        If its provenance does not name the tool.
+        If its provenance does not name the tool, or lacks one of these parameters.
     """
     for entry in reversed(read_provenance(open_source(volume.uri))):
         if entry.tool == tool:
+            if missing := [name for name in names if name not in entry.parameters]:
+                raise NotFound(f"the provenance of {volume.uri} does not say {', '.join(missing)} of {tool}")
             return entry.parameters
-    raise NotFound(f"the provenance of {volume.uri} does not say how {tool} made it; run the step again")
+    raise NotFound(f"the provenance of {volume.uri} does not say how {tool} made it")

@@ -58,7 +58,7 @@ def wide_vessel_facts(
 
 def _dark_share(planes: Sequence[CellSlice], limit_um: float) -> float:
     """Return the area of what is wide and as dark as vessels, but in none, by that of the vessels."""
-    found = np.concatenate([plane.raw[plane.vessels & plane.tissue] for plane in planes])
+    found = np.concatenate([np.empty(0), *(plane.raw[plane.vessels & plane.tissue] for plane in planes)])
     if not len(found) or not any((~plane.vessels & plane.tissue).any() for plane in planes):
         return 0.0
     dark = float(np.median(found))

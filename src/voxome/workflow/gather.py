@@ -17,7 +17,7 @@ from voxome.contracts.run_record import RunRecord
 from voxome.contracts.uri import Uri
 from voxome.errors import AlreadyExists, InvalidInput, NotFound, StoreError
 from voxome.records.folder import write_json
-from voxome.registry import naming_plugin, targets
+from voxome.registry import targets
 from voxome.resources.open import open_source
 from voxome.storage.atomic import storing
 from voxome.storage.find import GROUP, storage_at, storage_path
@@ -26,7 +26,7 @@ from voxome.storage.temporary_names import temporary_path
 from voxome.workflow.foreign.results import remove_tree
 from voxome.workflow.frames import frame_of_tables, frame_of_volumes
 from voxome.workflow.inputs import read_handle
-from voxome.workflow.results import load_report
+from voxome.workflow.results import load_report, write_report
 from voxome.workflow.run import package_versions
 
 
@@ -94,8 +94,7 @@ def gather(
         for name, handle in handles.items():
             _write(handle, sources[name], files[name])
         if report is not None:
-            with naming_plugin("voxome.reports", report, "failed"):
-                load_report(report).write(FinishedRun(target, _record(workflow, shown), reported, is_moved=True))
+            write_report(report, FinishedRun(target, _record(workflow, shown), reported, is_moved=True))
             files["report"] = target / "report.html"
     return files
 

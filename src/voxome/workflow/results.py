@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from voxome.contracts.handle import Handle, within
-from voxome.contracts.report import Report, Results, Scorer
-from voxome.errors import UnknownName
-from voxome.registry import load
+from voxome.contracts.report import FinishedRun, Report, Results, Scorer
+from voxome.errors import UnknownName, VoxomeError
+from voxome.registry import load, naming_plugin
+from voxome.storage.atomic import write_file
 from voxome.workflow.graph import FromStep, Graph
 
+_LOG = logging.getLogger(__name__)
 RECORD = "run.json"
 """The record of a run, in its folder."""
 
@@ -62,6 +65,24 @@ def load_report(name: str) -> Report:
     """
     report: Report = load("voxome.reports", name)()
     return report
+
+
+def write_report(name: str, run: FinishedRun) -> dict[str, int | float | str]:
+    """Write the report of a finished run, and return its summary.
+
+    The results of a run are complete before its report: if this fails, the reason is logged, and is both the summary
+    and the content of ``report.html``.
+    """
+    try:
+        with naming_plugin("voxome.reports", name, "failed"):
+            return dict(load_report(name).write(run))
+    except VoxomeError as error:
+        from voxome.reports.page import fact_card, html_document  # takes 0.2 s to import
+
+        _LOG.warning("the results are complete, but their report is not written: %s", error)
+        summary = {"report": f"not written: {error}"}
+        write_file(run.folder / "report.html", html_document(run.title, "", [fact_card(summary)]))
+        return {**summary}
 
 
 def load_scorer(name: str) -> Scorer:

@@ -36,7 +36,7 @@ from voxome.workflow.pending import PENDING
 from voxome.workflow.placement import clear_containers
 from voxome.workflow.plan import Plan
 from voxome.workflow.result_transfers import prepare_destinations, transfer_results
-from voxome.workflow.results import RECORD, load_report, load_scorer, results_within
+from voxome.workflow.results import RECORD, load_scorer, results_within, write_report
 from voxome.workflow.saved_plan import adopt_plan, pending_changes
 from voxome.workflow.store import (
     home_address,
@@ -147,8 +147,7 @@ def _evaluate(plan: Plan, record: RunRecord, folder: Path, results: Results, tru
         with naming_plugin("voxome.scorers", plan.hint.scorer, "failed"):
             record["scores"] = _floats(load_scorer(plan.hint.scorer).score(Path(truth), results))
     if plan.hint.report is not None:
-        with naming_plugin("voxome.reports", plan.hint.report, "failed"):
-            record["summary"] = dict(load_report(plan.hint.report).write(FinishedRun(folder, record, results)))
+        record["summary"] = write_report(plan.hint.report, FinishedRun(folder, record, results))
 
 
 def _valid_transfers(plan: Plan, folder: Path) -> list[TransferRecord]:
