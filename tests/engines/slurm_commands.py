@@ -13,7 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-COMMANDS = ("sbatch", "squeue", "scancel", "scontrol")
+COMMANDS = ("sbatch", "squeue", "scancel", "scontrol", "sinfo")
 
 
 class Cluster:
@@ -45,7 +45,10 @@ class Cluster:
         (self.state / f"{command}.errors").write_text("".join(f"{message}\n" for message in messages))
 
     def set(self, name: str, text: str = "") -> None:
-        """Set ``vanish`` (elements never start, nor are listed), ``hold`` (they wait), ``MaxArraySize`` or ``ends``."""
+        """Set ``vanish`` (elements never start, nor are listed), ``hold`` (they wait), ``MaxArraySize``, ``ends`` ….
+
+        ``nodes`` is what sinfo prints.
+        """
         (self.state / name).write_text(text)
 
     def unset(self, name: str) -> None:
@@ -134,6 +137,10 @@ class Cluster:
             for index, end in enumerate(ends.read_text().split()):
                 print(f"ArrayJobId={arguments[-1]} ArrayTaskId={index} JobState={end} ExitCode=0:0 ")
         return int("job" in arguments and not ends.exists())
+
+    def _sinfo(self, arguments: list[str]) -> None:
+        nodes = self.state / "nodes"
+        print(nodes.read_text() if nodes.exists() else "")
 
     def _is_queued(self, path: Path) -> bool:
         pid = int(path.read_text().split()[0])

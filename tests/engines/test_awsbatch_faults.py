@@ -117,6 +117,19 @@ def test_containers_get_their_resources_and_nobody_gets_a_credential(
     assert len(cloud.batch.bodies("registerjobdefinition")) == 1
 
 
+def test_a_job_can_have_what_the_compute_environments_of_the_queue_have(
+    open_engine: Open, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert open_engine().capacity().cpus is None  # an environment without management has no limit
+    engine, found = open_engine(), [{"computeResources": {"maxvCpus": one}} for one in (16, 256)]
+    client = engine._batch._client
+    monkeypatch.setattr(client, "describe_compute_environments", lambda **_: {"computeEnvironments": found})
+    assert engine.capacity().cpus == 256
+    assert "lower ramMin" in engine.capacity().problem(Resources(memory_bytes=10**18))
+    cloud.batch.script.faults["describecomputeenvironments"] = [Fault(403, "AccessDeniedException")]
+    assert open_engine().capacity().cpus is None
+
+
 def test_arrays_have_at_most_as_many_jobs_as_may_run_and_aws_takes(
     open_engine: Open, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from engines.slurm_commands import Cluster
 
-from voxome.contracts.engine import Job, JobResult, JobStatus, Resources
+from voxome.contracts.engine import Capacity, Job, JobResult, JobStatus, Resources
 from voxome.engines import slurm_worker
 from voxome.engines.element_worker import DONE
 from voxome.engines.slurm import SlurmEngine, open_slurm
@@ -84,6 +84,15 @@ def test_resources_and_options_are_those_of_sbatch(open_engine: Open, cluster: C
     ]
     assert [one for one in second if one.startswith(("--cpus", "--mem", "--gres"))] == ["--cpus-per-task=1", "--mem=3G"]
     engine.close()
+
+
+def test_a_job_can_have_what_the_largest_nodes_of_the_partition_have(open_engine: Open, cluster: Cluster) -> None:
+    engine = open_engine(partition="gpu")
+    cluster.set("nodes", "16|64000\n8|128000+\n64|32000\n4|1\n")
+    assert engine.capacity() == Capacity(64, 64_000 << 20)
+    assert "--partition=gpu" in cluster.calls("sinfo")[0]
+    cluster.fail("sinfo", "sinfo: error: Unable to contact slurm controller")
+    assert open_engine().capacity() == Capacity()
 
 
 @pytest.mark.slow

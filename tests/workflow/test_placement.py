@@ -1,7 +1,8 @@
-"""Containers of a killed run are removed, but not those that a cluster still uses."""
+"""Containers of a killed run are removed, but not those that a cluster still uses; engines have what is reserved."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,11 @@ from voxome.blocks.step import Step
 from voxome.contracts.command_tool import CommandDefinition, CommandLine, VolumeFile
 from voxome.contracts.engine import Job
 from voxome.engines.choice import StepEngines
+from voxome.engines.local import LocalEngine
 from voxome.engines.sequential import SequentialEngine
 from voxome.environments.podman import PodmanEnvironment
-from voxome.workflow.placement import clear_containers
+from voxome.errors import PlanError
+from voxome.workflow.placement import clear_containers, require_capacity
 
 IN_IMAGE = CommandDefinition(
     name="demo",
@@ -47,3 +50,18 @@ def test_containers_stay_while_an_engine_has_jobs_of_the_killed_run(
         engine.left = []
         clear_containers([STEP], "run", engines)
     assert cleared == ["run"]
+
+
+def test_programs_that_reserve_more_than_the_engine_has_are_refused_together(tmp_path: Path) -> None:
+    engine = LocalEngine(workers=1, log=None, memory_bytes=1 << 30)
+    large = replace(IN_IMAGE, memory_bytes=10**18)
+    wide = replace(IN_IMAGE, cpus=10**9)
+    steps = [
+        replace(STEP, name=name, program=one.to_json()) for name, one in (("a", large), ("b", wide), ("c", IN_IMAGE))
+    ]
+    with pytest.raises(
+        PlanError, match=r"(?s)step a cannot run: .* 1,024 MiB at most; lower ramMin.*step b .*coresMin"
+    ):
+        require_capacity(steps, lambda _: engine)
+    require_capacity(steps[2:], lambda _: engine)
+    engine.close()

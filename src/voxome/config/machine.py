@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+MOST_CPUS = 8192
+"""Cores of a machine at most: the limit of Linux (NR_CPUS)."""
 _ROOT = Path("/")
 
 

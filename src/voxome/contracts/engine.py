@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol, runtime_checkable
 
 WORKER_MODULE = "voxome.blocks.worker"
 """Module that engines start as ``python -m`` in worker processes; its docstring says what it reads and writes."""
+MIB = 1 << 20
+"""Bytes of a mebibyte, the unit of memory in CWL and in batch systems."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,38 @@ class Resources:
     memory_bytes: int | None = None
     gpus: int = 0
     unbounded_memory: bool = False
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """The most that one job can get of an engine.
+
+    Attributes
+    ----------
+    cpus, memory_bytes : int or None
+        Processor cores and memory; None where that is unknown.
+    """
+
+    cpus: int | None = None
+    memory_bytes: int | None = None
+
+    def problem(self, needed: Resources) -> str:
+        """Return why a job can never start, with what to lower, as a clause; empty if it can."""
+        if self.cpus is not None and needed.cpus > self.cpus:
+            return f"it needs {needed.cpus:,} cores, and a job can have {self.cpus:,} at most; lower coresMin"
+        if self.memory_bytes is not None and (needed.memory_bytes or 0) > self.memory_bytes:
+            amounts = [f"{amount // MIB:,} MiB" for amount in (needed.memory_bytes or 0, self.memory_bytes)]
+            return f"it needs {amounts[0]} of memory, and a job can have {amounts[1]} at most; lower ramMin"
+        return ""
+
+    def limit(self, needed: Resources) -> Resources:
+        """Return what a job needs, or as much of it as it can get."""
+        cpus, memory = needed.cpus, needed.memory_bytes
+        return replace(
+            needed,
+            cpus=cpus if self.cpus is None else min(cpus, self.cpus),
+            memory_bytes=memory if memory is None or self.memory_bytes is None else min(memory, self.memory_bytes),
+        )
 
 
 @dataclass(frozen=True)
@@ -171,3 +205,16 @@ class SupportsAdoption(Protocol):
 
         A job that is submitted again with the same id and payload is adopted; others are cancelled with the engine.
         """
+
+
+@runtime_checkable
+class SupportsCapacity(Protocol):
+    """An engine that knows how much one job can get."""
+
+    def capacity(self) -> Capacity:
+        """Return the most that one job can get."""
+
+
+def capacity_of(engine: Engine) -> Capacity:
+    """Return the most that one job can get of an engine, without limits if it does not know them."""
+    return engine.capacity() if isinstance(engine, SupportsCapacity) else Capacity()

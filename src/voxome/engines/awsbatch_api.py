@@ -148,6 +148,21 @@ class BatchClient:
             return f"is {str(state).lower()}"
         return f"is {str(status).lower()}" if status in ("INVALID", "DELETING", "DELETED") else ""
 
+    def most_cpus(self, queue: str) -> int | None:
+        """Return the vCPUs of the largest compute environment of a queue; None where that is unknown.
+
+        Raises
+        ------
+        Refusal
+        """
+        queues = self._call("describe_job_queues", jobQueues=[queue])["jobQueues"]
+        names = [one["computeEnvironment"] for found in queues for one in found["computeEnvironmentOrder"]]
+        if not names:
+            return None
+        found = self._call("describe_compute_environments", computeEnvironments=names)["computeEnvironments"]
+        most = [one.get("computeResources", {}).get("maxvCpus") for one in found]
+        return None if None in most else max(most, default=None)
+
     def register(self, definition: Mapping[str, Any]) -> str:
         """Return the name and revision of a job definition, which is registered unless it is there already.
 

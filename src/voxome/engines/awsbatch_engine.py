@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TypeVar
 
-from voxome.contracts.engine import Job, JobStatus
+from voxome.contracts.engine import Capacity, Job, JobStatus
 from voxome.contracts.formats import PRIVATE
 from voxome.engines.array_engine import ArrayEngine
 from voxome.engines.awsbatch_api import ENDED, LARGEST_ARRAY, BatchClient, State
@@ -24,6 +24,8 @@ _T = TypeVar("_T")
 _ATTEMPTS = 5
 """Attempts at a request that may be repeated."""
 _REASON = "cancelled by voxome"
+_MOST_MEMORY_BYTES = 32 << 40
+"""Memory of the largest instance of EC2, u7inh-32tb.480xlarge."""
 
 Elements = Mapping[str, tuple[BatchArray, set[int]]]
 """Name of an array → the array, and indexes of its children."""
@@ -59,6 +61,18 @@ class BatchEngine(ArrayEngine[BatchArray]):
         self._definition = self._prepare()
         super().__init__(workers=workers, log=log, options=options)
         self._folder = folder / PRIVATE / "awsbatch" / self._run
+
+    @cached_property
+    def _capacity(self) -> Capacity:
+        try:
+            cpus = self._patiently(lambda: self._batch.most_cpus(self._options.queue))
+        except Refusal:  # whoever may submit jobs may not see this
+            cpus = None
+        return Capacity(cpus, _MOST_MEMORY_BYTES)
+
+    def capacity(self) -> Capacity:
+        """Return the cores of the largest compute environment of the queue; AWS Batch does not know the memory."""
+        return self._capacity
 
     def close(self) -> None:
         """Terminate everything, wait until it is gone, and remove the folder on S3."""

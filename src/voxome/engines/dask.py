@@ -15,7 +15,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from voxome.contracts.engine import Job, JobStatus, Resources
+from voxome.config.machine import MOST_CPUS
+from voxome.contracts.engine import Capacity, Job, JobStatus, Resources
 from voxome.engines.dask_clusters import ClusterOptions, DaskCluster, open_cluster
 from voxome.engines.dask_groups import GROUP_S, JobGroups
 from voxome.engines.dask_worker import describe_worker, end_children, perform_group, stop_attempts
@@ -82,6 +83,13 @@ class DaskEngine:
             return self._cluster.slots
         self._refresh()
         return self._threads
+
+    def capacity(self) -> Capacity:
+        """Return the most memory that a worker declares; jobs may share its cores."""
+        if self._cluster.slots is None:
+            self._refresh()
+        memory = self._largest.get("memory")
+        return Capacity(MOST_CPUS, None if memory is None else int(memory))
 
     def submit(self, jobs: Sequence[Job]) -> None:
         """Queue jobs."""

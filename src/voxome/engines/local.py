@@ -13,8 +13,8 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import IO
 
-from voxome.config.machine import available_cpus, available_memory_bytes, resident_bytes
-from voxome.contracts.engine import WORKER_MODULE, Job, JobStatus
+from voxome.config.machine import MOST_CPUS, available_cpus, available_memory_bytes, resident_bytes
+from voxome.contracts.engine import WORKER_MODULE, Capacity, Job, JobStatus
 from voxome.engines.worker_environment import worker_environment
 
 WORKER = (sys.executable, "-m", WORKER_MODULE)
@@ -119,6 +119,10 @@ class LocalEngine:
         self._waiting: deque[Job] = deque()
         self._workers: list[_Worker] = []
         self._selector = selectors.DefaultSelector()
+
+    def capacity(self) -> Capacity:
+        """Return the memory of this machine; jobs may share its cores."""
+        return Capacity(MOST_CPUS, self._memory_bytes)
 
     def pids(self) -> list[int]:
         """Return the process ids of the workers."""

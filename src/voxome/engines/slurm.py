@@ -6,9 +6,10 @@ import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
-from voxome.contracts.engine import Job, JobStatus, Resources
+from voxome.contracts.engine import MIB, Capacity, Job, JobStatus, Resources
 from voxome.engines.array_engine import ArrayEngine, ArrayOptions
 from voxome.engines.job_arrays import Ending, Place, Refusal
 from voxome.engines.slurm_arrays import SlurmArray
@@ -19,6 +20,7 @@ from voxome.engines.slurm_commands import (
     find_ends,
     job_environment,
     list_elements,
+    read_capacity,
     read_limits,
     set_throttle,
     submit_array,
@@ -86,6 +88,16 @@ class SlurmEngine(ArrayEngine[SlurmArray]):
         self._queued = self._most_queued = min(options.queued, site)
         super().__init__(workers=workers, log=log, options=options)
 
+    @cached_property
+    def _capacity(self) -> Capacity:
+        chosen = [one for one in self._options.sbatch if one.startswith("--partition=")]
+        cpus, memory = read_capacity(chosen)
+        return Capacity(cpus, None if memory is None else memory * MIB)
+
+    def capacity(self) -> Capacity:
+        """Return the most that one node of the partition has."""
+        return self._capacity
+
     def _read_left(self) -> list[SlurmArray]:
         return SlurmArray.read_all(self._records)
 
@@ -138,7 +150,7 @@ class SlurmEngine(ArrayEngine[SlurmArray]):
 
     def _reservations(self, resources: Resources) -> list[str]:
         memory = resources.memory_bytes
-        amount = self._options.memory if memory is None else f"{math.ceil(memory / (1 << 20))}M"
+        amount = self._options.memory if memory is None else f"{math.ceil(memory / MIB)}M"
         return [
             f"--cpus-per-task={resources.cpus}",
             *([f"--mem={amount}"] if amount else []),

@@ -83,6 +83,23 @@ def read_limits() -> tuple[int, int]:
     return elements, found.get("MaxJobCount", 10_000)
 
 
+def read_capacity(options: Sequence[str]) -> tuple[int | None, int | None]:
+    """Return the cores and the memory in MiB of the largest nodes; None where Slurm does not say.
+
+    Parameters
+    ----------
+    options : sequence of str
+        Options of sinfo that choose nodes, such as ``--partition=gpu``.
+    """
+    try:
+        text = _run(["sinfo", "--noheader", "--exact", "--format=%c|%m", *options])
+    except (Refusal, InvalidInput):
+        return None, None
+    nodes = [(int(cpus), int(memory)) for cpus, memory in re.findall(r"(?m)^(\d+)\|(\d+)\s*$", text)]
+    memories = [memory for _, memory in nodes if memory > 1]  # that of a node whose memory is not configured is 1
+    return max((cpus for cpus, _ in nodes), default=None), max(memories, default=None)
+
+
 def submit_array(
     script: Path, name: str, elements: int, throttle: int, options: Sequence[str], environment: Mapping[str, str]
 ) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -85,6 +86,10 @@ def tool_problems(tool: Any, hint: BlocksHint | None) -> Iterator[str]:
             known = ", ".join(sorted(REQUIREMENTS))
             yield at(one, "class", f"a tool of blocks requires {short(one['class'])}; supported: {known}")
     for one in (*(tool.get("requirements") or ()), *(tool.get("hints") or ())):
+        if one.get("class") == "ResourceRequirement":
+            for field, value in one.items():
+                if isinstance(value, float) and not math.isfinite(value):
+                    yield at(one, field, f"{field} of ResourceRequirement is {value}; expected a finite number")
         if one.get("class") == SECRETS:
             yield at(one, "class", f"a tool of blocks has cwltool:Secrets, but {WRITTEN}")
         if one.get("class") == "DockerRequirement":

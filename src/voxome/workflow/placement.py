@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from voxome.blocks.command.program import program_digest
@@ -10,9 +10,11 @@ from voxome.blocks.command.tool import CommandTool
 from voxome.blocks.step import Step
 from voxome.config.settings import settings
 from voxome.contracts.command_tool import CommandDefinition
+from voxome.contracts.engine import Engine, Resources, capacity_of
 from voxome.engines.choice import StepEngines
 from voxome.environments import NATIVE, container_engine, open_environment
 from voxome.environments.lock import ImageLock, prepare_image
+from voxome.errors import PlanError
 
 
 def placed(definition: CommandDefinition, lock: ImageLock, environment: str | None = None) -> CommandDefinition:
@@ -59,6 +61,25 @@ def clear_containers(steps: Iterable[Step], run: str, engines: StepEngines) -> N
     definitions = [tool.definition for tool in tools if isinstance(tool, CommandTool)]
     for environment in {one.environment for one in definitions if one.image is not None}:
         open_environment(environment).clear(run)
+
+
+def require_capacity(steps: Iterable[Step], engine_of: Callable[[Step], Engine]) -> None:
+    """Check before a run that the engines have what the programs of its steps reserve.
+
+    Raises
+    ------
+    PlanError
+        If one of them can never start.
+    """
+    problems = []
+    for step in steps:
+        tool = step.tool_object
+        if isinstance(tool, CommandTool):
+            needed = Resources(tool.definition.cpus, tool.definition.memory_bytes)
+            problem = capacity_of(engine_of(step)).problem(needed)
+            problems += [f"step {step.name} cannot run: {problem}"] if problem else []
+    if problems:
+        raise PlanError(problems)
 
 
 def limit_warnings(definition: CommandDefinition) -> Iterator[str]:

@@ -33,7 +33,7 @@ from voxome.storage.find import storage_at
 from voxome.workflow.mixed.run import MixedRun, run_pending
 from voxome.workflow.needed import needed_steps
 from voxome.workflow.pending import PENDING
-from voxome.workflow.placement import clear_containers
+from voxome.workflow.placement import clear_containers, require_capacity
 from voxome.workflow.plan import Plan
 from voxome.workflow.result_transfers import prepare_destinations, transfer_results
 from voxome.workflow.results import RECORD, load_scorer, results_within, write_report
@@ -269,6 +269,7 @@ def _run_steps(
         ledger = ledger_of(records, run)
         details = {"run": run, "plan": plan.key, "engines": engines.to_json(), "changes": changes}
         records.append([Event(began, "run started", details=details)])
+        require_capacity(plan.steps, lambda step: engines[step.name])
         clear_containers(plan.steps, run, engines)
         for step in plan.steps:
             collect_statuses(step, store, ledger)

@@ -334,6 +334,58 @@ def test_limits_that_are_not_kept_are_recorded_and_those_not_declared_are_none(c
     assert not any("memory" in one or "cores" in one for one in started["unkept"])
 
 
+TWO_STEPS = """
+cwlVersion: v1.2
+class: Workflow
+requirements: {{InlineJavascriptRequirement: {{}}}}
+inputs: {{}}
+outputs: {{}}
+steps:
+  first: {{in: {{}}, out: [], run: {{class: CommandLineTool, baseCommand: "true", inputs: {{}}, outputs: {{}}}}}}
+  second:
+    in: {{}}
+    out: []
+    run:
+      class: CommandLineTool
+      {where}: {{ResourceRequirement: {{{what}}}}}
+      baseCommand: "true"
+      inputs: {{}}
+      outputs: {{}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("what", "problem"),
+    [
+        ("ramMin: 1000000000000", "it needs 1,000,000,000,000 MiB of memory"),
+        ("coresMin: 1000000000", "it needs 1,000,000,000 cores"),
+        ("ramMin: .inf", "ramMin of ResourceRequirement is inf; expected a finite number"),
+    ],
+)
+def test_what_no_machine_has_is_refused_before_work_starts(
+    call, what: str, problem: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    ended = call(TWO_STEPS.format(where="requirements", what=what), engine="local")
+    assert ended.status == 1
+    assert problem in " ".join(caplog.text.split())
+    assert not ended.jobs("job started")
+
+
+@pytest.mark.parametrize(
+    ("what", "lower"), [("coresMin: $(1e9)", "lower coresMin"), ("ramMin: $(1e12)", "lower ramMin")]
+)
+def test_what_an_expression_requires_and_no_machine_has_fails_the_job(call, what: str, lower: str) -> None:
+    ended = call(TWO_STEPS.format(where="requirements", what=what), engine="local")
+    assert ended.status == 1
+    (failed,) = ended.details("job failed")
+    assert lower in failed["error"]
+
+
+def test_a_hint_of_more_than_the_machine_has_is_a_warning(call, caplog: pytest.LogCaptureFixture) -> None:
+    assert call(TWO_STEPS.format(where="hints", what="ramMin: 1000000000000"), engine="local").status == 0
+    assert "it is a hint, so the job runs with that" in caplog.text
+
+
 def test_a_scatter_over_nothing_is_one_error_with_line_step_and_input(call, caplog: pytest.LogCaptureFixture) -> None:
     document = """
 cwlVersion: v1.2

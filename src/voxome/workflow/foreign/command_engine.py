@@ -12,8 +12,8 @@ from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 
-from voxome.config.machine import available_memory_bytes
-from voxome.contracts.engine import Engine, Job, JobStatus
+from voxome.config.machine import MOST_CPUS, available_memory_bytes
+from voxome.contracts.engine import Capacity, Engine, Job, JobStatus
 from voxome.engines.choice import DEFAULT
 from voxome.engines.local import LocalEngine
 from voxome.engines.perform import perform
@@ -69,6 +69,10 @@ class CommandEngine:
         self._waiting: deque[Job] = deque()
         self._running: dict[str, _Call] = {}
         self._ended: queue.SimpleQueue[tuple[_Call, JobStatus]] = queue.SimpleQueue()
+
+    def capacity(self) -> Capacity:
+        """Return the memory of this machine; jobs may share its cores."""
+        return Capacity(MOST_CPUS, self._memory_bytes)
 
     def submit(self, jobs: Sequence[Job]) -> None:
         """Queue jobs and start as many as there are free slots."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import hashlib
 import logging
+import math
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ from voxome.redaction import redact
 from voxome.workflow.documents import DocumentFetcher, may_fetch, refuse_recursion
 from voxome.workflow.foreign.files import LocalFiles, NumberedMapper
 from voxome.workflow.foreign.javascript import EVALUATOR, has_javascript
+from voxome.workflow.foreign.job import require_finite
 from voxome.workflow.foreign.results import JobFolders
 from voxome.workflow.foreign.tool import ForeignTool
 from voxome.workflow.foreign.workflow import ForeignWorkflow
@@ -124,6 +126,7 @@ def call_cwltool(
     runtime.images, runtime.block_runner, runtime.step_path, runtime.scatter_indices = {}, block_runner, "", ()
     runtime.tmpdir_prefix = call.tmpdir_prefix or runtime.tmpdir_prefix
     runtime.tmp_outdir_prefix = f"{folders.scratch()}/"
+    runtime.select_resources = select_resources
     runtime.make_fs_access, runtime.path_mapper = LocalFiles, NumberedMapper
     arguments = [*(["--quiet"] if call.quiet else []), "--disable-color", "--no-container", "--relax-path-checks"]
     arguments += [] if has_javascript() else ["--disable-js-validation"]
@@ -198,6 +201,22 @@ class _Forward(logging.Handler):
         if record.args and isinstance(record.args, tuple) and record.args[0] == _DEBUG:
             record.args = ("", *record.args[1:])
         logging.getLogger().callHandlers(record)
+
+
+def select_resources(request: Mapping[str, float], context: object) -> dict[str, float]:
+    """Return the resources that expressions see: the least that the tool declares.
+
+    Raises
+    ------
+    WorkflowException
+        If one is not finite.
+    """
+    require_finite(request)
+    return {
+        "cores": request["coresMin"],
+        **{name: math.ceil(request[f"{name.removesuffix('Size')}Min"]) for name in ("ram", "tmpdirSize", "outdirSize")},
+        **{name.removesuffix("Min"): value for name, value in request.items() if name == "cudaDeviceCountMin"},
+    }
 
 
 def _keep_schemas() -> None:

@@ -16,7 +16,7 @@ from cwltool.errors import WorkflowException
 from cwltool.executors import JobExecutor
 
 from voxome.config.settings import exported
-from voxome.contracts.engine import Engine, Job, JobResult, JobStatus
+from voxome.contracts.engine import Engine, Job, JobResult, JobStatus, capacity_of
 from voxome.contracts.environment import Command, LimitsKept
 from voxome.contracts.records import Event, RecordStore
 from voxome.errors import VoxomeError
@@ -31,7 +31,7 @@ from voxome.workflow.foreign.left_jobs import LeftJobs
 from voxome.workflow.foreign.results import JobFolder, JobFolders, Result
 from voxome.workflow.foreign.secrets import secret_digests, secret_problem
 from voxome.workflow.foreign.task import TASK
-from voxome.workflow.foreign.tool import require_images
+from voxome.workflow.foreign.tool import require_tools
 
 _LOSSES = 5
 _WINDOW = 4
@@ -123,7 +123,7 @@ class ForeignExecutor(JobExecutor):
         """Run all jobs of a process."""
         try:
             require_javascript(process)
-            require_images(process, runtime_context)
+            require_tools(process, runtime_context, capacity_of(self._engine))
             for job in process.job(job_order_object, self.output_callback, runtime_context):
                 if isinstance(job, ForeignJob):
                     self._start(job, runtime_context)
@@ -197,14 +197,21 @@ class ForeignExecutor(JobExecutor):
             text = f"its files cannot be staged: {redact(str(error))}"
             self._unstaged.append(JobStatus(number, "failed", error=text))
             return
-        resources = job.resources()
+        resources, capacity = job.resources(), capacity_of(self._engine)
+        problem = capacity.problem(resources)
+        if problem and job.requires_resources():
+            self._unstaged.append(JobStatus(number, "failed", error=problem))
+            return
+        if problem:
+            _log.warning("[job %s] %s; it is a hint, so the job runs with that", job.name, problem)
+            resources = capacity.limit(resources)
         if resources.memory_bytes is not None:
             resources = replace(resources, memory_bytes=resources.memory_bytes << running.losses)
         _log.info("[job %s] %s", job.name, " ".join(str(word) for word in job.command_line))
         payload = job.payload(running.context)
-        problem = secret_problem(payload, running.context.secret_store, self._engine)
-        if problem is not None:
-            raise WorkflowException(f"Cannot run {job.name}: {problem}")
+        secret = secret_problem(payload, running.context.secret_store, self._engine)
+        if secret is not None:
+            raise WorkflowException(f"Cannot run {job.name}: {secret}")
         kept, command = limits_of(job.run_in), Command.from_json(payload["command"])
         for sentence in kept.unkept_resources(command.memory_bytes, command.cpus):
             _log.warning("[job %s] %s", job.name, sentence)

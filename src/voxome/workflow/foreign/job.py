@@ -19,7 +19,7 @@ from cwltool.utils import adjustFileObjs, bytes2str_in_dicts
 from schema_salad.exceptions import SchemaSaladException
 
 from voxome.config.variables import RUN, STEP
-from voxome.contracts.engine import JobResult, Resources
+from voxome.contracts.engine import MIB, JobResult, Resources
 from voxome.contracts.environment import Command, Mount
 from voxome.environments.call import describe_status
 from voxome.storage.bounded_file import read_end
@@ -34,7 +34,6 @@ from voxome.workflow.foreign.task import EXIT_STATUS, TIMED_OUT
 _log = logging.getLogger("cwltool")
 WORK, INPUT = "work:", "input:"
 """Beginnings of locations in a result: in the work folder, and among what was staged."""
-_MIB = 1 << 20
 _LOG_LINES = 20
 _LOG_BYTES = 1 << 16
 
@@ -93,12 +92,16 @@ class ForeignJob(CommandLineJob):
 
     def resources(self) -> Resources:
         """Return what the job reserves."""
-        cores = self.builder.resources["cores"]
-        return Resources(cpus=max(1, int(cores)), memory_bytes=self._memory("ramMin"))
+        return reserved(self.builder.resources["cores"], self._declared("ramMin"))
+
+    def requires_resources(self) -> bool:
+        """Return whether the job cannot do with less than what it reserves: it is no hint."""
+        return bool(self.get_requirement("ResourceRequirement")[1])
 
     def _memory(self, field: str) -> int | None:
         value = self._declared(field)
-        return None if value is None else int(value * _MIB)
+        require_finite({field: value or 0})
+        return None if value is None else int(value * MIB)
 
     def _declared(self, field: str) -> float | None:
         """Return a number of the ResourceRequirement, None without."""
@@ -362,6 +365,31 @@ class ForeignJob(CommandLineJob):
         if self.builder.mutation_manager is not None:
             adjustFileObjs(outputs, self.builder.mutation_manager.set_generation)
         return outputs
+
+
+def reserved(cores: float | None, memory_mib: float | None) -> Resources:
+    """Return what a job reserves that declares so many cores and MiB.
+
+    Raises
+    ------
+    WorkflowException
+        If one of them is not finite.
+    """
+    require_finite({"coresMin": cores or 0, "ramMin": memory_mib or 0})
+    return Resources(max(1, int(cores or 1)), None if memory_mib is None else int(memory_mib * MIB))
+
+
+def require_finite(request: Mapping[str, float]) -> None:
+    """Check the numbers of a ResourceRequirement.
+
+    Raises
+    ------
+    WorkflowException
+        If one of them is not finite.
+    """
+    for name, value in request.items():
+        if not math.isfinite(value):
+            raise WorkflowException(f"{name} of ResourceRequirement is {value}; expected a finite number")
 
 
 def _note_created(mapper: Any) -> None:

@@ -8,12 +8,13 @@ from functools import partial
 from typing import Any
 
 from cwltool.command_line_tool import CommandLineTool
-from cwltool.errors import UnsupportedRequirement
+from cwltool.errors import UnsupportedRequirement, WorkflowException
 from cwltool.process import shortname
 
+from voxome.contracts.engine import Capacity
 from voxome.environments import NATIVE, open_environment
 from voxome.workflow.foreign.container_job import ContainerJob, document_path, engine_of_images, image_of
-from voxome.workflow.foreign.job import ForeignJob
+from voxome.workflow.foreign.job import ForeignJob, reserved
 from voxome.workflow.foreign.results import JobFolder
 
 
@@ -23,6 +24,14 @@ class ForeignTool(CommandLineTool):
     def require_image(self, context: Any) -> None:
         """Check before a run that the image of the tool is there; raises as `make_job_runner`."""
         self.make_job_runner(context)
+
+    def capacity_problem(self, capacity: Capacity) -> str:
+        """Return why no job of the tool can start, as far as no expression decides; empty if one can."""
+        requirement, is_required = self.get_requirement("ResourceRequirement")
+        if not is_required:
+            return ""
+        cores, memory = (requirement.get(field) for field in ("coresMin", "ramMin"))
+        return capacity.problem(reserved(*(None if isinstance(one, str) else one for one in (cores, memory))))
 
     def make_job_runner(self, runtimeContext: Any) -> Callable[..., ForeignJob]:
         """Return what makes a job: in its image if there is one, and the environment is not native.
@@ -72,8 +81,8 @@ class ForeignTool(CommandLineTool):
             yield job
 
 
-def require_images(process: Any, context: Any) -> None:
-    """Check before a run that the images of its commands are there, except those of steps with a condition.
+def require_tools(process: Any, context: Any, capacity: Capacity) -> None:
+    """Check before a run that the images of its commands are there, and what they reserve; not of conditional steps.
 
     Parameters
     ----------
@@ -81,15 +90,20 @@ def require_images(process: Any, context: Any) -> None:
         What is to run.
     context : cwltool.context.RuntimeContext
         Of the run.
+    capacity : Capacity
+        The most that one job can get of the engine.
 
     Raises
     ------
     UnsupportedRequirement, WorkflowException
-        If one is not there, or not the one that is pinned; or if there is no engine of containers.
+        If an image is not there, or not the one that is pinned; if there is no engine of containers; or if a tool
+        requires more than the engine has.
     """
-    require = getattr(process, "require_image", None)
-    if require is not None:
-        require(context)
+    if isinstance(process, ForeignTool):
+        process.require_image(context)
+        problem = process.capacity_problem(capacity)
+        if problem:
+            raise WorkflowException(f"{shortname(process.tool['id'])} cannot run: {problem}")
     for step in getattr(process, "steps", ()):
         if step.tool.get("when") is None:
-            require_images(step.embedded_tool, context)
+            require_tools(step.embedded_tool, context, capacity)

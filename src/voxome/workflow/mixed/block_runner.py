@@ -36,7 +36,7 @@ from voxome.workflow.mixed.block_tool import BlockJob
 from voxome.workflow.mixed.values import HANDLE_SUFFIX
 from voxome.workflow.options import RunOptions
 from voxome.workflow.pending import PENDING
-from voxome.workflow.placement import clear_containers
+from voxome.workflow.placement import clear_containers, require_capacity
 from voxome.workflow.plan import make_plan
 
 
@@ -217,6 +217,7 @@ class BlockRunner:
 
     def _run(self, steps: tuple[Step, ...]) -> None:
         outside = inputs_from_outside(steps)
+        require_capacity(steps, lambda step: self.engines[self._owner(step.name)])
         clear_containers(steps, self.run_id, self.engines)
         for step in steps:
             self._adopt(step)
