@@ -21,7 +21,7 @@ from voxome.relay.app import create_app
 from voxome.relay.connections import Guard, _Sender
 from voxome.relay.http import LongResponse, error_response, read_body
 from voxome.relay.limits import Limits
-from voxome.relay.request_errors import TooLarge
+from voxome.relay.request_errors import TooLarge, UnfinishedBody
 from voxome.relay.serve import in_thread
 
 LIMITS = Limits(header_s=0.3, body_s=0.3, write_s=0.4, idle_s=0.3, least_bytes_per_s=10_000, connections_per_address=9)
@@ -46,7 +46,7 @@ class Upload:
     async def count(self, request: Request) -> Response:
         try:
             return JSONResponse({"bytes": len(await read_body(request, 10**8))})
-        except TooLarge as error:
+        except (TooLarge, UnfinishedBody) as error:
             return error_response(error, request, Caller())
 
     async def refuse(self, request: Request) -> Response:
@@ -181,6 +181,23 @@ def test_what_is_not_http_gets_400_with_permission_for_pages(url: str) -> None:
     assert b"Access-Control-Allow-Origin: *" in answer
 
 
+@pytest.mark.parametrize("path", [b"/up", b"/refused"])
+def test_a_body_that_is_not_http_gets_400(url: str, path: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    head = b"PUT " + path + b" HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with closing(connect(url, head + b"f" * 20 + b"\r\nabc\r\n")) as connection:
+        answer = rest(connection)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert "Traceback" not in caplog.text
+
+
+def test_what_is_not_http_behind_a_request_ends_the_connection(url: str, caplog: pytest.LogCaptureFixture) -> None:
+    with closing(connect(url, b"GET /long HTTP/1.1\r\nHost: x\r\n\r\n\x16\x03\x01\r\n\r\n")) as connection:
+        rest(connection)
+    assert httpx.get(f"{url}/refused").status_code == 403
+    assert "Traceback" not in caplog.text
+
+
 def test_connections_are_limited_by_address() -> None:
     with serving() as url, ExitStack() as stack:
         open = [stack.enter_context(closing(connect(url))) for _ in range(LIMITS.connections_per_address)]
@@ -261,6 +278,7 @@ class Calls:
         self.calls: list[tuple[object, ...]] = []
         self.later: list[Callable[[], None]] = []
         self.loop = self
+        self.is_ended = False
 
     def call_soon(self, action: Callable[[], None]) -> None:
         self.later.append(action)

@@ -204,6 +204,11 @@ class GuardedProtocol(HttpToolsProtocol):
         return self._drained is not None or self._stream.is_closing()
 
     @property
+    def is_ended(self) -> bool:
+        """Whether nothing more can be sent."""
+        return self._drained is not None
+
+    @property
     def _is_waiting(self) -> bool:
         """Whether no request is being answered."""
         return self.cycle is None or self.cycle.response_complete
@@ -231,9 +236,13 @@ class GuardedProtocol(HttpToolsProtocol):
         if self.is_closing:
             self._close()
             return
-        if self._is_waiting:
-            path = self.url.decode("latin-1") if self._unparsed else ""
+        is_in_body = self._has_body and not self.cycle.response_started and not self.pipeline
+        if self._is_waiting or is_in_body:
+            path = self.url.decode("latin-1") if self._unparsed or is_in_body else ""
             self._sender.write(self._guard.refusal(status, message, path))
+        if is_in_body:  # its answer is this one
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
         self._drain()
 
     def _allow(self, seconds: float) -> None:
@@ -278,6 +287,8 @@ class _Sender:
         return getattr(self._transport, name)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
+        if self._protocol.is_ended:
+            return
         small = self._small
         if small:
             self._small = b""
