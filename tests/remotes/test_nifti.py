@@ -268,6 +268,17 @@ def test_an_affine_that_is_not_followed_is_named(
     )
 
 
+@pytest.mark.parametrize("unit", ["mm", "unknown"])
+def test_a_unit_that_is_taken_for_granted_is_named(tmp_path: Path, unit: str, caplog: pytest.LogCaptureFixture) -> None:
+    image = nibabel.Nifti1Image(np.zeros((3, 4, 5), "uint8"), np.diag([6.5e-4, 6.5e-4, 2e-3, 1]))
+    image.header.set_xyzt_units(unit)
+    image.to_filename(tmp_path / "a.nii")
+    for _ in range(2):
+        assert NiftiRemote().open(uri_of(tmp_path / "a.nii")).spec.voxel_size_nm == (2000, 650, 650)
+    expected = f"{tmp_path}/a.nii has no unit of length; it is taken as mm, so that voxels are 2000 x 650 x 650 nm"
+    assert [one.message for one in caplog.records] == ([f"{expected} (z, y, x)"] if unit == "unknown" else [])
+
+
 def test_units_that_nifti_does_not_have_are_damage(tmp_path: Path) -> None:
     path = tmp_path / "a.nii"
     nibabel.Nifti1Image(np.zeros((3, 4, 5), "uint8"), np.eye(4)).to_filename(path)

@@ -1,8 +1,9 @@
 """``images://FOLDER``, ``images://GLOB``, ``images://FILE``: stacks of PNG, JPEG and TIFF images.
 
 A folder or a glob is a stack of sections in natural order of their names, one image per file: z, y, x, or c, z, y, x if
-the images have several samples per pixel; one-bit sections among those of eight bits are 0 and 255. A single file is
-read as it is stored: y, x; a stack of pages; colours. Only sections that a box touches are decoded; some are cached.
+the images have several samples per pixel; one-bit sections among those of eight bits are 0 and 255. Numbers that are
+missing in the names are warned of. A single file is read as it is stored: y, x; a stack of pages; colours. Only sections
+that a box touches are decoded; some are cached.
 
 A folder may have a ``voxome.json`` beside its sections, with `voxel_size_nm`, `offset_nm`, `kind` and `attributes`; the
 folders that `create` makes have one, with their shape too, and files of unwritten sections are missing.
@@ -11,6 +12,7 @@ folders that `create` makes have one, with their shape too, and files of unwritt
 from __future__ import annotations
 
 import json
+import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -21,6 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from voxome.config.settings import in_worker
 from voxome.contracts.listing import volume_entry
 from voxome.contracts.provenance import Provenance
 from voxome.contracts.source import Mode, ResourceInfo, Version
@@ -52,6 +55,7 @@ from voxome.remotes.local_files import file_version
 from voxome.remotes.mesh_formats import FORMATS
 from voxome.remotes.natural_order import natural_sort
 from voxome.remotes.provenance_json import read_attributes, with_entry
+from voxome.remotes.section_numbers import describe_gaps
 from voxome.remotes.shape_files import is_shape_folder
 from voxome.remotes.spec_checks import parse_options
 from voxome.remotes.swc import SUFFIX as SWC
@@ -62,6 +66,9 @@ from voxome.storage.bounded_file import read_document
 from voxome.storage.json_store import Json, update_json
 from voxome.storage.local import LocalPath
 
+_LOG = logging.getLogger(__name__)
+_warned: set[str] = set()
+"""Stacks whose numbers were looked at."""
 SIDECAR = "voxome.json"
 _SUFFIX_OF = {"png": ".png", "tiff": ".tif"}
 _MOST_SECTIONS = 10_000_000
@@ -150,6 +157,8 @@ class ImagesRemote:
         if path.is_file():
             return _open_file(path, mode, _series_number(uri))
         stack = _new_stack(files, sidecar) if "shape" in sidecar else _existing_stack(files)
+        if "shape" not in sidecar:
+            _warn_of_gaps(path, files)
         if mode == "r+" and (not path.is_dir() or any(file.suffix.lower() in (".jpg", ".jpeg") for file in files)):
             raise UnsupportedFormat(f"{path} is read only; only folders of PNG or TIFF sections can be written")
         return FolderSource(path, stack, mode, sidecar) if path.is_dir() else StackSource(files, stack)
@@ -209,6 +218,15 @@ class ImagesRemote:
                 file.unlink(missing_ok=True)
             if path.is_dir() and not any(path.iterdir()):
                 path.rmdir()
+
+
+def _warn_of_gaps(path: Path, files: Sequence[Path]) -> None:
+    """Log a warning, once in a process and not in workers, if numbers of sections are missing."""
+    if str(path) in _warned or in_worker():
+        return
+    _warned.add(str(path))
+    if problem := describe_gaps(files):
+        _LOG.warning("%s: %s", path, problem)
 
 
 def _files(path: Path) -> list[Path]:

@@ -1,8 +1,8 @@
 """``nifti://FILE.nii`` and ``.nii.gz``: NIfTI-1 and NIfTI-2, by nibabel.
 
 Stored x first, opened in the order t, c, z, y, x. Voxels are as stored, or scaled to float64 where the header has a
-slope other than 1 or an intercept other than 0. Lengths without a unit are taken as mm, as NIfTI's own tools do; a size
-of 1 without a unit counts as unknown.
+slope other than 1 or an intercept other than 0. Lengths without a unit are taken as mm, as NIfTI's own tools do, with a
+warning; a size of 1 without a unit counts as unknown.
 
 References
 ----------
@@ -51,7 +51,7 @@ _LOG = logging.getLogger(__name__)
 _AFFINE = "affine"
 """Attribute with the affine of a file, where that is more than a voxel size and an offset."""
 _warned: set[str] = set()
-"""Files whose orientation was warned of."""
+"""Files whose orientation or unit was warned of."""
 _SUFFIXES = (".nii", ".nii.gz")
 _HEADER_BYTES, _NIFTI2_BYTES = 348, 540
 _MOST_EXTENSIONS = _MOST_TRAILING = 1 << 26
@@ -80,6 +80,11 @@ class NiftiSource:
     @property
     def spec(self) -> VolumeSpec:
         return self._spec
+
+    @property
+    def unit(self) -> str:
+        """Unit of length in the header; ``unknown`` if there is none."""
+        return str(self._image.header.get_xyzt_units()[0])
 
     def read(self, box: Box, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
         with self._lock:
@@ -129,7 +134,10 @@ class NiftiRemote:
 
     def open(self, uri: Uri, *, mode: Mode = "r") -> NiftiSource:
         source = NiftiSource(_require_file(uri), mode)
-        _warn_of_orientation(uri.local_path, source.spec)
+        if str(uri.local_path) not in _warned and not in_worker():
+            _warned.add(str(uri.local_path))
+            _warn_of_unit(uri.local_path, source)
+            _warn_of_orientation(uri.local_path, source.spec)
         return source
 
     def list(self, uri: Uri) -> Iterator[ResourceInfo]:
@@ -159,12 +167,19 @@ class NiftiRemote:
             path.unlink()
 
 
+def _warn_of_unit(path: Path, source: NiftiSource) -> None:
+    """Log a warning if the header has a voxel size without a unit."""
+    size = source.spec.voxel_size_nm
+    if size is not None and source.unit == "unknown":
+        shown = " x ".join(f"{length:g}" for length in size)
+        _LOG.warning("%s has no unit of length; it is taken as mm, so that voxels are %s nm (z, y, x)", path, shown)
+
+
 def _warn_of_orientation(path: Path, spec: VolumeSpec) -> None:
-    """Log a warning, once in a process and not in workers, if positions are not those of the affine."""
+    """Log a warning if positions are not those of the affine."""
     affine = spec.attributes.get(_AFFINE)
-    if affine is None or str(path) in _warned or in_worker():
+    if affine is None:
         return
-    _warned.add(str(path))
     _LOG.warning(
         "%s has the affine %s, which flips, rotates or shears the axes, or does not fit its voxel size. Voxels are "
         "read in the order that they are stored in, at the offset 0; the affine is only kept as an attribute",

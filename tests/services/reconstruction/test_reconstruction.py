@@ -155,15 +155,18 @@ def test_slabs_do_not_show_and_the_axis_is_found_after_the_logarithm(tmp_path: P
 
 def test_a_reconstruction_that_fails_leaves_no_volume(tmp_path: Path) -> None:
     raw = intensities(np.stack([sinogram(32, 15.5, np.arange(60) * 3.0, (2.0, 3.0, 6.0))] * 40, axis=1))
+    angles = np.arange(60) * 3.0
     flats = np.full((1, 40, 32), 20100, np.uint16)
     flats[:, 33] = 0
     with pytest.raises(InvalidInput, match="Detector row 33 has no usable pixel") as failed:
-        voxome.reconstruct(raw, f"zarr://{tmp_path}/out.zarr", flats, axis=15.5, pixel_size_nm=1.0)
+        voxome.reconstruct(raw, f"zarr://{tmp_path}/out.zarr", flats, axis=15.5, angles_deg=angles, pixel_size_nm=1.0)
     assert "was removed" in failed.value.__notes__[0]
     assert not (tmp_path / "out.zarr").exists()
     raw[7, 35] = 0
     with pytest.raises(InvalidInput, match=r"Projection 7 has no value.*in detector row 35; leave"):
-        voxome.reconstruct(raw, f"zarr://{tmp_path}/out.zarr", np.maximum(flats, 20100), axis=15.5, pixel_size_nm=1.0)
+        voxome.reconstruct(
+            raw, f"zarr://{tmp_path}/out.zarr", np.maximum(flats, 20100), axis=15.5, angles_deg=angles, pixel_size_nm=1
+        )
 
 
 def test_fields_without_beam_and_wrong_shapes_are_refused(tmp_path: Path) -> None:
@@ -182,3 +185,47 @@ def test_fields_without_beam_and_wrong_shapes_are_refused(tmp_path: Path) -> Non
         voxome.reconstruct(raw, "zarr://x.zarr", dark, method="fpb", pixel_size_nm=1.0)
     with pytest.raises(InvalidInput, match="axis is 40; expected a column"):
         voxome.reconstruct(raw, "zarr://x.zarr", dark, axis=40, pixel_size_nm=1.0)
+
+
+@pytest.mark.parametrize("axis", [8.0, 12.0, 52.5])
+def test_an_axis_near_a_side_is_not_guessed(axis: float) -> None:
+    angles = np.linspace(0, 180, 61)
+    with pytest.raises(InvalidInput, match=r"no mirror images of each other at any column from 13 to 50"):
+        find_axis(sinogram(64, axis, angles, (2.0, -3.0, 6.0))[:, None], angles)
+
+
+def test_projections_over_360_degrees_are_not_taken_for_180() -> None:
+    raw = intensities(sinogram(64, 31.5, np.arange(90) * 4.0)[:, None])
+    flats = np.full((1, 1, 64), 20100, np.uint16)
+    with pytest.raises(InvalidInput, match=r"centre of mass .* columns away from a sine.*correct angles_deg"):
+        voxome.reconstruct(raw, "zarr://x.zarr", flats, pixel_size_nm=1.0)
+    with pytest.raises(InvalidInput, match=r"360 degrees apart, not 180.*give angles_deg"):
+        voxome.reconstruct(raw, "zarr://x.zarr", flats, axis=31.5, pixel_size_nm=1.0)
+
+
+@pytest.mark.parametrize("method", ["fbp", "sart"])
+def test_radians_are_refused(method: str) -> None:
+    raw, flats = np.full((20, 1, 32), 500, np.uint16), np.full((1, 1, 32), 600, np.uint16)
+    with pytest.raises(InvalidInput, match="from 0 to 2.98451; expected degrees"):
+        angles = np.arange(20) * np.pi / 20
+        voxome.reconstruct(raw, "zarr://x.zarr", flats, angles_deg=angles, method=method, pixel_size_nm=1.0)
+
+
+@pytest.mark.parametrize("axis", [10.0, 52.5])
+def test_a_full_turn_completes_projections_of_a_sample_beyond_the_detector(axis: float) -> None:
+    angles = np.arange(180) * 2.0
+    image = reconstruct_slice(sinogram(64, axis, angles, (3.0, 5.0, 36.0)), angles, axis, "fbp", 1)
+    y, x = np.mgrid[:64, :64] - 32
+    inside = (np.hypot(y - 3, x - 5) < 33) & (np.hypot(y, x) < 31)
+    np.testing.assert_allclose(image[inside] / MU, 1, atol=0.1)
+    assert image[inside].mean() == pytest.approx(MU, rel=0.02)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_values_that_are_not_finite_do_not_spread(value: float) -> None:
+    values = sinogram(64, 31.5, np.arange(90) * 2.0)[:, None]
+    raw, flats = np.exp(-values) * 20000, np.full((1, 1, 64), 20000.0)
+    raw[7, 0, 30] = flats[0, 0, 31] = value
+    found = absorption(raw, flats)
+    assert (found.dark_values, np.argwhere(found.dead).tolist()) == (1, [[0, 31]])
+    np.testing.assert_allclose(found.values, values, atol=0.02)

@@ -22,10 +22,11 @@ class Absorption:
     values : (angles, rows, columns) float32
         Negative logarithm of the transmission. It may be negative, where noise makes the transmission exceed 1.
     dead : (rows, columns) bool
-        Detector pixels that cannot be used: not more light in the flat than in the dark field, or a value that never
-        changes beside others that do. Their values are interpolated along the row.
+        Detector pixels that cannot be used: not more light in the flat than in the dark field, a field that is not
+        finite, or a value that never changes beside others that do. Their values are interpolated along the row.
     dark_values : int
-        Other values without a logarithm, because they are not brighter than the dark field; also interpolated.
+        Other values without a logarithm, because they are not brighter than the dark field or not finite; also
+        interpolated.
     """
 
     values: NDArray[np.float32]
@@ -64,14 +65,14 @@ def absorption(
         dark = darks.astype(np.float32).mean(axis=0)
     beam = flat - dark
     signal = projections.astype(np.float32) - dark
-    dead = ~(beam > 0) | _stuck(projections)
+    dead = ~((beam > 0) & np.isfinite(beam)) | _stuck(projections)
     if dead.all(axis=1).any():
         row = first_row + int(np.flatnonzero(dead.all(axis=1))[0])
         raise InvalidInput(
             f"Detector row {row} has no usable pixel: its flat field is nowhere brighter than its dark field, or no "
             "value ever changes; expected flat fields taken with the beam on"
         )
-    unknown = ~(signal > 0) & ~dead
+    unknown = ~((signal > 0) & np.isfinite(signal)) & ~dead
     with np.errstate(divide="ignore", invalid="ignore"):
         values = -np.log(signal / beam)
     usable = ~(unknown | dead)

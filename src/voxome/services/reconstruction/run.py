@@ -15,7 +15,7 @@ from voxome.extras import require
 from voxome.resources.volume import Volume
 from voxome.resources.volume_like import VolumeLike, as_volume
 from voxome.services.reconstruction.absorption import absorption
-from voxome.services.reconstruction.axis import find_axis
+from voxome.services.reconstruction.axis import find_axis, look_like_a_full_turn
 from voxome.services.reconstruction.slices import METHODS, reconstruct_slice
 from voxome.services.rollback import created_or_removed
 
@@ -24,6 +24,8 @@ _ROWS_FOR_AXIS = 16
 _CHUNK = (16, 64, 64)
 _UNEVEN = 0.05
 """Largest deviation of the step between angles, as a share of it, that filtered back-projection takes."""
+_FULL_TURN_RAD = 6.3
+"""Angles within this range are radians: so few degrees would show no structure."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,8 @@ def reconstruct(
     flats, darks : volumes (number, row, column)
         Flat and dark fields.
     angles_deg : sequence of float, optional
-        Angle of every projection; by default evenly over 180 degrees, without the last one. At 0, columns run along x.
+        Angle of every projection, in degrees; by default evenly over 180 degrees, without the last one. At 0, columns
+        run along x. Over 360 degrees, projections complete those on the other side, so that the axis may be anywhere.
     axis : float, optional
         Column of the axis of rotation, where 0 is the middle of the first one; by default, it is found.
     method : {"fbp", "sart"}
@@ -121,9 +124,15 @@ def reconstruct(
         )
         return found.values, found.dead, found.dark_values
 
-    if axis is None:
+    if axis is None or angles_deg is None:
         chosen = np.unique(np.linspace(0, rows - 1, min(rows, _ROWS_FOR_AXIS)).astype(int)).tolist()
-        axis = find_axis(np.concatenate([absorb(row, row + 1)[0] for row in chosen], axis=1), angles)
+        some = np.concatenate([absorb(row, row + 1)[0] for row in chosen], axis=1)
+        axis = find_axis(some, angles) if axis is None else axis
+        if angles_deg is None and look_like_a_full_turn(some, axis):
+            raise InvalidInput(
+                f"The last projection resembles the first, not its mirror image at column {axis:.4g}, as if they were "
+                "360 degrees apart, not 180, or the axis elsewhere: give angles_deg, and the axis if it is known"
+            )
     shape = (rows, columns, columns)
     chunk = tuple(min(one, n) for one, n in zip(_CHUNK, shape, strict=True))
     spec = VolumeSpec.of(shape, "float32", chunk=chunk, voxel_size_nm=(pixel_size_nm,) * 3)
@@ -148,13 +157,19 @@ def _angles(angles_deg: Sequence[float] | None, count: int, method: str) -> NDAr
     Raises
     ------
     InvalidInput
-        If their number is wrong, or they do not cover 180 or 360 degrees evenly, which filtered back-projection needs.
+        If their number is wrong, they are radians, or do not cover 180 or 360 degrees evenly, which filtered
+        back-projection needs.
     """
     if angles_deg is None:
         return np.arange(count, dtype=np.float64) * (180.0 / count)
     angles = np.asarray(angles_deg, np.float64)
     if angles.shape != (count,):
         raise InvalidInput(f"There are {angles.size} angles for {count} projections; expected one each")
+    if count > 1 and float(np.ptp(angles)) <= _FULL_TURN_RAD:
+        raise InvalidInput(
+            f"The angles go from {angles.min():g} to {angles.max():g}; expected degrees: convert radians, as with "
+            "numpy.rad2deg"
+        )
     steps = np.diff(np.sort(angles))
     step = float(np.median(steps)) if count > 1 else 0.0
     span = float(np.ptp(angles)) + step / 2

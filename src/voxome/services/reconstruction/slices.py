@@ -12,11 +12,14 @@ from scipy import ndimage
 Slice = NDArray[np.float32]
 
 
-def centre_sinogram(sinogram: NDArray[np.float32], axis: float) -> NDArray[np.float32]:
+def centre_sinogram(
+    sinogram: NDArray[np.float32], axis: float, opposite: NDArray[np.int64] | None = None
+) -> NDArray[np.float32]:
     """Return a sinogram (angles, columns) whose middle column is the axis of rotation.
 
-    It is extended by the values at its sides, not rolled or cut, to an odd number of columns; scikit-image turns about
-    the middle of these. A fraction of a column is shifted by cubic splines.
+    It is extended by the mirror images of the projections `opposite`, see `opposite_projections`, and by the values at
+    its sides, not rolled or cut, to an odd number of columns; scikit-image turns about the middle of these. A fraction
+    of a column is shifted by cubic splines.
     """
     columns = sinogram.shape[1]
     half = math.ceil(max(axis, columns - 1 - axis)) + 1
@@ -25,7 +28,28 @@ def centre_sinogram(sinogram: NDArray[np.float32], axis: float) -> NDArray[np.fl
     padded = np.pad(sinogram, ((0, 0), (max(before, 0), max(after, 0))), mode="edge")
     if axis != whole:
         padded = ndimage.shift(padded, (0.0, whole - axis), order=3, mode="nearest")
-    return np.ascontiguousarray(padded[:, 1 : 2 * half + 2])
+    wide = np.ascontiguousarray(padded[:, 1 : 2 * half + 2])
+    if opposite is not None and (opposite >= 0).any():
+        place = np.arange(2 * half + 1) - half + axis
+        seen = (place >= 0) & (place <= columns - 1)
+        missing, paired = ~seen & seen[::-1], np.flatnonzero(opposite >= 0)
+        wide[np.ix_(paired, missing)] = wide[opposite[paired], ::-1][:, missing]
+    return wide
+
+
+def opposite_projections(angles_deg: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return for each projection the number of the one that is 180 degrees away, or -1 if there is none."""
+    order = np.argsort(angles_deg % 360.0, kind="stable")
+    turned = np.sort(angles_deg % 360.0)
+    step = 360.0 / max(len(angles_deg), 1)
+    wanted = (angles_deg + 180.0) % 360.0
+    nearest = np.searchsorted(turned, wanted)
+    result = np.full(len(angles_deg), -1, np.int64)
+    for shift in (-1, 0):
+        number = (nearest + shift) % len(turned)
+        away = np.abs((turned[number] - wanted + 180.0) % 360.0 - 180.0)
+        result = np.where(away <= step / 20, order[number], result)
+    return result
 
 
 def filtered_back_projection(sinogram: NDArray[np.float32], angles_deg: NDArray[np.float64], _: int) -> Slice:
@@ -75,6 +99,7 @@ def reconstruct_slice(
         Iterations of sart.
     """
     columns = sinogram.shape[1]
-    wide = METHODS[method](centre_sinogram(sinogram, axis), angles_deg, iterations)
+    centred = centre_sinogram(sinogram, axis, opposite_projections(angles_deg))
+    wide = METHODS[method](centred, angles_deg, iterations)
     first = wide.shape[0] // 2 - columns // 2
     return wide[first : first + columns, first : first + columns]
