@@ -22,7 +22,10 @@ from voxome.remotes.section_numbers import describe_gaps
         ([f"atlas {n}" for n in range(100, 900, 100)], None),
         (["1", "5", "70"], None),
         (["a1", "b2", "c4"], None),
-        ([f"z{n}_{time}" for n, time in ((0, 11), (1, 24), (3, 31), (4, 55))], "1 section is missing, between z1_24.png"),
+        (
+            [f"z{n}_{time}" for n, time in ((0, 11), (1, 24), (3, 31), (4, 55))],
+            "1 section is missing, between z1_24.png",
+        ),
         ([f"{n}_C{c}" for n in range(3) for c in (1, 2)], "the names count 3 × 2 files; all are read as sections"),
         ([f"20{n}_{100 + n}" for n in range(4)], None),
     ],
