@@ -2,8 +2,8 @@
 
 A folder or a glob is a stack of sections in natural order of their names, one image per file: z, y, x, or c, z, y, x if
 the images have several samples per pixel; one-bit sections among those of eight bits are 0 and 255. Numbers that are
-missing in the names are warned of. A single file is read as it is stored: y, x; a stack of pages; colours. Only sections
-that a box touches are decoded; some are cached.
+missing in the names are warned of. A single file is read as it is stored: y, x; a stack of pages; colours. Only
+sections that a box touches are decoded; some are cached.
 
 A folder may have a ``voxome.json`` beside its sections, with `voxel_size_nm`, `offset_nm`, `kind` and `attributes`; the
 folders that `create` makes have one, with their shape too, and files of unwritten sections are missing.
