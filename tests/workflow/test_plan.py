@@ -136,13 +136,13 @@ def test_unknown_names_suggest_the_closest_match(bind: Bind) -> None:
     assert len(found) == 3
     assert any("Unknown workflow input 'membrane'; did you mean 'membranes'?" in problem for problem in found)
     assert any("Unknown step 'segmnt.edges'; did you mean 'segment.edges'?" in problem for problem in found)
-    assert any("'method' of em.agglomerate is 'meen'" in problem for problem in found)
+    assert any("input 'method' of the workflow is 'meen'" in problem for problem in found)
 
 
 def test_a_problem_of_one_input_does_not_hide_those_of_others(bind: Bind) -> None:
     make("signed", "int32")
     joined = "\n".join(problems(bind, raw="none.zarr", membranes="signed.zarr", threshold="high"))
-    assert all(text in joined for text in ("none.zarr", "uint8, but it is int32", "'threshold' of em.agglomerate"))
+    assert all(text in joined for text in ("none.zarr", "uint8, but it is int32", "input 'threshold' of the workflow"))
 
 
 @pytest.mark.parametrize("box", [Box((0, 0, 0), (8, 8, 17)), Box((0, 3, 0), (8, 3, 8)), Box((0, 0), (8, 8))], ids=str)

@@ -32,6 +32,8 @@ VOXEL_SIZE_ADVICE = (
     "give it in nm with --voxel-size Z,Y,X, or write a copy that has it: voxome put … --voxel-size Z,Y,X"
 )
 """What to do about a volume without a voxel size."""
+UNKNOWN_VOXEL_SIZE = f"the voxel size is unknown, but lengths are in micrometres: {VOXEL_SIZE_ADVICE}"
+"""What tools say of an input without a voxel size: one sentence, so that a plan gives it once for all of its steps."""
 
 _OWN = ("shape", "dtype", "chunk", "write_chunk", "start")
 """Arguments of `VolumeSpec.of` besides `SpecOptions`."""

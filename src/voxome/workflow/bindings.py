@@ -121,16 +121,16 @@ class Bindings:
             return value
         name = source.name if isinstance(source, FromInput) else str(value)
         if name not in self.handles:
-            self.handles[name] = self._external(value, expected)
+            self.handles[name] = self._external(value, expected, name)
         return self.handles[name]
 
-    def _external(self, value: object, expected: Input) -> Handle:
+    def _external(self, value: object, expected: Input, name: str) -> Handle:
         """Return the handle of an input from outside, with the box and voxel size of the run."""
         handle, spec = bind_external(value, expected, self.options.level)
         if spec is None:
             return handle
         self.specs[handle.key] = spec
-        self.notes += window_notes(expected.name, handle.uri)
+        self.notes += window_notes(name, handle.uri)
         box, size = self.options.box, self.options.voxel_size_nm
         part = handle.box if box is None else str(Box.of(box, spec.frame))
         return replace(handle, box=part, voxel_size_nm=size or handle.voxel_size_nm)

@@ -125,19 +125,25 @@ def version_warnings(step: str, version: str, tool: ToolSpec) -> Iterator[str]:
         yield f"step {step} was written for {tool.name} {version}; version {tool.version} is installed and runs"
 
 
-def voxel_warnings(tool: ToolSpec, handles: Mapping[str, Handle], frame: Frame) -> Iterator[str]:
-    """Yield what the tool finds unusual in a sample of the volumes from outside, in the box of the run."""
+def voxel_warnings(
+    tool: ToolSpec, handles: Mapping[str, Handle], frame: Frame, names: Mapping[str, str]
+) -> Iterator[str]:
+    """Yield what the tool finds unusual in a sample of the volumes from outside, in the box of the run.
+
+    `names` are the inputs of the workflow by those of the tool.
+    """
     if tool.examine is None:
         return
     for name, handle in handles.items():
         if not tool.inputs[name].kind.is_volume or STORE in handle.uri:
             continue
+        shown = names.get(name) or name
         try:
             source = open_source(handle.uri)
             blocks = sample_blocks(source, source.spec.lift(frame.box))
-            yield from (f"{name} ({handle.uri}) {text}" for text in tool.examine(name, blocks))
+            yield from (f"{shown} ({handle.uri}) {text}" for text in tool.examine(name, blocks))
         except VoxomeError as error:
-            yield f"a sample of {name} ({handle.uri}) cannot be read: {error}"
+            yield f"a sample of {shown} ({handle.uri}) cannot be read: {error}"
 
 
 def cost_warnings(step: Step, handles: Mapping[str, Handle], volumes: Mapping[str, VolumeSpec]) -> Iterator[str]:

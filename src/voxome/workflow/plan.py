@@ -17,7 +17,7 @@ from voxome.contracts.ports import HOST_PORTS
 from voxome.contracts.report import Result, Results
 from voxome.contracts.run_record import JsonValue
 from voxome.contracts.source_digest import UNPINNED
-from voxome.contracts.spec import VolumeSpec
+from voxome.contracts.spec import UNKNOWN_VOXEL_SIZE, VolumeSpec
 from voxome.contracts.tool import Tool, ToolSpec
 from voxome.errors import InvalidInput, PlanError, VoxomeError
 from voxome.geometry import Box
@@ -39,8 +39,9 @@ from voxome.workflow.checks import (
 from voxome.workflow.cwl_files import file_address, is_file
 from voxome.workflow.destinations import Destination, DestinationPlanner
 from voxome.workflow.frames import frame_of_tables, frame_of_volumes, overlap_warnings, size_warnings
-from voxome.workflow.graph import FromStep, Graph, Node, Source
+from voxome.workflow.graph import FromInput, FromStep, Graph, Node, Source
 from voxome.workflow.hint import RunHint
+from voxome.workflow.input_names import Names, input_names, with_input_names, with_input_of_parameter
 from voxome.workflow.options import DEFAULT_BLOCK, RunOptions
 from voxome.workflow.pending import PendingWork, pending_work
 from voxome.workflow.placement import limit_warnings
@@ -72,6 +73,8 @@ class Plan:
         Volumes in other stores, into which results are copied at the end.
     pending : PendingWork, optional
         Steps that are known only during the run.
+    names : mapping of str to Names
+        Step → its inputs and parameters, and the inputs of the workflow that set them.
     """
 
     workflow: str
@@ -83,6 +86,7 @@ class Plan:
     hint: RunHint = field(default_factory=RunHint)
     destinations: tuple[Destination, ...] = ()
     pending: PendingWork | None = None
+    names: Mapping[str, Names] = field(default_factory=dict)
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -141,6 +145,9 @@ class _Planner:
         self.bindings = Bindings(graph, self.values, options)
         self.file_names = {} if options.home == STORE else file_names(graph)
         self.steps: dict[str, Step] = {}
+        self.names: dict[str, Names] = {}
+        self.origins: dict[str, str] = {}
+        """Step → the volume from outside whose voxels it has."""
         self.problems: list[str] = [
             *name_problems(graph, values, options),
             *(self.pending.problems() if self.pending else ()),
@@ -154,7 +161,7 @@ class _Planner:
             except PlanError as error:
                 self.problems += error.problems
             except VoxomeError as error:
-                self.problems.append(str(error))
+                self.problems.append(with_input_names(str(error), self.names.get(node.name, {})))
         self.problems = self.problems or [*type_problems(self.graph, self.values, self.options)]
         self._raise_problems()
         sources = {name: one for name, one in self.graph.outputs.items() if isinstance(one, FromStep)}
@@ -174,8 +181,9 @@ class _Planner:
         self.warnings += _unpinned_warnings(self.bindings.handles)
         warnings = tuple(dict.fromkeys([*self.bindings.notes, *self.warnings]))
         return Plan(
-            self.graph.name, steps, outputs, inputs, results, warnings, self.graph.hint, destinations, self.pending
-        )
+            self.graph.name, steps, outputs, inputs, results, warnings, self.graph.hint, destinations, self.pending,
+            self.names,
+        )  # fmt: skip
 
     def _raise_problems(self) -> None:
         if self.problems:
@@ -187,8 +195,10 @@ class _Planner:
         tool = loaded.spec
         self.warnings += version_warnings(node.name, node.version, tool)
         sources = {tool.ports.get(port, port): s for port, s in node.inputs.items() if port not in HOST_PORTS}
+        names = self.names[node.name] = input_names(tool, sources, self.names)
         inputs = self.bindings.inputs(node.name, tool, sources)
-        parameters = self._parameters(tool, sources, inputs.volumes)
+        self.origins[node.name] = self._origin(sources, inputs)
+        parameters = self._parameters(tool, sources, inputs.volumes, names)
         self.problems += inputs.problems
         problems = list(self._input_problems(node.name, tool, inputs, parameters))
         if parameters is None or inputs.missing or problems:
@@ -198,8 +208,17 @@ class _Planner:
         self.steps[node.name] = step
         self.bindings.add_outputs(node.name, {name: step.output(name) for name in tool.outputs}, _output_specs(step))
 
+    def _origin(self, sources: Mapping[str, Source], inputs: BoundInputs) -> str:
+        """Return the volume from outside of which the first volume of a step has the voxels."""
+        first = next(iter(inputs.volumes), "")
+        source = sources.get(first)
+        if isinstance(source, FromStep):
+            return self.origins[source.step]
+        name = source.name if isinstance(source, FromInput) else first
+        return f"{name} ({inputs.handles[first].uri})" if first else ""
+
     def _parameters(
-        self, tool: ToolSpec, sources: Mapping[str, Source], volumes: Mapping[str, VolumeSpec]
+        self, tool: ToolSpec, sources: Mapping[str, Source], volumes: Mapping[str, VolumeSpec], names: Names
     ) -> dict[str, Any] | None:
         """Return the parameters of a step; None if one is invalid."""
         values = {name: self.bindings.value(source) for name, source in sources.items() if name not in tool.inputs}
@@ -207,7 +226,8 @@ class _Planner:
             settings = {name: value for name, value in values.items() if value is not None}
             return tool.bind({**(tool.defaults(volumes, settings) if tool.defaults else {}), **settings})
         except PlanError as error:
-            self.problems += error.problems
+            is_tool = self.options.home == STORE
+            self.problems += [one if is_tool else with_input_of_parameter(one, names) for one in error.problems]
             return None
 
     def _input_problems(
@@ -219,17 +239,28 @@ class _Planner:
             for name, handle in inputs.handles.items()
             for problem in input_problems(step, tool.inputs[name], handle, inputs.volumes.get(name))
         ]
-        yield from found
+        names = self.names[step]
+        yield from (with_input_names(problem, names) for problem in found)
         if found or parameters is None or any(kind.is_volume for kind in inputs.missing.values()):
             return
         rejected = [
             *unfinished_problems(step, inputs.handles, inputs.volumes),
-            *tool_problems(step, tool, inputs.volumes, parameters, self.options),
+            *self._tool_problems(step, tool, inputs.volumes, parameters),
         ]
         if self.options.force:
             self.warnings += rejected
         else:
             yield from (f"{problem} (use --force to run anyway)" for problem in rejected)
+
+    def _tool_problems(
+        self, step: str, tool: ToolSpec, volumes: Mapping[str, VolumeSpec], parameters: Mapping[str, Any]
+    ) -> Iterator[str]:
+        """Yield the problems that the tool of a step finds, with the names that the user knows."""
+        for problem in tool_problems(step, tool, volumes, parameters, self.options):
+            if problem.endswith(UNKNOWN_VOXEL_SIZE):
+                yield problem.replace("the voxel size is", f"the voxel size of {self.origins[step]} is")
+            else:
+                yield with_input_names(problem, self.names[step])
 
     def _step(self, node: Node, tool: Tool, parameters: dict[str, Any], inputs: BoundInputs) -> Step:
         command = (
@@ -242,7 +273,7 @@ class _Planner:
             frame = frame_of_volumes(inputs.handles, inputs.volumes)
             self.warnings += size_warnings(inputs.handles[next(iter(inputs.volumes))], frame)
             self.warnings += overlap_warnings(inputs.handles, inputs.volumes, frame)
-            self.warnings += voxel_warnings(tool.spec, inputs.handles, frame)
+            self.warnings += voxel_warnings(tool.spec, inputs.handles, frame, self.names[node.name])
         if tool.digest == UNPINNED:
             self.warnings.append(
                 f"the tool {node.tool} has no Python source: results are reused even after its code is edited"

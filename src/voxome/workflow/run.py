@@ -30,6 +30,7 @@ from voxome.records.scoped import ledger_of
 from voxome.redaction import command_line, hide_secrets
 from voxome.registry import naming_plugin
 from voxome.storage.find import storage_at
+from voxome.workflow.input_names import names_of_inputs
 from voxome.workflow.mixed.run import MixedRun, run_pending
 from voxome.workflow.needed import needed_steps
 from voxome.workflow.pending import PENDING
@@ -280,7 +281,9 @@ def _run_steps(
                 continue
             records.append([Event(time.time(), "step started", step.name, {"key": step.key})])
             engine = engines[step.name]
-            reports.append(run_step(step, store, engine, ledger, log=log, progress=progress, run=run, outside=outside))
+            with names_of_inputs(plan.names.get(step.name, {})):
+                report = run_step(step, store, engine, ledger, log=log, progress=progress, run=run, outside=outside)
+            reports.append(report)
             records.append([Event(time.time(), "step ended", step.name, asdict(reports[-1]))])
         records.append([Event(time.time(), "run ended", details={"plan": plan.key})])
         steps = {step.name: step for step in plan.steps}

@@ -195,7 +195,7 @@ def test_blocks_that_see_too_little_are_refused_before_lines_differ() -> None:
     whole = block_lines(runs, frame)["lines"]
     wrong = block_lines(runs, frame, (16, 16, 16), 5.5)
     assert any(not np.array_equal(wrong["lines"][axis], whole[axis]) for axis in "zyx")
-    with pytest.raises(InvalidInput, match=r"vessel_reach_um of .*, or larger blocks"):
+    with pytest.raises(InvalidInput, match=r"larger reach_um, or larger blocks"):
         require_agreement(wrong["seams"])
-    with pytest.raises(InvalidInput, match=r"wider than what is read around the block.*vessel_reach_um"):
+    with pytest.raises(InvalidInput, match=r"wider than what is read around the block.*larger reach_um"):
         block_lines(runs, frame, (16, 16, 16), 2.0)

@@ -196,7 +196,7 @@ def test_the_ratio_has_no_data_where_there_is_no_light() -> None:
 def test_lengths_need_a_voxel_size() -> None:
     spec = VolumeSpec.of((8, 8, 8), "uint8")
     for tool in (tile_histograms, ratio):
-        assert "has no voxel size" in next(iter(tool.spec.check({"image": spec}, {})))
+        assert "voxel size is unknown" in next(iter(tool.spec.check({"image": spec}, {})))
 
 
 def test_a_method_of_tiles_needs_tiles() -> None:

@@ -14,7 +14,7 @@ from voxome import kinds
 from voxome.contracts.context import BlockContext
 from voxome.contracts.kinds import Rows
 from voxome.contracts.python_tool import tool
-from voxome.contracts.spec import VolumeSpec
+from voxome.contracts.spec import UNKNOWN_VOXEL_SIZE, VolumeSpec
 from voxome.contracts.tool import memory_of
 from voxome.tools.common.faces import long_axes
 from voxome.tools.common.scale_space.laplacian import MIN_SIGMA, ball_contrast, kernel_reach, sigmas_of
@@ -48,7 +48,7 @@ def _halo(parameters: Mapping[str, Any], scale_nm: tuple[float, float, float]) -
 def _check(specs: Mapping[str, VolumeSpec], parameters: Mapping[str, Any]) -> Iterator[str]:
     size = specs["image"].voxel_size_nm if "image" in specs else None
     if size is None:
-        yield "image has no voxel size, and radii are lengths: give one with --voxel-size"
+        yield UNKNOWN_VOXEL_SIZE
         return
     axes = long_axes(specs["image"].frame.shape)
     least = MIN_SIGMA * math.sqrt(max(len(axes), 1)) * max((size[axis] for axis in axes), default=0.0)

@@ -13,7 +13,7 @@ from voxome import kinds
 from voxome.contracts.context import BlockContext
 from voxome.contracts.kinds import Rows
 from voxome.contracts.python_tool import tool
-from voxome.contracts.spec import VolumeSpec
+from voxome.contracts.spec import UNKNOWN_VOXEL_SIZE, VolumeSpec
 from voxome.contracts.tool import memory_of
 from voxome.geometry import Box
 from voxome.kinds.merge import Fold
@@ -35,7 +35,7 @@ REGION_TABLE = kinds.Table({"region": "uint64", **_DTYPES}, key=("region",), fol
 def voxel_size_problems(specs: Mapping[str, VolumeSpec], _: Mapping[str, Any]) -> Iterable[str]:
     """Yield why densities cannot be computed: the voxel size is unknown."""
     if specs["tissue"].voxel_size_nm is None:
-        yield "the voxel size of tissue is unknown, so volumes in mm3 are, too; set it with --voxel-size Z,Y,X"
+        yield UNKNOWN_VOXEL_SIZE
 
 
 def _problems(specs: Mapping[str, VolumeSpec], parameters: Mapping[str, Any]) -> Iterable[str]:

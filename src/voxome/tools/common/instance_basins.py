@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from voxome import kinds
 from voxome.contracts.context import BlockContext
 from voxome.contracts.python_tool import tool
-from voxome.contracts.spec import VolumeSpec
+from voxome.contracts.spec import UNKNOWN_VOXEL_SIZE, VolumeSpec
 from voxome.contracts.tool import memory_of
 from voxome.tools.common.sphere_search import Fraction
 from voxome.tools.em.kernels.basins import basins
@@ -38,7 +38,7 @@ def _halo(parameters: Mapping[str, Any], scale_nm: tuple[float, float, float]) -
 def _check(specs: Mapping[str, VolumeSpec], parameters: Mapping[str, Any]) -> Iterator[str]:
     size = specs["probability"].voxel_size_nm if "probability" in specs else None
     if size is None:
-        yield "probability has no voxel size, and max_radius_um is a length: give one with --voxel-size"
+        yield UNKNOWN_VOXEL_SIZE
         return
     for name in ("max_radius_um", "sigma_um"):
         if UM * parameters[name] > MAX_RADIUS * min(size):

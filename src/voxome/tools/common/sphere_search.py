@@ -13,7 +13,7 @@ from voxome import kinds
 from voxome.contracts.context import BlockContext
 from voxome.contracts.kinds import Rows
 from voxome.contracts.python_tool import tool
-from voxome.contracts.spec import VolumeSpec
+from voxome.contracts.spec import UNKNOWN_VOXEL_SIZE, VolumeSpec
 from voxome.contracts.tool import memory_of
 from voxome.tools.common.spherical.search import SphereParams, search
 
@@ -41,7 +41,7 @@ def check_sizes(specs: Mapping[str, VolumeSpec], parameters: Mapping[str, Any]) 
     """Yield why the radii do not suit the voxels."""
     size = specs["probability"].voxel_size_nm if "probability" in specs else None
     if size is None:
-        yield "probability has no voxel size, and radii_um are lengths: give one with --voxel-size"
+        yield UNKNOWN_VOXEL_SIZE
         return
     stretch = parameters["z_stretch"]
     radii = [1000 * radius for radius in parameters["radii_um"]]

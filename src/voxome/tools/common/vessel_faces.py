@@ -14,7 +14,7 @@ from voxome import kinds
 from voxome.contracts.context import BlockContext
 from voxome.contracts.kinds import Parameters, Rows
 from voxome.contracts.python_tool import tool
-from voxome.contracts.spec import VOXEL_SIZE_ADVICE, VolumeSpec
+from voxome.contracts.spec import UNKNOWN_VOXEL_SIZE, VolumeSpec
 from voxome.contracts.tool import memory_of
 from voxome.tools.common.faces import long_axes
 from voxome.tools.common.vessels.block_lines import block_distances, read_tiles
@@ -36,7 +36,7 @@ def reach_halo(parameters: Parameters, scale_nm: tuple[float, float, float]) -> 
 def mask_problems(specs: Mapping[str, VolumeSpec], _: Parameters) -> Iterable[str]:
     """Yield why a mask has no lengths."""
     if specs["mask"].voxel_size_nm is None:
-        yield f"the voxel size of mask is unknown: {VOXEL_SIZE_ADVICE}"
+        yield UNKNOWN_VOXEL_SIZE
 
 
 @tool(

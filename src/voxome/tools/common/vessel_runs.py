@@ -15,7 +15,7 @@ from voxome import kinds
 from voxome.contracts.context import BlockContext
 from voxome.contracts.kinds import Rows
 from voxome.contracts.python_tool import tool
-from voxome.contracts.spec import VOXEL_SIZE_ADVICE, VolumeSpec
+from voxome.contracts.spec import UNKNOWN_VOXEL_SIZE, VolumeSpec
 from voxome.contracts.tool import memory_of
 from voxome.tools.common.vessels.runs import RUNS, find_runs
 
@@ -30,7 +30,7 @@ def _halo(parameters: Mapping[str, Any], scale_nm: tuple[float, float, float]) -
 
 def _problems(specs: Mapping[str, VolumeSpec], _: Mapping[str, Any]) -> Iterable[str]:
     if specs["probability"].voxel_size_nm is None:
-        yield f"the voxel size of probability is unknown: {VOXEL_SIZE_ADVICE}"
+        yield UNKNOWN_VOXEL_SIZE
 
 
 @tool(

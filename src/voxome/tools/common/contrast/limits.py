@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from voxome.contracts.spec import VOXEL_SIZE_ADVICE, VolumeSpec
+from voxome.contracts.spec import UNKNOWN_VOXEL_SIZE, VolumeSpec
 from voxome.errors import InvalidInput
 from voxome.resources.table import TableFile
 from voxome.tools.common.gaps import TISSUE
@@ -18,10 +18,9 @@ LOW_PERCENT, HIGH_PERCENT = 0.5, 99.5
 
 
 def size_problems(specs: Mapping[str, VolumeSpec], _: Mapping[str, Any]) -> Iterable[str]:
-    """Yield the inputs without a voxel size, which lengths in micrometres need."""
-    for name, spec in specs.items():
-        if spec.voxel_size_nm is None:
-            yield f"{name} has no voxel size, but lengths are in micrometres: {VOXEL_SIZE_ADVICE}"
+    """Yield that an input has no voxel size, which lengths in micrometres need."""
+    if any(spec.voxel_size_nm is None for spec in specs.values()):
+        yield UNKNOWN_VOXEL_SIZE
 
 
 def grey_range(histogram: TableFile | None, low: float | None, high: float | None) -> tuple[float, float]:

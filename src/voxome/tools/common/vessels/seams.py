@@ -23,8 +23,8 @@ from voxome.tools.common.vessels.tiles import Tiles
 
 DEPTH = 2
 """Voxels on either side of a face on which two blocks must agree."""
-LARGER_REACH = "give a larger reach_um (vessel_reach_um of pipelines/xrm/cells_vessels.cwl)"
-"""What to do if a block reads too little; the pipeline has another input `reach_um`, of distances of cells."""
+LARGER_REACH = "give a larger reach_um"
+"""What to do if a block reads too little."""
 SEAMS = kinds.Table(
     {"axis": "int64", "z": "int64", "y": "int64", "x": "int64", "lowest": "uint64", "highest": "uint64"},
     key=("axis", "z", "y", "x"),
