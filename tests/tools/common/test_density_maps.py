@@ -246,6 +246,15 @@ def test_a_run_of_a_part_has_the_density_of_the_part(inputs: dict[str, str], tmp
     assert np.nansum(found["density_per_mm3"] * found["tissue_mm3"]) == pytest.approx(inside.sum())
 
 
+@pytest.mark.parametrize("tool", ["common.density_sums", "common.cell_distances"])
+def test_negative_regions_are_refused(tool: str, inputs: dict[str, str], tmp_path: Path) -> None:
+    uri = f"zarr://{tmp_path}/regions.zarr"
+    spec = voxome.VolumeSpec.of(SHAPE, "int16", voxel_size_nm=SIZE_NM, offset_nm=OFFSET_NM, kind="labels")
+    voxome.create(uri, spec)[...] = -1
+    with pytest.raises(VoxomeError, match="the label -1; expected labels of at least 0"):
+        run(tool, tmp_path / "out", {**chosen(inputs, "tissue", "cells"), "regions": uri})
+
+
 def test_an_unknown_voxel_size_is_refused(inputs: dict[str, str], tmp_path: Path) -> None:
     with pytest.raises(PlanError, match=r"voxel size of tissue \(.*\) is unknown"):
         run("common.density_sums", tmp_path / "a", {"tissue": TISSUE, "cells": inputs["cells"]})

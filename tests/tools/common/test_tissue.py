@@ -119,6 +119,17 @@ def test_a_mask_and_a_no_data_value_count_without_detection() -> None:
     assert np.array_equal(result, expected)
 
 
+@pytest.mark.parametrize("detect", [True, False])
+def test_nan_is_no_data_in_images_and_masks(detect: bool) -> None:
+    image, mask = noise().astype(np.float32), np.ones(SHAPE, np.float32)
+    expected = np.full(SHAPE, TISSUE)
+    image[:, :, 50:], expected[:, :, 50:] = np.nan, NO_DATA
+    mask[:, :9], expected[:, :9] = np.nan, NO_DATA
+    image[4], expected[4, 9:, :50] = np.nan, BRIDGED
+    assert np.array_equal(run(image, mask=mask, detect=detect)[0], expected)
+    assert np.array_equal(run(image, (5, 40, 33), mask=mask, detect=detect)[0], expected)
+
+
 @pytest.mark.parametrize(
     ("attributes", "expected"),
     [

@@ -22,6 +22,7 @@ from voxome.tools.common.density.near import batches_near
 from voxome.tools.common.density_sums import voxel_size_problems
 from voxome.tools.common.faces import long_axes
 from voxome.tools.common.gaps import NO_DATA
+from voxome.tools.common.unsigned_labels import unsigned_labels
 
 CELLS_WITH_ID = kinds.Table({"id": "uint64", "z_nm": "float64", "y_nm": "float64", "x_nm": "float64"}, key=("id",))
 DISTANCES = kinds.Table(
@@ -100,7 +101,9 @@ def cell_distances(
         "other_um": _to_others(position, own, reach) / NM_PER_UM,
         "vessel_um": vessel / NM_PER_UM,
         "face_um": _to_faces(position[own], frame) / NM_PER_UM,
-        "region": np.zeros(len(own), np.uint64) if regions is None else regions[seen][place].astype(np.uint64),
+        "region": np.zeros(len(own), np.uint64)
+        if regions is None
+        else unsigned_labels(regions[seen])[place].astype(np.uint64),
     }
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from voxome import kinds
 from voxome.contracts.context import BlockContext
+from voxome.contracts.frame import Frame
 from voxome.contracts.kinds import Parameters, Rows
 from voxome.contracts.python_tool import tool
 from voxome.contracts.spec import Scale, VolumeSpec
@@ -30,9 +31,10 @@ from voxome.tools.common.density.grid import (
 from voxome.tools.common.density.kernel import Density, kernel_density, kernel_reach
 from voxome.tools.common.density.lengths import clip_lines
 from voxome.tools.common.density.near import batches_near, lines_near
-from voxome.tools.common.density.neighbours import neighbour_density
+from voxome.tools.common.density.neighbours import Section, neighbour_density
 from voxome.tools.common.density_sums import CELLS, GRID_TABLE, voxel_size_problems
 from voxome.tools.common.downsample import parse_factors
+from voxome.tools.common.faces import long_axes
 from voxome.tools.common.gaps import NO_DATA
 
 GRID_UM = 50.0
@@ -183,7 +185,8 @@ def neighbour_density_map(
     """Map the density of cells from the distance to the k-th nearest, on a grid.
 
     At the centre of each cell of the grid, it is (k - 1) / V with the volume V of the tissue in the ball up to the k-th
-    cell; if fewer are within reach, their number over the volume within reach.
+    cell; if fewer are within reach, their number over the volume within reach. In a single section, balls are discs as
+    thick as it is.
 
     Parameters
     ----------
@@ -225,7 +228,12 @@ def neighbour_density_map(
     some = space.sums(known[block.write.within(region)], block.write).reshape(-1) > 0
     centres = _clipped_centres(space, own, block.frame.box)
     values = neighbour_density(
-        centres[some], np.concatenate(positions), has_tissue, k=neighbour, reach_nm=reach_um * NM_PER_UM
+        centres[some],
+        np.concatenate(positions),
+        has_tissue,
+        k=neighbour,
+        reach_nm=reach_um * NM_PER_UM,
+        section=_only_section(block.frame),
     )
     columns = []
     for one in values:
@@ -235,6 +243,16 @@ def neighbour_density_map(
     found = Density(*columns)
     table = {**_places(space, own), **_density_columns(found)}
     return {"density": found.per_mm3.astype(np.float32), "table": table}
+
+
+def _only_section(frame: Frame) -> Section | None:
+    """Return the section of a run whose box has only one."""
+    flat = [axis for axis in range(3) if axis not in long_axes(frame.box.shape)]
+    if len(flat) != 1:
+        return None
+    (axis,) = flat
+    size = frame.scale_nm[axis]
+    return Section(axis, frame.offset_nm[axis] + frame.box.start[axis] * size, size)
 
 
 def _grid_of(factors: str | None, grid_um: float, block: BlockContext) -> DensityGrid:

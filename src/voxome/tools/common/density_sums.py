@@ -22,6 +22,7 @@ from voxome.resources.table import TableFile
 from voxome.tools.common.density.grid import DensityGrid, cell_indices, grid_factors, inside, positions_of
 from voxome.tools.common.density.near import batches_near
 from voxome.tools.common.gaps import NO_DATA
+from voxome.tools.common.unsigned_labels import unsigned_labels
 
 CELLS = kinds.Table({"z_nm": "float64", "y_nm": "float64", "x_nm": "float64"}, key=())
 """Positions of cells, as an input."""
@@ -100,7 +101,7 @@ def density_sums(
     }
     z, y, x = cell_indices(box.coarsen(grid.factors)).T
     rows = {"z": z, "y": y, "x": x, **{name: values.reshape(-1) for name, values in found.items()}}
-    labels = None if regions is None else regions[seen]
+    labels = None if regions is None else unsigned_labels(regions[seen])
     voxels = {"tissue": known, "examined": examined, "vessels": examined if mask is None else known & mask}
     return {"grid": rows, "regions": _region_rows(labels, voxels, index - np.array(box.start), in_tissue)}
 

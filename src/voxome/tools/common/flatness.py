@@ -31,7 +31,7 @@ def flat_areas(image: NDArray[Any]) -> NDArray[np.bool_]:
     Parameters
     ----------
     image : (z, y, x) array
-        Grey values.
+        Grey values; windows with NaN are not constant.
 
     Returns
     -------
@@ -44,7 +44,7 @@ def flat_areas(image: NDArray[Any]) -> NDArray[np.bool_]:
     tissue have a range of at least 8, but for one in five million.
     """
     whole = image.dtype.kind in "iub"
-    wide = image.astype(np.int32) if whole else image
+    wide = image.astype(np.int32) if whole else np.where(np.isnan(image), -np.inf, image)
     strict = _uniform(wide, WINDOW, RANGE if whole else 0)
     if not strict.any():
         return strict
@@ -57,7 +57,8 @@ def _uniform(image: NDArray[Any], side: int, largest: float) -> NDArray[np.bool_
     size = (1, side, side)
     low = ndimage.minimum_filter(image, size, mode="nearest")
     high = ndimage.maximum_filter(image, size, mode="nearest")
-    return _dilate(high - low <= largest, side)
+    with np.errstate(invalid="ignore"):  # NaN, which is infinite here, has no texture to compare
+        return _dilate(high - low <= largest, side)
 
 
 def _dilate(mask: NDArray[np.bool_], side: int) -> NDArray[np.bool_]:

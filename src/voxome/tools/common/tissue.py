@@ -62,9 +62,9 @@ def tissue(
     Parameters
     ----------
     image : (z, y, x) array
-        Grey values.
+        Grey values; NaN is no data.
     mask : (z, y, x) array, optional
-        0 where there are no data.
+        0 or NaN where there are no data.
     no_data : float
         Grey value that means no data; by default the attribute ``no_data`` or ``_FillValue`` of the image, if numeric.
     detect : bool
@@ -78,10 +78,12 @@ def tissue(
         For every section ``z``: its voxels, and how many of them are missing for good and bridged.
     """
     missing = flat_areas(image) if detect else np.zeros(image.shape, bool)
+    if image.dtype.kind == "f":
+        missing |= np.isnan(image)
     if no_data is not None:
-        missing |= np.isnan(image) if np.isnan(no_data) else image == no_data
+        missing |= image == no_data
     if mask is not None:
-        missing |= mask == 0
+        missing |= (mask == 0) | np.isnan(mask)
     values = np.where(missing, NO_DATA, TISSUE).astype(np.uint8)
     values[find_bridged(missing)] = BRIDGED
     inner = values[block.write.within(block.read)]

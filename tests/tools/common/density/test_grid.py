@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from voxome.contracts.frame import Frame
+from voxome.errors import InvalidInput
 from voxome.geometry import Box
-from voxome.tools.common.density.grid import DensityGrid, cell_indices, grid_factors
+from voxome.tools.common.density.grid import DensityGrid, cell_indices, grid_factors, positions_of
 
 FRAME = Frame(Box((-3, 0, 5), (9, 8, 14)), Box((-3, 0, 5), (9, 8, 14)), (2000.0, 1000.0, 500.0), (100.0, 0.0, -50.0))
 
@@ -42,3 +44,10 @@ def test_voxels_contain_the_positions_from_half_a_voxel_before_their_centre() ->
     assert np.floor(grid.coordinates_of(centre)).tolist() == (index // [2, 3, 4]).tolist()
     cells = index // np.array([2, 3, 4])
     assert np.floor(grid.coordinates_of(grid.centres_nm(cells))).tolist() == cells.tolist()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_positions_that_are_not_finite_are_refused(value: float) -> None:
+    rows = dict.fromkeys(("z_nm", "y_nm"), np.zeros(3)) | {"x_nm": np.array([1, value, value])}
+    with pytest.raises(InvalidInput, match="2 rows of a table have a z_nm, y_nm or x_nm that is not finite"):
+        positions_of(rows)

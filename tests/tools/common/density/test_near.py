@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from voxome.contracts.frame import Frame
+from voxome.errors import InvalidInput
 from voxome.geometry import Box
 from voxome.resources.table import TableFile, write_table
 from voxome.tools.common.density.grid import DensityGrid, inside, positions_of
@@ -52,3 +54,16 @@ def test_lines_that_leave_the_row_groups_of_a_block_are_cut_at_its_faces(tmp_pat
         total += lengths.sum()
     nm = voxels.reshape(3, 200, 3) * np.array(FRAME.scale_nm)
     assert 0.8 < total / np.linalg.norm(np.diff(nm, axis=1), axis=2).sum() <= 1
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_a_table_of_another_volume_is_refused_and_one_of_another_block_is_not(axis: int, tmp_path: Path) -> None:
+    voxels, block = np.full((5, 3), 9.0), Box((40, 0, 5), (60, 20, 20))
+    table = as_table(tmp_path / "here.parquet", voxels, np.zeros(5, np.uint64), 50)
+    assert not list(batches_near(table, FRAME, block))
+    empty = as_table(tmp_path / "empty.parquet", voxels[:0], np.zeros(0, np.uint64), 50)
+    assert not list(batches_near(empty, FRAME, block))
+    voxels[:, axis] = 1000
+    table = as_table(tmp_path / "there.parquet", voxels, np.zeros(5, np.uint64), 50)
+    with pytest.raises(InvalidInput, match=f"has {'zyx'[axis]}_nm from .* but the volume is from .*in nm"):
+        list(batches_near(table, FRAME, block))

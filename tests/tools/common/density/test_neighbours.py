@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from voxome.tools.common.density.neighbours import neighbour_density
+from voxome.tools.common.density.neighbours import Section, neighbour_density
 
 EDGE = 400e3
 PLACES = {
@@ -75,3 +75,22 @@ def test_with_few_cells_their_number_in_reach_counts() -> None:
 def test_without_tissue_in_reach_the_density_is_unknown() -> None:
     found = neighbour_density(np.array([[9e9, 0, 0]]), np.empty((0, 3)), has_tissue, k=2, reach_nm=1e3)
     assert np.isnan([found.per_mm3[0], found.low[0], found.high[0]]).all()
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("thickness_nm", [1e3, 50e3])
+def test_the_thickness_of_a_single_section_does_not_matter(axis: int, thickness_nm: float) -> None:
+    rng, middle = np.random.default_rng(4), 7e3
+    rate, places = 5e3, np.insert(np.array([[200.0, 200], [0, 200], [0, 0]]) * 1e3, axis, middle, axis=1)
+
+    def is_inside(position: np.ndarray) -> np.ndarray:
+        return ((position >= 0) & (position <= EDGE)).all(axis=1)
+
+    found = []
+    for _ in range(300):
+        flat = rng.uniform(0, EDGE, (rng.poisson(rate * 0.16), 2))
+        cells = np.insert(flat, axis, middle + rng.uniform(-0.5, 0.5, len(flat)) * thickness_nm, axis=1)
+        section = Section(axis, middle, thickness_nm)
+        found.append(neighbour_density(places, cells, is_inside, k=8, reach_nm=300e3, section=section).per_mm3)
+    mean = np.mean(found, axis=0) * thickness_nm / 1e6
+    np.testing.assert_allclose(mean, rate, rtol=0.08)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from voxome.contracts.frame import Frame
 from voxome.contracts.kinds import Rows
 from voxome.contracts.spec import Scale, VolumeSpec
+from voxome.errors import InvalidInput
 from voxome.geometry import Box
 
 NM_PER_UM = 1000.0
@@ -118,8 +119,20 @@ def cell_indices(cells: Box) -> NDArray[np.int64]:
 
 
 def positions_of(rows: Rows) -> NDArray[np.float64]:
-    """Return the columns ``z_nm, y_nm, x_nm`` as positions (n, 3)."""
-    return np.stack([np.asarray(rows[name], np.float64) for name in POSITION], axis=1)
+    """Return the columns ``z_nm, y_nm, x_nm`` as positions (n, 3).
+
+    Raises
+    ------
+    InvalidInput
+        If a position is not finite.
+    """
+    positions = np.stack([np.asarray(rows[name], np.float64) for name in POSITION], axis=1)
+    finite = np.isfinite(positions).all(axis=1)
+    if not finite.all():
+        raise InvalidInput(
+            f"{int((~finite).sum())} rows of a table have a z_nm, y_nm or x_nm that is not finite; leave them out"
+        )
+    return positions
 
 
 def inside(index: NDArray[np.int64], box: Box) -> NDArray[np.bool_]:

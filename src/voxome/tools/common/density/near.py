@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 
 from voxome.contracts.frame import Frame
 from voxome.contracts.kinds import Rows
+from voxome.errors import InvalidInput
 from voxome.geometry import Box
 from voxome.resources.table import ROW_GROUP, TableFile
+from voxome.tools.common.density.grid import POSITION
 
 
 def batches_near(table: TableFile, frame: Frame, box: Box) -> Iterator[Rows]:
@@ -24,7 +26,13 @@ def batches_near(table: TableFile, frame: Frame, box: Box) -> Iterator[Rows]:
         Frame of the box.
     box : Box
         Voxels.
+
+    Raises
+    ------
+    InvalidInput
+        If all positions are outside of the volume of the frame.
     """
+    _require_in_volume(table, frame)
     return table.batches(ROW_GROUP, np.flatnonzero(_reached(table, frame, box)).tolist())
 
 
@@ -42,6 +50,21 @@ def lines_near(table: TableFile, frame: Frame, box: Box) -> Iterator[Iterator[Ro
     for stretch in np.split(groups, np.flatnonzero(np.diff(groups) > 1) + 1):
         if len(stretch):
             yield table.batches(ROW_GROUP, stretch.tolist())
+
+
+def _require_in_volume(table: TableFile, frame: Frame) -> None:
+    for axis, name in enumerate(POSITION):
+        if name not in table.columns or not len(table):
+            continue
+        ranges = table.group_ranges(name)
+        lowest, highest = float(ranges[:, 0].min()), float(ranges[:, 1].max())
+        offset, size = frame.offset_nm[axis], frame.scale_nm[axis]
+        first, last = (offset + (end - 0.5) * size for end in (frame.domain.start[axis], frame.domain.stop[axis]))
+        if highest < first or lowest > last:
+            raise InvalidInput(
+                f"{table.path} has {name} from {lowest:g} to {highest:g}, but the volume is from {first:g} to "
+                f"{last:g} nm: give a table of this volume, in nm, or correct its voxel size or offset"
+            )
 
 
 def _reached(table: TableFile, frame: Frame, box: Box, *, joined: bool = False) -> NDArray[np.bool_]:
