@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 import voxome
-from voxome.errors import PlanError
+from voxome.errors import PlanError, RunFailed
 from voxome.resources.table import TableFile
 from voxome.workflow.invariance import check_invariance
 
@@ -106,6 +106,14 @@ def test_cells_do_not_depend_on_the_dtype(dtype: str, tmp_path: Path) -> None:
 def test_radii_below_what_voxels_show_are_refused(size: Any, problem: str, tmp_path: Path) -> None:
     with pytest.raises(PlanError, match=problem):
         detect(np.zeros((9, 9, 9), np.uint8), tmp_path, size=size)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_values_that_are_not_finite_are_refused(value: float, tmp_path: Path) -> None:
+    image = (100 * draw((21, 21, 21), [[10, 10, 10]], [5])).astype(np.float32)
+    image[3, 2, 1] = value
+    with pytest.raises(RunFailed, match=r"1 voxels that are not finite.*fill"):
+        detect(image, tmp_path)
 
 
 @pytest.mark.slow

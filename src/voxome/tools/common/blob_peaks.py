@@ -16,6 +16,7 @@ from voxome.contracts.kinds import Rows
 from voxome.contracts.python_tool import tool
 from voxome.contracts.spec import UNKNOWN_VOXEL_SIZE, VolumeSpec
 from voxome.contracts.tool import memory_of
+from voxome.errors import InvalidInput
 from voxome.tools.common.faces import long_axes
 from voxome.tools.common.scale_space.laplacian import MIN_SIGMA, ball_contrast, kernel_reach, sigmas_of
 from voxome.tools.common.scale_space.peaks import PLATEAU, find_peaks
@@ -80,7 +81,8 @@ def blob_peaks(
     Parameters
     ----------
     image : (z, y, x) array
-        Grey values of any dtype. Voxels without data are to be filled, or their values are seen as an edge.
+        Grey values of any dtype. Voxels without data are to be filled, or their values are seen as an edge; values that
+        are not finite are refused.
     polarity : {"bright", "dark"}
         Whether cells are brighter or darker than what is around them.
     min_contrast : float
@@ -100,6 +102,11 @@ def blob_peaks(
     frame, write = block.frame, block.write
     seen = block.read & frame.box
     grey = image[seen.within(block.read)].astype(np.float32)
+    if not (finite := np.isfinite(grey)).all():
+        raise InvalidInput(
+            f"The image has {int((~finite).sum())} voxels that are not finite, around which no blob can be seen: fill "
+            "them, as common.normalize does with a tissue map"
+        )
     axes = long_axes(frame.box.shape)
     dimensions = max(len(axes), 1)
     radii = UM * np.geomspace(min_radius_um, max_radius_um, scales)

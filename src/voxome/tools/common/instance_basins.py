@@ -15,6 +15,7 @@ from voxome.contracts.context import BlockContext
 from voxome.contracts.python_tool import tool
 from voxome.contracts.spec import UNKNOWN_VOXEL_SIZE, VolumeSpec
 from voxome.contracts.tool import memory_of
+from voxome.tools.common.contrast.unusual import unusual_probability
 from voxome.tools.common.sphere_search import Fraction
 from voxome.tools.em.kernels.basins import basins
 from voxome.tools.em.kernels.height import MAX_RADIUS, HeightParams, height_halo, height_map
@@ -53,6 +54,7 @@ def _check(specs: Mapping[str, VolumeSpec], parameters: Mapping[str, Any]) -> It
     halo=_halo,
     outputs={"basins": kinds.Labels()},
     check=_check,
+    examine=unusual_probability,
     memory=memory_of(260_000_000, 30),
 )
 def instance_basins(

@@ -15,6 +15,7 @@ from voxome.contracts.kinds import Rows
 from voxome.contracts.python_tool import tool
 from voxome.contracts.spec import UNKNOWN_VOXEL_SIZE, VolumeSpec
 from voxome.contracts.tool import memory_of
+from voxome.tools.common.contrast.unusual import unusual_probability
 from voxome.tools.common.spherical.search import SphereParams, search
 
 FOUND = kinds.Table(
@@ -75,6 +76,7 @@ def _halo(parameters: Mapping[str, Any], scale_nm: tuple[float, float, float]) -
     outputs={"found": FOUND, "pending": PENDING},
     invariance="none",
     check=check_sizes,
+    examine=unusual_probability,
     memory=memory_of(340_000_000, 32),
 )
 def sphere_search(

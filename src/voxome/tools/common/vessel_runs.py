@@ -17,6 +17,7 @@ from voxome.contracts.kinds import Rows
 from voxome.contracts.python_tool import tool
 from voxome.contracts.spec import UNKNOWN_VOXEL_SIZE, VolumeSpec
 from voxome.contracts.tool import memory_of
+from voxome.tools.common.contrast.unusual import unusual_probability
 from voxome.tools.common.vessels.runs import RUNS, find_runs
 
 _NEVER_LESS = 1 + 1e-9
@@ -38,6 +39,7 @@ def _problems(specs: Mapping[str, VolumeSpec], _: Mapping[str, Any]) -> Iterable
     halo=_halo,
     outputs={"runs": RUNS},
     check=_problems,
+    examine=unusual_probability,
     memory=lambda voxels, parameters: memory_of(240_000_000, 60 if parameters["closing_um"] else 6)(voxels, parameters),
 )
 def vessel_runs(

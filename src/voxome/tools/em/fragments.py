@@ -13,6 +13,7 @@ from voxome import kinds
 from voxome.contracts.context import BlockContext
 from voxome.contracts.python_tool import tool
 from voxome.contracts.tool import memory_of
+from voxome.tools.common.contrast.unusual import unusual_probability
 from voxome.tools.common.gaps import NO_DATA, known_tissue
 from voxome.tools.em.kernels.basins import basins
 from voxome.tools.em.kernels.height import MAX_DEPTH, MAX_RADIUS, HeightParams, height_halo, height_map
@@ -31,7 +32,13 @@ def _halo(parameters: Mapping[str, Any], scale_nm: tuple[float, float, float]) -
     return height_halo(_height(parameters, scale_nm))
 
 
-@tool("em.fragments", halo=_halo, outputs={"basins": kinds.Labels()}, memory=memory_of(273_000_000, 99))
+@tool(
+    "em.fragments",
+    halo=_halo,
+    outputs={"basins": kinds.Labels()},
+    examine=unusual_probability,
+    memory=memory_of(273_000_000, 99),
+)
 def fragments(
     membranes: Annotated[NDArray[np.uint8], kinds.Probability()],
     tissue: Annotated[NDArray[np.uint8] | None, kinds.Image("uint8")] = None,

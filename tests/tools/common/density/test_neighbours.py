@@ -84,7 +84,7 @@ def test_the_thickness_of_a_single_section_does_not_matter(axis: int, thickness_
     rate, places = 5e3, np.insert(np.array([[200.0, 200], [0, 200], [0, 0]]) * 1e3, axis, middle, axis=1)
 
     def is_inside(position: np.ndarray) -> np.ndarray:
-        return ((position >= 0) & (position <= EDGE)).all(axis=1)
+        return np.asarray(((position >= 0) & (position <= EDGE)).all(axis=1))
 
     found = []
     for _ in range(300):

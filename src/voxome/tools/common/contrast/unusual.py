@@ -31,6 +31,19 @@ def unusual_image(name: str, blocks: Iterable[NDArray[Any]]) -> Iterable[str]:
     return grey_warnings(sections, [flat_areas(section) for section in sections])
 
 
+def unusual_probability(name: str, blocks: Iterable[NDArray[Any]]) -> Iterable[str]:
+    """Yield that a probability looks like a mask, as ``examine`` of a tool: 1 of 255 is next to nothing."""
+    if name not in ("probability", "membranes"):
+        return
+    sample = [block for block in blocks if block.size]
+    if sample and max(int(block.max()) for block in sample) == 1:
+        voxels = sum(block.size for block in sample)
+        yield (
+            f"has no value above 1 in a sample of {voxels:,} voxels, but 255 is certain: if it is a mask, add "
+            "?window=0:1 to its URI"
+        )
+
+
 def grey_warnings(sections: Sequence[NDArray[Any]], flat: Sequence[NDArray[np.bool_]]) -> Iterator[str]:
     """Yield what is unusual about the grey values of an image: without data, clipped, or few.
 
