@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ def volume(request: pytest.FixtureRequest, tmp_path: Path) -> Volume:
     if request.param == "array":
         return Volume(ArraySource(labels))
     suffix = "/labels.h5/labels" if request.param == "hdf5" else "/labels"
-    uri = f"{request.param}://{tmp_path}{suffix}"
+    uri = f"memory://{uuid4().hex}" if request.param == "memory" else f"{request.param}://{tmp_path}{suffix}"
     return voxome.put(labels, uri, chunk=(4, 4, 4), voxel_size_nm=(40, 4, 4), kind="labels")
 
 

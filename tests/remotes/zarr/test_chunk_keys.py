@@ -22,9 +22,10 @@ from voxome.remotes.zarr.remote import ZarrRemote
 
 
 @pytest.fixture(autouse=True)
-def _not_in_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Other tests perform jobs in this process as workers do."""
+def _new_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other tests perform jobs in this process as workers do, and may have used the same folder."""
     monkeypatch.setattr(settings, "_adopted", [])
+    monkeypatch.setattr(chunk_keys, "_looked_at", set())
 
 
 ARRAY = np.arange(1, 25, dtype="uint16").reshape(2, 3, 4)
