@@ -195,7 +195,7 @@ def test_a_request_that_aws_does_not_take_now_is_repeated(
     cloud.batch.script.faults["submitjob"] = [fault, fault]
     engine = open_engine()
     engine.submit(_jobs(2))
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while not cloud.batch.submissions and time.monotonic() < deadline:
         assert list(engine.wait(0.02)) == []
     assert "AWS Batch takes no jobs now, and is tried again" in caplog.text

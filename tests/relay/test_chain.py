@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -12,6 +11,7 @@ import httpx
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+from peers.process import free_port
 from relay.cache.caches import open_cache
 from relay.serving import serving, stored
 from standins.faulty_proxy import FaultyProxy
@@ -31,15 +31,9 @@ DATA = noise((64, 64, 64), "uint8")
 BOX = "box=0:64,0:64,0:64"
 
 
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
 @contextmanager
 def relay_at(port: int, name: str, uri: str, memory: int = 2**24) -> Iterator[str]:
-    """A relay at a port that is known before it runs, with the dialects zarr and raw and a cache."""
+    """A relay at a port, or at a free one if that is 0, with the dialects zarr, precomputed and raw and a cache."""
     with closing(open_cache(memory=memory)) as cache:
         sources, catalogue = Sources(cache), MemoryCatalogue()
         sources.add(name, uri)
@@ -86,7 +80,7 @@ def test_five_relays_in_a_row_give_the_same_voxels(format: str) -> None:
     with ExitStack() as stack:
         uri = stored(DATA, chunk=(64, 64, 64), voxel_size_nm=(4, 4, 4))
         for number in range(5):
-            url = stack.enter_context(relay_at(free_port(), "em", uri))
+            url = stack.enter_context(relay_at(0, "em", uri))
             url = stack.enter_context(FaultyProxy(url)).url if number in (1, 3) else url
             uri = f"{format}://{url}/{format}/em" + ("/0" if format == "zarr" else "")
         assert_array_equal(np.asarray(voxome.open(uri)[...]).reshape(DATA.shape), DATA)
@@ -114,7 +108,7 @@ def test_the_second_read_through_three_relays_fetches_nothing(tmp_path: Path) ->
         proxy = stack.enter_context(FaultyProxy(stack.enter_context(serving(sources, ["zarr"]))))
         url = proxy.url
         for _ in range(3):
-            url = stack.enter_context(relay_at(free_port(), "em", f"zarr://{url}/zarr/em/0"))
+            url = stack.enter_context(relay_at(0, "em", f"zarr://{url}/zarr/em/0"))
         answers = []
         for _ in range(2):
             answers.append(httpx.get(f"{url}/raw/em/cutout?{BOX}", timeout=30))

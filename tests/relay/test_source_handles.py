@@ -101,9 +101,9 @@ def test_a_level_is_opened_once_for_all_who_wait_and_again_after_an_error(
         reads = [pool.submit(sources.read, "em", one, level=1)]
         assert store.opening.wait(100)
         reads += [pool.submit(sources.read, "em", one, level=1) for _ in range(3)]
-        assert all(waiting.acquire(timeout=10) for _ in range(3))
+        assert all(waiting.acquire(timeout=100) for _ in range(3))
         store.may_open.set()
-        assert all(isinstance(read.exception(10), SourceUnavailable) for read in reads)
+        assert all(isinstance(read.exception(100), SourceUnavailable) for read in reads)
     assert store.opened == 1
     assert_array_equal(sources.read("em", one, level=1), store.voxels[:5:2, :5:2, :5:2])
 

@@ -105,7 +105,8 @@ def test_handlers_that_work_are_limited_and_those_that_wait_are_refused_beyond_a
             for _ in range(3):
                 group.start_soon(threads.run, wait_for, "a")
             group.start_soon(threads.run, wait_for, "b")
-            await anyio.sleep(0.2)
+            while threads._waiting != {"a": 3, "b": 1}:
+                await anyio.sleep(0.01)
             with pytest.raises(StoreError, match="3 requests wait"):
                 await threads.run(wait_for, "a")
             async with anyio.create_task_group() as others:

@@ -97,7 +97,7 @@ def run(starts: Starts, monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[],
 
 
 def wait_until(reached: Callable[[], bool]) -> None:
-    end = time.monotonic() + 20
+    end = time.monotonic() + 100
     while not reached() and time.monotonic() < end:
         time.sleep(0.01)
 
@@ -138,7 +138,7 @@ def test_a_process_that_ends_before_it_serves_is_an_error(monkeypatch: pytest.Mo
     def end() -> None:
         wait_until(lambda: len(starts.made) == 2)
         starts.made[0].child.close()
-        time.sleep(0.2)
+        wait_until(lambda: not any(worker.process.lives for worker in starts.made))
 
     with pytest.raises(StoreError, match="could not start"):
         run(starts, monkeypatch, end)

@@ -14,7 +14,7 @@ import pytest
 from numpy.testing import assert_array_equal
 from relay.cache.caches import Store, open_cache, part
 from relay.serving import serving, stored
-from relay.test_chain import free_port, relay_at
+from relay.test_chain import relay_at
 
 from voxome.errors import StoreError
 from voxome.geometry import Box
@@ -33,6 +33,12 @@ DATA = noise((EDGE * CELLS,) * 3, "uint8")
 def chunk(*cell: int) -> Box:
     start = tuple(EDGE * i for i in cell)
     return Box(start, tuple(i + EDGE for i in start))
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave nothing out, however slow this machine is."""
+    monkeypatch.setattr(prefetch, "_PATIENCE_S", 1e9)
 
 
 @contextmanager
@@ -71,8 +77,7 @@ def test_a_read_beside_which_all_is_there_is_not_looked_at_again_for_a_while(mon
         return real(array, low, high, step)
 
     monkeypatch.setattr(prefetch, "_beside", look)
-    for name in ("_SETTLED_S", "_PATIENCE_S"):  # however slow this machine is
-        monkeypatch.setattr(prefetch, name, 1e9)
+    monkeypatch.setattr(prefetch, "_SETTLED_S", 1e9)
     with served(open_cache(memory=2**26), Store(DATA)) as sources:
         read(sources, 2, 2, 2)
         wait_until(lambda: total(sources, "prefetched") == 6)
@@ -202,7 +207,7 @@ def test_in_a_row_of_relays_only_the_first_prefetches() -> None:
     with ExitStack() as stack:
         url = stack.enter_context(serving(behind, ["zarr"]))
         for _ in range(3):
-            url = stack.enter_context(relay_at(free_port(), "em", f"zarr://{url}/zarr/em/0", memory=2**26))
+            url = stack.enter_context(relay_at(0, "em", f"zarr://{url}/zarr/em/0", memory=2**26))
         read_bytes = behind.counters("em")
         answer = httpx.get(f"{url}/raw/em/cutout?box=128:192,128:192,128:192", timeout=30)
         assert answer.status_code == 200

@@ -244,7 +244,7 @@ def test_who_reads_does_not_wait_for_who_writes(tmp_path: Path) -> None:
             time.sleep(0.3)  # until the write waits
             try:
                 read = pool.submit(catalogue.find, User, name="ann")
-                assert [one.name for one in read.result(10)] == ["ann"]
+                assert [one.name for one in read.result(60)] == ["ann"]
                 assert not write.done()
             finally:
                 other.execute("COMMIT")

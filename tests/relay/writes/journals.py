@@ -74,7 +74,7 @@ def flushing(folder: Path, sources: Sources) -> Iterator[Flusher]:
         flusher.close()
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = 120.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it took too long"

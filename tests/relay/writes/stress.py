@@ -10,7 +10,6 @@ import io
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -23,6 +22,7 @@ from threading import Event
 
 import httpx
 import numpy as np
+from peers.process import free_port
 
 import voxome
 from voxome.geometry import Box
@@ -76,9 +76,7 @@ class RelayProcess:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        with socket.socket() as one:
-            one.bind(("127.0.0.1", 0))
-            self.port = int(one.getsockname()[1])
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         (folder / "relay.toml").write_text(CONFIG.format(port=self.port, workers=WORKERS, folder=folder))
         self.start()

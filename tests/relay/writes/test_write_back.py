@@ -184,8 +184,8 @@ def test_writes_that_a_store_refuses_hold_up_no_others(tmp_path: Path, count: in
         for box in (*refused, good):
             sources.write("em", box, filled(box, 1))
         with flushing(tmp_path, sources):
-            wait_until(lambda: bool(store.written), 10)
-            assert waiting(sources) == count
+            wait_until(lambda: waiting(sources) == count, 60)
+            assert store.written
 
 
 def test_writes_that_fail_again_and_again_let_those_behind_them_go(
@@ -199,9 +199,9 @@ def test_writes_that_fail_again_and_again_let_those_behind_them_go(
         for box in (*failing, good):
             sources.write("em", box, filled(box, 1))
         with flushing(tmp_path, sources):
-            wait_until(lambda: bool(store.written), 10)
+            wait_until(lambda: bool(store.written), 60)
             store.refuse = lambda box: None
-            wait_until(lambda: not waiting(sources), 10)
+            wait_until(lambda: not waiting(sources), 60)
 
 
 @pytest.mark.slow

@@ -117,7 +117,7 @@ def test_a_failed_write_is_completed_by_writing_again(
 
 def test_random_faults_change_no_voxel(source: BossdbSource, proxy: FaultyProxy, data: NDArray[np.uint8]) -> None:
     for seed, fault in enumerate((Answer(503), Cut(50), Answer(500))):
-        proxy.chance(0.15, fault, seed=seed, target="cutout")
+        proxy.chance(0.07, fault, seed=seed, target="cutout")
     for _ in range(5):
         assert_array_equal(source.read(SPEC.domain), data)
 

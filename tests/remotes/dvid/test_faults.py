@@ -168,7 +168,7 @@ def test_repeating_a_failed_write_completes_it(peer: Peer) -> None:
 def test_random_failures_do_no_harm(peer: Peer) -> None:
     source = voxome.open(peer.uri, mode="r+")
     for seed, fault in enumerate((Answer(503), Cut(50), Answer(500), Cut(None, reaches=True))):
-        peer.proxy.chance(0.1, fault, seed=seed, target="raw|blocks")
+        peer.proxy.chance(0.05, fault, seed=seed, target="raw|blocks")
     for _ in range(3):
         source[1:39] = peer.data[1:39]
         assert_array_equal(source[...], peer.data)

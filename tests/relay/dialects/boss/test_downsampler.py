@@ -93,10 +93,16 @@ class Processes:
 @pytest.fixture
 def processes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Processes]:
     monkeypatch.setattr("voxome.relay.dialects.boss.downsampler._LOOK_S", 0.02)
-    monkeypatch.setattr("voxome.relay.dialects.boss.downsampler._DEAD_S", 0.3)
+    monkeypatch.setattr("voxome.relay.dialects.boss.downsampler._DEAD_S", 100.0)  # however slow this machine is
     monkeypatch.setattr("voxome.relay.dialects.boss.downsample._BLOCK", (1, 8, 8, 8))
     with closing(Processes()) as one:
         yield one
+
+
+def wait_for_stop(*downsamplers: Downsampler) -> None:
+    """Wait until one of them is to stop."""
+    while not any(one._stop.is_set() for one in downsamplers):
+        time.sleep(0.01)
 
 
 def test_one_of_several_processes_computes_the_levels(processes: Processes) -> None:
@@ -109,9 +115,12 @@ def test_one_of_several_processes_computes_the_levels(processes: Processes) -> N
     assert len(processes.puts) == len(set(processes.puts)) == 4 + 16
 
 
-def test_the_job_of_a_dead_process_is_taken_over_where_it_was(processes: Processes) -> None:
-    processes.before = lambda: time.sleep(0.02)
+def test_the_job_of_a_dead_process_is_taken_over_where_it_was(
+    processes: Processes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("voxome.relay.dialects.boss.downsampler._DEAD_S", 0.3)
     first = processes.start(0)
+    processes.before = lambda: len(processes.puts) < 12 or wait_for_stop(first)
     first.start(processes.channel)
     while len(processes.puts) < 12:
         time.sleep(0.01)
@@ -129,8 +138,8 @@ def test_the_job_of_a_dead_process_is_taken_over_where_it_was(processes: Process
 
 
 def test_another_process_stops_it(processes: Processes) -> None:
-    processes.before = lambda: time.sleep(0.05)
     first, second = processes.start(0), processes.start(1)
+    processes.before = lambda: wait_for_stop(first, second)
     first.start(processes.channel)
     while not processes.puts:
         time.sleep(0.01)

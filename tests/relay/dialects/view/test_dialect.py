@@ -205,7 +205,7 @@ def test_an_unknown_state_is_not_found(url: str) -> None:
 
 
 def test_the_connection_of_the_viewer_stays_open(url: str) -> None:
-    with httpx.stream("GET", f"{url}/view/events/relay", timeout=5) as answer:
+    with httpx.stream("GET", f"{url}/view/events/relay", timeout=60) as answer:
         assert answer.headers["content-type"].startswith("text/event-stream")
         assert answer.headers["x-accel-buffering"] == "no"
         assert next(answer.iter_text()) == ":\n\n"
