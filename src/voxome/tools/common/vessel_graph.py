@@ -83,7 +83,7 @@ def vessel_graph(
     -------
     vessels : table
         For every branch its nodes, its length along the line and straight (``chord_nm``), and the radius of a circle
-        of the mean area of its cross-sections.
+        of the mean area of its cross-sections; in a single section, however thick it is, half its mean width.
     nodes : table
         Position, radius of the largest ball inside, number of branches that begin or end there, and whether a vessel
         leaves the volume there.

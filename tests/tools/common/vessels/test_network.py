@@ -84,6 +84,24 @@ def test_columns_of_3_and_4_voxels_have_radii_of_their_own(width: int) -> None:
     assert network(mask).branches["radius_nm"][0] == pytest.approx(1000 * width / math.sqrt(math.pi), rel=0.01)
 
 
+@pytest.mark.parametrize("thickness", [200.0, 1000.0, 50_000.0])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_the_radius_in_a_single_section_is_half_the_width(axis: int, thickness: float) -> None:
+    y, x = np.mgrid[:40, :60]
+    for flat, width, length in (
+        (np.abs(y - 20) <= 3, 7, 60),
+        (np.abs(x - y) <= 3, 7 / math.sqrt(2), 40 * math.sqrt(2)),
+    ):
+        size = [1000.0, 1000.0, 1000.0]
+        size[axis] = thickness
+        net = network(np.expand_dims(flat, axis), (size[0], size[1], size[2]))
+        assert counts(net)["branches"] == 1
+        assert net.branches["radius_nm"][0] / 1000 == pytest.approx(width / 2, rel=0.03)
+        assert net.branches["length_nm"][0] / 1000 == pytest.approx(length, rel=0.03)
+        place = 5 * thickness + 70 if axis == 0 else -3 * thickness - 30
+        np.testing.assert_allclose(net.points["zyx"[axis] + "_nm"], place)
+
+
 def test_a_torus_is_one_closed_branch() -> None:
     z, y, x = np.mgrid[:11, :50, :50]
     net = network((np.hypot(y - 25, x - 25) - 18) ** 2 + (z - 5) ** 2 <= 9)

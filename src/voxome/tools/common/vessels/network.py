@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +37,11 @@ class Network:
 
 
 def vessel_network(runs: Rows, lines: Rows, frame: Frame, spur_ratio: float, *, along_faces: bool = False) -> Network:
-    """Return the graph of centre lines of a mask, without spurs and, unless `along_faces`, without those in faces."""
+    """Return the graph of centre lines of a mask, without spurs and, unless `along_faces`, without those in faces.
+
+    In a single section, however thick it is, the radius is half the width.
+    """
+    frame, thickness = _flatten(frame)
     mask = RunMask.of_runs(runs, frame.box)
     found = len(lines["z"])
     if not along_faces:
@@ -50,7 +54,7 @@ def vessel_network(runs: Rows, lines: Rows, frame: Frame, spur_ratio: float, *, 
     builder = _Builder(graph, voxels * frame.scale_nm + frame.offset_nm, lines["distance_nm"], mask, frame)
     paths = [builder.path(branch) for branch in graph.branches]
     samples = Samples.of(paths)
-    radii = measure_radii(samples, mask, frame.scale_nm, frame.offset_nm)
+    radii = measure_radii(samples, mask, frame.scale_nm, frame.offset_nm, thickness)
     lengths = np.array([path.length for path in paths], np.float64)
     ids = np.arange(1, len(paths) + 1, dtype=np.uint64)
     ends = np.array([(branch.start, branch.stop) for branch in graph.branches], np.uint64).reshape(-1, 2) + np.uint64(1)
@@ -94,6 +98,21 @@ def vessel_network(runs: Rows, lines: Rows, frame: Frame, spur_ratio: float, *, 
         },
         {name: np.array([value], np.int64) for name, value in count.items()},
     )
+
+
+def _flatten(frame: Frame) -> tuple[Frame, float | None]:
+    """Return the frame of a single section, as thick as its finest pixel, and this thickness; others as they are."""
+    flat = [axis for axis in range(3) if axis not in long_axes(frame.box.shape)]
+    if len(flat) != 1:
+        return frame, None
+    (axis,) = flat
+    size, offset = list(frame.scale_nm), list(frame.offset_nm)
+    thickness = min(size[:axis] + size[axis + 1 :])
+    offset[axis] += frame.box.start[axis] * (size[axis] - thickness)
+    size[axis] = thickness
+    return replace(
+        frame, voxel_size_nm=(size[0], size[1], size[2]), offset_nm=(offset[0], offset[1], offset[2])
+    ), thickness
 
 
 class _Builder:

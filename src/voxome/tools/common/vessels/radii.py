@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,8 +66,14 @@ class Radii:
     points: Lengths
 
 
-def measure_radii(samples: Samples, mask: RunMask, voxel_size: Sequence[float], offset: Sequence[float]) -> Radii:
-    """Return radii of circles that have the area of the cross-sections.
+def measure_radii(
+    samples: Samples,
+    mask: RunMask,
+    voxel_size: Sequence[float],
+    offset: Sequence[float],
+    section_nm: float | None = None,
+) -> Radii:
+    """Return radii of circles that have the area of the cross-sections; in a single section, half the width.
 
     Every voxel of the vessels counts for one point, that whose ball reaches farthest beyond it: with the least squared
     distance less the square of its distance to the background (a power diagram), so that thick vessels keep their
@@ -83,6 +89,8 @@ def measure_radii(samples: Samples, mask: RunMask, voxel_size: Sequence[float], 
         The vessels.
     voxel_size, offset : (z, y, x)
         Size of the voxels, and position of the centre of voxel index 0, in nm.
+    section_nm : float, optional
+        Thickness of the section, if the volume has only one.
     """
     branches = int(samples.branch.max()) + 1 if len(samples.branch) else 0
     if not branches:
@@ -97,16 +105,21 @@ def measure_radii(samples: Samples, mask: RunMask, voxel_size: Sequence[float], 
     for number, part in enumerate(parts):
         used = inner[part]
         total, length = volume[part][used].sum(), samples.length[part][used].sum()
-        points[part] = _local_radius(volume[part], samples.length[part], inscribed[part])
-        radii[number] = math.sqrt(total / (math.pi * length)) if total else inscribed[part].mean()
+        points[part] = _local_radius(volume[part], samples.length[part], inscribed[part], section_nm)
+        radii[number] = _radius(total / length, section_nm) if total else inscribed[part].mean()
     return Radii(radii, points)
 
 
-def _local_radius(volume: Lengths, length: Lengths, inscribed: Lengths) -> Lengths:
+def _radius(area: Any, section_nm: float | None) -> Any:
+    """Return the radius of a circle of this area, or half the width of a vessel in a section."""
+    return np.sqrt(area / np.pi) if section_nm is None else area / (2 * section_nm)
+
+
+def _local_radius(volume: Lengths, length: Lengths, inscribed: Lengths, section_nm: float | None) -> Lengths:
     """Return the radius around every point of a branch; no voxel may be nearest to its ends, on the surface."""
     if len(volume) < 3 or not volume[1:-1].any():
         return inscribed
-    inner = np.sqrt(_spread(_merge_ends(volume)) / (np.pi * _spread(_merge_ends(length))))
+    inner = _radius(_spread(_merge_ends(volume)) / _spread(_merge_ends(length)), section_nm)
     return np.concatenate((inner[:1], inner, inner[-1:]))
 
 
