@@ -70,12 +70,17 @@ def placed(path: Path, labels: np.ndarray, **place: Any) -> str:
     return str(path)
 
 
-def test_volumes_with_known_voxel_sizes_are_compared_where_they_overlap(tmp_path: Path) -> None:
+def test_volumes_with_known_voxel_sizes_are_compared_where_they_overlap(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     truth = placed(tmp_path / "truth.zarr", TRUTH)
     inside = (slice(2, 9), slice(0, 10), slice(3, 11))
     result = placed(tmp_path / "result.zarr", RESULT[inside], start=(2, 0, 3))
     expected = score_segmentation(contingency(TRUTH[inside], RESULT[inside]))
+    assert score.segmentation(truth, truth).voi_split == 0
+    assert not caplog.records
     assert score.segmentation(truth, result) == expected
+    assert f"{100 * TRUTH[inside].size / TRUTH.size:.0f} % of the truth" in caplog.text
     moved = placed(tmp_path / "moved.zarr", RESULT[inside], offset_nm=(80, 0, 12))
     assert score.segmentation(truth, f"{moved}?start=2,0,3") == expected
 
@@ -172,6 +177,15 @@ def test_probabilities_need_a_threshold(tmp_path: Path) -> None:
         score.mask(truth, truth, beta=0)
     with pytest.raises(InvalidInput, match="one channel"):
         score.mask(truth, np.ones((1, 2, 2, 2), bool))
+
+
+def test_the_threshold_of_a_probability_of_integers_is_no_fraction(tmp_path: Path) -> None:
+    truth = np.array([[[0, 1, 1, 0]]], np.uint8)
+    uri = f"zarr://{tmp_path}/probability.zarr"
+    voxome.create(uri, voxome.VolumeSpec.of((1, 1, 4), "uint8", kind="probability"))[...] = truth * 200 + 3
+    with pytest.raises(InvalidInput, match=r"threshold is 0\.5, but .* 255 is certain: give .* as 127"):
+        score.mask(truth, uri, threshold=0.5)
+    assert score.mask(truth, uri, threshold=127).dice == 1
 
 
 def test_instances_are_scored_by_their_overlap(uris: tuple[str, str]) -> None:

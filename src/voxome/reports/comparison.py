@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 
 from voxome.contracts.placement import are_placed, placement_problem
@@ -10,6 +11,7 @@ from voxome.geometry import BlockGrid, Box
 from voxome.resources.unfinished import require_finished
 from voxome.resources.volume import Volume
 
+_LOG = logging.getLogger(__name__)
 BLOCK = (64, 256, 256)
 
 
@@ -22,7 +24,8 @@ def compared_boxes(volumes: Sequence[Volume], box: Box | str | None, *, force: b
         Volumes (z, y, x).
     box : Box or str, optional
         In store coordinates; a text may leave out ends, which are those of the truth. By default what both volumes
-        share, if their voxel sizes are known, or else all of both, which must then span the same voxels.
+        share, with a warning if that is not all, if their voxel sizes are known; or else all of both, which must then
+        span the same voxels.
     force : bool
         Whether to accept what an interrupted run has not finished.
 
@@ -42,6 +45,11 @@ def compared_boxes(volumes: Sequence[Volume], box: Box | str | None, *, force: b
         raise InvalidInput(
             f"the truth spans {domains[0]}, but the result {domains[1]}; give the box to compare with box= (--box)"
         )
+    if box is None and domains[0] != domains[1]:
+        _LOG.warning(
+            "The truth spans %s, but the result %s: only what both have, %s, is scored, %.0f %% of the truth",
+            *domains, shared, 100 * shared.size / domains[0].size,
+        )  # fmt: skip
     box = shared if box is None else Box.of(box, domains[0])
     for volume in volumes:
         if box.ndim != 3 or box.empty or box not in volume.domain:

@@ -31,6 +31,12 @@ def open_mask(volume: VolumeLike) -> Volume:
 def threshold_of(volume: Volume, argument: str, threshold: float | None) -> float:
     """Return the value above which a voxel is inside."""
     if threshold is not None:
+        if volume.spec.kind == "probability" and volume.dtype.kind in "iu" and 0 < threshold < 1:
+            raise InvalidInput(
+                f"{argument} is {threshold:g}, but in {volume.uri or 'the array'}, of {volume.dtype}, "
+                f"{np.iinfo(volume.dtype).max} is certain: give the value above which a voxel is inside, as "
+                f"{int(threshold * np.iinfo(volume.dtype).max)}"
+            )
         return require_finite(argument, threshold)
     if volume.spec.kind == "probability" or volume.dtype.kind == "f":
         raise InvalidInput(
