@@ -22,7 +22,7 @@ inputs:
   at:
     type: double?
     default: 0.5
-    doc: Threshold; voxels above it are marked.
+    doc: Threshold in the values of the volume; voxels above it are marked.
     inputBinding:
       prefix: --at
   store:

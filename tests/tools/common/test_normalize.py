@@ -193,6 +193,20 @@ def test_the_ratio_has_no_data_where_there_is_no_light() -> None:
     assert np.isnan(result[:, :, 12:]).all()
 
 
+@pytest.mark.parametrize("options", [{}, {"min_light": 5.0}, {"background": np.full((6, 8, 40), 10, np.uint8)}])
+def test_nan_is_no_data_of_the_ratio_and_does_not_spread(options: dict[str, Any]) -> None:
+    image, tissue = np.full((6, 8, 40), 50, np.float32), np.full((6, 8, 40), TISSUE, np.uint8)
+    image[:, :, 30:], image[2], tissue[2] = np.nan, np.nan, BRIDGED
+    volumes = {"image": image, "tissue": tissue} | {name: options[name] for name in options if name == "background"}
+    others = {name: value for name, value in options.items() if name not in volumes}
+    found = run_blocks(ratio, volumes, (6, 8, 20), frame_of((6, 8, 40)), **others)
+    known = np.isfinite(image)
+    assert np.array_equal(np.isfinite(found["result"]), known)
+    assert (found["tissue"][:, :, 30:][tissue[:, :, 30:] == TISSUE] == NO_DATA).all()
+    assert (found["tissue"][2, :, :30] == BRIDGED).all()
+    assert (found["tissue"][known] == TISSUE).all()
+
+
 def test_lengths_need_a_voxel_size() -> None:
     spec = VolumeSpec.of((8, 8, 8), "uint8")
     for tool in (tile_histograms, ratio):

@@ -14,7 +14,7 @@ from voxome import kinds
 from voxome.contracts.context import BlockContext
 from voxome.contracts.python_tool import tool
 from voxome.contracts.tool import memory_of
-from voxome.tools.common.contrast.limits import size_problems
+from voxome.tools.common.contrast.limits import known_voxels, size_problems
 from voxome.tools.common.contrast.unusual import unusual_image
 from voxome.tools.common.gaps import BRIDGED, NO_DATA, TISSUE
 
@@ -61,7 +61,7 @@ def ratio(
     background : (z, y, x) array, optional
         Channel of autofluorescence with the same illumination. Without it, only `offset` is subtracted.
     tissue : (z, y, x) array of uint8, optional
-        Tissue map from ``common.tissue``; what has no data does not count.
+        Tissue map from ``common.tissue``; what has no data does not count, nor what is NaN.
     smoothing_um : float
         Standard deviation of the Gaussian with which the background is smoothed, in micrometres.
     offset : float
@@ -83,8 +83,8 @@ def ratio(
     inner = block.write.within(block.read)
     signal = image[inner].astype(np.float32) - np.float32(offset)
     areas = np.full(image.shape, TISSUE, np.uint8) if tissue is None else tissue
-    known = areas == TISSUE
-    areas = areas[inner]
+    known = known_voxels(image, areas)
+    areas = np.where(known | (areas != TISSUE), areas, np.uint8(NO_DATA))[inner]
     if background is None and not min_light:
         return {"result": np.where(areas == TISSUE, signal, np.float32(np.nan)), "tissue": areas}
     sigmas = _sigmas(smoothing_um, block.frame.scale_nm)
