@@ -219,7 +219,8 @@ def test_a_volume_without_tissue_has_no_cells(phantom: Path, tmp_path: Path) -> 
     raw = copy_of(phantom, tmp_path, clear)
     record = run(XRM, {"raw": raw, **FAST}, out=tmp_path / "out", engine="sequential", block=(36, 88, 96))
     assert record["summary"]["cells"] == 0
-    assert any("constant" in warning for warning in record["warnings"])
+    assert any("single grey value, 157" in warning for warning in record["warnings"])
+    assert str(record["summary"]["grey value without data"]).startswith("157")
     assert np.isnan(pixels(tmp_path / "out" / "density.zarr")).all()
     assert (tmp_path / "out" / "report.html").exists()
 

@@ -22,6 +22,7 @@ from voxome.contracts.run_record import RunRecord
 from voxome.contracts.spec import VolumeSpec
 from voxome.errors import NotFound
 from voxome.geometry import Box
+from voxome.reports.blank_areas import blank_facts
 from voxome.reports.cell_pictures import CellSlice, cell_slices
 from voxome.reports.cell_planes import cell_planes, z_stretch
 from voxome.reports.cells_vessels import CellsVesselsReport, brightness_facts, vessel_facts
@@ -263,6 +264,24 @@ def test_what_is_lost_after_a_run_is_named_and_the_rest_is_shown(
     assert f"not in this report: {part}" in page
     assert not heading or f"<h2>{heading}" not in page
     assert "<h2>Run" in page
+
+
+@pytest.mark.parametrize(
+    ("grey", "text"),
+    [(0, "^0, in most such pixels"), (157, "^157, in"), (255, "^255, the largest of 8 bits, .* original")],
+)
+def test_what_is_seen_without_data_is_named(grey: int, text: str) -> None:
+    shown = np.full((20, 30), grey, np.uint8)
+    blank = np.indices(shown.shape)[1] < 10
+    one = CellSlice("z = 1", shown, shown, grey < shown, ~blank, np.empty((0, 4)), (1000.0, 1000.0))
+    assert re.search(text, blank_facts([one])["grey value without data"])
+    noise = np.random.default_rng(1).integers(0, 255, shown.shape).astype(np.uint8)
+    assert (
+        blank_facts([replace(one, raw=noise)])
+        == blank_facts([replace(one, tissue=shown >= 0)])
+        == blank_facts([])
+        == {}
+    )
 
 
 def test_settings_that_no_provenance_tells_are_named(tmp_path: Path) -> None:

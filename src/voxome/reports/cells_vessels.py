@@ -13,6 +13,7 @@ from voxome.contracts.kinds import Rows
 from voxome.contracts.report import FinishedRun, Results
 from voxome.contracts.run_record import JsonValue
 from voxome.reports.bands import band_facts
+from voxome.reports.blank_areas import blank_facts
 from voxome.reports.cell_pictures import CellSlice, cell_slices
 from voxome.reports.cell_planes import cell_planes, z_stretch
 from voxome.reports.gaps import gap_facts
@@ -60,7 +61,13 @@ class CellsVesselsReport:
         planes = omissions.attempt("slices, and what only they show", lambda: _planes(raw, results, shown, stretch), ())
         totals = _totals(results, cells, omissions)
         density = omissions.attempt("density of cells", partial(density_section, results["density"].uri), "")
-        notes = {**_notes(run, planes, omissions), **stack_facts(shown), **vessel_facts(totals), **omissions.facts()}
+        notes = {
+            **_notes(run, planes, omissions),
+            **blank_facts(planes),
+            **stack_facts(shown),
+            **vessel_facts(totals),
+            **omissions.facts(),
+        }
         parts = [
             total_tiles({name: _number(value) for name, value in totals.items()}),
             _viewer(run.view_command),

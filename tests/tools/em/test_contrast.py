@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -61,10 +62,37 @@ def test_padding_is_reported_as_a_share_and_is_not_tissue(tissue: NDArray[np.uin
     assert warnings(padded, 0 * padded)[0].startswith("has no data in 7")
 
 
-def test_a_constant_image_has_a_warning() -> None:
-    assert warnings(np.full((4, 40, 40), 7, np.uint8)) == [
-        "is constant, or nearly so, in a sample of 6,400 voxels (grey values 7 to 7)"
-    ]
+@pytest.mark.parametrize(
+    ("value", "dtype", "text"),
+    [
+        (7, "uint8", "has a single grey value, 7, in all of a sample of 6,400 voxels: .*; check its path, channel and"),
+        (0, "uint8", "has a single grey value, 0, .*; check its path"),
+        (
+            255,
+            "uint8",
+            "has a single grey value, 255, the largest of 8 bits, as of saturated voxels, .*; use the original",
+        ),
+        (4095, "uint16", "has a single grey value, 4095, the largest of 12 bits, as of saturated voxels, "),
+        (0.5, "float32", "has a single grey value, 0.5, "),
+    ],
+)
+def test_a_constant_image_is_described(value: float, dtype: str, text: str) -> None:
+    (warning,) = warnings(np.full((4, 40, 40), value, dtype))
+    assert re.match(text, warning)
+
+
+def test_a_nearly_constant_image_is_described() -> None:
+    flicker = 155 + np.indices((4, 40, 40)).sum(axis=0).astype(np.uint8) % 3
+    (warning,) = warnings(flicker)
+    assert warning.startswith("is nearly constant, with grey values from 155 to 157, in all of a sample of 6,400")
+
+
+def test_saturated_areas_are_named(tissue: NDArray[np.uint8]) -> None:
+    bright = tissue.copy()
+    bright[:, :, 40:] = 255
+    assert warnings(bright)[0].endswith(
+        "areas of one grey value, most of them 255, the largest of 8 bits, as of saturated voxels"
+    )
 
 
 def test_blocks_are_read_once(tissue: NDArray[np.uint8]) -> None:

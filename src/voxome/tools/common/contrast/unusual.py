@@ -14,6 +14,8 @@ MAX_CLIPPED = 0.05
 """Share of the tissue that may have the lowest, or the highest, grey value."""
 MIN_LEVELS = 32
 """Number of grey values that tissue should have."""
+_BITS = (8, 10, 12, 14, 16)
+"""Depths of cameras and formats."""
 _SECTIONS = 16
 """Number of sections of a block that are looked at."""
 
@@ -60,14 +62,48 @@ def grey_warnings(sections: Sequence[NDArray[Any]], flat: Sequence[NDArray[np.bo
     total = sum(section.size for section in sections)
     missing = sum(int(area.sum()) for area in flat)
     if total and missing == total:
-        low = min(float(section.min()) for section in sections)
-        high = max(float(section.max()) for section in sections)
-        yield f"is constant, or nearly so, in a sample of {total:,} voxels (grey values {low:g} to {high:g})"
+        yield _constant(sections, f"in all of a sample of {total:,} voxels")
         return
     if missing:
-        yield f"has no data in {missing / total:.1%} of a sample of {total:,} voxels: areas of one grey value"
+        blank = np.concatenate([section[area] for section, area in zip(sections, flat, strict=True)])
+        what = most_frequent(blank)
+        of = f", most of them {what}" if what else ""
+        yield f"has no data in {missing / total:.1%} of a sample of {total:,} voxels: areas of one grey value{of}"
     tissue = np.concatenate([section[~area] for section, area in zip(sections, flat, strict=True)] or [np.empty(0)])
     yield from _histogram_warnings(tissue[np.isfinite(tissue)] if tissue.dtype.kind == "f" else tissue)
+
+
+def most_frequent(values: NDArray[Any]) -> str:
+    """Return the grey value that most of some voxels have, in words; empty if none is that frequent.
+
+    Examples
+    --------
+    >>> most_frequent(np.array([4095, 4095, 7], np.uint16))
+    '4095, the largest of 12 bits, as of saturated voxels'
+    """
+    known = values[np.isfinite(values)] if values.dtype.kind == "f" else values
+    found, counts = np.unique(known, return_counts=True)
+    if not len(found) or 2 * counts.max() <= len(values):
+        return ""
+    return _grey_name(found[counts.argmax()].item())
+
+
+def _grey_name(value: float) -> str:
+    bits = next((n for n in _BITS if value == 2**n - 1), None)
+    return f"{value:g}" if bits is None else f"{value:g}, the largest of {bits} bits, as of saturated voxels"
+
+
+def _constant(sections: Sequence[NDArray[Any]], where: str) -> str:
+    """Return what an image without any texture shows."""
+    low, high = (float(end([end(section) for section in sections])) for end in (np.min, np.max))
+    if low != high:
+        return f"is nearly constant, with grey values from {low:g} to {high:g}, {where}: nothing can be found there"
+    advice = (
+        "use the original image, or a wider window"
+        if "saturated" in (name := _grey_name(low))
+        else "check its path, channel and box"
+    )
+    return f"has a single grey value, {name}, {where}: nothing can be found there; {advice}"
 
 
 def _histogram_warnings(tissue: NDArray[Any]) -> Iterator[str]:
