@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import tifffile
 
 import voxome
 from voxome.contracts.frame import Frame
@@ -22,6 +23,7 @@ from voxome.contracts.run_record import RunRecord
 from voxome.contracts.spec import VolumeSpec
 from voxome.errors import NotFound
 from voxome.geometry import Box
+from voxome.remotes.image_stacks import StackSource
 from voxome.reports.blank_areas import blank_facts
 from voxome.reports.cell_pictures import CellSlice, cell_slices
 from voxome.reports.cell_planes import cell_planes, z_stretch
@@ -101,6 +103,24 @@ def test_planes_cut_stretched_cells_from_above_and_from_the_side(tmp_path: Path)
     np.testing.assert_allclose(planes[3].rings, [[5.5, 12.5, 5, 5]])
     assert planes[3].raw.shape == (10, 30)
     assert planes[3].size_nm == (20e3, 30e3)
+
+
+def test_a_side_view_of_a_stack_reads_few_sections(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, sections = finished_run(tmp_path), []
+    (tmp_path / "stack").mkdir()
+    for z in range(BOX.shape[0]):
+        tifffile.imwrite(tmp_path / f"stack/{z:02d}.tif", np.full((20, 30), 100, np.uint8), compression="zlib")
+    monkeypatch.setattr("voxome.reports.run_facts.MAX_READ", 4 * 20 * 30 + 1)
+    decode = StackSource._section
+    monkeypatch.setattr(StackSource, "_section", lambda self, index: [sections.append(index), decode(self, index)][1])
+    stack = f"images://{tmp_path}/stack"
+    *_, side = cell_planes(stack, run.results, cells(3), FRAME)
+    assert side.caption == "y = 10, z points down, the middle 4 × 30 voxels"
+    assert sections[3:] == [3, 4, 5, 6]
+    assert side.raw.shape == side.tissue.shape == side.probability.shape == (4, 30)
+    monkeypatch.undo()
+    *_, whole = cell_planes(stack, run.results, cells(3), FRAME)
+    assert whole.caption == "y = 10, z points down"
 
 
 def test_a_volume_whose_provenance_lacks_the_tool_is_refused(tmp_path: Path) -> None:

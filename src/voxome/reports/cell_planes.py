@@ -12,7 +12,7 @@ from voxome.contracts.kinds import Rows
 from voxome.contracts.report import Results
 from voxome.geometry import Box
 from voxome.reports.cell_pictures import CellSlice
-from voxome.reports.run_facts import middle, parameters_of, read_plane
+from voxome.reports.run_facts import affordable, middle, parameters_of, read_plane
 from voxome.tools.common.gaps import TISSUE
 
 _PLANES = 3
@@ -22,6 +22,8 @@ _AXES = "zyx"
 
 def cell_planes(raw: str, results: Results, cells: Rows, frame: Frame, stretch: float = 1.0) -> Iterator[CellSlice]:
     """Yield planes across z, evenly spaced, and of a volume of several sections one across y, in its middle.
+
+    Of volumes that store whole sections, such as image stacks, the latter has as many sections as may be read.
 
     Parameters
     ----------
@@ -45,12 +47,13 @@ def cell_planes(raw: str, results: Results, cells: Rows, frame: Frame, stretch: 
         start, stop = list(shown.start), list(shown.stop)
         start[axis], stop[axis] = at, at + 1
         plane = Box((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))
+        plane = affordable(raw, plane) if axis else plane
         row, column = (one for one in range(3) if one != axis)
-        part = [one for one in (row, column) if shown.shape[one] != box.shape[one]]
+        part = any(plane.shape[one] != box.shape[one] for one in (row, column))
         grey = read_plane(raw, plane, axis)
         vessels = read_plane(results["vessel_mask"].uri, plane, axis) != 0 if "vessel_mask" in results else None
         yield CellSlice(
-            caption=_caption(axis, at, [f"{shown.shape[one]:,}" for one in (row, column)] if part else []),
+            caption=_caption(axis, at, [f"{plane.shape[one]:,}" for one in (row, column)] if part else []),
             raw=grey,
             probability=read_plane(results["probability"].uri, plane, axis),
             vessels=np.zeros(grey.shape, bool) if vessels is None else vessels,

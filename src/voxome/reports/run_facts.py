@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxome.contracts.frame import Frame
+from voxome.contracts.read_cost import box_cost, chunk_origin
 from voxome.contracts.report import Result
 from voxome.contracts.run_record import RunRecord
 from voxome.errors import NotFound
@@ -21,6 +22,9 @@ from voxome.resources.provenance import read_provenance
 
 MAX_SIDE = 4096
 """Voxels along each side of the planes that a report shows; of larger ones, the middle."""
+
+MAX_READ = 1 << 30
+"""Bytes of chunks, uncompressed, that are read for a side view; image stacks store whole sections."""
 
 
 def run_facts(record: RunRecord, uri: str, frame: Frame) -> dict[str, str]:
@@ -63,6 +67,16 @@ def middle(box: Box) -> Box:
     start = [max(a, (a + b - MAX_SIDE) // 2) for a, b in zip(box.start, box.stop, strict=True)]
     stop = [min(b, a + MAX_SIDE) for a, b in zip(start, box.stop, strict=True)]
     return Box((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))
+
+
+def affordable(uri: str, plane: Box) -> Box:
+    """Return the middle sections of a side view that cost at most `MAX_READ`; at least one."""
+    source = open_source(uri)
+    cost = box_cost(source.spec, source.spec.lift(plane), chunk_origin(source)).read_bytes
+    depth = plane.shape[0]
+    count = min(depth, max(1, depth * MAX_READ // max(cost, 1)))
+    first = plane.start[0] + (depth - count) // 2
+    return Box((first, *plane.start[1:]), (first + count, *plane.stop[1:]))
 
 
 def read_plane(uri: str, plane: Box, axis: int = 0) -> NDArray[Any]:
