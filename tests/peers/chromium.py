@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -47,6 +48,14 @@ class Visit:
     def _note_console(self, message: ConsoleMessage) -> None:
         if message.type == "error":
             self.errors.append(message.text)
+
+
+def wait_until(page: Page, reached: Callable[[], bool], within_s: float = 60.0) -> None:
+    """Wait until a condition on pictures or requests of a page holds; it is an error if it does not within a time."""
+    end = time.monotonic() + within_s
+    while not reached():
+        assert time.monotonic() < end, f"it did not happen within {within_s:g} s"
+        page.wait_for_timeout(100)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
-from peers.chromium import Visit
+from peers.chromium import Visit, wait_until
 from playwright.sync_api import Route
 
 import voxome
@@ -195,11 +195,9 @@ def test_the_page_shows_image_labels_mesh_and_points_and_shares_a_link(
         page.evaluate(
             f"viewer.layerManager.managedLayers[1].layer.displayState.segmentationGroupState.value.visibleSegments.add({ID}n)"
         )
-        page.wait_for_function("() => viewer.isReady()", timeout=60_000)
-        page.wait_for_timeout(1000)
-        assert any(f"/mesh/{ID}:0:0" in one for one in visit.requests)
+        wait_until(page, lambda: any(f"/mesh/{ID}:0:0" in one for one in visit.requests))
         page.click("#voxome-share")
-        note = page.wait_for_selector("text=?s=", timeout=20_000)
+        note = page.wait_for_selector("text=?s=", timeout=60_000)
         assert note is not None
         link = note.inner_text()
         first = page.evaluate("JSON.stringify(viewer.state.toJSON())")
@@ -280,7 +278,7 @@ def test_an_annotation_drawn_by_mouse_is_in_the_store(image: NDArray[np.uint8], 
         page.keyboard.down("Control")
         page.mouse.click(250, 250)
         page.keyboard.up("Control")
-        page.wait_for_function("() => document.body.dataset.voxomeKept === '1'", timeout=20_000)
+        page.wait_for_function("() => document.body.dataset.voxomeKept === '1'", timeout=60_000)
         (drawn,) = page.evaluate("viewer.state.toJSON().layers.at(-1).annotations")
         points = voxome.open(f"precomputed://{tmp_path}/drawn/point", expect=voxome.Points)
         stored = points.within((0, 0, 0), (1e6, 1e6, 1e6))
@@ -319,7 +317,7 @@ def test_annotations_are_sent_again_until_the_server_has_them(
         page.wait_for_function(kept.format(0), timeout=60_000)
         page.route("**/annotations/annotations", fail)
         page.evaluate(DRAW, {"type": "point", "id": "1", "point": [8, 16, 24]})
-        page.get_by_text("not kept yet, it is sent again").wait_for(timeout=20_000)
+        page.get_by_text("not kept yet, it is sent again").wait_for(timeout=60_000)
         leave = "() => !dispatchEvent(new Event('beforeunload', {cancelable: true}))"
         assert page.evaluate(leave), "the page is left without a question"
         page.wait_for_function(kept.format(1), timeout=60_000)
@@ -328,7 +326,7 @@ def test_annotations_are_sent_again_until_the_server_has_them(
         assert not page.get_by_text("not kept").count()
         assert [one["id"] for one in httpx.get(f"{shown.url}/annotations/annotations").json()["annotations"]] == ["1"]
         page.evaluate(DRAW, {"type": "point", "id": "2", "point": [16, 16, 24]})
-        page.wait_for_function(kept.format(2), timeout=20_000)
+        page.wait_for_function(kept.format(2), timeout=60_000)
 
 
 @pytest.mark.slow
@@ -370,7 +368,7 @@ def test_a_page_with_an_older_state_loses_no_annotations(
         store(points[0])
         page.goto(shown.url)
         page.wait_for_function(kept.format(1), timeout=60_000)
-        page.wait_for_function("() => decodeURIComponent(location.hash).includes('annotations')", timeout=20_000)
+        page.wait_for_function("() => decodeURIComponent(location.hash).includes('annotations')", timeout=60_000)
         assert not page.locator("text=annotations in the address").count()
         store(*points[:3])
         page.reload()
@@ -383,7 +381,7 @@ def test_a_page_with_an_older_state_loses_no_annotations(
             }""",
             points[3],
         )
-        page.wait_for_function(kept.format(4), timeout=20_000)
+        page.wait_for_function(kept.format(4), timeout=60_000)
         assert {one["id"] for one in httpx.get(address).json()["annotations"]} == {"1", "2", "3", "4"}
         store(*points[1:])
         page.reload()

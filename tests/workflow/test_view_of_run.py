@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
-from peers.chromium import Visit
+from peers.chromium import Visit, wait_until
 from peers.pictures import Pixels, share_of
 
 import voxome
@@ -45,19 +45,15 @@ def test_a_run_shows_image_neurons_meshes_and_synapses_with_their_partners(
         page.evaluate(ONLY, "neurons")
         for id in largest:  # the mesh has the colour of the report
             page.evaluate(SELECT, str(id))
-            page.wait_for_function("() => viewer.isReady()", timeout=60_000)
-            page.wait_for_timeout(800)
-            assert share_of(page.screenshot(), _near(colours.get(id, neuron_colour(id)))) > 0.002, id
+            colour = _near(colours.get(id, neuron_colour(id)))
+            wait_until(page, lambda colour=colour: share_of(page.screenshot(), colour) > 0.002)
             assert any(f"/precomputed/neurons/mesh/{id}:0:0" in one for one in visit.requests)
         assert any("/precomputed/synapses/spatial0/" in one for one in visit.requests)
 
         page.evaluate(ONLY, "raw")
-        page.wait_for_timeout(1000)
-        grey = share_of(page.screenshot(), lambda r, g, b: (r == g) & (g == b) & (r > 60) & (r != 128) & (r < 240))
-        assert grey > 0.05
+        wait_until(page, lambda: share_of(page.screenshot(), _grey) > 0.05)
         page.evaluate(ONLY, "synapses")
-        page.wait_for_timeout(1000)
-        assert share_of(page.screenshot(), lambda r, g, b: (r > 240) & (g > 240) & (b < 30)) > 1e-4
+        wait_until(page, lambda: share_of(page.screenshot(), _yellow) > 1e-4)
 
         first = pq.read_table(reference / "synapses.parquet", columns=["pre_id"])["pre_id"][0].as_py()
         page.evaluate(
@@ -70,9 +66,7 @@ def test_a_run_shows_image_neurons_meshes_and_synapses_with_their_partners(
                viewer.state.restoreState(state); }""",
             str(first),
         )
-        page.wait_for_function("() => viewer.isReady()", timeout=60_000)
-        page.wait_for_timeout(1500)
-        assert any("/precomputed/synapses/by_pre/" in one for one in visit.requests)
+        wait_until(page, lambda: any("/precomputed/synapses/by_pre/" in one for one in visit.requests))
 
         page.evaluate("viewer.selectedLayer.layer = viewer.layerManager.getLayerByName('annotations')")
         page.evaluate(ONLY, "annotations")
@@ -80,11 +74,19 @@ def test_a_run_shows_image_neurons_meshes_and_synapses_with_their_partners(
         page.keyboard.down("Control")
         page.mouse.click(250, 250)
         page.keyboard.up("Control")
-        page.wait_for_function("() => document.body.dataset.voxomeKept === '1'", timeout=20_000)
+        page.wait_for_function("() => document.body.dataset.voxomeKept === '1'", timeout=60_000)
         points = voxome.open(f"precomputed://{tmp_path}/drawn/point", expect=voxome.Points)
         assert len(points.within((0, 0, 0), (1e6, 1e6, 1e6))) == 1
     assert {one.split("/")[2] for one in visit.requests if one.startswith("http")} == {shown.url.split("/")[2]}
     assert not [one for one in visit.errors if "404" not in one]
+
+
+def _grey(red: Pixels, green: Pixels, blue: Pixels) -> NDArray[np.bool_]:
+    return (red == green) & (green == blue) & (red > 60) & (red != 128) & (red < 240)
+
+
+def _yellow(red: Pixels, green: Pixels, blue: Pixels) -> NDArray[np.bool_]:
+    return (red > 240) & (green > 240) & (blue < 30)
 
 
 def _near(colour: tuple[int, int, int]) -> Callable[[Pixels, Pixels, Pixels], NDArray[np.bool_]]:

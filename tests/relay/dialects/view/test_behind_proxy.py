@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
+from peers.chromium import wait_until
 from peers.pictures import share_of
 from playwright.sync_api import Browser
 from relay.proxy import PREFIX, proxy
@@ -67,12 +68,13 @@ def test_nothing_is_requested_outside_the_prefix_and_every_layer_is_drawn(
         page.wait_for_selector("text=Log out ann", timeout=60_000)
         ready = "() => viewer.state.toJSON().layers?.length === 1 && viewer.isReady()"
         page.wait_for_function(ready, timeout=60_000)
-        page.wait_for_timeout(500)
-        assert share_of(page.screenshot(), lambda r, g, b: (r == 200) & (g == 200) & (b == 200)) > 0.01
+        wait_until(
+            page, lambda: share_of(page.screenshot(), lambda r, g, b: (r == 200) & (g == 200) & (b == 200)) > 0.01
+        )
         (cookie,) = context.cookies()
         assert (cookie["path"], cookie["secure"]) == (f"{PREFIX}/", secure)
         page.click("#voxome-share")
-        note = page.wait_for_selector("text=?s=", timeout=20_000)
+        note = page.wait_for_selector("text=?s=", timeout=60_000)
         assert note is not None
         link = note.inner_text()
         assert link.startswith(f"{address}/view/v/relay/?s=")

@@ -111,7 +111,7 @@ def test_the_page_says_what_is_not_shown(visit: Visit) -> None:
     page = visit.page
     with serving_what_fails() as url:
         page.goto(f"{url}/view")
-        page.wait_for_function("() => document.body.dataset.voxomeLeftOut === 'lab/away, lab/points'", timeout=30_000)
+        page.wait_for_function("() => document.body.dataset.voxomeLeftOut === 'lab/away, lab/points'", timeout=60_000)
         assert page.get_by_text("cannot be reached now: lab/away, lab/points").is_visible()
         page.wait_for_function("() => window.viewer?.isReady()", timeout=60_000)
         page.goto(f"{url}/view?layer=em")

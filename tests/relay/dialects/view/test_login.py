@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import httpx
 import numpy as np
 import pytest
-from peers.chromium import Visit
+from peers.chromium import Visit, wait_until
 from peers.pictures import share_of
 from relay.serving import as_user, serving, stored
 
@@ -135,7 +135,7 @@ def test_a_private_layer_shows_after_a_login_and_its_end_is_an_error(
     assert [(one.count(), one.is_visible()) for one in buttons] == [(1, False)] * 2  # as the dialog would cover them
     page.click("#voxome-login >> text=Cancel")
     assert all(one.is_visible() for one in buttons)
-    page.click("#voxome-account", timeout=5000)
+    page.click("#voxome-account", timeout=60_000)
     page.wait_for_selector("#voxome-login")
     page.reload()
     page.wait_for_selector("#voxome-login", timeout=60_000)
@@ -143,13 +143,11 @@ def test_a_private_layer_shows_after_a_login_and_its_end_is_an_error(
     page.click("#voxome-login button >> text=Log in")
     page.wait_for_selector("text=Log out ann", timeout=60_000)
     page.wait_for_function("() => viewer.state.toJSON().layers?.length === 1 && viewer.isReady()", timeout=60_000)
-    page.wait_for_timeout(500)
-    shot = page.screenshot()
-    assert share_of(shot, lambda red, green, blue: (red == 200) & (green == 200) & (blue == 200)) > 0.01
+    wait_until(page, lambda: share_of(page.screenshot(), lambda r, g, b: (r == 200) & (g == 200) & (b == 200)) > 0.01)
     (cookie,) = page.context.cookies()
     assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Strict")
     page.click("#voxome-share")
-    page.wait_for_selector("text=?s=", timeout=20_000)
+    page.wait_for_selector("text=?s=", timeout=60_000)
     texts = [*visit.requests, page.url, page.content(), page.evaluate("JSON.stringify(viewer.state.toJSON())")]
     texts += [record.getMessage() for record in caplog.records]
     for secret in ("ann-token", cookie["value"]):
@@ -157,5 +155,5 @@ def test_a_private_layer_shows_after_a_login_and_its_end_is_an_error(
     real = time.time
     later = LIFETIME_S + 1
     monkeypatch.setattr(time, "time", lambda: real() + later)
-    page.wait_for_selector("#voxome-login >> text=Your session has ended", timeout=10_000)
+    page.wait_for_selector("#voxome-login >> text=Your session has ended", timeout=60_000)
     assert share_of(page.screenshot(), lambda red, green, blue: red + green + blue < 30) < 0.01

@@ -151,7 +151,7 @@ def test_a_layer_is_shown_by_a_viewer_of_another_origin_after_a_login(open_url: 
         assert popup.is_disabled("button")
         popup.evaluate("later()")
         popup.click("button >> text=Allow")
-        page.wait_for_function("() => document.querySelector('#shown').textContent", timeout=20_000)
+        page.wait_for_function("() => document.querySelector('#shown').textContent", timeout=60_000)
         assert page.inner_text("#shown") == f"true 200 {64**3} 200"
         assert not [one for one in visit.requests if "lent-" in one or "ann-token" in one]
 
@@ -221,5 +221,5 @@ def test_an_admin_learns_why_nothing_is_lent_and_logs_in_as_another_user(open_ur
             if user == "root":
                 popup.wait_for_selector("text=the rights of an admin are lent to no viewer")
                 press("Log out")
-        page.wait_for_function("() => document.querySelector('#shown').textContent", timeout=20_000)
+        page.wait_for_function("() => document.querySelector('#shown').textContent", timeout=60_000)
         assert page.inner_text("#shown").startswith("true 200 ")
