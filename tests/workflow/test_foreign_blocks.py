@@ -207,6 +207,23 @@ def test_a_missing_program_is_named_before_anything_runs(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
+    ("more", "glob", "problem"),
+    [
+        ("requirements: {InitialWorkDirRequirement: {listing: [{entryname: NAME, entry: x}]}}", "out.npy", "bytes"),
+        (r'stdout: "a\0b"', "out.npy", "has a character that no path can have"),
+        ("", r'"a\0b"', "has a character that no path can have"),
+    ],
+)
+def test_names_that_no_file_can_have_are_refused_before_anything_runs(
+    tmp_path: Path, more: str, glob: str, problem: str
+) -> None:
+    workflow = write_workflow(tmp_path, COPY_STEP, copy_tool(more=more.replace("NAME", "x" * 300), glob=glob))
+    np.save(tmp_path / "raw.npy", np.ones((8, 8, 9), np.uint8))
+    with pytest.raises(PlanError, match=problem):
+        plan(workflow, {"raw": tmp_path / "raw.npy"}, voxel_size_nm=SIZE_NM)
+
+
+@pytest.mark.parametrize(
     ("argv", "more"),
     [
         ("[cp, $(inputs.image), $(inputs.image.size)]", ""),

@@ -169,10 +169,18 @@ def _mapper(targets: Mapping[str, str]) -> Any:
 
 
 def _line(template: CommandTemplate, job: Any, files: dict[str, str]) -> CommandLine:
+    from voxome.workflow.foreign.files import require_name, require_text
+
     builder, process = job.builder, template.process
     variables, _ = process.get_requirement("EnvVarRequirement")
     resources, _ = process.get_requirement("ResourceRequirement")
     most, cpus = (None if resources is None else builder.do_eval(resources.get(one)) for one in ("ramMax", "coresMax"))
+    globs = {short(port["id"]): tuple(_globs(builder, port)) for port in process.tool["outputs"]}
+    texts = dict(_texts(process.tool, job.generatefiles["listing"]))
+    for name in texts:
+        require_name(name)
+    for path in (*(one for patterns in globs.values() for one in patterns), job.stdout or "", job.stderr or ""):
+        require_text(path)
     return CommandLine(
         argv=tuple(str(one) for one in job.command_line),
         variables={
@@ -181,8 +189,8 @@ def _line(template: CommandTemplate, job: Any, files: dict[str, str]) -> Command
         stdin=job.stdin or None,
         stdout=job.stdout or None,
         stderr=job.stderr or None,
-        globs={short(port["id"]): tuple(_globs(builder, port)) for port in process.tool["outputs"]},
-        texts=dict(_texts(process.tool, job.generatefiles["listing"])),
+        globs=globs,
+        texts=texts,
         files=files,
         success_codes=tuple(process.tool.get("successCodes", ())) or (0,),
         limit_s=job.timelimit or None,

@@ -25,7 +25,7 @@ from voxome.contracts.json_text import json_text
 from voxome.errors import InvalidInput
 from voxome.redaction import redact
 from voxome.workflow.documents import DocumentFetcher, may_fetch, refuse_recursion
-from voxome.workflow.foreign.files import LocalFiles, NumberedMapper
+from voxome.workflow.foreign.files import InputMapper, LocalFiles
 from voxome.workflow.foreign.javascript import EVALUATOR, has_javascript
 from voxome.workflow.foreign.job import require_finite
 from voxome.workflow.foreign.results import JobFolders
@@ -127,7 +127,7 @@ def call_cwltool(
     runtime.tmpdir_prefix = call.tmpdir_prefix or runtime.tmpdir_prefix
     runtime.tmp_outdir_prefix = f"{folders.scratch()}/"
     runtime.select_resources = select_resources
-    runtime.make_fs_access, runtime.path_mapper = LocalFiles, NumberedMapper
+    runtime.make_fs_access, runtime.path_mapper = LocalFiles, InputMapper
     arguments = [*(["--quiet"] if call.quiet else []), "--disable-color", "--no-container", "--relax-path-checks"]
     arguments += [] if has_javascript() else ["--disable-js-validation"]
     before = os.environ.pop("CWLTOOL_OPTIONS", None)

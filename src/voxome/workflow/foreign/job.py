@@ -9,7 +9,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from cwltool.errors import WorkflowException
@@ -25,7 +25,7 @@ from voxome.environments.call import describe_status
 from voxome.storage.bounded_file import read_end
 from voxome.workflow.cwl_subset import TOOL_HINT, tool_name
 from voxome.workflow.foreign.digests import Digests
-from voxome.workflow.foreign.files import OutputFiles, require_own
+from voxome.workflow.foreign.files import OutputFiles, require_contained, require_name, require_own, require_text
 from voxome.workflow.foreign.key import job_key, targets
 from voxome.workflow.foreign.results import JobFolder, Result, file_location, local_path, map_locations, paths_of
 from voxome.workflow.foreign.secrets import secret_files
@@ -140,6 +140,7 @@ class ForeignJob(CommandLineJob):
         """Make the folders of the job, with all inputs."""
         self.folder.clear()
         self._prepare(context)
+        require_contained(self.pathmapper, self.stagedir)
         stage_files(self.pathmapper, ignore_writable=True, symlink=True, secret_store=context.secret_store)
         if self.generatemapper is not None:
             self.stage_generated(context)
@@ -163,6 +164,7 @@ class ForeignJob(CommandLineJob):
     def stage_generated(self, context: Any) -> None:
         """Stage what InitialWorkDirRequirement names."""
         secrets = context.secret_store
+        require_contained(self.generatemapper, self.outdir)
         stage_files(self.generatemapper, ignore_writable=self.inplace_update, symlink=True, secret_store=secrets)
         self._relink()
 
@@ -229,7 +231,10 @@ class ForeignJob(CommandLineJob):
     def _stream(self, name: str | None) -> str | None:
         if name is None:
             return None
+        require_text(name)
         path = Path(self.outdir, name)
+        for part in PurePath(name).parts:
+            require_name(part)
         if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self.outdir)):
             raise WorkflowException(
                 f"{self.name} would write its stdout or stderr to {name}, which is an input in its work folder; "

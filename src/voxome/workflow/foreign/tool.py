@@ -9,11 +9,13 @@ from typing import Any
 
 from cwltool.command_line_tool import CommandLineTool
 from cwltool.errors import UnsupportedRequirement, WorkflowException
+from cwltool.pathmapper import PathMapper
 from cwltool.process import shortname
 
 from voxome.contracts.engine import Capacity
 from voxome.environments import NATIVE, open_environment
 from voxome.workflow.foreign.container_job import ContainerJob, document_path, engine_of_images, image_of
+from voxome.workflow.foreign.files import InputMapper, WorkMapper
 from voxome.workflow.foreign.job import ForeignJob, reserved
 from voxome.workflow.foreign.results import JobFolder
 
@@ -32,6 +34,11 @@ class ForeignTool(CommandLineTool):
             return ""
         cores, memory = (requirement.get(field) for field in ("coresMin", "ramMin"))
         return capacity.problem(reserved(*(None if isinstance(one, str) else one for one in (cores, memory))))
+
+    def make_path_mapper(self, reffiles: Any, stagedir: str, runtimeContext: Any, separateDirs: bool) -> PathMapper:
+        """Return where inputs, or what InitialWorkDirRequirement names, are staged."""
+        mapper = InputMapper if separateDirs else WorkMapper
+        return mapper(reffiles, runtimeContext.basedir, stagedir, separateDirs)
 
     def make_job_runner(self, runtimeContext: Any) -> Callable[..., ForeignJob]:
         """Return what makes a job: in its image if there is one, and the environment is not native.
