@@ -2,8 +2,8 @@
 
 Before each, its number is written to ``FOLDER/at``, so that the parent knows which one ended the process, or does not
 end; at the end, it makes the file ``FOLDER/done``. A fault is one line of JSON in ``FOLDER/faults``. An input that
-takes more than 2 s of CPU time is a fault, and so is one for which a decoder asks for more memory than `HEADROOM`:
-none of the valid inputs is decoded to a megabyte.
+takes more than 2 s of CPU time is a fault, and so is one that asks for more memory than `HEADROOM` above what the valid
+inputs took: none of these is decoded to a megabyte.
 """
 
 from __future__ import annotations
@@ -26,12 +26,11 @@ LONGEST_S = 2.0
 
 
 def main(name: str, seed: int, start: int, stop: int, folder: Path) -> None:
-    from fuzz.decoders import DECODERS
     from fuzz.targets import open_target
 
     warnings.simplefilter("ignore")
     attempt = open_target(name, folder)
-    limit = min(MEMORY, _mapped() + HEADROOM) if name in DECODERS else MEMORY
+    limit = min(MEMORY, _mapped() + HEADROOM)
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     with (
         (folder / "at").open("r+b") as file,

@@ -23,7 +23,7 @@ from voxome.remotes import decompression
 from voxome.remotes.n5.lz4 import unpack_lz4
 
 _SIZE = 4096
-_PROMISE = 1 << 24
+PROMISE = 1 << 24
 """Bytes of pixels that a file of TIFF may claim here: it may take as many, whatever its size."""
 
 
@@ -370,7 +370,7 @@ def _of_tiffs() -> Decoder:
     def decode(data: bytes) -> None:
         file.write_bytes(data)
         form = image_codecs.probe(file)
-        if math.prod(form.shape) * form.dtype.itemsize <= _PROMISE:
+        if math.prod(form.shape) * form.dtype.itemsize <= PROMISE:
             image_codecs.decode(file, form)
 
     return Decoder(seeds, decode, (VoxomeError,))

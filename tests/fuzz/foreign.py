@@ -86,6 +86,50 @@ def read_annotations(uri: str) -> None:
     points.related("segment", 1)
 
 
+_SHARDING = {
+    "@type": "neuroglancer_uint64_sharded_v1", "hash": "identity", "preshift_bits": 1, "minishard_bits": 1,
+    "shard_bits": 0, "minishard_index_encoding": "gzip", "data_encoding": "raw",
+}  # fmt: skip
+_TRANSFORM = [2, 0, 0, 0, 0, 2, 0, 0, 0, 0, 2, 0]
+
+
+def _write_shapes(folder: Path, info: dict[str, Any], value: bytes) -> None:
+    """Write a folder of one object, with the id 1, in a shard."""
+    from voxome.remotes.precomputed.shard_writer import write_shard
+    from voxome.remotes.precomputed.sharding import Sharding
+    from voxome.storage.local import LocalPath
+
+    (folder / "a").mkdir()
+    (folder / "a/info").write_text(json.dumps({**info, "transform": _TRANSFORM, "sharding": _SHARDING}))
+    sharding = Sharding(preshift_bits=1, minishard_bits=1, shard_bits=0)
+    write_shard(LocalPath(str(folder / "a")), sharding, 0, [(1, value)])
+
+
+def write_skeletons(folder: Path) -> None:
+    """Write a precomputed skeleton with an attribute."""
+    attributes = [{"id": "radius", "data_type": "float32", "num_components": 1}]
+    value = np.array([2, 1], "<u4").tobytes() + bytes(24) + np.array([0, 1], "<u4").tobytes() + bytes(8)
+    _write_shapes(folder, {"@type": "neuroglancer_skeletons", "vertex_attributes": attributes}, value)
+
+
+def write_meshes(folder: Path) -> None:
+    """Write the metadata of precomputed meshes of several resolutions, and the manifest of one without a fragment."""
+    from voxome.remotes.precomputed.mesh_manifest import Level, Manifest
+
+    level = Level(np.zeros(3), np.zeros((0, 3), np.uint32), np.zeros(0, np.int64), 1.0)
+    info = {"@type": "neuroglancer_multilod_draco", "vertex_quantization_bits": 10, "lod_scale_multiplier": 1}
+    _write_shapes(folder, info, Manifest(np.ones(3), np.zeros(3), [level]).encode())
+
+
+def read_shapes(uri: str) -> None:
+    """Read a mesh or a skeleton."""
+    import voxome
+
+    found: Any = voxome.open(uri)
+    repr(found.ids())
+    repr(found.get(1))
+
+
 def write_ilastik(path: Path) -> None:
     """Write a project of ilastik's pixel classification with two labelled voxels."""
     tags = json.dumps({"axes": [{"key": axis, "typeFlags": 2} for axis in "zyxc"]}).encode()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from random import Random
 from typing import Any
@@ -14,6 +15,13 @@ _VALUES: tuple[Any, ...] = (
     [2**40] * 3, [1, 2], ["a", "b"], {}, {"a": 1}, [[[]]], "uint8", "float16", "object", "<f8", "|O", ">u8", "NaN",
     '"token": "' + "\\" * 60, "http://a:b" * 1000,
 )  # fmt: skip
+_VALUE = re.compile(rb'(?:"|>|=|: )([^"<>=\n]+)(?="|<|\n|,|})')
+_TEXTS = (
+    b"0", b"-1", b"1", b"3", b"4", b"65536", b"2147483648", b"99999999999", b"9" * 400, b"1e308", b"-1e-9", b"nan",
+    b"inf", b"1,5", b" ", b"x", b"\xff\xfe", b"\xc2\xb5m", b"&#0;", b"../b.tif", b"/etc/hostname", b"b.tif", b"a\0b",
+    b"XYCZT", b"ZZZZZ", b"uint8", b"double-complex", b"true", b"pixel", b"furlong", b"A" * 70_000,
+)  # fmt: skip
+"""Values of metadata that are texts."""
 
 
 def mutate(random: Random, seeds: Sequence[bytes], header: int = 16) -> bytes:
@@ -43,6 +51,27 @@ def mutate(random: Random, seeds: Sequence[bytes], header: int = 16) -> bytes:
                 source = random.randrange(len(data))
                 data[at : at + 16] = data[source : source + 16]
     return bytes(data)
+
+
+def mutate_values(random: Random, text: bytes) -> bytes:
+    """Return a text in which one to three values are replaced, removed or doubled: of attributes, elements or keys."""
+    for _ in range(random.choice((1, 1, 2, 3))):
+        places = list(_VALUE.finditer(text))
+        if not places:
+            return text
+        place = random.choice(places)
+        old = place[1]
+        match random.randrange(5):
+            case 0:
+                new = b""
+            case 1:
+                new = old * random.choice((2, 9, 400))
+            case 2:
+                new = random.choice(places)[1]
+            case _:
+                new = random.choice(_TEXTS)
+        text = text[: place.start(1)] + new + text[place.end(1) :]
+    return text
 
 
 def mutate_json(random: Random, document: Any) -> Any:

@@ -11,7 +11,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import voxome
-from fuzz.foreign import read_annotations, write_annotations, write_dicom, write_wkw, write_zip
+from fuzz.foreign import (
+    read_annotations,
+    read_shapes,
+    write_annotations,
+    write_dicom,
+    write_meshes,
+    write_skeletons,
+    write_wkw,
+    write_zip,
+)
 from fuzz.mutation import mutate, mutate_json
 from fuzz.refusals import refusing
 from voxome.errors import VoxomeError
@@ -50,6 +59,8 @@ STORES: Mapping[str, Store] = {
     "properties of WKW": Store("wkw://{}/a/color", "a/datasource-properties.json", write=write_wkw),
     "zips of zarr": Store("zarr://{}/a.zip", "a.zip", is_json=False, write=write_zip),
     "metadata of annotations": Store("precomputed://{}/a", "a/info", write=write_annotations, read=read_annotations),
+    "metadata of meshes": Store("precomputed://{}/a", "a/info", write=write_meshes, read=read_shapes),
+    "metadata of skeletons": Store("precomputed://{}/a", "a/info", write=write_skeletons, read=read_shapes),
     "indices of annotations": Store(
         "precomputed://{}/a", "*", is_json=False, write=write_annotations, read=read_annotations
     ),
@@ -79,6 +90,7 @@ def attempts(store: Store, folder: Path) -> Callable[[Random], None]:
     uri, file = create(store, folder)
     valid = file.read_bytes()
     document = json.loads(valid) if store.is_json else None
+    (store.read or read_volume)(uri)  # with the threads and modules that this takes
 
     def attempt(random: Random) -> None:
         if store.is_json:
@@ -86,12 +98,13 @@ def attempts(store: Store, folder: Path) -> Callable[[Random], None]:
         else:
             file.write_bytes(mutate(random, [valid]))
         with refusing((VoxomeError,)):
-            (store.read or _read)(uri)
+            (store.read or read_volume)(uri)
 
     return attempt
 
 
-def _read(uri: str) -> None:
+def read_volume(uri: str) -> None:
+    """Read a few voxels of a volume, and what is known of its levels."""
     volume = voxome.open(uri, expect=voxome.Volume)
     box = volume.domain & voxome.Box.of_shape((4,) * volume.ndim, volume.domain.start)
     volume.cutout(box)

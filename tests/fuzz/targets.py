@@ -8,12 +8,13 @@ from random import Random
 
 from fuzz.decoders import DECODERS
 from fuzz.documents import DOCUMENTS, document_attempts
+from fuzz.hdf5_files import HDF5_FILES, hdf5_attempts
+from fuzz.image_metadata import IMAGE_METADATA, metadata_attempts
 from fuzz.mutation import mutate
-from fuzz.projects import PROJECT, project_attempts
 from fuzz.refusals import refusing
 from fuzz.stores import STORES, attempts
 
-TARGETS = (*DECODERS, *DOCUMENTS, *STORES, PROJECT)
+TARGETS = (*DECODERS, *DOCUMENTS, *STORES, *IMAGE_METADATA, *HDF5_FILES)
 
 
 def open_target(name: str, folder: Path) -> Callable[[Random], None]:
@@ -26,8 +27,10 @@ def open_target(name: str, folder: Path) -> Callable[[Random], None]:
     folder : path
         An empty folder for files.
     """
-    if name == PROJECT:
-        return project_attempts(folder)
+    if name in HDF5_FILES:
+        return hdf5_attempts(HDF5_FILES[name], folder)
+    if name in IMAGE_METADATA:
+        return metadata_attempts(IMAGE_METADATA[name](), folder)
     if name in STORES:
         return attempts(STORES[name], folder)
     if name in DOCUMENTS:

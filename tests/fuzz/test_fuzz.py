@@ -6,7 +6,8 @@ import pytest
 
 from fuzz.decoders import DECODERS
 from fuzz.documents import DOCUMENTS
-from fuzz.projects import PROJECT
+from fuzz.hdf5_files import HDF5_FILES
+from fuzz.image_metadata import IMAGE_METADATA
 from fuzz.run import run
 from fuzz.stores import STORES
 
@@ -19,7 +20,7 @@ def test_decoders_refuse_damaged_bytes(name: str) -> None:
     assert not report.faults, report
 
 
-@pytest.mark.parametrize("name", [*STORES, PROJECT])
+@pytest.mark.parametrize("name", [*STORES, *IMAGE_METADATA, *HDF5_FILES])
 def test_volumes_with_damaged_files_are_refused(name: str) -> None:
     report = run(name, range(700))
     assert not report.faults, report

@@ -419,6 +419,55 @@ def test_the_xml_of_bigdataviewer_that_is_damaged_is_named(tmp_path: Path, text:
         voxome.open(tmp_path / "bdv.h5")
 
 
+@pytest.mark.parametrize(
+    ("size", "unit", "message"),
+    [
+        ("0.1 -0.2 0.5", "µm", r"bdv.xml has the voxel size '0.1 -0.2 0.5' in 'µm' for setup 0; expected three pos"),
+        ("0 0 0", "µm", "voxel size '0 0 0'.*; the voxel size is unknown"),
+        ("nan 1 1", "µm", "voxel size 'nan 1 1'"),
+        ("1 1", "µm", "voxel size '1 1'"),
+        ("a b c", "µm", "voxel size 'a b c'"),
+        ("1 1 1e999", "µm", "voxel size '1 1 1e999'"),
+        ("1 1 1", "parsec", "in 'parsec'"),
+        ("1 1 1", "pixel", None),
+    ],
+)
+def test_voxel_sizes_of_bigdataviewer_that_make_no_sense_are_warned_of(
+    tmp_path: Path, size: str, unit: str, message: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_bdv(tmp_path / "bdv.h5", ARRAY)
+    text = XML.replace("0.1 0.2 0.5", size).replace("µm", unit)
+    (tmp_path / "bdv.xml").write_text(text, encoding="utf-8")
+    assert voxome.open(tmp_path / "bdv.h5").voxel_size_nm is None
+    assert len(caplog.records) == (message is not None)
+    assert message is None or re.search(message, caplog.text)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ([[1.0, 1, 1], [0, 1, 1]], "/s00/resolutions has 0, 1, 1 for level 1; expected positive numbers x, y, z"),
+        ([[1.0, 1, 1], [-2, 1, 1]], "has -2, 1, 1 for level 1"),
+        ([[np.nan, 1, 1], [2, 1, 1]], "has nan, 1, 1 for level 0"),
+        ([[1.0, 1, 1], [np.inf, 1, 1]], "has inf, 1, 1 for level 1.*; the voxel size is unknown"),
+        ([[b"a", b"b", b"c"]] * 2, r"/s00/resolutions is \|S1 \(2, 3\); expected numbers"),
+        ([1.0, 2, 3], r"is float64 \(3,\); expected numbers x, y, z for each level; they are ignored"),
+    ],
+)
+def test_resolutions_of_bigdataviewer_that_make_no_sense_are_warned_of(
+    tmp_path: Path, value: Any, message: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "bdv.h5"
+    write_bdv(file, ARRAY, ARRAY)
+    (tmp_path / "bdv.xml").write_text(XML, encoding="utf-8")
+    with h5py.File(file, "a") as h5:
+        del h5["s00/resolutions"]
+        h5["s00/resolutions"] = np.array(value)
+    assert voxome.open(file / "t00000/s00/1/cells").voxel_size_nm is None
+    (record,) = caplog.records
+    assert re.search(message, record.getMessage())
+
+
 def test_bigdataviewer_files_that_declare_their_dtype_keep_it(tmp_path: Path) -> None:
     file, array = tmp_path / "bdv.h5", np.array([[[-3, 5]]], "int16")
     write_bdv(file, array)

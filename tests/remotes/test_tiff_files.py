@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 import voxome
 from voxome.errors import CorruptData, InvalidUri, NotFound, OutOfMemory, UnsupportedFormat
 from voxome.remotes.tiff_files import reading
+from voxome.storage import bounded_file
 from voxome.testing.strategies import noise
 
 NAMESPACE = 'xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"'
@@ -204,3 +205,34 @@ def test_a_lack_of_memory_is_no_damage(tmp_path: Path) -> None:
         reading(tmp_path / "a.tif"),
     ):
         raise MemoryError
+
+
+@pytest.mark.parametrize("companion", [False, True])
+def test_ome_xml_of_an_image_with_many_times_the_pixels_of_a_page_is_damage(tmp_path: Path, companion: bool) -> None:
+    array, xml = noise((2, 8, 9), "uint16"), xml_of((2, 888_888_888, 9))
+    if companion:
+        (tmp_path / "a.companion.ome").write_text(xml)
+        xml = f'<OME {NAMESPACE}><BinaryOnly MetadataFile="a.companion.ome" UUID="urn:uuid:0"/></OME>'
+    tifffile.imwrite(tmp_path / "a.ome.tif", array, description=xml, metadata=None)
+    with pytest.raises(CorruptData, match="describes an image of 222,222,222 times the pixels of its smallest page"):
+        voxome.open(tmp_path / "a.ome.tif")
+
+
+def test_a_companion_file_is_read_up_to_a_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    xml = f'<OME {NAMESPACE}><BinaryOnly MetadataFile="a.companion.ome" UUID="urn:uuid:0"/></OME>'
+    tifffile.imwrite(tmp_path / "a.ome.tif", noise((2, 8, 9), "uint16"), description=xml, metadata=None)
+    (tmp_path / "a.companion.ome").write_text(xml_of((2, 8, 9)) + 2000 * " ")
+    assert voxome.open(tmp_path / "a.ome.tif").shape == (2, 8, 9)
+    monkeypatch.setattr(bounded_file, "MOST_DOCUMENT_BYTES", 2000)
+    with pytest.raises(CorruptData, match=r"a\.companion\.ome has more than 2,000 bytes"):
+        voxome.open(tmp_path / "a.ome.tif")
+
+
+def test_a_first_page_that_is_missing_in_ome_xml_is_named(tmp_path: Path) -> None:
+    inner = '<TiffData FirstZ="1" FirstC="0" FirstT="0" IFD="1" PlaneCount="1"/>'
+    tifffile.imwrite(
+        tmp_path / "a.tif", noise((2, 8, 9), "uint16"), description=xml_of((2, 8, 9), inner), metadata=None
+    )
+    volume = voxome.open(tmp_path / "a.tif")
+    with pytest.raises(CorruptData, match="lacks page 0"):
+        volume[...]

@@ -26,10 +26,14 @@ from voxome.geometry.units import nm_per
 from voxome.remotes.hdf5_datasets import text_of
 from voxome.storage.atomic import read_error
 from voxome.storage.bounded_file import read_document
+from voxome.storage.xml_document import parse_xml
 
-_BDV = re.compile(r"(?P<time>t\d+)/s(?P<setup>\d+)/(?P<level>\d+)/cells")
-_IMARIS = re.compile(r"DataSet/ResolutionLevel (?P<level>\d+)/(?P<rest>TimePoint \d+/Channel \d+)/Data")
+_BDV = re.compile(r"(?P<time>t\d+)/s(?P<setup>\d+)/(?P<level>\d{1,3})/cells")
+_IMARIS = re.compile(r"DataSet/ResolutionLevel (?P<level>\d{1,3})/(?P<rest>TimePoint \d+/Channel \d+)/Data")
 _IMARIS_IMAGE = "DataSetInfo/Image"
+_DIMENSIONS = 3
+_PIXELS = frozenset({"", "pixel", "pixels", "px", "voxel", "voxels"})
+"""Units of sizes that are unknown."""
 _UNKNOWN_SIZE = "; the voxel size is unknown"
 _BDV_STORED, _BDV_MEANT = np.dtype("int16"), np.dtype("uint16")
 
@@ -75,8 +79,14 @@ class Pyramid:
 
 
 def pyramid_of(h5: h5py.File, inner: str) -> Pyramid | None:
-    """Return the pyramid that the dataset at path `inner` belongs to; None for files of other programs."""
+    """Return the pyramid that the dataset at path `inner` belongs to; None for files of other programs.
+
+    It is None, too, if that is no array with three axes.
+    """
     name = inner.strip("/")
+    dataset = h5.get(name) if name else None
+    if not isinstance(dataset, h5py.Dataset) or len(dataset.shape or ()) != _DIMENSIONS:
+        return None
     if found := _BDV.fullmatch(name):
         return _bdv(h5, found)
     if found := _IMARIS.fullmatch(name):
@@ -86,12 +96,8 @@ def pyramid_of(h5: h5py.File, inner: str) -> Pyramid | None:
 
 def _bdv(h5: h5py.File, found: re.Match[str]) -> Pyramid:
     time, setup, number = found["time"], found["setup"], int(found["level"])
-    factors = [(1.0, 1.0, 1.0)]
-    if isinstance(resolutions := h5.get(f"s{setup}/resolutions"), h5py.Dataset) and resolutions.shape[1:] == (3,):
-        factors = [(float(z), float(y), float(x)) for x, y, z in resolutions[...]]
-    while len(factors) <= number:
-        factors.append((math.nan,) * 3)
-    finest = _bdv_voxel_size(Path(h5.filename), int(setup))
+    factors, problems = _bdv_factors(h5.get(f"s{setup}/resolutions"), number)
+    finest, problem = _bdv_voxel_size(Path(h5.filename), int(setup))
     setup_group = h5.get(f"s{setup}")
     declared = text_of(setup_group.attrs.get("dataType")) if isinstance(setup_group, h5py.Group) else None
     return Pyramid(
@@ -99,11 +105,36 @@ def _bdv(h5: h5py.File, found: re.Match[str]) -> Pyramid:
         tuple(f"{time}/s{setup}/{n}/cells" for n in range(len(factors))),
         tuple(_bdv_level(factor, factors[0], finest) for factor in factors),
         unsigned=declared is None or declared == str(_BDV_MEANT),
+        problems=(*problems, *([problem] if problem else [])),
     )
 
 
+def _bdv_factors(stored: object, number: int) -> tuple[list[Lengths], list[str]]:
+    """Return by how much each level is coarser (z, y, x), at least up to level `number`, and what makes no sense."""
+    factors: list[Lengths] = [(1.0, 1.0, 1.0)]
+    problems: list[str] = []
+    if isinstance(stored, h5py.Dataset):
+        form = f"{stored.dtype} {stored.shape}"
+        if stored.dtype.kind in "fiu" and len(stored.shape) == 2 and stored.shape[1] == 3 and 0 < len(stored) < 1000:
+            factors = [(float(z), float(y), float(x)) for x, y, z in stored[...]]
+        else:
+            problems.append(f"{stored.name} is {form}; expected numbers x, y, z for each level; they are ignored")
+        for level in {0, number} & set(range(len(factors))):
+            if not _are_positive(factors[level]):
+                values = ", ".join(f"{one:g}" for one in reversed(factors[level]))
+                text = f"{stored.name} has {values} for level {level}; expected positive numbers x, y, z"
+                problems.append(f"{text}{_UNKNOWN_SIZE}")
+    while len(factors) <= number:
+        factors.append((math.nan,) * 3)
+    return factors, problems
+
+
+def _are_positive(values: Lengths) -> bool:
+    return all(math.isfinite(n) and n > 0 for n in values)
+
+
 def _bdv_level(factor: Lengths, first: Lengths, finest: Lengths | None) -> Level:
-    if not all(math.isfinite(n) and n > 0 for n in (*factor, *first)):
+    if not (_are_positive(factor) and _are_positive(first)):
         return Level(None)
     z, y, x = (a / b for a, b in zip(factor, first, strict=True))
     scale = scale_between((z, y, x), (1, 1, 1))
@@ -113,8 +144,10 @@ def _bdv_level(factor: Lengths, first: Lengths, finest: Lengths | None) -> Level
     return Level(size, offset_at_corner(size, finest), scale)
 
 
-def _bdv_voxel_size(file: Path, setup: int) -> Lengths | None:
+def _bdv_voxel_size(file: Path, setup: int) -> tuple[Lengths | None, str]:
     """Return the voxel size (z, y, x) in nm that the XML file beside an HDF5 file gives for a view setup.
+
+    The second value is what makes no sense there, or empty.
 
     Raises
     ------
@@ -125,9 +158,9 @@ def _bdv_voxel_size(file: Path, setup: int) -> Lengths | None:
     """
     beside = file.with_suffix(".xml")
     try:
-        root = ElementTree.fromstring(read_document(beside))
+        root = parse_xml(read_document(beside), str(beside))
     except FileNotFoundError:
-        return None
+        return None, ""
     except VoxomeError:
         raise
     except OSError as error:
@@ -138,8 +171,13 @@ def _bdv_voxel_size(file: Path, setup: int) -> Lengths | None:
         ) from error
     for view in root.iterfind(".//ViewSetup"):
         if (view.findtext("id") or "").strip() == str(setup):
-            return _lengths((view.findtext("voxelSize/size") or "").split(), view.findtext("voxelSize/unit"))
-    return None
+            size, unit = view.findtext("voxelSize/size"), (view.findtext("voxelSize/unit") or "").strip()
+            lengths = _lengths((size or "").split(), unit)
+            if lengths is not None or size is None or unit.lower() in _PIXELS:
+                return lengths, ""
+            found = f"{beside.name} has the voxel size {size.strip()!r:.100} in {unit!r:.100} for setup {setup}"
+            return None, f"{found}; expected three positive numbers x, y, z and a unit of length{_UNKNOWN_SIZE}"
+    return None, ""
 
 
 def _lengths(xyz: Sequence[str], unit: str | None) -> Lengths | None:

@@ -15,11 +15,16 @@ from xml.etree import ElementTree
 import tifffile
 
 from voxome.errors import CorruptData, UnsupportedFormat
+from voxome.remotes.tiff_directories import page_voxels
+from voxome.storage.bounded_file import BoundedFile
+from voxome.storage.xml_document import parse_xml
 
 T = TypeVar("T", int, float)
 
 _MOST_SECTIONS = 1 << 20
 """Most sections of all images of a file, each of which takes some memory, whether it is there or not."""
+_MOST_PAGES = 1 << 23
+"""Most pages that an image of OME-XML may have by its number of voxels: tifffile takes 8 bytes for each."""
 
 
 def check_ome_xml(path: Path, xml: str) -> None:
@@ -34,15 +39,33 @@ def check_ome_xml(path: Path, xml: str) -> None:
     CorruptData
         If it describes too many sections.
     """
-    sections = 0
+    sections, pages, names = 0, 0, {path.name}
     for element in ElementTree.fromstring(xml).iter() if xml else ():
         if element.tag.endswith("UUID"):
             require_beside(path, element.get("FileName", ""))
+            names.add(element.get("FileName", ""))
         elif element.tag.endswith("Pixels"):
             sections += _sections(element)
+            pages = max(pages, math.prod(_number(element.attrib, f"Size{axis}", int) for axis in "XYZCT"))
         elif element.tag[:-1].endswith("Along"):
             sections += _steps(element)
     _require_plausible(path, "OME-XML", sections)
+    if pages > _MOST_PAGES:
+        pages //= min(page_voxels([path.parent / name for name in names if (path.parent / name).is_file()]), default=1)
+    if pages > _MOST_PAGES:
+        raise CorruptData(
+            f"the OME-XML of {path} describes an image of {pages:,} times the pixels of its smallest page; at most "
+            f"{_MOST_PAGES:,} are read: restore it if it is damaged"
+        )
+
+
+def read_micromanager(path: Path, tiff: tifffile.TiffFile) -> None:
+    """Read the summary and the index map of a file of Micro-Manager, as far as they are in the file.
+
+    tifffile would ask for as much memory as they claim to have.
+    """
+    with BoundedFile(path) as file:
+        tiff.micromanager_metadata = tifffile.read_micromanager_metadata(file, {"Summary", "IndexMap"})
 
 
 def check_index(path: Path, tiff: tifffile.TiffFile) -> None:
@@ -54,7 +77,7 @@ def check_index(path: Path, tiff: tifffile.TiffFile) -> None:
         If one lists too many.
     """
     if tiff.is_scn:
-        root = ElementTree.fromstring(tiff.pages.first.description)
+        root = parse_xml(tiff.pages.first.description, f"the description of {path}")
         dimensions = [one for one in root.iter() if one.tag.endswith("dimension")]
         most = [max((_number(one.attrib, axis, int) for one in dimensions), default=0) + 1 for axis in "cz"]
         _require_plausible(path, "description", math.prod(most))

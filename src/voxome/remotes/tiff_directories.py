@@ -11,15 +11,18 @@ https://www.awaresystems.be/imaging/tiff/bigtiff.html.
 
 from __future__ import annotations
 
+import math
 import mmap
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from voxome.errors import CorruptData
 
 DESCRIPTION = 270
+_SIDES = (256, 257)
+"""Tags with the width and the height of an image."""
 
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 """Bytes of one value of each type of the specifications."""
@@ -100,6 +103,25 @@ def first_description(path: Path) -> bytes:
         tags = next(_chain(data, _layout(data)))
         tag = tags.get(DESCRIPTION)
         return b"" if tag is None else data[tag.at : tag.stop].rstrip(b"\0")
+
+
+def page_voxels(paths: Iterable[Path]) -> Iterator[int]:
+    """Yield the number of pixels that each directory of TIFF files claims, at least 1.
+
+    Raises
+    ------
+    CorruptData
+        If the chain of directories leaves its file.
+    """
+    for path in paths:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            try:
+                layout = _layout(data)
+                for tags in _chain(data, layout):
+                    sides = [_integers(data, layout, tags[side]) if side in tags else () for side in _SIDES]
+                    yield max(1, math.prod(side[0] if side else 1 for side in sides))
+            except (struct.error, _Damage) as error:
+                raise CorruptData(f"{path} is truncated or damaged: {_reason(error)}") from error
 
 
 class _Damage(Exception):

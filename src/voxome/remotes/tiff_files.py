@@ -15,8 +15,10 @@ import tifffile
 from numpy.typing import NDArray
 
 from voxome.errors import CorruptData, NotFound, OutOfMemory, UnsupportedFormat, VoxomeError
-from voxome.remotes.tiff_descriptions import check_index, check_ome_xml, require_beside
+from voxome.remotes.tiff_descriptions import check_index, check_ome_xml, read_micromanager, require_beside
 from voxome.remotes.tiff_directories import check_directories, first_description
+from voxome.storage.bounded_file import read_document, require_document_size
+from voxome.storage.xml_document import parse_xml
 
 _BARE_AMPERSAND = re.compile(r"&(?!(?:[A-Za-z]\w*|#\d+|#x[0-9A-Fa-f]+);)")
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
@@ -50,12 +52,14 @@ def open_tiff(path: Path) -> Iterator[tifffile.TiffFile]:
         path, count = main, check_directories(main)
         xml = _ome_xml(path)
     elif main is not None:
-        xml = _clean(main.read_bytes())
+        xml = _clean(read_document(main), main)
     check_ome_xml(path, xml)
     with reading(path):
         tiff = tifffile.TiffFile(path, omexml=xml or None)
     with tiff:
         with reading(path):
+            if tiff.is_micromanager:
+                read_micromanager(path, tiff)
             pages = len(tiff.pages)
             check_index(path, tiff)
             _ = tiff.series
@@ -124,8 +128,9 @@ def reading(path: Path) -> Iterator[None]:
 
 
 def _require_codec(path: Path, page: tifffile.TiffPage) -> None:
-    known = {int(one): one.name for one in tifffile.COMPRESSION}  # tifffile gives a plain number where a tag is missing
-    name = known.get(int(page.compression), str(page.compression))
+    known = {int(one): one.name for one in tifffile.COMPRESSION}
+    stored: object = page.compression  # a plain number where the tag is missing, anything where it is damaged
+    name = known.get(stored, str(stored)) if isinstance(stored, int) else repr(stored)
     if name not in _CODECS:
         raise UnsupportedFormat(
             f"{path} is compressed with {name}, which voxome does not read; convert it, for instance to DEFLATE or ZSTD"
@@ -146,18 +151,19 @@ def _require_promised(path: Path, tiff: tifffile.TiffFile, series: tifffile.Tiff
 def _ome_xml(path: Path) -> str:
     """Return the OME-XML of a TIFF file, mended so that it can be parsed; empty if it has none."""
     description = first_description(path)
-    return _clean(description) if description.rstrip().endswith(b"OME>") else ""
+    require_document_size(len(description), f"the description of {path}")
+    return _clean(description, path) if description.rstrip().endswith(b"OME>") else ""
 
 
-def _clean(xml: bytes) -> str:
-    """Return OME-XML as text that can be parsed; empty if it cannot be mended."""
+def _clean(xml: bytes, path: Path) -> str:
+    """Return the OME-XML of a file as text that can be parsed; empty if it cannot be mended."""
     try:
         text = xml.decode("utf-8-sig")
     except UnicodeDecodeError:
         text = xml.decode("cp1252", errors="replace")
     text = _BARE_AMPERSAND.sub("&amp;", _FORBIDDEN.sub("", text))
     try:
-        ElementTree.fromstring(text)
+        parse_xml(text, f"the OME-XML of {path}")
     except (ElementTree.ParseError, ValueError):
         return ""
     return text

@@ -51,7 +51,7 @@ class TiffStack:
             self._pages = list(series.pages)
             files = {Path(page.parent.filehandle.path) for page in self._pages if page is not None}
             self.paths = sorted(files | {path})
-            self._layers = len(self._pages[0].axes)
+            self._layers = len(series.keyframe.axes)
             self.lead, letters = tuple(series.shape[: -self._layers]), series.axes[: -self._layers]
             _require_plain_pages(path, series)
             dtype = voxel_dtype(path, series.dtype)
@@ -81,9 +81,12 @@ class TiffStack:
         with self._lock:
             handle.open()
             try:
-                return decode_page(self.path, page)
+                data = decode_page(self.path, page)
             finally:
                 handle.close()
+        if data.shape != self.form.shape:
+            raise CorruptData(f"page {index} of {self.path} is {data.shape}, but the first one is {self.form.shape}")
+        return data
 
     def stamp(self, index: int) -> object:
         """Return a value that changes when the section does: None, as the file is read only."""
@@ -91,7 +94,7 @@ class TiffStack:
 
 
 def _require_plain_pages(path: Path, series: tifffile.TiffPageSeries) -> None:
-    page = series.pages[0]
+    page = series.keyframe
     if page.axes not in ("YX", "YXS", "SYX") or not series.axes.endswith(page.axes):
         raise UnsupportedFormat(f"{path} has axes {series.axes} in pages of {page.axes}; expected pages of y, x")
 
@@ -109,7 +112,7 @@ def _map(tiff: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> NDArray[An
     """Map all voxels into memory; return None if they are not contiguous or are compressed."""
     if series.dataoffset is None or series.dtype == bool:
         return None
-    path = Path(series.pages[0].parent.filehandle.path)
+    path = Path(series.keyframe.parent.filehandle.path)
     dtype = series.dtype.newbyteorder(tiff.byteorder)
     if path.stat().st_size < series.dataoffset + math.prod(series.shape) * dtype.itemsize:
         raise CorruptData(f"{path} is truncated: {dtype} {series.shape} needs more bytes")
@@ -152,6 +155,7 @@ def _imagej_lengths(tiff: tifffile.TiffFile) -> list[float | None]:
     lengths = [_length(metadata.get("spacing"), unit)]
     for name in ("YResolution", "XResolution"):
         tag = tiff.pages[0].tags.get(name)
-        pixels, units = (0, 1) if tag is None else tag.value
+        value = () if tag is None else tag.value
+        pixels, units = value if isinstance(value, tuple) and len(value) == 2 else (0, 1)
         lengths.append(_length(units / pixels, unit) if pixels else None)
     return lengths

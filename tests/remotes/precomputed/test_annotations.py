@@ -182,6 +182,11 @@ def test_a_box_finds_the_annotations_that_meet_it(
         ({"dimensions": {**DIMENSIONS, "t": [1, "s"]}}, "x, y and z in units of length were expected"),
         ({"dimensions": {**DIMENSIONS, "z": [1, ""]}}, "x, y and z in units of length were expected"),
         ({"properties": [{"id": "a", "type": "text"}]}, "does not follow the format"),
+        ({"properties": [{"id": "a", "type": "|O"}]}, r"has the type '\|O'; expected uint32"),
+        (
+            {"properties": [{"id": "a", "type": "uint8"}], "voxome": {"properties": {"a": {"dtype": "O"}}}},
+            "has the dtype 'O'; expected bool",
+        ),
         ({"by_id": {"key": "../other"}}, "a path inside this folder was expected"),
         ({"spatial": [{"key": "a", "chunk_size": [0, 1, 1], "grid_shape": [1, 1, 1]}]}, "does not follow the format"),
     ],

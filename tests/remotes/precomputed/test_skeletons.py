@@ -12,7 +12,7 @@ from remotes.precomputed.layers import BIG_IDS, IDENTITY, SHARDING, skeleton, wr
 import voxome
 from voxome.contracts.abilities import ability
 from voxome.contracts.source import MeshSource, SkeletonSource
-from voxome.errors import CorruptData, NotFound
+from voxome.errors import CorruptData, NotFound, UnsupportedFormat
 
 XYZ = np.array([[0, 0, 0], [10, 0, 0], [10, 20, 0], [10, 0, 30]], float)
 EDGES = np.array([[0, 1], [1, 2], [1, 3]])
@@ -51,6 +51,14 @@ def test_skeletons_are_read_with_transform_radii_and_attributes(tmp_path: Path, 
     assert found.length_nm == pytest.approx(120)
     with pytest.raises(NotFound, match="no skeleton of segment 6"):
         skeletons.skeleton(6)
+
+
+@pytest.mark.parametrize("data_type", ["O", "|V8", "9" * 5000, "datetime64[s]"])
+def test_types_of_attributes_that_are_no_numbers_are_refused(tmp_path: Path, data_type: str) -> None:
+    attributes = [{"id": "radius", "data_type": data_type, "num_components": 1}]
+    write_info(tmp_path, {"@type": "neuroglancer_skeletons", "vertex_attributes": attributes})
+    with pytest.raises(UnsupportedFormat, match=r"the attribute 'radius' has the data_type .*; expected bool, uint8"):
+        voxome.open(f"precomputed://{tmp_path}")
 
 
 def test_radii_are_unknown_where_the_layer_has_none(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def returned(entry: dict[str, Any]) -> str:
 def test_names_that_no_file_can_have_are_named(
     call, where: str, name: str, problem: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    document, inputs = tool(), {"given": FILE}
+    document, inputs = tool(), dict[str, Any](given=FILE)
     match where:
         case "input":
             inputs = {"given": {**FILE, "basename": name}}

@@ -17,7 +17,7 @@ from voxome.contracts.shapes import Annotations, AnnotationShape, columns_meet_b
 from voxome.errors import UnsupportedFormat
 from voxome.geometry.units import nm_per
 from voxome.remotes.annotation_checks import require_positions
-from voxome.remotes.precomputed.annotation_fields import Field, record_dtype
+from voxome.remotes.precomputed.annotation_fields import NUMBERS, TYPES, Field, record_dtype
 from voxome.remotes.precomputed.info import OWN
 
 SHAPES: Mapping[str, AnnotationShape] = {
@@ -297,7 +297,12 @@ def scatter(out: NDArray[Any], at: NDArray[np.int64], rows: NDArray[Any]) -> Non
 def _field(entry: Mapping[str, Any], own: Mapping[str, Any]) -> Field:
     id, type_name = str(entry["id"]), str(entry["type"])
     field = Field(str(own.get("name", id)), id, type_name, np.dtype("u1"))
-    return Field(field.name, id, type_name, np.dtype(own.get("dtype", field.element.newbyteorder("="))))
+    if type_name not in TYPES:
+        raise ValueError(f"the property {id} has the type {type_name!r:.100}; expected {', '.join(TYPES)}")
+    dtype = own.get("dtype", field.element.newbyteorder("="))
+    if str(dtype) not in ("bool", *NUMBERS):
+        raise ValueError(f"the property {id} has the dtype {str(dtype)!r:.100}; expected bool, {', '.join(NUMBERS)}")
+    return Field(field.name, id, type_name, np.dtype(dtype))
 
 
 def _dimensions(dimensions: Mapping[str, Any], name: str) -> NDArray[np.float64]:

@@ -17,7 +17,9 @@ from voxome.errors import InvalidInput, UnsupportedFormat
 
 COLOURS: Mapping[str, int] = {"rgb": 3, "rgba": 4}
 """Types of colours → number of their uint8 values."""
-_NUMBERS = ("uint32", "int32", "float32", "uint16", "int16", "uint8", "int8")
+NUMBERS = ("uint32", "int32", "float32", "uint16", "int16", "uint8", "int8")
+TYPES = (*NUMBERS, *COLOURS)
+"""Types of properties."""
 _TEXT_KINDS = "UO"
 _WIDE = ("int64", "uint64", "float64", "float16")
 _ALIGNMENT = 4
@@ -144,7 +146,7 @@ def _type_of(column: NDArray[Any]) -> str | None:
         return next((name for name, width in COLOURS.items() if width == column.shape[1]), None)
     if column.ndim != 1:
         return None
-    return "uint8" if column.dtype == np.bool_ else column.dtype.name if column.dtype.name in _NUMBERS else None
+    return "uint8" if column.dtype == np.bool_ else column.dtype.name if column.dtype.name in NUMBERS else None
 
 
 def _free_id(name: str, taken: set[str]) -> str:

@@ -5,13 +5,14 @@ Format: https://github.com/google/neuroglancer/blob/master/src/datasource/precom
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from voxome.contracts.shapes import Skeleton
-from voxome.errors import CorruptData, InvalidInput, NotFound
+from voxome.errors import CorruptData, InvalidInput, NotFound, UnsupportedFormat
 from voxome.remotes.precomputed.folders import ShapeFolder
 from voxome.remotes.precomputed.keyed import KeyedValues
 from voxome.remotes.precomputed.provenance import FolderProvenance
@@ -19,6 +20,8 @@ from voxome.remotes.precomputed.transforms import Transform
 
 RADIUS = "radius"
 """Attribute of the format with the radii."""
+_TYPES = ("bool", *(f"{kind}{bits}" for kind in ("uint", "int") for bits in (8, 16, 32, 64)), "float32", "float64")
+"""Types of attributes."""
 FILE_NAMES = {"swc_type": "vertex_types", "cross_section_nm2": "cross_sectional_area"}
 """Our name of an attribute → that in the files of cloud-volume and kimimaro."""
 _OWN_NAMES = {name: own for own, name in FILE_NAMES.items()}
@@ -32,7 +35,7 @@ class PrecomputedSkeletons(FolderProvenance):
         self._values = KeyedValues(folder.path, folder.info.get("sharding"))
         self._transform = Transform(folder.info, folder.name)
         self._attributes = [
-            (str(one["id"]), np.dtype(one["data_type"]).newbyteorder("<"), int(one.get("num_components", 1)))
+            (str(one["id"]), _dtype(one, folder.name), int(one.get("num_components", 1)))
             for one in folder.info.get("vertex_attributes") or ()
         ]
 
@@ -69,3 +72,14 @@ class PrecomputedSkeletons(FolderProvenance):
             np.full(nodes, np.nan) if radii is None else radii.astype(np.float64) * self._transform.scale,
             attributes,
         )
+
+
+def _dtype(attribute: Mapping[str, Any], name: str) -> np.dtype[Any]:
+    """Return the data type of an attribute, in the byte order of the format."""
+    found = str(attribute["data_type"])
+    if found not in _TYPES:
+        raise UnsupportedFormat(
+            f"{name}: the attribute {attribute['id']!r:.100} has the data_type {found!r:.100}; expected "
+            f"{', '.join(_TYPES)}"
+        )
+    return np.dtype(found).newbyteorder("<")
