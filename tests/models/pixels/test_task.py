@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,3 +38,17 @@ def test_validation_on_the_same_data_by_another_path_is_found(
     far = PIXELS.plan(config_of(raw, raw, labels, "0:20,0:20,50:60"))
     assert far.facts["validation_within_reach"] == 0
     assert not far.problems
+
+
+@pytest.mark.parametrize(
+    ("place", "problem"),
+    [
+        ({"size": (1000, 1000, 1100)}, "has voxels of 1000,1000,1100 nm, but"),
+        ({"offset_nm": (2000, 0, 0)}, r"add \?start=2,0,0"),
+    ],
+)
+def test_labels_at_other_places_are_refused(place: dict[str, Any], problem: str, tmp_path: Path) -> None:
+    values = np.random.default_rng(0).integers(1, 3, (20, 20, 60)).astype(np.uint8)
+    raw = save(tmp_path, "raw", values, "image", (1000, 1000, 1000))
+    labels = save(tmp_path, "labels", values, "labels", **{"size": (1000, 1000, 1000), **place})
+    assert re.search(problem, "\n".join(PIXELS.plan(config_of(raw, raw, labels, "0:20,0:20,50:60")).problems))

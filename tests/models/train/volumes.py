@@ -27,9 +27,11 @@ def spell(name: str, folder: Path) -> str:
     return name.format(folder=folder)
 
 
-def save(folder: Path, name: str, array: np.ndarray, kind: str = "image", size: Any = (8, 8, 8)) -> str:
+def save(
+    folder: Path, name: str, array: np.ndarray, kind: str = "image", size: Any = (8, 8, 8), offset_nm: Any = (0, 0, 0)
+) -> str:
     """Store an array, and return its URI."""
-    spec = voxome.VolumeSpec.of(array.shape, array.dtype, kind=kind, voxel_size_nm=size)
+    spec = voxome.VolumeSpec.of(array.shape, array.dtype, kind=kind, voxel_size_nm=size, offset_nm=offset_nm)
     volume = voxome.create(f"zarr://{folder}/{name}.zarr", spec)
     volume[...] = array
     return volume.uri

@@ -6,8 +6,7 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
-
+from voxome.contracts.placement import placement_problem
 from voxome.contracts.spec import VOXEL_SIZE_ADVICE
 from voxome.errors import InvalidInput
 from voxome.geometry import Box
@@ -120,6 +119,8 @@ def _open(one: LabelledImage, classes: dict[str, int], project: IlastikProject |
     tissue = None if one.tissue is None else as_volume(one.tissue)
     if tissue is not None and image.domain not in tissue.domain:
         raise InvalidInput(f"{one.tissue} spans {tissue.domain}; expected all of {image.domain}")
+    if tissue is not None and (problem := placement_problem(one.raw, image.spec, str(one.tissue), tissue.spec)):
+        raise InvalidInput(problem)
     if project is not None and one.lane is not None:
         return Labelled(image, tissue, project.read_marks(one.lane, image.domain, box, classes))
     if isinstance(one.points, dict):
@@ -139,9 +140,6 @@ def _open_labels(uri: str, image: Volume) -> Volume:
         raise InvalidInput(
             f"{uri} has axes {'/'.join(labels.axes)} and dtype {labels.dtype}; expected integers (z, y, x)"
         )
-    if labels.voxel_size_nm is not None and not np.allclose(labels.voxel_size_nm, image.voxel_size_nm or 0, rtol=1e-3):
-        raise InvalidInput(
-            f"{uri} has voxels of {labels.voxel_size_nm} nm, the image {image.uri} of {image.voxel_size_nm} nm; "
-            "expected the same size, so choose another level"
-        )
+    if problem := placement_problem(str(image.uri), image.spec, uri, labels.spec):
+        raise InvalidInput(problem)
     return labels

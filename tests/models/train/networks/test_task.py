@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,16 @@ def test_the_plan_counts_voxels_of_both_parts(tmp_path: Path) -> None:
     with pytest.raises(PlanError):
         CELLS.train(less, Call(tmp_path / "out"))
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("place", "problem"),
+    [({"size": (8, 8, 9)}, "has voxels of 8,8,9 nm, but"), ({"offset_nm": (0, 16, 0)}, r"add \?start=0,2,0 to")],
+)
+def test_labels_at_other_places_are_refused(place: dict[str, Any], problem: str, tmp_path: Path) -> None:
+    raw, labels = balls((24, 24, 24))
+    data = {"raw": save(tmp_path, "raw", raw), "labels": save(tmp_path, "labels", labels, "labels", **place)}
+    assert re.search(problem, "\n".join(CELLS.plan(config_of([data])).problems))
 
 
 @pytest.mark.parametrize("name", SPELLINGS)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from voxome.contracts.placement import placement_problem
 from voxome.errors import InvalidInput
 from voxome.geometry.box import Box
 from voxome.geometry.notation import comma_text
@@ -170,8 +171,8 @@ def problems(
                 f"{one.truth.raw} has voxels of {comma_text(one.raw.voxel_size_nm or ())} nm, but "
                 f"{everything[0].truth.raw} has {comma_text(first.voxel_size_nm or ())} nm: choose levels that agree"
             )
-        if one.raw.voxel_size_nm and one.labels.voxel_size_nm and not _are_alike(*_sizes(one)):
-            yield f"{one.truth.labels} has other voxels than {one.truth.raw}: choose the level that agrees (?level=)"
+        if problem := placement_problem(one.truth.raw, one.raw.spec, one.truth.labels, one.labels.spec):
+            yield problem
     for one in training:
         if any(2 * n < p for n, p in zip(one.box.shape, patch, strict=True)):
             yield (
@@ -189,10 +190,6 @@ def problems(
             f"Training would show {count} voxels of the validation part: leave a gap of at least {comma_text(margin)} "
             "voxels (z, y, x) along one axis, which are the context of the network and the reach of the augmentation"
         )
-
-
-def _sizes(region: Region) -> tuple[tuple[float, ...] | None, tuple[float, ...] | None]:
-    return region.raw.voxel_size_nm, region.labels.voxel_size_nm
 
 
 def _are_alike(first: Sequence[float] | None, second: Sequence[float] | None) -> bool:
