@@ -52,3 +52,11 @@ def test_labels_at_other_places_are_refused(place: dict[str, Any], problem: str,
     raw = save(tmp_path, "raw", values, "image", (1000, 1000, 1000))
     labels = save(tmp_path, "labels", values, "labels", **{"size": (1000, 1000, 1000), **place})
     assert re.search(problem, "\n".join(PIXELS.plan(config_of(raw, raw, labels, "0:20,0:20,50:60")).problems))
+
+
+def test_the_box_is_needed_where_image_and_labels_differ_along_two_axes(tmp_path: Path) -> None:
+    values = np.ones((20, 20, 60), np.uint8)
+    raw, labels = save(tmp_path, "raw", values[:9]), save(tmp_path, "labels", values[:, :9], "labels")
+    data = LabelledImage(raw=raw, labels=labels)
+    plan = PIXELS.plan(PixelTraining(classes={"a": 1, "b": 2}, data=(data,), sigmas_um=(0.3,)))
+    assert "neither has all voxels of the other; set box" in plan.problems[0]

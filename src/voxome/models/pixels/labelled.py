@@ -113,6 +113,11 @@ def _open(one: LabelledImage, classes: dict[str, int], project: IlastikProject |
     image = _open_image(one.raw)
     labels = None if one.labels is None else _open_labels(one.labels, image)
     common = image.domain if labels is None else image.domain & labels.domain
+    if labels is not None and one.box is None and common not in (image.domain, labels.domain):
+        raise InvalidInput(
+            f"{one.raw} spans {image.domain} and {one.labels} spans {labels.domain}, so that neither has all voxels "
+            "of the other; set box to the voxels that are labelled"
+        )
     box = common if one.box is None else Box.of(one.box, common)
     if box.empty or box not in common:
         raise InvalidInput(f"The box {box} is not inside {common}, where {one.raw} can be labelled")

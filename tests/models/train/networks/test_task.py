@@ -178,6 +178,38 @@ def test_grey_values_are_not_taken_for_objects(tmp_path: Path) -> None:
         CELLS.train(config_of([{"raw": uris["labels"], "labels": uris["raw"]}]), Call(tmp_path / "swapped"))
 
 
+def test_objects_without_background_cannot_be_trained_on(tmp_path: Path) -> None:
+    raw, labels = balls((24, 24, 24))
+    data = {"raw": save(tmp_path, "raw", raw), "labels": save(tmp_path, "ones", np.ones_like(labels), "labels")}
+    sparse = {**data, "kind": "sparse", "background": 2}
+    for one in (data, sparse):
+        with pytest.raises(InvalidInput, match="nothing shows what the background is"):
+            CELLS.train(config_of([one]), Call(tmp_path / "out"))
+
+
+def test_a_copy_of_the_training_data_does_not_validate(tmp_path: Path) -> None:
+    data = truth(tmp_path)
+    copy = data | {"raw": save(tmp_path, "copy", voxome.open(data["raw"])[...])}
+    with pytest.raises(InvalidInput, match=r"copy\.zarr in .* has the same voxels as one to train on"):
+        CELLS.train(config_of([data], [copy]), Call(tmp_path / "out"))
+
+
+def test_labels_below_minus_1_are_refused(tmp_path: Path) -> None:
+    raw, labels = balls((24, 24, 24))
+    wrong = np.where(labels > 0, -5, 0).astype(np.int32)
+    data = {"raw": save(tmp_path, "raw", raw), "labels": save(tmp_path, "labels", wrong, "labels")}
+    with pytest.raises(InvalidInput, match="The labels have -5; expected at least 0, or -1"):
+        CELLS.train(config_of([data]), Call(tmp_path / "out"))
+
+
+def test_the_box_is_needed_where_image_and_labels_differ_along_two_axes(tmp_path: Path) -> None:
+    raw, labels = balls((24, 24, 24))
+    data = {"raw": save(tmp_path, "raw", raw[:20]), "labels": save(tmp_path, "labels", labels[:, :20], "labels")}
+    with pytest.raises(InvalidInput, match="neither has all voxels of the other; set box"):
+        CELLS.plan(config_of([data]))
+    assert not CELLS.plan(config_of([data | {"box": "0:20,0:20,0:24"}])).problems
+
+
 def test_background_alone_cannot_be_trained_on(tmp_path: Path) -> None:
     raw, labels = balls((24, 24, 24))
     data = {"raw": save(tmp_path, "raw", raw), "labels": save(tmp_path, "labels", 0 * labels, "labels")}

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from voxome.errors import NegativeLabel
 from voxome.metrics.segmentation import NOT_LABELLED
 from voxome.models.train.networks.config import Truth
 from voxome.models.train.networks.data import UNKNOWN, Margins
@@ -188,7 +189,15 @@ def _part(start: Sequence[int], shape: Shape) -> tuple[slice, ...]:
 
 
 def _number(labels: NDArray[np.integer]) -> NDArray[np.int64]:
-    """Return labels as consecutive integers; 0 stays 0, and `NOT_LABELLED` and -1 become `UNKNOWN`."""
+    """Return labels as consecutive integers; 0 stays 0, and `NOT_LABELLED` and -1 become `UNKNOWN`.
+
+    Raises
+    ------
+    NegativeLabel
+        If one is less than -1.
+    """
+    if labels.dtype.kind == "i" and labels.size and (least := int(labels.min())) < -1:
+        raise NegativeLabel(f"The labels have {least}; expected at least 0, or -1 where nothing is labelled")
     unsigned = labels.astype(np.uint64)
     unknown = unsigned == NOT_LABELLED
     ids, numbers = np.unique(np.where(unknown, np.uint64(0), unsigned), return_inverse=True)

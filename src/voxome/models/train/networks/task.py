@@ -188,10 +188,22 @@ class _Draft:
         volumes = [self._load(one) for one in self.training]
         if not any(len(one.objects) for one in volumes):
             raise InvalidInput("The labels to train on have no object, only background; choose other boxes or labels")
+        if not self.targets.offsets and not any(_has_outside(one.labels) for one in volumes):
+            raise InvalidInput(
+                "All voxels of the labels to train on that are annotated are in one object, so nothing shows what the "
+                "background is; label some of it, or choose other boxes"
+            )
         require_boundaries([one.labels[0, 0].numpy() for one in volumes], self.targets.offsets, UNKNOWN)
+        validation = [self._load(one) for one in self.validation]
+        for region, one in zip(self.validation, validation, strict=True):
+            if any(one.raw_sha256 == trained.raw_sha256 for trained in volumes):
+                raise InvalidInput(
+                    f"The image to validate with, {region.truth.raw} in {region.box}, has the same voxels as one to "
+                    "train on; validate with others"
+                )
         return Setup(
             volumes=volumes,
-            validation=[self._load(one) for one in self.validation],
+            validation=validation,
             shares=tuple((shares / shares.sum()).tolist()),
             targets=self.targets,
             form=self.form,
@@ -227,6 +239,11 @@ class _Draft:
             ),
             "reproducible": torch.device(config.device).type == "cpu",
         }
+
+
+def _has_outside(labels: torch.Tensor) -> bool:
+    """Return whether encoded labels have background, or borders between objects."""
+    return bool((labels == 0).any()) or int(labels.max()) > 1
 
 
 def _device_problems(device: str) -> Iterator[str]:

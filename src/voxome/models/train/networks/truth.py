@@ -63,6 +63,11 @@ def open_region(truth: Truth, *, instances: bool) -> Region:
             "an image along z, y and x"
         )
     common = image.domain & labels.domain
+    if not truth.box and common not in (image.domain, labels.domain):
+        raise InvalidInput(
+            f"{truth.raw} spans {image.domain} and {truth.labels} spans {labels.domain}, so that neither has all voxels "
+            "of the other; set box to the voxels that are labelled"
+        )
     box = Box.of(truth.box, common) if truth.box else common
     if box.empty or box not in common:
         raise InvalidInput(f"The box {box} is not inside {common}, which {truth.raw} and {truth.labels} share")
