@@ -134,6 +134,15 @@ def test_statistics_of_tiles_are_refused(tmp_path: Path) -> None:
         import_model(graph_path, described(), tmp_path / "out")
 
 
+def test_of_several_outputs_none_is_chosen(tmp_path: Path) -> None:
+    path = network(tmp_path / "net.onnx")
+    model = onnx.load(path)
+    model.graph.output.append(helper.make_tensor_value_info("r0", TensorProto.FLOAT, None))
+    onnx.save(model, path)
+    with pytest.raises(InvalidInput, match=r"1 inputs and 2 outputs \(.*, r0\); expected one of each"):
+        import_model(path, described(), tmp_path / "out")
+
+
 def test_other_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match=r"lost\.onnx"):
         import_model(tmp_path / "lost.onnx", described(), tmp_path / "out")

@@ -24,13 +24,17 @@ def adapt(network: onnx.ModelProto, config: ModelImport) -> onnx.ModelProto:
     Raises
     ------
     InvalidInput
-        If the network has several inputs, or an input of other axes.
+        If the network has several inputs or outputs, or an input of other axes.
     """
     graph = network.graph
     weights = {one.name for one in graph.initializer}
     inputs = [one for one in graph.input if one.name not in weights]
-    if len(inputs) != 1 or not graph.output:
-        raise InvalidInput(f"The network has {len(inputs)} inputs and {len(graph.output)} outputs; expected one input")
+    if len(inputs) != 1 or len(graph.output) != 1:
+        names = ", ".join(one.name for one in graph.output)
+        raise InvalidInput(
+            f"The network has {len(inputs)} inputs and {len(graph.output)} outputs ({names}); expected one of each: "
+            "export it with the output that is the probability alone"
+        )
     axes = len(inputs[0].type.tensor_type.shape.dim)
     if axes != config.dimensions + 2:
         raise InvalidInput(

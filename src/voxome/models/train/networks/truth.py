@@ -65,8 +65,8 @@ def open_region(truth: Truth, *, instances: bool) -> Region:
     common = image.domain & labels.domain
     if not truth.box and common not in (image.domain, labels.domain):
         raise InvalidInput(
-            f"{truth.raw} spans {image.domain} and {truth.labels} spans {labels.domain}, so that neither has all voxels "
-            "of the other; set box to the voxels that are labelled"
+            f"{truth.raw} spans {image.domain} and {truth.labels} spans {labels.domain}, so that neither has all "
+            "voxels of the other; set box to the voxels that are labelled"
         )
     box = Box.of(truth.box, common) if truth.box else common
     if box.empty or box not in common:
