@@ -137,7 +137,7 @@ def test_statistics_of_tiles_are_refused(tmp_path: Path) -> None:
 def test_of_several_outputs_none_is_chosen(tmp_path: Path) -> None:
     path = network(tmp_path / "net.onnx")
     model = onnx.load(path)
-    model.graph.output.append(helper.make_tensor_value_info("r0", TensorProto.FLOAT, None))
+    model.graph.output.append(helper.make_tensor_value_info("r0", TensorProto.FLOAT, ["n", 1, "a", "b", "c"]))
     onnx.save(model, path)
     with pytest.raises(InvalidInput, match=r"1 inputs and 2 outputs \(.*, r0\); expected one of each"):
         import_model(path, described(), tmp_path / "out")
