@@ -79,6 +79,41 @@ def test_tiny_domains(model: Model, shape: tuple[int, int, int]) -> None:
     assert found.shape == (9, *shape)
 
 
+@pytest.fixture(scope="module")
+def identity(tmp_path_factory: pytest.TempPathFactory, model: Model) -> Model:
+    """A network that returns its input without the context."""
+    onnx = pytest.importorskip("onnx", reason="networks are written with the extra voxome[train]")
+    context = np.array((2, 3, 4))
+    nodes = [onnx.helper.make_node("Slice", ["raw", "first", "last", "axes"], ["out"])]
+    values = {"first": context, "last": -context, "axes": np.arange(2, 5)}
+    shapes = [
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["n", 1, *(f"{name}{axis}" for axis in "zyx")])
+        for name in ("raw", "out")
+    ]
+    weights = [onnx.numpy_helper.from_array(value.astype(np.int64), name) for name, value in values.items()]
+    graph = onnx.helper.make_graph(nodes, "identity", shapes[:1], shapes[1:], weights)
+    path = tmp_path_factory.mktemp("identity") / "identity.onnx"
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8), path)
+    changes = {"context": (2, 3, 4), "stride": (1, 1, 1), "offsets": (), "channels": ("grey",), "file": path.name}
+    return Model(path, model.card.model_copy(update=changes))
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 9, 17])
+def test_an_identity_network_returns_the_image_whatever_its_size(identity: Model, axis: int, size: int) -> None:
+    shape = [10, 11, 12]
+    shape[axis] = size
+    domain = Box.of_shape(shape, (3, -5, 7))
+    raw = np.random.default_rng(size).integers(0, 256, domain.shape).astype(np.uint8)
+    found = np.zeros_like(raw)
+    for start in itertools.product(*(range(a, b, 8) for a, b in zip(domain.start, domain.stop, strict=True))):
+        write = Box.of_shape((8, 8, 8), start) & domain
+        read = write.grow(identity.card.halo) & domain
+        part = predict(raw[read.within(domain)], read, write, domain, identity, mean=0, std=255)
+        found[write.within(domain)] = part[0]
+    assert np.array_equal(found, raw)
+
+
 def test_too_small_a_read_box_is_refused(raw: NDArray[np.uint8], model: Model) -> None:
     write = Box.of_shape((8, 8, 8), DOMAIN.start)
     with pytest.raises(InvalidInput, match="needs"):

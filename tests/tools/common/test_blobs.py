@@ -108,6 +108,25 @@ def test_radii_below_what_voxels_show_are_refused(size: Any, problem: str, tmp_p
         detect(np.zeros((9, 9, 9), np.uint8), tmp_path, size=size)
 
 
+def test_cells_are_the_same_whether_the_header_or_the_run_has_the_voxel_size(tmp_path: Path) -> None:
+    nibabel = pytest.importorskip("nibabel")
+    image = (50 + 100 * draw((21, 25, 31), [[10, 12, 15]], [6])).astype(np.uint8)
+    size, tables = (0.002, 0.0013, 0.00065), []
+    for name, known in (("header", True), ("run", False)):
+        file = nibabel.Nifti1Image(image.T, None)
+        if known:
+            file.header.set_zooms(size[::-1])
+        file.header.set_xyzt_units("mm" if known else "unknown")
+        file.to_filename(tmp_path / f"{name}.nii")
+        given = {"image": tmp_path / f"{name}.nii", "polarity": "bright", "min_contrast": 20.0, "max_radius_um": 20.0}
+        options = {} if known else {"voxel_size_nm": tuple(1e6 * n for n in size)}
+        found = voxome.tool("common.blob_peaks", given, out=tmp_path / name, engine="sequential", **options)
+        tables.append(TableFile(found["result"].uri).read())
+    assert len(tables[0]["z"]) > 0
+    for name, values in tables[0].items():
+        np.testing.assert_array_equal(values, tables[1][name])
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_values_that_are_not_finite_are_refused(value: float, tmp_path: Path) -> None:
     image = (100 * draw((21, 21, 21), [[10, 10, 10]], [5])).astype(np.float32)
