@@ -50,7 +50,7 @@ inputs:
   tile_z_um:
     type: double?
     doc: 'Length of a tile along z, if not tile_um: about a section where the brightness changes from section to
-      section. The table has as many more rows as tiles are thinner. Allowed: more than 0.'
+      section. There are as many more of them as they are thinner. Allowed: more than 0.'
     inputBinding:
       prefix: --tile-z-um
   exclude_um:

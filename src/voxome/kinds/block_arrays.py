@@ -64,25 +64,39 @@ class _Index:
             raise CorruptData(f"the arrays of blocks {folder} are damaged: {error!r}; remove them, rerun") from error
 
 
-@dataclass(frozen=True)
 class BlockArraysReader:
-    """Arrays of blocks as an input: a tool of blocks gets those of the blocks that its read box touches."""
+    """Arrays of blocks as an input: a tool of blocks gets those of the blocks that its read box touches.
 
-    folder: StoragePath
-    index: _Index
+    With `random_access`, a tool gets this reader. Arrays of the last box stay in memory, for the next one.
+    """
 
-    def read(self, box: Box) -> BlockParts:
+    def __init__(self, folder: StoragePath, index: _Index, *, random_access: bool = False) -> None:
+        self._folder, self._index, self._random_access = folder, index, random_access
+        self._last: dict[int, dict[str, NDArray[Any]]] = {}
+
+    def __str__(self) -> str:
+        return str(self._folder)
+
+    def read(self, box: Box) -> BlockParts | BlockArraysReader:
+        """Return what a tool gets for the box of a block."""
+        return self if self._random_access else self.parts(box)
+
+    def parts(self, box: Box) -> BlockParts:
         """Return the arrays of the blocks that touch `box`, each with the box of its block."""
-        grid, scale = self.index.grid, self.index.scale
-        touching = grid.touching(box.refine(scale) & grid.box)
-        return [(grid[number].write.coarsen(scale), self._arrays(number)) for number in touching]
+        grid, scale = self._index.grid, self._index.scale
+        touching = list(grid.touching(box.refine(scale) & grid.box))
+        last = self._last
+        arrays = {number: last[number] if number in last else self._arrays(number) for number in touching}
+        if self._random_access:
+            self._last = arrays
+        return [(grid[number].write.coarsen(scale), one) for number, one in arrays.items()]
 
     def view(self) -> BlockArraysReader:
         """Return this reader."""
         return self
 
     def _arrays(self, number: int) -> dict[str, NDArray[Any]]:
-        return read_arrays(self.folder / _name(number), "rerun the step that computes it")
+        return read_arrays(self._folder / _name(number), "rerun the step that computes it")
 
 
 @dataclass(frozen=True)
@@ -117,9 +131,12 @@ class BlockArrays(Kind):
     ----------
     scale : (z, y, x) or function of the parameters
         Voxels of the frame of an output along one voxel of the boxes of its blocks.
+    random_access : bool
+        Whether a tool gets a `BlockArraysReader` instead, for more than the blocks that its block touches.
     """
 
     scale: Scale | Callable[[Parameters], Scale] = (1, 1, 1)
+    random_access: bool = False
     type: ClassVar[str] = "block-arrays"
 
     def locate(self, handle: Handle, *, level: int = 0) -> Handle:
@@ -136,7 +153,7 @@ class BlockArrays(Kind):
 
     def open(self, handle: Handle) -> BlockArraysReader:
         folder = storage_at(handle.uri)
-        return BlockArraysReader(folder, _Index.read(folder))
+        return BlockArraysReader(folder, _Index.read(folder), random_access=self.random_access)
 
     def location(self, base: str) -> str:
         return base

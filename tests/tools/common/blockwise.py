@@ -14,6 +14,7 @@ from voxome.contracts.frame import Frame
 from voxome.contracts.kinds import Rows
 from voxome.contracts.python_tool import PythonTool
 from voxome.geometry import BlockGrid, Box
+from voxome.kinds.block_arrays import BlockArrays, BlockParts
 from voxome.resources.rows import combine, concatenate
 from voxome.resources.table import TableFile, write_table
 
@@ -26,14 +27,25 @@ def frame_of(
     return Frame(domain, domain, voxel_size_nm, (0.0, 0.0, 0.0))
 
 
+class ArraysOfBlocks:
+    """Arrays of blocks in memory, in place of those in files."""
+
+    def __init__(self) -> None:
+        self.blocks: list[tuple[Box, Mapping[str, NDArray[Any]]]] = []
+
+    def parts(self, box: Box) -> BlockParts:
+        return [(own, arrays) for own, arrays in self.blocks if not (own & box).empty]
+
+
 def run_blocks(
     tool: PythonTool, volumes: Mapping[str, NDArray[Any]], block: tuple[int, int, int], frame: Frame, **others: Any
 ) -> dict[str, Any]:
-    """Return the outputs: arrays of the domain, and rows that are folded."""
+    """Return the outputs: arrays of the domain, rows that are folded, arrays of blocks."""
     parameters = {name: others[name] for name in tool.spec.parameters if name in others}
     halo = tool.spec.compute_halo(tool.spec.bind(parameters), frame.scale_nm)
     arrays: dict[str, NDArray[Any]] = {}
     parts: dict[str, list[Rows]] = {}
+    stored: dict[str, ArraysOfBlocks] = {}
     for one in BlockGrid(frame.domain, block, halo=halo):
         read = one.read.within(frame.domain)
         context = BlockContext(one.write, one.read, frame)
@@ -43,13 +55,15 @@ def run_blocks(
             if isinstance(value, np.ndarray):
                 out = arrays.setdefault(name, np.zeros(frame.domain.shape, value.dtype))
                 out[one.write.within(frame.domain)] = value
+            elif isinstance(tool.spec.outputs[name], BlockArrays):
+                stored.setdefault(name, ArraysOfBlocks()).blocks.append((one.write, value))
             else:
                 parts.setdefault(name, []).append(value)
     folded = {}
     for name, rows in parts.items():
         kind: Any = tool.spec.outputs[name]
         folded[name] = combine(concatenate(rows, kind.columns), kind.key, kind.fold)
-    return {**arrays, **folded}
+    return {**arrays, **folded, **stored}
 
 
 def as_file(path: Path, rows: Rows, columns: Mapping[str, str], row_group: int = 100) -> TableFile:

@@ -16,12 +16,12 @@ from voxome.contracts.context import BlockContext
 from voxome.contracts.python_tool import tool
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.tool import memory_of
-from voxome.resources.table import TableFile
+from voxome.kinds.block_arrays import BlockArraysReader
 from voxome.tools.common.balls import Scale
 from voxome.tools.common.contrast.distance import near
 from voxome.tools.common.contrast.limits import size_problems
-from voxome.tools.common.contrast.moments import local_moments, place_box, tile_factors
-from voxome.tools.common.contrast.settings import EDGES, require_settings
+from voxome.tools.common.contrast.moments import local_moments
+from voxome.tools.common.contrast.tile_sums import tile_factors
 from voxome.tools.common.density.grid import DensityGrid
 from voxome.tools.common.gaps import BRIDGED, LONGEST, TISSUE, interpolate_gaps
 from voxome.tools.common.tile_moments import MOMENTS
@@ -68,7 +68,7 @@ def _problems(specs: Mapping[str, VolumeSpec], parameters: Mapping[str, Any]) ->
 )
 def local_contrast(
     image: Annotated[NDArray[Any], kinds.Image()],
-    moments: Annotated[TableFile, MOMENTS],
+    moments: Annotated[BlockArraysReader, MOMENTS],
     tissue: Annotated[NDArray[np.uint8] | None, kinds.Image("uint8")] = None,
     probability: Annotated[NDArray[np.uint8] | None, kinds.Probability()] = None,
     exclude: Annotated[NDArray[np.uint8] | None, kinds.Image("uint8")] = None,
@@ -93,9 +93,8 @@ def local_contrast(
     image : (z, y, x) array
         Image of any dtype; the result does not depend on it, nor on borders without data of whole tiles, or that the
         offset of the volume takes into account. Others move the tiles: probabilities change by up to a tenth.
-    moments : table
-        From ``common.tile_moments`` of the image, with the same `tile_um` and
-        `tile_z_um`.
+    moments : arrays of blocks
+        From ``common.tile_moments`` of the image, with the same `tile_um` and `tile_z_um`.
     tissue : (z, y, x) array of uint8, optional
         Tissue map from ``common.tissue``. Where there are no data, the result is 0; short gaps are interpolated along
         z.
@@ -142,10 +141,7 @@ def local_contrast(
         return {"probability": np.zeros(block.write.shape, np.uint8)}
     if probability is None:
         grid = DensityGrid(tile_factors(tile_um, tile_z_um, size), block.frame)
-        edges = dict(zip(EDGES, grid.factors, strict=True))
-        require_settings(moments, edges, "give the moments of common.tile_moments with the same tile_um and tile_z_um")
-        box = place_box(block.read, block.frame)
-        mean, deviation = local_moments(moments, grid, box, background_um, background_z_um)
+        mean, deviation = local_moments(moments, grid, block.read, background_um, background_z_um)
         weight = _filter(known.astype(np.float32), smoothing_um, size)
         smooth = _average(_fill(image, known, tissue), known, weight, smoothing_um, size)
         sign = np.float32(1 if polarity == "bright" else -1)

@@ -12,25 +12,18 @@ from numpy.typing import NDArray
 
 from voxome import kinds
 from voxome.contracts.context import BlockContext
-from voxome.contracts.kinds import Rows
 from voxome.contracts.python_tool import tool
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.tool import memory_of
-from voxome.kinds.merge import Fold
-from voxome.resources.rows import concatenate
 from voxome.tools.common.balls import Scale
 from voxome.tools.common.contrast.distance import near
 from voxome.tools.common.contrast.limits import size_problems
-from voxome.tools.common.contrast.moments import place_box, split_floats, tile_factors
-from voxome.tools.common.contrast.settings import EDGE_COLUMNS, EDGE_FOLD, EDGES, repeat_settings
+from voxome.tools.common.contrast.tile_sums import sum_tiles, tile_factors
 from voxome.tools.common.contrast.unusual import unusual_image
-from voxome.tools.common.density.grid import DensityGrid, cell_indices
+from voxome.tools.common.density.grid import DensityGrid
 from voxome.tools.common.gaps import TISSUE
 
-_SUMS = ("voxels", "total", "squares")
-_FOLD: dict[str, Fold] = {**dict.fromkeys(_SUMS, "sum"), **EDGE_FOLD}
-_KEY = ("z", "y", "x", "exponent")
-MOMENTS = kinds.Table({**dict.fromkeys((*_KEY, *_SUMS), "int64"), **EDGE_COLUMNS}, key=_KEY, fold=_FOLD)
+MOMENTS = kinds.BlockArrays(random_access=True)
 
 
 def _halo(parameters: Mapping[str, Any], scale_nm: Scale) -> tuple[int, int, int]:
@@ -62,7 +55,7 @@ def tile_moments(
     tile_z_um: Annotated[float, Gt(0)] | None = None,
     exclude_um: Annotated[float, Ge(0)] = 0.0,
     block: BlockContext,
-) -> dict[str, Rows]:
+) -> dict[str, dict[str, NDArray[Any]]]:
     """Sum grey values and their squares in small tiles, for ``common.local_contrast``.
 
     Parameters
@@ -78,37 +71,23 @@ def tile_moments(
         Edge of a tile in micrometres, rounded to whole voxels; tiles start at position 0 nm.
     tile_z_um : float, optional
         Length of a tile along z, if not `tile_um`: about a section where the brightness changes from section to
-        section. The table has as many more rows as tiles are thinner.
+        section. There are as many more of them as they are thinner.
     exclude_um : float
         How far around `exclude` voxels are not summed either, in micrometres.
 
     Returns
     -------
-    moments : table
-        For every tile ``z, y, x``: its voxels with data, the sum of their values and that of the squares, in units of
-        2 to the power of ``exponent`` and of its square. The exponent is 0 for integers; floats of a tile have a row
-        for each factor of 16 between them. ``edge_z``, ``edge_y`` and ``edge_x`` are the lengths of a tile in voxels.
+    moments : arrays of blocks
+        For the tiles of a block: their voxels with data, the sum of their values and that of the squares, in units of
+        2 to the power of an exponent and of its square. The exponent is 0 for integers; floats have one for each
+        factor of 16 between them. Tiles at faces of a block are those of several blocks, which add up.
     """
-    box, seen = place_box(block.write, block.frame), block.write.within(block.read)
+    seen = block.write.within(block.read)
     values = image[seen]
     known = np.ones(values.shape, bool) if tissue is None else tissue[seen] == TISSUE
     if exclude is not None:
         known &= ~near(exclude > 0, exclude_um, block.frame.scale_nm)[seen]
     if values.dtype.kind == "f":
         known &= ~np.isnan(values)
-        numbers, exponents = split_floats(np.where(known, values, 0))
-    else:
-        numbers, exponents = np.where(known, values, 0).astype(np.int64), np.zeros(values.shape, np.int64)
     grid = DensityGrid(tile_factors(tile_um, tile_z_um, block.frame.scale_nm), block.frame)
-    tiles = cell_indices(box.coarsen(grid.factors))
-    parts = []
-    for exponent in np.unique(exponents[known]).tolist():
-        here = known & (exponents == exponent)
-        number = np.where(here, numbers, 0)
-        sums = [grid.sums(one, box).ravel() for one in (here, number, number**2)]
-        filled = sums[0] > 0
-        z, y, x = tiles[filled].T
-        columns = (z, y, x, np.full(len(z), exponent), *(one[filled] for one in sums))
-        edges = repeat_settings(dict(zip(EDGES, grid.factors, strict=True)), len(z))
-        parts.append({**dict(zip((*_KEY, *_SUMS), columns, strict=True)), **edges})
-    return {"moments": concatenate(parts, MOMENTS.columns)}
+    return {"moments": sum_tiles(values, known, block.write, grid)}

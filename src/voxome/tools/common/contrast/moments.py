@@ -10,74 +10,23 @@ change nothing.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from voxome.contracts.frame import Frame
-from voxome.contracts.spec import Scale
-from voxome.errors import InvalidInput
 from voxome.geometry import Box
-from voxome.resources.table import TableFile
-from voxome.tools.common.density.grid import DensityGrid, grid_factors
+from voxome.kinds.block_arrays import BlockArraysReader
+from voxome.tools.common.contrast.tile_sums import count_from_zero, read_sums
+from voxome.tools.common.density.grid import DensityGrid
 
-_BITS = 16
-"""Bits of the whole numbers for floats; the squares of 2 to the power of 31 of them fit into a sum."""
-_STEP = 4
-"""Powers of two that have one exponent, so that the smallest of its floats keep `_BITS` - `_STEP` bits."""
-_LARGEST = float(np.finfo(np.float32).max)
-_SUMS = ("voxels", "total", "squares")
-_LAYERS = 32
-"""Layers of tiles that are read at once: each has the tiles of the whole volume."""
 _TRUNCATE = 3.0
-"""Radius of the window, in standard deviations."""
-
-
-def split_floats(values: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return floats as whole numbers times powers of two, which add up exactly.
-
-    Parameters
-    ----------
-    values : array of floats
-        Finite numbers.
-
-    Returns
-    -------
-    numbers, exponents : arrays of int64
-        ``numbers * 2.0**exponents`` are the values, rounded to 12 significant bits or finer. Exponents are multiples of
-        4. Whole numbers of up to 16 bits stay exact.
-
-    Raises
-    ------
-    InvalidInput
-        If a value is infinite, or too large for float32.
-    """
-    wide = values.astype(np.float64)
-    if not (largest := np.abs(wide).max(initial=0)) <= _LARGEST:
-        raise InvalidInput(
-            f"The image has values up to {largest:g}; floats are expected to be at most {_LARGEST:.2g}: set others to "
-            "NaN, which means no data"
-        )
-    exponents = _STEP * -(-np.frexp(wide)[1].astype(np.int64) // _STEP) - _BITS
-    return np.rint(np.ldexp(wide, -exponents)).astype(np.int64), exponents
-
-
-def tile_factors(tile_um: float, tile_z_um: float | None, voxel_size_nm: Sequence[float]) -> Scale:
-    """Return the voxels (z, y, x) along a tile; `tile_z_um` is its length along z, if it is another one."""
-    z, y, x = grid_factors(tile_um, voxel_size_nm)
-    return (z if tile_z_um is None else grid_factors(tile_z_um, voxel_size_nm)[0]), y, x
-
-
-def place_box(box: Box, frame: Frame) -> Box:
-    """Return a box in indices that begin at the voxel nearest to position 0, as those of tiles do."""
-    return box.shift([round(offset / size) for offset, size in zip(frame.offset_nm, frame.scale_nm, strict=True)])
+"""Radius of a window, in standard deviations."""
+Sums = NDArray[np.float64]
 
 
 def local_moments(
-    table: TableFile, grid: DensityGrid, box: Box, window_um: float, window_z_um: float | None = None
+    moments: BlockArraysReader, grid: DensityGrid, box: Box, window_um: float, window_z_um: float | None = None
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return mean and standard deviation around each voxel.
 
@@ -85,12 +34,12 @@ def local_moments(
 
     Parameters
     ----------
-    table : TableFile
-        From ``common.tile_moments``; only the layers of tiles around the box are read.
+    moments : BlockArraysReader
+        From ``common.tile_moments``; only what is within the windows around the box is read.
     grid : DensityGrid
         Its tiles.
     box : Box
-        Box of the result, from `place_box`.
+        Voxels of the result.
     window_um : float
         Standard deviation of the Gaussian in micrometres.
     window_z_um : float, optional
@@ -102,60 +51,64 @@ def local_moments(
     mean, deviation : (z, y, x) float32
         NaN where there are no data within the window.
     """
-    wide = tuple((1000 * window_um / grid.edges_nm).tolist())
-    narrow = wide if window_z_um is None else (1000 * window_z_um / float(grid.edges_nm[0]), *wide[1:])
-    inner = box.coarsen(grid.factors).grow((1, 1, 1))
-    cells = inner.grow(_reach(wide))
-    if window_z_um is not None:
-        cells = cells.grow(_reach(narrow))
-    voxels, total, squares = _read_sums(table, cells)
-    near, near_total = (_smooth(one, narrow) for one in (voxels, total))
+    voxels = count_from_zero(box, grid.frame)
+    tiles = voxels.coarsen(grid.factors).grow((1, 1, 1))
+    window = _in_tiles(grid, window_um, window_um)
+    read = tiles.grow(_radii(window))
     if window_z_um is None:
-        count, spread = near, _smooth(squares, wide)
+        sums = read_sums(moments, grid, read)
+        count, total, squares = (_smooth(one, window)[tiles.within(read)] for one in sums)
+        mean = _mean_at(voxels, tiles, grid, total, count)
+        variance = _mean_at(voxels, tiles, grid, squares, count) - mean**2
     else:
-        middle = near_total / np.where(near > 0, near, 1.0)
-        count = _smooth(voxels, wide)
-        spread = _smooth(squares - 2 * middle * total + middle**2 * voxels, wide)
-    part = inner.within(cells)
-    mean = _ratio(*(_between(one[part], grid, inner, box) for one in (near_total, near)))
-    variance = _ratio(*(_between(one[part], grid, inner, box) for one in (spread, count)))
-    if window_z_um is None:
-        variance -= mean**2
+        mean_window = _in_tiles(grid, window_z_um, window_um)
+        read = read.grow(_radii(mean_window))
+        sums = read_sums(moments, grid, read)
+        near_count, near_total = (_smooth(one, mean_window) for one in sums[:2])
+        squares = _smooth(_squared_differences(sums, near_total / np.where(near_count > 0, near_count, 1.0)), window)
+        count = _smooth(sums[0], window)
+        inner = tiles.within(read)
+        mean = _mean_at(voxels, tiles, grid, near_total[inner], near_count[inner])
+        variance = _mean_at(voxels, tiles, grid, squares[inner], count[inner])
     return mean.astype(np.float32), np.sqrt(np.maximum(variance, 0.0)).astype(np.float32)
 
 
-def _reach(sigmas: tuple[float, ...]) -> tuple[int, ...]:
-    return tuple(math.ceil(_TRUNCATE * sigma) for sigma in sigmas)
+def _in_tiles(grid: DensityGrid, z_um: float, other_um: float) -> tuple[float, ...]:
+    """Return the standard deviations (z, y, x) of a window, from micrometres to tiles."""
+    return tuple((1000 * np.array([z_um, other_um, other_um]) / grid.edges_nm).tolist())
 
 
-def _smooth(sums: NDArray[np.float64], sigmas: tuple[float, ...]) -> NDArray[np.float64]:
-    for axis, (sigma, radius) in enumerate(zip(sigmas, _reach(sigmas), strict=True)):
+def _radii(window: tuple[float, ...]) -> tuple[int, ...]:
+    return tuple(math.ceil(_TRUNCATE * sigma) for sigma in window)
+
+
+def _smooth(sums: Sums, window: tuple[float, ...]) -> Sums:
+    for axis, (sigma, radius) in enumerate(zip(window, _radii(window), strict=True)):
         sums = ndimage.gaussian_filter1d(sums, sigma, axis=axis, mode="constant", radius=radius)
     return sums
 
 
-def _ratio(sums: NDArray[np.float64], voxels: NDArray[np.float64]) -> NDArray[np.float64]:
-    known = voxels > 0
-    return np.where(known, sums / np.where(known, voxels, 1.0), np.nan)
+def _squared_differences(sums: Sums, mean: Sums) -> Sums:
+    """Return the sum over each tile of the squared differences of its voxels from a mean (z, y, x).
+
+    `sums` (3, z, y, x) are those of the powers 0 to 2 of its voxels.
+    """
+    count, total, squares = sums
+    result: Sums = squares - 2 * mean * total + mean**2 * count
+    return result
 
 
-def _read_sums(table: TableFile, cells: Box) -> NDArray[np.float64]:
-    """Return the sums of powers 0 to 2 of grey values (3, z, y, x) of a box of cells."""
-    sums = np.zeros((len(_SUMS), *cells.shape), np.float64)
-    for start in range(cells.start[0], cells.stop[0], _LAYERS):
-        rows = table.lookup("z", np.arange(start, min(start + _LAYERS, cells.stop[0]), dtype=np.int64))
-        index = np.stack([rows[axis] for axis in "zyx"], axis=1) - np.array(cells.start)
-        inside = ((index >= 0) & (index < np.array(cells.shape))).all(axis=1)
-        for power, name in enumerate(_SUMS):
-            values = np.ldexp(rows[name][inside].astype(np.float64), power * rows["exponent"][inside])
-            np.add.at(sums[power], tuple(index[inside].T), values)
-    return sums
+def _mean_at(voxels: Box, tiles: Box, grid: DensityGrid, sums: Sums, count: Sums) -> Sums:
+    """Return sums by counts of a box of tiles, at each voxel of a box; NaN where there is nothing."""
+    sums, count = _interpolate(sums, grid, tiles, voxels), _interpolate(count, grid, tiles, voxels)
+    known = count > 0
+    return np.where(known, sums / np.where(known, count, 1.0), np.nan)
 
 
-def _between(sums: NDArray[np.float64], grid: DensityGrid, cells: Box, box: Box) -> NDArray[np.float64]:
-    """Return sums (of a box of cells) at each voxel of a box: linear between the centres of cells."""
+def _interpolate(sums: Sums, grid: DensityGrid, tiles: Box, voxels: Box) -> Sums:
+    """Return sums of a box of tiles at each voxel of a box: linear between the centres of tiles."""
     for axis, factor in enumerate(grid.factors):
-        at = (np.arange(box.start[axis], box.stop[axis]) + 0.5) / factor - 0.5 - cells.start[axis]
+        at = (np.arange(voxels.start[axis], voxels.stop[axis]) + 0.5) / factor - 0.5 - tiles.start[axis]
         low = np.floor(at).astype(np.int64)
         shape = [-1 if one == axis else 1 for one in range(3)]
         weight = (at - low).reshape(shape)

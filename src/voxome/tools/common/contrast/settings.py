@@ -1,4 +1,4 @@
-"""Settings of tables of tiles: columns that are the same in every row, so that another step can compare its own."""
+"""Settings of tiles, which are stored with their values, so that another step can compare its own."""
 
 from __future__ import annotations
 
@@ -40,7 +40,18 @@ def require_settings(table: TableFile, settings: Mapping[str, float], advice: st
         If they differ.
     """
     first = next(table.batches(1), None)
-    found = settings if first is None else {name: first[name][0].item() for name in settings}
+    if first is not None:
+        require_same({name: first[name][0].item() for name in settings}, settings, table.path, advice)
+
+
+def require_same(found: Mapping[str, float], settings: Mapping[str, float], where: str, advice: str) -> None:
+    """Refuse tiles of other settings, with what to do.
+
+    Raises
+    ------
+    InvalidInput
+        If they differ.
+    """
     if found != settings:
         shown = (", ".join(f"{name} {value:g}" for name, value in one.items()) for one in (found, settings))
-        raise InvalidInput("{} has tiles of {}; expected {}: {}".format(table.path, *shown, advice))
+        raise InvalidInput("{} has tiles of {}; expected {}: {}".format(where, *shown, advice))

@@ -11,7 +11,7 @@ from voxome.contracts.context import BlockContext
 from voxome.contracts.frame import Frame
 from voxome.errors import InvalidInput
 from voxome.geometry import Box
-from voxome.tools.common.contrast.moments import place_box
+from voxome.tools.common.contrast.tile_sums import count_from_zero
 from voxome.tools.common.vessels.distance import distances
 from voxome.tools.common.vessels.runs import find_runs
 from voxome.tools.common.vessels.seams import LARGER_REACH
@@ -95,7 +95,7 @@ def thin_to_lines(
     scaled += np.float32(1e-3)
     level = np.minimum(scaled, np.float32(_MAX_LEVEL)).astype(np.int32)
     del scaled
-    origin = place_box(tiles.box, frame).start
+    origin = count_from_zero(tiles.box, frame).start
     times = np.zeros((2, len(level)), np.int64)
     thin(tiles, level, kept, origin, times[0])
     level[:] = 0

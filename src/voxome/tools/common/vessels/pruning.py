@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from voxome.contracts.frame import Frame
 from voxome.contracts.kinds import Rows
-from voxome.tools.common.contrast.moments import place_box
+from voxome.tools.common.contrast.tile_sums import count_from_zero
 from voxome.tools.common.vessels.branches import Branch, LineGraph, line_graph
 from voxome.tools.common.vessels.paths import path_length
 from voxome.tools.common.vessels.thinning import thin
@@ -32,7 +32,7 @@ def prune(lines: Rows, ratio: float, frame: Frame) -> tuple[Rows, LineGraph]:
     frame : Frame
         Voxels of the run.
     """
-    origin = place_box(frame.box, frame).start
+    origin = count_from_zero(frame.box, frame).start
     points = np.stack([lines[name].astype(np.int64) for name in "zyx"], axis=1)
     distance, leaves = lines["distance_nm"].astype(np.float64), lines["leaves"]
     while True:
