@@ -10,6 +10,7 @@ from voxome.contracts.handle import Handle
 from voxome.errors import CorruptData, InvalidInput
 from voxome.geometry import Box
 from voxome.geometry.grid import Block
+from voxome.kinds import block_arrays
 from voxome.storage.find import storage_at
 from voxome.testing.kind import FRAME, KindContract
 
@@ -41,6 +42,23 @@ class TestBlockArrays(KindContract):
         block = target.grids[0][int(arrays["index"])]
         assert (box, box & cell) == (block.write.coarsen((2, 2, 2)), cell)
         assert len(reader.read(Box((1, 0, 4), (3, 1, 5)))) == 2
+
+    def test_with_random_access_any_box_is_read_and_what_two_boxes_share_once(
+        self, kind: kinds.Kind, store: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        target = self._target(kind, store)
+        self._write(kind, target, self._jobs(target))
+        reader = kinds.BlockArrays(random_access=True).open(Handle("block-arrays", target.uri))
+        assert reader.read(FRAME.box) is reader
+        seen: list[str] = []
+        monkeypatch.setattr(block_arrays, "read_arrays", lambda file, _: seen.append(file.name) or {})
+        boxes = [block.write.coarsen((2, 2, 2)) for block in target.grids[0]]
+        first, second = boxes[:2]
+        assert [box for box, _ in reader.parts(first)] == [first]
+        assert [box for box, _ in reader.parts(FRAME.box.coarsen((2, 2, 2)))] == boxes
+        assert [box for box, _ in reader.parts(second)] == [second]
+        assert [box for box, _ in reader.parts(first)] == [first]
+        assert seen == [f"{index}.npz" for index in (*range(len(boxes)), 0)]
 
     def test_a_block_that_is_gone_or_damaged_is_an_error(self, kind: kinds.Kind, store: str) -> None:
         target = self._target(kind, store)
