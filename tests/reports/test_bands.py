@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -33,6 +34,46 @@ def test_bands_along_z_are_named_with_what_to_set(side: CellSlice) -> None:
     facts = band_facts([brighten(side, BANDS)], WINDOW_UM, SMOOTHING_UM)
     assert facts.keys() == {"bands along z"}
     assert "tile_z_um=0.65 and background_z_um=0.5" in facts["bands along z"]
+
+
+@pytest.mark.parametrize("sign", [-1, 1])
+@pytest.mark.parametrize(
+    "rows", [[7, 21, 48, 66, 90], [30, 31, 32], range(40, 70)], ids=["single sections", "a thin band", "20 µm"]
+)
+def test_few_bright_or_dark_sections_are_named(side: CellSlice, rows: Sequence[int], sign: int) -> None:
+    by = np.zeros((100, 1))
+    by[rows] = 30 * sign
+    facts = band_facts([brighten(side, by)], WINDOW_UM, SMOOTHING_UM)
+    assert facts.keys() == {"bands along z"}
+
+
+@pytest.mark.parametrize("amount", [0, 12])
+def test_sections_that_differ_less_than_the_voxels_in_them_are_no_bands(side: CellSlice, amount: float) -> None:
+    by = np.zeros((100, 1))
+    by[[7, 21, 48, 66, 90]] = amount
+    assert band_facts([brighten(side, by)], WINDOW_UM, SMOOTHING_UM) == {}
+
+
+def test_a_single_section_is_no_band(side: CellSlice) -> None:
+    assert band_facts([brighten(side, 90.0 * (Z == 50))], WINDOW_UM, SMOOTHING_UM) == {}
+
+
+def test_a_vessel_along_the_sections_and_dark_corners_are_no_bands(side: CellSlice) -> None:
+    vessel = -60.0 * ((abs(Z - 50) < 6) & (np.arange(130) < 60))
+    corner = -60.0 * (Z + np.arange(130) < 80)
+    for by in (vessel, corner):
+        assert band_facts([brighten(side, by)], WINDOW_UM, SMOOTHING_UM) == {}
+
+
+def test_few_dark_sections_are_named_beside_missing_ones(side: CellSlice) -> None:
+    tissue = side.tissue.copy()
+    tissue[::9], tissue[:, :20] = False, False
+    by = np.zeros((100, 1))
+    by[[7, 21, 48, 66, 91]] = -30
+    dark = brighten(side, by)
+    plain, banded = (replace(one, tissue=tissue, raw=np.where(tissue, one.raw, 0)) for one in (side, dark))
+    assert band_facts([plain], WINDOW_UM, SMOOTHING_UM) == {}
+    assert band_facts([banded], WINDOW_UM, SMOOTHING_UM).keys() == {"bands along z"}
 
 
 def test_cells_shading_and_bands_across_z_are_no_bands(side: CellSlice) -> None:
