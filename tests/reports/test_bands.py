@@ -38,7 +38,7 @@ def test_bands_along_z_are_named_with_what_to_set(side: CellSlice) -> None:
 
 @pytest.mark.parametrize("sign", [-1, 1])
 @pytest.mark.parametrize(
-    "rows", [[7, 21, 48, 66, 90], [30, 31, 32], range(40, 70)], ids=["single sections", "a thin band", "20 µm"]
+    "rows", [[7, 21, 48, 66, 90], [30, 31, 32], range(40, 52)], ids=["single sections", "a thin band", "8 µm"]
 )
 def test_few_bright_or_dark_sections_are_named(side: CellSlice, rows: Sequence[int], sign: int) -> None:
     by = np.zeros((100, 1))
