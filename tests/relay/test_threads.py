@@ -64,7 +64,7 @@ def test_clients_that_wait_for_a_chunk_do_not_hold_up_another_source() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("cached", [True, False])
 def test_clients_that_wait_for_a_store_to_open_do_not_hold_up_another_source(cached: bool) -> None:
-    voxome.configure(retries=0, stall_s=4)
+    voxome.configure(retries=0, stall_s=100)
     behind = Sources()
     behind.add("em", stored(DATA))
     try:
@@ -80,6 +80,7 @@ def test_clients_that_wait_for_a_store_to_open_do_not_hold_up_another_source(cac
                     time.sleep(0.3)
                     assert client.get(f"{url}/raw/em/{BOX}").status_code == 200
                     assert not any(answer.done() for answer in answers)
+                    proxy.over.set()  # stalled connections end
                 assert {answer.result().status_code for answer in answers} == {503}
     finally:
         voxome.configure(retries=None, stall_s=None)

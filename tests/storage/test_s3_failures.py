@@ -205,13 +205,13 @@ def test_a_truncated_body_with_a_matching_length_is_corrupt(bucket: Bucket, prox
 def test_a_server_that_stalls_forever_is_a_timeout(
     bucket: Bucket, proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("VOXOME_OPERATION_S", "1")
     uri = f"zarr://{bucket.uri(uuid4().hex, proxy.url)}"
     volume = voxome.create(uri, SPEC)
+    monkeypatch.setenv("VOXOME_OPERATION_S", "1")
     proxy.chance(1.0, Stall(), seed=0)
     for attempt in (
-        lambda: volume[...],
         lambda: voxome.open(uri),
+        lambda: volume[...],
         lambda: volume.source.write(SPEC.domain, ones()),
     ):
         with pytest.raises(StoreError, match=r"timed out after 1 s.*VOXOME_OPERATION_S"):
