@@ -98,7 +98,7 @@ def test_an_invalid_file_is_reported_without_its_values(config: Path) -> None:
 
 def test_a_file_that_is_not_toml_is_refused(config: Path) -> None:
     config.write_text("profile = ")
-    with pytest.raises(InvalidInput, match="is not TOML"):
+    with pytest.raises(InvalidInput, match="is not a TOML file"):
         store_profile("bossdb")
 
 

@@ -135,7 +135,7 @@ def test_the_required_volumes_are_registered() -> None:
         ('[[volumes]]\nname = "a/b"\nlicense = "CC0"', "license"),
         ('[[volumes]]\nname = "a/b"\nvoxel_size_nm = [1, 2]', "voxel_size_nm"),
         ('[[volumes]]\nname = "a/b"\nsources = []', "sources"),
-        ("volumes = ", "not valid TOML"),
+        ("volumes = ", "not a TOML file"),
     ],
 )
 def test_invalid_entries_are_refused(tmp_path: Path, text: str, message: str) -> None:

@@ -18,7 +18,6 @@ It is ``config.toml`` in the user's configuration folder, or the file that ``VOX
 
 from __future__ import annotations
 
-import tomllib
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
+from voxome.contracts.toml_text import read_toml
 from voxome.contracts.validation import describe_problem
 from voxome.errors import InvalidInput, UnknownName
 
@@ -59,11 +59,9 @@ def read_config(file: Path) -> ConfigFile:
         If the file is not TOML, or contains unknown keys.
     """
     try:
-        return ConfigFile.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
+        return ConfigFile.model_validate(read_toml(file))
     except FileNotFoundError:
         return ConfigFile()
-    except tomllib.TOMLDecodeError as error:
-        raise InvalidInput(f"{file} is not TOML: {error}") from error
     except ValidationError as error:
         raise InvalidInput(f"{file}: {'; '.join(map(_problem, error.errors(include_input=False)))}") from None
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from voxome.contracts.toml_text import read_toml
 from voxome.contracts.validation import describe_problem
 from voxome.errors import InvalidInput, UnknownName
 from voxome.relay.config import (
@@ -78,12 +78,10 @@ def read_config(file: Path) -> dict[str, Any]:
         If it cannot be read, or is not TOML.
     """
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
+        return read_toml(file)
     except OSError as error:
         expected = "expected a configuration file in TOML"
         raise InvalidInput(f"{file} cannot be read: {error.strerror}; {expected}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"{file} is not a TOML file: {error}") from error
 
 
 def _refusal(values: dict[str, Any], where: str, error: ValidationError) -> InvalidInput:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -12,6 +11,7 @@ from pydantic import ValidationError
 
 from voxome.calls import explain_calls
 from voxome.contracts.arguments import require_text
+from voxome.contracts.toml_text import read_toml
 from voxome.contracts.validation import describe_problems
 from voxome.data.registry.entry import Entry
 from voxome.errors import InvalidInput, UnknownName
@@ -90,10 +90,8 @@ def entry(name: str) -> Entry:
 def _read_file(file: Path) -> list[Entry]:
     """Return the volumes of one file; keys before the first volume apply to all of them."""
     try:
-        document = tomllib.loads(file.read_text(encoding="utf-8"))
+        document = read_toml(file)
         volumes = document.pop("volumes", [])
         return [Entry.model_validate({"uri": None, **document, **volume}) for volume in volumes]
-    except tomllib.TOMLDecodeError as error:
-        raise InvalidInput(f"{file} is not valid TOML: {error}") from error
     except ValidationError as error:
         raise InvalidInput(f"{file}: {describe_problems(error)}") from error

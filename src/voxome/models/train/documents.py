@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
+from voxome.contracts.toml_text import read_toml
 from voxome.contracts.validation import describe_problem
 from voxome.errors import InvalidInput, NotFound, suggest
 
@@ -55,11 +56,9 @@ def read_config(path: Path, kind: type[AnyConfig], values: Iterable[str] = ()) -
         If the file does not exist, or is not TOML, or has unknown keys or wrong values.
     """
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        document = read_toml(path)
     except FileNotFoundError as error:
         raise NotFound(f"The configuration {path} does not exist; docs/training.md has one to start from") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"{path} is not a TOML file: {error}") from error
     for text in values:
         _set(document, text)
     try:
@@ -109,5 +108,5 @@ def _set(document: dict[str, Any], text: str) -> None:
 def _parse(value: str) -> Any:
     try:
         return tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return value

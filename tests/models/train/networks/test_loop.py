@@ -17,7 +17,7 @@ from models.train.networks.examples import balls, config_of  # noqa: E402
 from models.train.volumes import save  # noqa: E402
 
 import voxome  # noqa: E402
-from voxome.errors import InvalidInput, RunFailed  # noqa: E402
+from voxome.errors import CorruptData, InvalidInput, RunFailed  # noqa: E402
 from voxome.models.train.networks import checkpoint, loop  # noqa: E402
 from voxome.models.train.networks.config import NetworkConfig  # noqa: E402
 from voxome.models.train.networks.loop import Training  # noqa: E402
@@ -246,6 +246,29 @@ def test_learning_rate_rises_then_falls() -> None:
     assert rates[0] == pytest.approx(0.005)
     assert rates[-1] == pytest.approx(0.005)
     assert np.all(np.diff(rates[3:]) < 0)
+
+
+def damage(saved: dict[str, Any], part: str) -> Any:
+    """Return a part of a checkpoint with other types or shapes."""
+    value = saved[part]
+    if isinstance(value, str):
+        return json.dumps(json.loads(value) | {"step": 9, "seconds": "x"}) if part == "progress" else "{"
+    return {name: one[:1] if torch.is_tensor(one) else [] for name, one in value.items()}
+
+
+def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
+    config, file = configured(tmp_path, steps=2), tmp_path / "checkpoint.pt"
+    trained(config, tmp_path)
+    content = file.read_bytes()
+    saved = checkpoint.read(file, torch.device("cpu"))
+    for part in ("net", "average", "best", "optimizer", "progress", "data"):
+        torch.save(saved | {part: damage(saved, part)}, file)
+        with pytest.raises(CorruptData, match=r"checkpoint\.pt is damaged"):
+            trained(config, tmp_path)
+    place = content.index(saved["best"]["head.weight"].numpy().tobytes())
+    file.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+    with pytest.raises(CorruptData, match=r"checkpoint\.pt is damaged"):
+        checkpoint.read(file, torch.device("cpu"))
 
 
 def test_a_checkpoint_runs_no_code(tmp_path: Path) -> None:

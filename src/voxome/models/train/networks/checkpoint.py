@@ -9,17 +9,18 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile, ZipFile
 
 import torch
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 
-from voxome.errors import InvalidInput
+from voxome.errors import CorruptData, InvalidInput
 from voxome.models.train.networks.config import FREE, NetworkConfig
 from voxome.models.train.networks.unet import UNet
 from voxome.storage.atomic import replacing
 
-UNREADABLE = (pickle.UnpicklingError, RuntimeError, LookupError, TypeError, ValueError, EOFError)
+UNREADABLE = (pickle.UnpicklingError, RuntimeError, LookupError, TypeError, ValueError, EOFError, BadZipFile)
 """What torch raises for a file that is not a checkpoint."""
 
 
@@ -47,6 +48,9 @@ class Progress:
     best_step: int = -1
     best_scores: dict[str, float] | None = None
     validations_without_better: int = 0
+
+
+_PROGRESS = TypeAdapter(Progress)
 
 
 @dataclass
@@ -85,6 +89,8 @@ def load(path: Path, state: State, config: NetworkConfig, data: Mapping[str, str
     ------
     InvalidInput
         If it is not one, or that of another configuration or other data.
+    CorruptData
+        If it is damaged.
     """
     saved = read(path, device)
     changed = _changed(_saved_config(path, saved["config"]), _fixed(config))
@@ -93,17 +99,28 @@ def load(path: Path, state: State, config: NetworkConfig, data: Mapping[str, str
             f"{path} is the checkpoint of a training with another {', '.join(changed)}; continue it with the same "
             "configuration, or choose another folder"
         )
-    changed = _changed(json.loads(saved["data"]), data)
+    try:
+        digests = dict(json.loads(saved["data"]))
+    except UNREADABLE as error:
+        raise _damaged(path) from error
+    changed = _changed(digests, data)
     if changed:
         raise InvalidInput(
             f"{path} is the checkpoint of a training on other voxels of {', '.join(changed)}; continue it with the "
             "same data, or choose another folder"
         )
-    state.net.load_state_dict(saved["net"])
-    state.average.load_state_dict(saved["average"])
-    state.optimizer.load_state_dict(saved["optimizer"])
+    try:
+        state.net.load_state_dict(saved["net"])
+        if saved["best"] is not None:
+            state.average.load_state_dict(saved["best"])  # only to see that they fit
+        state.average.load_state_dict(saved["average"])
+        state.optimizer.load_state_dict(saved["optimizer"])
+        state.progress = _PROGRESS.validate_python(json.loads(saved["progress"]))
+    except (*UNREADABLE, AttributeError) as error:
+        raise _damaged(path) from error
+    if len(state.progress.losses) != state.progress.step or state.progress.step > config.steps:
+        raise _damaged(path)
     state.best = saved["best"]
-    state.progress = Progress(**json.loads(saved["progress"]))
     return str(saved["torch"])
 
 
@@ -114,8 +131,13 @@ def read(path: Path, device: torch.device) -> dict[str, Any]:
     ------
     InvalidInput
         If it is not one.
+    CorruptData
+        If it is damaged.
     """
     try:
+        with ZipFile(path) as archive:  # torch does not look at its checksums
+            if any(one.compress_type for one in archive.infolist()) or archive.testzip() is not None:
+                raise _damaged(path)
         content: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
         missing = {"net", "average", "optimizer", "best", "progress", "config", "data", "torch"} - set(content)
     except UNREADABLE as error:
@@ -123,6 +145,10 @@ def read(path: Path, device: torch.device) -> dict[str, Any]:
     if missing:
         raise InvalidInput(f"{path} is not a checkpoint of voxome: it has no {', '.join(sorted(missing))}")
     return content
+
+
+def _damaged(path: Path) -> CorruptData:
+    return CorruptData(f"the checkpoint {path} is damaged; continue from a copy of it, or choose another folder")
 
 
 def _saved_config(path: Path, text: str) -> dict[str, Any]:
