@@ -143,6 +143,38 @@ def test_of_several_outputs_none_is_chosen(tmp_path: Path) -> None:
         import_model(path, described(), tmp_path / "out")
 
 
+def with_weights_outside(path: Path, location: str) -> Path:
+    changed = onnx.load(network(path))
+    (tensor,) = changed.graph.initializer
+    onnx.external_data_helper.set_external_data(tensor, location)
+    tensor.ClearField("raw_data")
+    path.write_bytes(changed.SerializeToString())
+    return path
+
+
+def test_weights_in_another_file(tmp_path: Path) -> None:
+    inside = import_model(network(tmp_path / "a.onnx"), described(), tmp_path / "inside")
+    (tmp_path / "a.bin").write_bytes(KERNEL.tobytes())
+    outside = import_model(with_weights_outside(tmp_path / "a.onnx", "a.bin"), described(), tmp_path / "outside")
+    (first,), (second,) = (onnx.load(one.path).graph.initializer for one in (inside, outside))
+    assert first.raw_data == second.raw_data
+    for location in ("../a.bin", str(tmp_path / "a.bin"), "b.bin"):
+        with pytest.raises(UnsupportedFormat, match="is not an ONNX file"):
+            import_model(with_weights_outside(tmp_path / "a.onnx", location), described(), tmp_path / "out")
+
+
+@pytest.mark.parametrize("large", ["a.onnx", "a.bin"])
+def test_networks_that_are_too_large_are_refused_before_they_are_read(large: str, tmp_path: Path) -> None:
+    path = with_weights_outside(tmp_path / "a.onnx", "a.bin")
+    with (tmp_path / large).open("ab") as file:
+        file.truncate(2**31)
+    with pytest.raises(
+        UnsupportedFormat, match=r"a\.onnx has 2,147,48.,... bytes with its weights; a network of at most"
+    ):
+        import_model(path, described(), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_other_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match=r"lost\.onnx"):
         import_model(tmp_path / "lost.onnx", described(), tmp_path / "out")

@@ -48,6 +48,8 @@ def test_values_are_set_as_in_toml_or_as_text(path: Path) -> None:
         (["layers=[{wide=1}]"], r"layers\.0\.wide: unknown key, did you mean 'width'\?"),
         (["nothing=1"], "nothing: unknown key$"),
         (["rate=fast", "layer.width=wide"], "rate: expected a number; layer.width: expected a whole number"),
+        (["rate=inf"], "rate: expected a finite number"),
+        (["rate=nan"], "rate: expected a finite number"),
         (["name.first=1"], "'name' is not a table"),
         (["rate"], "expected key=value"),
     ],

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import onnx
+from google.protobuf.message import Message
+from onnx.external_data_helper import load_external_data_for_model
 
 from voxome.errors import NotFound, UnsupportedFormat
 from voxome.models.cards import Model, ModelCard
@@ -18,6 +20,9 @@ from voxome.models.imports.trial import error_text, try_network
 from voxome.models.parity import require_deterministic
 from voxome.resources.folders import require_outside_volumes
 from voxome.storage.atomic import replacing
+
+_LARGEST_BYTES = 2**31 - 1
+"""Bytes of the largest ONNX file, which is a message of protobuf; the weights are in it."""
 
 
 def import_model(source: Path, config: ModelImport, out: Path) -> Model:
@@ -67,12 +72,43 @@ def import_model(source: Path, config: ModelImport, out: Path) -> Model:
 
 
 def _read_onnx(source: Path, _: ModelImport) -> onnx.ModelProto:
+    _require_size(source, source.stat().st_size)
     try:
-        network: onnx.ModelProto = onnx.load(source)
-        onnx.checker.check_model(network)
+        network: onnx.ModelProto = onnx.load(source, load_external_data=False)
+        outside = sum(_outside_bytes(tensor, source.parent) for tensor in _tensors(network))
     except Exception as error:  # onnx and protobuf raise many kinds
         raise UnsupportedFormat(f"{source} is not an ONNX file: {error_text(error)}") from error
+    _require_size(source, source.stat().st_size + outside)
+    try:
+        load_external_data_for_model(network, str(source.parent))
+        onnx.checker.check_model(network)
+    except Exception as error:
+        raise UnsupportedFormat(f"{source} is not an ONNX file: {error_text(error)}") from error
     return network
+
+
+def _tensors(message: Message) -> Iterator[onnx.TensorProto]:
+    if isinstance(message, onnx.TensorProto):
+        yield message
+        return
+    for field, value in message.ListFields():
+        if field.message_type is not None:
+            for one in [value] if isinstance(value, Message) else value:
+                yield from _tensors(one)
+
+
+def _outside_bytes(tensor: onnx.TensorProto, folder: Path) -> int:
+    """Return the bytes that a tensor has in a file beside the network; 0 if that is not there, as onnx will say."""
+    entries = {one.key: one.value for one in tensor.external_data}
+    file = folder / entries.get("location", "")
+    return max(0, int(entries.get("length") or (file.stat().st_size if file.is_file() else 0)))
+
+
+def _require_size(source: Path, nbytes: int) -> None:
+    if nbytes > _LARGEST_BYTES:
+        raise UnsupportedFormat(
+            f"{source} has {nbytes:,} bytes with its weights; a network of at most {_LARGEST_BYTES:,} can be imported"
+        )
 
 
 def _read_torchscript(source: Path, config: ModelImport) -> onnx.ModelProto:

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 class Config(BaseModel):
-    """Base of all configurations: unknown keys are refused."""
+    """Base of all configurations: unknown keys, and numbers that are not finite, are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 def _check_file_name(value: str) -> str:

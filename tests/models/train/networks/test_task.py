@@ -254,7 +254,7 @@ def test_what_cannot_be_trained_is_named_at_once(tmp_path: Path) -> None:
 
 def test_a_device_that_torch_does_not_have_is_named(tmp_path: Path) -> None:
     data = truth(tmp_path)
-    for device in ("cudda", "cuda:99"):
+    for device in ("cudda", "cuda:99", "meta"):
         (problem,) = CELLS.plan(config_of([data], device=device)).problems
         assert f"torch cannot use the device '{device}'" in problem
 

@@ -10,6 +10,7 @@ from pydantic import field_validator
 from voxome.models.train.documents import Config, FileName
 
 Count = Annotated[int, Ge(1)]
+Width = Annotated[int, Interval(ge=1, le=4096)]
 Index = Annotated[int, Ge(0)]
 Fraction = Annotated[float, Interval(ge=0, le=1)]
 Positive = Annotated[float, Gt(0)]
@@ -50,7 +51,7 @@ class Network(Config):
     """
 
     dimensions: Literal[2, 3] = 3
-    widths: tuple[Count, Count, Count, Count] = (16, 32, 48, 72)
+    widths: tuple[Width, Width, Width, Width] = (16, 32, 48, 72)
     units: Annotated[int, Interval(ge=0, le=8)] = 3
     flat_levels: Annotated[int, Interval(ge=0, le=2)] | None = None
     norm: str = "none"
@@ -129,7 +130,7 @@ class NetworkConfig(Config):
     card: Card = Card()
     voxel_size_nm: tuple[Positive, Positive, Positive] | None = None
     patch: tuple[Count, Count, Count] | None = None
-    batch: Count = 1
+    batch: Annotated[int, Interval(ge=1, le=4096)] = 1
     steps: Count = 10_000
     epoch_steps: Count = 100
     learning_rate: Positive = 2e-3
@@ -140,7 +141,7 @@ class NetworkConfig(Config):
     class_balance: Literal["root", "inverse", "none"] = "root"
     foreground: Fraction = 0.5
     seed: Index = 1
-    threads: Count = 2
+    threads: Annotated[int, Interval(ge=1, le=1024)] = 2
     workers: Annotated[int, Interval(ge=0, le=64)] = 0
     device: str = "cpu"
     validate_steps: Count = 500

@@ -249,7 +249,7 @@ def _has_outside(labels: torch.Tensor) -> bool:
 def _device_problems(device: str) -> Iterator[str]:
     """Yield why torch cannot use a device."""
     try:
-        torch.empty(1, device=device)
+        torch.empty(1, device=device).item()  # which a device without voxels, such as meta, cannot
     except (RuntimeError, AssertionError) as error:
         yield f"torch cannot use the device {device!r}: {str(error).splitlines()[0]}; set device to cpu, or cuda:0"
 
