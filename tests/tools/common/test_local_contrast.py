@@ -78,6 +78,15 @@ def test_the_dtype_does_not_matter() -> None:
         np.testing.assert_array_equal(run(image.astype(dtype)), whole)
 
 
+@pytest.mark.parametrize(("dtype", "offset"), [("uint16", 32_768), ("int16", -30_000)])
+def test_the_offset_of_integers_does_not_matter(tmp_path: Path, dtype: str, offset: int) -> None:
+    image = tissue_with_cells()
+    moved = (image.astype(np.int64) // 4 + offset).astype(dtype)
+    found = run(tmp_path, moved).astype(int)
+    assert np.abs(found - run(tmp_path, image // 4)).max() <= 2
+    assert found.max() == 255
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("scale", [1 / 255, 1e-5, 1e4, -1.0])
 def test_the_scale_of_floats_does_not_matter(scale: float) -> None:
@@ -280,7 +289,7 @@ def test_wrong_inputs_are_named() -> None:
     assert check is not None
     assert limits is not None
     unknown = {"image": VolumeSpec.of((4, 4, 4), "uint8")}
-    assert any("no voxel size" in problem for problem in check(unknown, {}))
+    assert any("voxel size" in problem for problem in check(unknown, {}))
     wide = {"image": VolumeSpec.of((4, 4, 4), "uint32", voxel_size_nm=(1, 1, 1))}
     assert any("expected 8- or 16-bit" in problem for problem in check(wide, {}))
     sized = {"image": VolumeSpec.of((4, 4, 4), "uint8", voxel_size_nm=(1, 1, 1))}

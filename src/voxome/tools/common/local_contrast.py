@@ -31,6 +31,8 @@ _HALF = 128
 """Smallest probability of at least one half."""
 _FLAT = 1e-3
 """Standard deviation, as a share of the mean, up to which there is nothing to see."""
+_FLAT_STEP, _FLAT_WHOLE = 0.1, 1e-5
+"""The same of integers of a large mean: in steps between them, and, where that is more, as a share of the mean."""
 
 
 def _radii(smoothing_um: float, scale_nm: Scale) -> tuple[int, ...]:
@@ -145,12 +147,16 @@ def local_contrast(
         weight = _filter(known.astype(np.float32), smoothing_um, size)
         smooth = _average(_fill(image, known, tissue), known, weight, smoothing_um, size)
         sign = np.float32(1 if polarity == "bright" else -1)
-        contrast = _contrast(smooth, mean, deviation, unit) * sign
+        if unit == "mean":
+            valid, divisor = mean > 0, mean
+        else:
+            valid, divisor = deviation > _flat(mean, whole=image.dtype.kind != "f"), deviation
+        contrast = _contrast(smooth, mean, valid, divisor) * sign
         share = (contrast - np.float32(low)) * np.float32(1 / (high - low))
         result = np.rint(np.clip(share, 0, 1) * np.float32(255)).astype(np.uint8)
         if rim_um:
             twice = _average(smooth, known, weight, smoothing_um, size)
-            sharp = _contrast(_sharpen(smooth, twice), mean, deviation, unit) * sign
+            sharp = _contrast(_sharpen(smooth, twice), mean, valid, divisor) * sign
             rim = near(result >= _HALF, rim_um, size) & (sharp >= np.float32((low + high) / 4))
             result[rim] = np.maximum(result[rim], _HALF)
     else:
@@ -209,14 +215,19 @@ def _filter(image: NDArray[np.float32], smoothing_um: float, size: Scale) -> NDA
     return image
 
 
+def _flat(mean: NDArray[np.float32], *, whole: bool) -> NDArray[np.float32]:
+    """Return the standard deviation up to which there is nothing to see; integers may have a large offset."""
+    limit = np.float32(_FLAT) * np.abs(mean)
+    if not whole:
+        return limit
+    result: NDArray[Any] = np.maximum(np.minimum(limit, np.float32(_FLAT_STEP)), np.float32(_FLAT_WHOLE) * np.abs(mean))
+    return result
+
+
 def _contrast(
-    smooth: NDArray[np.float32], mean: NDArray[np.float32], deviation: NDArray[np.float32], unit: str
+    smooth: NDArray[np.float32], mean: NDArray[np.float32], valid: NDArray[np.bool_], divisor: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """Return how much brighter voxels are than around them; 0 where there is no contrast, or no data."""
-    if unit == "deviation":
-        valid, divisor = deviation > np.float32(_FLAT) * np.abs(mean), deviation
-    else:
-        valid, divisor = mean > 0, mean
+    """Return how much brighter voxels are than around them; 0 where that is not valid."""
     difference = np.where(valid, smooth - mean, np.float32(0))
     result: NDArray[Any] = difference / np.where(valid, divisor, np.float32(1))
     return result

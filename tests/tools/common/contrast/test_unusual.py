@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from voxome.tools.common.contrast.unusual import unusual_probability
+from voxome.tools.common.contrast.unusual import unusual_image, unusual_probability
 
 
 @pytest.mark.parametrize(("most", "warned"), [(0, False), (1, True), (2, False), (255, False)])
@@ -14,3 +14,10 @@ def test_a_mask_is_no_probability(most: int, warned: bool) -> None:
     found = list(unusual_probability("probability", blocks))
     assert [text.startswith("has no value above 1 in a sample of 100 voxels") for text in found] == [True] * warned
     assert not list(unusual_probability("exclude", blocks))
+
+
+@pytest.mark.parametrize(("offset", "warned"), [(0.0, False), (1e5, True), (-1e5, True)])
+def test_floats_that_hardly_vary_are_named(offset: float, warned: bool) -> None:
+    image = (np.random.default_rng(0).normal(100, 20, (4, 40, 40)) + offset).astype(np.float32)
+    found = list(unusual_image("image", [image]))
+    assert ["floats that vary so little have no contrast" in text for text in found] == [True] * warned

@@ -12,6 +12,8 @@ from voxome.tools.common.flatness import flat_areas
 
 MAX_CLIPPED = 0.05
 """Share of the tissue that may have the lowest, or the highest, grey value."""
+FLAT_SHARE = 2e-3
+"""Standard deviation of floats, as a share of their mean, below which their contrast is lost, or nearly so."""
 MIN_LEVELS = 32
 """Number of grey values that tissue should have."""
 _BITS = (8, 10, 12, 14, 16)
@@ -70,7 +72,18 @@ def grey_warnings(sections: Sequence[NDArray[Any]], flat: Sequence[NDArray[np.bo
         of = f", most of them {what}" if what else ""
         yield f"has no data in {missing / total:.1%} of a sample of {total:,} voxels: areas of one grey value{of}"
     tissue = np.concatenate([section[~area] for section, area in zip(sections, flat, strict=True)] or [np.empty(0)])
-    yield from _histogram_warnings(tissue[np.isfinite(tissue)] if tissue.dtype.kind == "f" else tissue)
+    if tissue.dtype.kind == "f":
+        tissue = tissue[np.isfinite(tissue)]
+        yield from _offset_warnings(tissue.astype(np.float64))
+    yield from _histogram_warnings(tissue)
+
+
+def _offset_warnings(tissue: NDArray[np.float64]) -> Iterator[str]:
+    if tissue.size and 0 < tissue.std() < FLAT_SHARE * abs(tissue.mean()):
+        yield (
+            f"has a standard deviation of {tissue.std():.3g} around a mean of {tissue.mean():.6g} in a sample of "
+            f"{tissue.size:,} voxels of tissue; floats that vary so little have no contrast: subtract an offset"
+        )
 
 
 def most_frequent(values: NDArray[Any]) -> str:
