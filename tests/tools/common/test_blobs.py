@@ -101,7 +101,7 @@ def test_cells_do_not_depend_on_the_dtype(dtype: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "problem"), [(None, "no voxel size"), ((5 * UM, UM, UM), "less than 0.7 voxels wide")]
+    ("size", "problem"), [(None, "voxel size of .* is unknown"), ((5 * UM, UM, UM), "less than 0.7 voxels wide")]
 )
 def test_radii_below_what_voxels_show_are_refused(size: Any, problem: str, tmp_path: Path) -> None:
     with pytest.raises(PlanError, match=problem):

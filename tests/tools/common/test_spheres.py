@@ -155,7 +155,7 @@ def test_the_highest_value_is_exact_at_every_percent(percent: int) -> None:
 @pytest.mark.parametrize(
     ("size", "radii", "problem"),
     [
-        (None, [5.0], "no voxel size"),
+        (None, [5.0], "voxel size of .* is unknown"),
         ((UM,) * 3, [0.5], "less than a voxel"),
         ((10.0,) * 3, [6.0], "correct the voxel size"),
         ((UM,) * 3, [], "is empty"),
