@@ -93,7 +93,9 @@ def test_cells_do_not_depend_on_blocks(tmp_path: Path) -> None:
         np.testing.assert_array_equal(others, labels)
 
 
-@pytest.mark.parametrize(("size", "problem"), [(None, "voxel size of .* is unknown"), ((10.0,) * 3, "more than 16 voxels")])
+@pytest.mark.parametrize(
+    ("size", "problem"), [(None, "voxel size of .* is unknown"), ((10.0,) * 3, "more than 16 voxels")]
+)
 def test_lengths_that_do_not_suit_the_voxels_are_refused(size: Any, problem: str, tmp_path: Path) -> None:
     with pytest.raises(PlanError, match=problem):
         detect(np.zeros((9, 9, 9), np.uint8), tmp_path, size=size)
