@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from typing import Annotated
 
 import numpy as np
 from annotated_types import Ge
-from numpy.typing import NDArray
 
 from voxome import kinds
 from voxome.contracts.frame import Frame
@@ -15,6 +13,7 @@ from voxome.contracts.kinds import Rows
 from voxome.contracts.python_tool import tool
 from voxome.resources.table import TableFile
 from voxome.resources.volume import Volume
+from voxome.tools.common.equal_radius import equal_radius_nm
 from voxome.tools.common.instance_sums import SUMS
 from voxome.tools.common.size_window import require_window, window_problems
 from voxome.tools.common.spheres import CELLS
@@ -52,8 +51,8 @@ def instances(
     Returns
     -------
     cells : table
-        ``id``, centroid, radius of a sphere of the same volume, mean probability as ``score``, and whether the cell
-        touches a face of the box.
+        ``id``, centroid, radius of a sphere of the same volume (in a single section of a disc of the same area), mean
+        probability as ``score``, and whether the cell touches a face of the box.
     lookup : table
         ``id`` and the new ``label``, 0 for cells that are not kept, for ``common.relabel``.
     """
@@ -66,13 +65,12 @@ def instances(
     if max_volume_um3 is not None:
         kept &= voxels <= max_volume_um3 / voxel_um3 + _ROUNDING
     label = np.where(kept, np.cumsum(kept), 0).astype(np.uint64)
-    volumes: NDArray[np.float64] = voxels[kept] * float(scale.prod())
     centroids = np.stack([rows[name][kept] / voxels[kept] for name in "zyx"], axis=-1) + np.array(frame.domain.start)
     nm = centroids * scale + np.array(frame.offset_nm)
     cells = {
         "id": label[kept],
         **dict(zip(("z_nm", "y_nm", "x_nm"), nm.T, strict=True)),
-        "radius_nm": np.cbrt(volumes * 3 / (4 * math.pi)),
+        "radius_nm": equal_radius_nm(voxels[kept], frame),
         "score": rows["score"][kept] / voxels[kept] / 255,
         "touches_face": rows["face"][kept] > 0,
     }

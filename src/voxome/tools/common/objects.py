@@ -16,6 +16,7 @@ from voxome.contracts.python_tool import tool
 from voxome.errors import InvalidInput
 from voxome.resources.rows import combine
 from voxome.resources.table import TableFile
+from voxome.tools.common.equal_radius import equal_radius_nm
 from voxome.tools.common.mask_components import SUMS
 from voxome.tools.common.size_window import require_window, window_problems
 
@@ -63,8 +64,9 @@ def objects(
     Returns
     -------
     objects : table
-        Objects numbered from 1 in the order of their first voxels: centroid, radius of the sphere of the same volume,
-        mean score from 0 to 1, size, and whether a face of the volume may cut them.
+        Objects numbered from 1 in the order of their first voxels: centroid, radius of the sphere of the same volume
+        (in a single section of the disc of the same area), mean score from 0 to 1, size, and whether a face of the
+        volume may cut them.
     lookup : table
         ``id`` of every component → ``label``, the id of its object; 0 if it is not kept. For ``common.relabel``.
     counts : table
@@ -112,7 +114,7 @@ def _measure(rows: Rows, frame: Frame) -> Rows:
     return {
         "id": np.arange(1, len(voxels) + 1, dtype=np.uint64),
         **{f"{axis}_nm": offset + (rows[axis] / voxels + start) * size for axis, start, size, offset in ends},
-        "radius_nm": np.cbrt(volume * (0.75 / np.pi)) * 1000.0,
+        "radius_nm": equal_radius_nm(voxels, frame),
         "score": rows["score"] / voxels / 255.0,
         "voxels": voxels,
         "volume_um3": volume,
