@@ -51,8 +51,11 @@ def test_the_parameters_that_may_be_changed_have_types_limits_and_meanings() -> 
     assert (invert["name"], invert["type"], invert["value"]) == ("invert", "boolean", False)
     assert listed == {"lab/smooth": [], "lab/em": [], "hidden": [], "none": []}
     assert own["hidden"][0] == {
-        "name": "at", "type": "double", "value": 0.5, "summary": "Threshold; voxels above it are marked."
-    }  # fmt: skip
+        "name": "at",
+        "type": "double",
+        "value": 0.5,
+        "summary": "Threshold in the values of the volume; voxels above it are marked.",
+    }
 
 
 def test_a_shared_view_keeps_variants_of_layers_that_the_caller_may_see() -> None:
