@@ -73,6 +73,15 @@ def test_the_scale_of_floats_does_not_matter(scale: float) -> None:
     assert 0 < (found[0] == NO_DATA).mean() < 0.5
 
 
+@pytest.mark.parametrize(("dtype", "offset"), [("uint32", 2**31 - 130), ("int64", 2**40), ("float16", 0)])
+def test_other_dtypes_have_the_same_map(dtype: str, offset: int) -> None:
+    image = noise()
+    image[:, :, 50:] = 128
+    found = run((image.astype(np.int64) + offset).astype(dtype))[0]
+    expected = run(image.astype(np.float32) if dtype == "float16" else image)[0]
+    assert np.array_equal(found, expected)
+
+
 @pytest.mark.parametrize("quality", [50, 75, 90])
 def test_padding_blurred_by_jpeg_has_no_data(quality: int) -> None:
     image = noise(shape=(3, 96, 128))

@@ -44,7 +44,10 @@ def flat_areas(image: NDArray[Any]) -> NDArray[np.bool_]:
     tissue have a range of at least 8, but for one in five million.
     """
     whole = image.dtype.kind in "iub"
-    wide = image.astype(np.int32) if whole else np.where(np.isnan(image), -np.inf, image)
+    if whole:
+        wide: NDArray[Any] = image.astype(np.int32 if image.dtype.itemsize <= 2 else np.int64)
+    else:
+        wide = np.where(np.isnan(image), -np.inf, image.astype(np.result_type(image.dtype, np.float32)))
     strict = _uniform(wide, WINDOW, RANGE if whole else 0)
     if not strict.any():
         return strict
