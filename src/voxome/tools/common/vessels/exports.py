@@ -13,6 +13,8 @@ from voxome.tools.common.graphml import graphml_document
 _NM_PER_UM = 1000
 _UNDEFINED = 0
 """The type of a sample of SWC."""
+_DECIMALS = 4
+"""Of lengths in micrometres, wherever the volume is."""
 
 
 def vessel_graphml(branches: Rows, nodes: Rows) -> bytes:
@@ -90,7 +92,7 @@ class _SwcWriter:
 
     def _add(self, values: list[float], parent: int) -> int:
         number = len(self.samples) + 1
-        x, y, z, radius = (f"{value:.6g}" for value in values)
+        x, y, z, radius = (f"{round(value, _DECIMALS):.15g}" for value in values)
         self.samples.append(f"{number} {_UNDEFINED} {x} {y} {z} {radius} {parent}")
         return number
 
