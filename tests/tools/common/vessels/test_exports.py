@@ -16,7 +16,7 @@ from voxome.tools.common.vessels.network import Network, vessel_network
 from voxome.tools.common.vessels.runs import find_runs
 
 
-def rings(offset_nm: tuple[float, float, float] = (0.0,) * 3) -> Network:
+def rings() -> Network:
     """A ring with a bar through it, whose ends leave the volume, and a ring of its own."""
     z, y, x = np.mgrid[:11, :50, :100]
     flat = (z - 5) ** 2
@@ -24,7 +24,7 @@ def rings(offset_nm: tuple[float, float, float] = (0.0,) * 3) -> Network:
     mask |= ((y - 25) ** 2 + flat <= 6) & (x < 50)
     mask |= (np.hypot(y - 25, x - 75) - 16) ** 2 + flat <= 6
     box = Box.of_shape(mask.shape)
-    frame = Frame(box, box, (1000.0,) * 3, offset_nm)
+    frame = Frame(box, box, (1000.0,) * 3, (0.0,) * 3)
     runs = find_runs(mask, box)
     return vessel_network(runs, thin_runs(runs, frame), frame, 2.0)
 
@@ -63,10 +63,14 @@ def test_swc_is_a_forest_whose_cuts_close_the_loops() -> None:
 
 
 def test_samples_of_swc_are_as_exact_far_from_0() -> None:
-    offset = np.array((3e9, 1e7 + 0.3, -2e8))
+    network, offset = rings(), {"z_nm": 3e9, "y_nm": 1e7 + 0.3, "x_nm": -2e8}
+    moved = [
+        {name: values + offset[name] if name in offset else values for name, values in rows.items()}
+        for rows in (network.nodes, network.points)
+    ]
     near, far = (
-        np.loadtxt(vessel_swc(network.branches, network.nodes, network.points).decode().splitlines())
-        for network in (rings(), rings(tuple(offset.tolist())))
+        np.loadtxt(vessel_swc(network.branches, *tables).decode().splitlines())
+        for tables in ((network.nodes, network.points), moved)
     )
-    np.testing.assert_allclose(far[:, 2:5] - offset[::-1] / 1000, near[:, 2:5], atol=2e-4)
-    np.testing.assert_allclose(far[:, 5:], near[:, 5:], atol=2e-4)
+    np.testing.assert_allclose(far[:, 2:5] - np.array([*offset.values()])[::-1] / 1000, near[:, 2:5], atol=2e-4)
+    assert far[:, 5:].tolist() == near[:, 5:].tolist()
