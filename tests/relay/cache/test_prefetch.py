@@ -117,6 +117,7 @@ def test_a_direction_of_travel_is_followed() -> None:
             read(sources, 2, 2, x)
             time.sleep(0.3)
         wait_until(lambda: chunk(2, 2, 4) in store.boxes)
+        wait_until(lambda: total(sources, "prefetched") + total(sources, "misses") >= len(store.boxes))
         assert not {chunk(1, 2, 2), chunk(2, 1, 2)} & set(store.boxes)
         assert read(sources, 2, 2, 4) == "hit"
 
