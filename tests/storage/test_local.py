@@ -66,7 +66,7 @@ def test_no_memory_is_taken_for_ranges_that_a_file_does_not_have(tmp_path: Path,
     assert folder.read_ranges([("a", 0, 5), ("a", 5, 5)]) == [b"voxel", b""]
 
 
-@pytest.mark.timeout(20)
+@pytest.mark.timeout(120)
 def test_a_pipe_is_no_file_and_blocks_nobody(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "info")
     folder = LocalPath(str(tmp_path))

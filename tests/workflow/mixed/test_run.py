@@ -203,7 +203,6 @@ def query(out: Path, what: str) -> list[Any]:
         return records.execute(what).fetchall()
 
 
-@pytest.mark.timeout(300)
 def test_no_job_and_no_block_runs_again_however_often_the_run_is_killed(workflow: Path, voxels: np.ndarray) -> None:
     out, log = workflow.parent / "out", workflow.parent / "log"
     settings = {"raw": {"class": "File", "path": "raw.npy"}, "levels": LEVELS, "pause": "0.3"}
