@@ -21,3 +21,11 @@ def test_floats_that_hardly_vary_are_named(offset: float, warned: bool) -> None:
     image = (np.random.default_rng(0).normal(100, 20, (4, 40, 40)) + offset).astype(np.float32)
     found = list(unusual_image("image", [image]))
     assert ["floats that vary so little have no contrast" in text for text in found] == [True] * warned
+
+
+@pytest.mark.parametrize(("value", "warned"), [(65535, "at most"), (-65535, "at least"), (3000, ""), (100, "")])
+def test_hot_voxels_are_named(value: int, warned: str) -> None:
+    image = np.random.default_rng(0).normal(100, 20, (4, 60, 60)).astype(np.int32)
+    image[2, 30, 30] = value
+    found = [text for text in unusual_image("image", [image]) if "hot voxels" in text]
+    assert [warned in text for text in found] == ([True] if warned else [])

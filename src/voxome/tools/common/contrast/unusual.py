@@ -14,6 +14,8 @@ MAX_CLIPPED = 0.05
 """Share of the tissue that may have the lowest, or the highest, grey value."""
 FLAT_SHARE = 2e-3
 """Standard deviation of floats, as a share of their mean, below which their contrast is lost, or nearly so."""
+EXTREME = 100
+"""Distance from most grey values, in widths of their range, from which on a grey value is extreme."""
 MIN_LEVELS = 32
 """Number of grey values that tissue should have."""
 _BITS = (8, 10, 12, 14, 16)
@@ -75,7 +77,21 @@ def grey_warnings(sections: Sequence[NDArray[Any]], flat: Sequence[NDArray[np.bo
     if tissue.dtype.kind == "f":
         tissue = tissue[np.isfinite(tissue)]
         yield from _offset_warnings(tissue.astype(np.float64))
+    yield from _extreme_warnings(tissue)
     yield from _histogram_warnings(tissue)
+
+
+def _extreme_warnings(tissue: NDArray[Any]) -> Iterator[str]:
+    """Yield that a few voxels are so bright or dark that the standard deviation around them is their own."""
+    if not tissue.size:
+        return
+    low, high = (float(value) for value in np.percentile(tissue, (0.1, 99.9)))
+    for end, name, reach in ((float(tissue.max()), "at most", high), (float(tissue.min()), "at least", low)):
+        if low < high and abs(end - reach) > EXTREME * (high - low):
+            yield (
+                f"has the grey value {end:g} in a sample, but 99.9 % of the tissue are {name} {reach:g}; hot voxels "
+                f"hide cells around them: clip them, as with ?window={low:g}:{high:g}, or set no_data"
+            )
 
 
 def _offset_warnings(tissue: NDArray[np.float64]) -> Iterator[str]:
