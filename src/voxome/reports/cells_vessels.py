@@ -24,7 +24,7 @@ from voxome.reports.radii import radius_histogram
 from voxome.reports.run_facts import dimensions, parameters_of, run_facts, step_costs
 from voxome.reports.space import space_section
 from voxome.reports.stacked_cells import stack_facts
-from voxome.reports.wide_vessels import wide_vessel_facts
+from voxome.reports.wide_vessels import level_sections, wide_vessel_facts
 from voxome.storage.atomic import write_file
 
 _NEEDED = ("cells", "probability", "density", "density_table", "region_densities", "sections", "tissue")
@@ -159,7 +159,8 @@ def _width_facts(run: FinishedRun, planes: Sequence[CellSlice]) -> dict[str, str
         return {}
     radius_nm = read_columns(run.results["vessels"].uri, ["radius_nm"])["radius_nm"]
     settings = parameters_of(_CONTRAST, run.results["vessel_map"], ["background_um"])
-    return wide_vessel_facts(radius_nm, planes, settings["background_um"])
+    shown = [level_sections(one) for one in planes] if settings["background_z_um"] else planes
+    return wide_vessel_facts(radius_nm, shown, settings["background_um"])
 
 
 def _number(value: float) -> str:

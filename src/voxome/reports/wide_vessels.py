@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,10 @@ _DARK = 0.1
 """Up to where grey values are as dark as vessels, from these to the tissue."""
 _MIN_SHARE = 0.1
 """Dark area beside the vessels that is worth a warning, by the area of the vessels."""
-_ADVICE = "set vessel_background_um to at least {:.0f}, or see What to set in docs/cells-vessels.md"
+_ADVICE = (
+    "if they are vessels, set vessel_background_um to at least {:.0f}; if they are dark sections, set tile_z_um and "
+    "background_z_um; of a dark corner, give a mask; see What to set in docs/cells-vessels.md"
+)
 
 
 def wide_vessel_facts(
@@ -27,7 +31,8 @@ def wide_vessel_facts(
     """Return what says that vessels are too wide for the window of their contrast; empty if nothing does.
 
     Vessels that are a little too wide are found, with radii that show it. The contrast of wider ones is too low:
-    areas as wide and as dark as vessels are then outside of all of them. Grey values are compared with the median of
+    areas as wide and as dark as vessels are then outside of all of them. Dark sections and dark corners look the same
+    in both, so that what to do is said for each. Grey values are compared with the median of
     the vessels in the planes; without any there, this is not known.
 
     Parameters
@@ -42,18 +47,25 @@ def wide_vessel_facts(
     facts, limit_um = {}, background_um / _RADII
     wide = radius_nm[radius_nm >= 1000 * limit_um] / 1000
     if len(wide):
-        facts["wide vessels"] = (
+        facts["wide vessels or dark areas"] = (
             f"{len(wide):,} of {len(radius_nm):,} branches have a radius of {limit_um:g} µm or more, up to "
-            f"{wide.max():.1f} µm; parts of them, and vessels beside them, may be missing: "
+            f"{wide.max():.1f} µm; parts of wide vessels, and vessels beside wide or dark areas, may be missing: "
             f"{_ADVICE.format(np.ceil(_RADII * wide.max()))}"
         )
     share = _dark_share(planes, limit_um)
     if share >= _MIN_SHARE:
         facts["dark areas that are no vessels"] = (
             f"areas wider than {2 * limit_um:g} µm and as dark as vessels have {100 * share:.0f} % of the area of the "
-            f"vessels in the slices: if they are vessels, {_ADVICE.format(2 * background_um)}"
+            f"vessels in the slices: {_ADVICE.format(2 * background_um)}"
         )
     return facts
+
+
+def level_sections(plane: CellSlice) -> CellSlice:
+    """Return a plane without the median of the tissue of each section, for contrast in the window of one section."""
+    tissue = np.ma.masked_array(plane.raw, ~plane.tissue)
+    medians = np.ma.median(tissue, axis=1 if plane.axis else None, keepdims=True)  # type: ignore[no-untyped-call]
+    return replace(plane, raw=plane.raw - np.ma.filled(medians, 0))
 
 
 def _dark_share(planes: Sequence[CellSlice], limit_um: float) -> float:
