@@ -32,7 +32,7 @@ def test_branches_as_wide_as_the_window_allows_are_named() -> None:
 
 
 @pytest.mark.parametrize("dark", [np.indices((100, 100))[0] > 75, np.indices((100, 100)).sum(axis=0) > 150])
-def test_what_to_do_is_said_for_vessels_dark_sections_and_dark_corners(dark: np.ndarray) -> None:
+def test_the_advice_names_vessels_dark_sections_and_dark_corners(dark: np.ndarray) -> None:
     one = plane(0)
     facts = wide_vessel_facts(np.array([7600.0]), [replace(one, raw=np.where(dark, 40, one.raw))], 30.0)
     assert len(facts) == 2

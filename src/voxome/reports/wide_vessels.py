@@ -32,7 +32,7 @@ def wide_vessel_facts(
 
     Vessels that are a little too wide are found, with radii that show it. The contrast of wider ones is too low:
     areas as wide and as dark as vessels are then outside of all of them. Dark sections and dark corners look the same
-    in both, so that what to do is said for each. Grey values are compared with the median of
+    in both, so that the advice names all three. Grey values are compared with the median of
     the vessels in the planes; without any there, this is not known.
 
     Parameters
