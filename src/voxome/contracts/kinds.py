@@ -114,6 +114,8 @@ class Kind(ABC):
     """What handles call it: ``volume``, ``table``, …"""
     is_volume: ClassVar[bool] = False
     """Whether it consists of voxels, which a VolumeSpec describes."""
+    covers_frame: ClassVar[bool] = False
+    """Whether an input has to cover all voxels of its step, with voxels of its own that may have another size."""
     has_parts: ClassVar[bool] = False
     """Whether jobs of a tool of blocks write parts, which `fold_parts` combines after the last of them."""
 

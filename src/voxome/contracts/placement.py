@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Protocol
 
 from voxome.contracts.spec import VolumeSpec
@@ -30,6 +31,11 @@ def are_placed(one: Placed, other: Placed) -> bool:
     return one.voxel_size_nm is not None and other.voxel_size_nm is not None
 
 
+def same_size(one: Sequence[float], other: Sequence[float]) -> bool:
+    """Return whether two voxel sizes are the same, but for rounding in their stores."""
+    return all(math.isclose(a, b, rel_tol=_SIZE_TOLERANCE) for a, b in zip(one, other, strict=True))
+
+
 def placement_problem(name: str, one: Placed, other_name: str, other: VolumeSpec) -> str | None:
     """Return why the voxels of the same index of two volumes are not at the same place; None if they are, or unknown.
 
@@ -47,7 +53,7 @@ def placement_problem(name: str, one: Placed, other_name: str, other: VolumeSpec
     size, other_size = one.voxel_size_nm, other.voxel_size_nm
     if size is None or other_size is None:
         return None
-    if not all(math.isclose(a, b, rel_tol=_SIZE_TOLERANCE) for a, b in zip(size, other_size, strict=True)):
+    if not same_size(size, other_size):
         return (
             f"{other_name} has voxels of {comma_text(other_size)} nm, but {name} of {comma_text(size)} nm (z, y, x): "
             "give the level with the same voxels, or correct the voxel size of one"

@@ -15,7 +15,7 @@ from voxome.redaction import HIDDEN, is_secret, redact, without_credentials
 Location = str | os.PathLike[str]
 """A URI or path, as users write it."""
 
-VIEW_OPTIONS = ("axes", "c", "t", "start", "window", "dtype", "clip")
+VIEW_OPTIONS = ("axes", "c", "t", "start", "grid", "window", "dtype", "clip")
 """Options of a URI that open a view of a volume, of any store."""
 LEVEL = "level"
 """Option of a URI with the number of a level, of any store."""

@@ -4,7 +4,7 @@ from voxome.contracts.kinds import Kind, Reader, Rows, Target, Writer
 from voxome.kinds.block_arrays import BlockArrays
 from voxome.kinds.file import File
 from voxome.kinds.groups import Groups
-from voxome.kinds.image import Image, Labels, Probability
+from voxome.kinds.image import Image, Labels, Mask, Probability, Regions
 from voxome.kinds.region_table import RegionTable
 from voxome.kinds.shapes import Meshes, Skeletons
 from voxome.kinds.table import Table
@@ -16,10 +16,12 @@ __all__ = [
     "Image",
     "Kind",
     "Labels",
+    "Mask",
     "Meshes",
     "Probability",
     "Reader",
     "RegionTable",
+    "Regions",
     "Rows",
     "Skeletons",
     "Table",

@@ -305,11 +305,26 @@ class Probability(Image):
 
 
 @dataclass(frozen=True)
+class Mask(Image):
+    """A mask as an input: it covers all voxels of the step, and its own may be larger or smaller."""
+
+    covers_frame: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
 class Labels(Image):
     """A volume of object ids, uint64; 0 is background."""
 
     dtype: str | None = "uint64"
     kind: VolumeKind = "labels"
+
+
+@dataclass(frozen=True)
+class Regions(Labels):
+    """Labels of regions as an input: they cover all voxels of the step, and their own may be larger or smaller."""
+
+    dtype: str | None = None
+    covers_frame: ClassVar[bool] = True
 
 
 def _open(target: Target, mode: Mode = "r") -> VolumeSource:

@@ -1,4 +1,4 @@
-"""Options of a URI that open a view of a volume: ``axes``, ``c``, ``t``, ``start``, ``dtype``, ``window``, ``clip``."""
+"""Options of a URI that open a view of a volume: ``axes``, ``c``, ``t``, ``start``, ``grid``, ``window``, …."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import VIEW_OPTIONS, Uri
 from voxome.errors import InvalidInput, InvalidUri
 from voxome.geometry.axes import STANDARD
+from voxome.resources.resampled import Resampled
 from voxome.resources.sample import sample_percentiles
 from voxome.resources.views import Renamed, Selected, Shifted, Windowed
 
 DTYPES = ("uint8", "uint16")
 """Data types of windows."""
 _WINDOW = re.compile(r"([^:%]+)(%?):([^:%]+)(%?)")
-_ORDER = ("axes", "c", "t", "start", "window")
+_ORDER = ("axes", "c", "t", "start", "grid", "window")
 
 
 def split_view(uri: Uri) -> tuple[Uri, dict[str, str]]:
@@ -150,6 +151,19 @@ def _shifted(source: VolumeSource, view: Mapping[str, str], name: str) -> Volume
     return Shifted(source, (z, y, x), name)
 
 
+def _resampled(source: VolumeSource, view: Mapping[str, str], name: str) -> VolumeSource:
+    try:
+        size, offset = ([float(n) for n in part.split(",")] for part in view["grid"].split(":"))
+        if len(size) != 3 or len(offset) != 3 or not np.isfinite([*size, *offset]).all() or min(size) <= 0:
+            raise ValueError
+    except ValueError:
+        raise InvalidUri(
+            f"{name}: ?grid={view['grid']} should be a voxel size and the centre of voxel 0,0,0 in nm (z, y, x), as "
+            "?grid=650,650,650:0,0,0"
+        ) from None
+    return Resampled(source, size, offset, name)
+
+
 def _windowed(source: VolumeSource, view: Mapping[str, str], name: str) -> VolumeSource:
     dtype = view.get("dtype", DTYPES[0])
     if source.spec.dtype.kind not in "biuf":
@@ -162,6 +176,7 @@ _VIEWS: Mapping[str, Callable[[VolumeSource, Mapping[str, str], str], VolumeSour
     "c": _selected("c"),
     "t": _selected("t"),
     "start": _shifted,
+    "grid": _resampled,
     "window": _windowed,
 }
 """Option → the view that it opens."""

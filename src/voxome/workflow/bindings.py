@@ -7,10 +7,13 @@ from dataclasses import dataclass, field, replace
 
 from voxome.contracts.handle import Handle
 from voxome.contracts.kinds import Kind
+from voxome.contracts.placement import same_size
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.tool import Input, ToolSpec
 from voxome.errors import VoxomeError
 from voxome.geometry import Box
+from voxome.geometry.notation import comma_text
+from voxome.resources.resampled import grid_text
 from voxome.workflow.graph import Constant, FromInput, FromStep, Graph, Source
 from voxome.workflow.inputs import bind_external, window_notes
 from voxome.workflow.options import RunOptions
@@ -90,7 +93,8 @@ class Bindings:
             value = None if source is None else self.value(source)
             if source is not None and value is not None:
                 try:
-                    bound.handles[name] = self._handle(source, value, one)
+                    frame = self._frame(tool, bound.handles) if one.kind.covers_frame else None
+                    bound.handles[name] = self._handle(source, value, one, frame)
                 except VoxomeError as error:
                     bound.problems.append(str(error))
                     bound.missing[name] = one.kind
@@ -116,21 +120,45 @@ class Bindings:
         """Whether a missing value is reported elsewhere: with the failed step or the workflow input."""
         return isinstance(source, FromStep) or (isinstance(source, FromInput) and source.name not in self.values)
 
-    def _handle(self, source: Source, value: object, expected: Input) -> Handle:
+    def _handle(self, source: Source, value: object, expected: Input, frame: VolumeSpec | None) -> Handle:
         if isinstance(value, Handle):
             return value
         name = source.name if isinstance(source, FromInput) else str(value)
         if name not in self.handles:
-            self.handles[name] = self._external(value, expected, name)
+            self.handles[name] = self._external(value, expected, name, frame)
         return self.handles[name]
 
-    def _external(self, value: object, expected: Input, name: str) -> Handle:
-        """Return the handle of an input from outside, with the box and voxel size of the run."""
+    def _external(self, value: object, expected: Input, name: str, frame: VolumeSpec | None) -> Handle:
+        """Return the handle of an input from outside, with the box and voxel size of the run.
+
+        Of one that covers a frame, and has voxels of another size, it opens a view with the voxels of the frame.
+        """
         handle, spec = bind_external(value, expected, self.options.level)
+        if spec is not None and frame is not None and (grid := self._grid(frame, spec)):
+            edges = comma_text(spec.voxel_size_nm or ())
+            self.notes.append(
+                f"{name} ({handle.uri}) has voxels of {edges} nm (z, y, x): each voxel of the run has the value of the "
+                "nearest of them"
+            )
+            handle, spec = bind_external(value, expected, self.options.level, {"grid": grid})
         if spec is None:
             return handle
         self.specs[handle.key] = spec
         self.notes += window_notes(name, handle.uri)
         box, size = self.options.box, self.options.voxel_size_nm
-        part = handle.box if box is None else str(Box.of(box, spec.frame))
+        part = handle.box if box is None or expected.kind.covers_frame else str(Box.of(box, spec.frame))
         return replace(handle, box=part, voxel_size_nm=size or handle.voxel_size_nm)
+
+    def _frame(self, tool: ToolSpec, handles: Mapping[str, Handle]) -> VolumeSpec | None:
+        """Return the spec of the first of some volumes, with all voxels that it was computed from."""
+        for name, spec in self._volumes(tool, handles).items():
+            domain = handles[name].domain
+            return spec if domain is None else spec.replace(domain=spec.lift(Box.parse(domain)))
+        return None
+
+    def _grid(self, frame: VolumeSpec, spec: VolumeSpec) -> str | None:
+        """Return the grid of a frame, if a volume has other voxels, and another size of them."""
+        size, own = self.options.voxel_size_nm or frame.voxel_size_nm, spec.voxel_size_nm
+        if size is None or own is None or same_size(size, own) or spec.frame == frame.frame:
+            return None
+        return grid_text(size, frame.offset_nm)

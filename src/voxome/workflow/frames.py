@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from voxome.contracts.frame import ASSUMED_NM, Frame
 from voxome.contracts.handle import STORE, Handle
@@ -12,10 +12,12 @@ from voxome.errors import InvalidInput
 from voxome.geometry import Box
 
 
-def frame_of_volumes(handles: Mapping[str, Handle], volumes: Mapping[str, VolumeSpec]) -> Frame:
+def frame_of_volumes(
+    handles: Mapping[str, Handle], volumes: Mapping[str, VolumeSpec], covering: Collection[str] = ()
+) -> Frame:
     """Return the frame of a step with these volumes: the voxels of the first one, as far as the others have them.
 
-    Its box is the part that was chosen of one of them, or what all of them have.
+    Its box is the part that was chosen of one of them, or what all of them have, but those of `covering`.
 
     Raises
     ------
@@ -25,6 +27,8 @@ def frame_of_volumes(handles: Mapping[str, Handle], volumes: Mapping[str, Volume
     first = next(iter(volumes))
     handle, spec = handles[first], _sized(handles[first], volumes[first])
     domain, stored, one = _domain(handle, spec), spec.frame, f"{first} ({handle.uri})"
+    parts = [part for name, volume in volumes.items() if (part := _chosen(handles[name], volume)) is not None]
+    wanted = parts[0] if parts else stored
     for name, volume in list(volumes.items())[1:]:
         other, another = _sized(handles[name], volume), f"{name} ({handles[name].uri})"
         problem = placement_problem(one, spec, another, other)
@@ -32,6 +36,11 @@ def frame_of_volumes(handles: Mapping[str, Handle], volumes: Mapping[str, Volume
             raise InvalidInput(problem)
         whole = _domain(handles[name], other)
         shared = whole & domain
+        if name in covering and wanted not in whole and are_placed(spec, other):
+            raise InvalidInput(
+                f"{another} covers {whole}, but the run {wanted} (z, y, x): give one of all these voxels, correct its "
+                "voxel size or offset, or run the part that it covers (--box)"
+            )
         if shared.empty or (shared != domain and not are_placed(spec, other)):
             raise InvalidInput(
                 f"{another} spans {whole}, but {one} spans {_domain(handle, spec)}: the volumes of a step must have "
@@ -39,17 +48,18 @@ def frame_of_volumes(handles: Mapping[str, Handle], volumes: Mapping[str, Volume
             )
         domain, stored = shared, stored & other.frame
     stored &= domain
-    parts = [part for name, volume in volumes.items() if (part := _chosen(handles[name], volume)) is not None]
     box = parts[0] if parts else stored
     if box.ndim != 3 or box.empty or box not in stored:
         raise InvalidInput(f"the box {box} is not in {handle.uri}: give a non-empty Z0:Z1,Y0:Y1,X0:X1 inside {stored}")
     return Frame(domain, box, spec.voxel_size_nm, spec.offset_nm)
 
 
-def overlap_warnings(handles: Mapping[str, Handle], volumes: Mapping[str, VolumeSpec], frame: Frame) -> list[str]:
-    """Return the warning for volumes from outside that a step can use only in part."""
+def overlap_warnings(
+    handles: Mapping[str, Handle], volumes: Mapping[str, VolumeSpec], frame: Frame, covering: Collection[str] = ()
+) -> list[str]:
+    """Return the warning for volumes from outside, but those of `covering`, that a step can use only in part."""
     warnings = []
-    for name, spec in volumes.items():
+    for name, spec in ((name, spec) for name, spec in volumes.items() if name not in covering):
         handle = handles[name]
         is_whole = _chosen(handle, spec) is None
         spans, covered = (spec.frame, frame.box) if is_whole else (_domain(handle, spec), frame.domain)

@@ -13,7 +13,7 @@ from voxome.contracts.arguments import require_path
 from voxome.contracts.handle import Handle
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.tool import Input
-from voxome.contracts.uri import Uri
+from voxome.contracts.uri import Uri, with_options
 from voxome.errors import InvalidInput, NotFound
 from voxome.resources.view_options import DTYPES, split_view
 from voxome.storage.find import storage_at
@@ -23,7 +23,9 @@ from voxome.workflow.cwl_files import file_address
 _SUFFIX = ".handle.json"
 
 
-def bind_external(value: object, expected: Input, level: int = 0) -> tuple[Handle, VolumeSpec | None]:
+def bind_external(
+    value: object, expected: Input, level: int = 0, view: Mapping[str, str] | None = None
+) -> tuple[Handle, VolumeSpec | None]:
     """Return the handle of an input from outside, with its version as the key, and the spec of a volume.
 
     Parameters
@@ -34,6 +36,8 @@ def bind_external(value: object, expected: Input, level: int = 0) -> tuple[Handl
         The input of a tool that takes it.
     level : int
         Level of the pyramid, of a volume whose URI names none.
+    view : mapping of str to str, optional
+        Further options of a URI, with which a volume is opened.
 
     Raises
     ------
@@ -44,7 +48,8 @@ def bind_external(value: object, expected: Input, level: int = 0) -> tuple[Handl
     given = read_handle(text) if Uri.parse(text).path.endswith(_SUFFIX) else Handle(kind.type, text)
     if given.type != kind.type:
         raise InvalidInput(f"{expected.name} is a {kind.type}, but {text} is the handle of a {given.type}")
-    handle = kind.locate(replace(given, key=""), level=level)
+    opened = replace(given, uri=with_options(given.uri, **view)) if view else given
+    handle = kind.locate(replace(opened, key=""), level=level)
     if given.key:
         handle = replace(handle, key=f"{given.key} {handle.key}")
     return handle, kind.spec(handle)

@@ -270,9 +270,10 @@ class _Planner:
         self.warnings += [] if command is None else limit_warnings(command.definition)
         frame = frame_of_tables(inputs.handles)
         if inputs.volumes and (frame is None or tool.spec.scope != "groups"):
-            frame = frame_of_volumes(inputs.handles, inputs.volumes)
+            covering = [name for name in inputs.volumes if tool.spec.inputs[name].kind.covers_frame]
+            frame = frame_of_volumes(inputs.handles, inputs.volumes, covering)
             self.warnings += size_warnings(inputs.handles[next(iter(inputs.volumes))], frame)
-            self.warnings += overlap_warnings(inputs.handles, inputs.volumes, frame)
+            self.warnings += overlap_warnings(inputs.handles, inputs.volumes, frame, covering)
             self.warnings += voxel_warnings(tool.spec, inputs.handles, frame, self.names[node.name])
         if tool.digest == UNPINNED:
             self.warnings.append(

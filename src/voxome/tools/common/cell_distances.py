@@ -47,7 +47,7 @@ def cell_distances(
     tissue: Annotated[NDArray[Any], kinds.Image()],
     cells: Annotated[TableFile, CELLS_WITH_ID],
     vessels: Annotated[NDArray[Any] | None, kinds.Image()] = None,
-    regions: Annotated[NDArray[Any] | None, kinds.Labels(dtype=None)] = None,
+    regions: Annotated[NDArray[Any] | None, kinds.Regions()] = None,
     *,
     reach_um: Annotated[float, Gt(0)] = 100.0,
     block: BlockContext,
@@ -63,7 +63,7 @@ def cell_distances(
     vessels : (z, y, x) array, optional
         Mask of vessels; not 0 inside.
     regions : (z, y, x) array of integers, optional
-        Regions, such as those of an atlas.
+        Regions, such as those of an atlas, as for ``common.density_sums``.
     reach_um : float
         Largest distance to another cell or a vessel that is looked for, in micrometres.
 

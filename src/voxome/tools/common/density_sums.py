@@ -55,7 +55,7 @@ def density_sums(
     tissue: Annotated[NDArray[Any], kinds.Image()],
     cells: Annotated[TableFile, CELLS],
     vessels: Annotated[NDArray[Any] | None, kinds.Image()] = None,
-    regions: Annotated[NDArray[Any] | None, kinds.Labels(dtype=None)] = None,
+    regions: Annotated[NDArray[Any] | None, kinds.Regions()] = None,
     *,
     grid_um: Annotated[float, Gt(0)] = 50.0,
     block: BlockContext,
@@ -71,7 +71,8 @@ def density_sums(
     vessels : (z, y, x) array, optional
         Mask of vessels; not 0 inside.
     regions : (z, y, x) array of integers, optional
-        Regions, such as those of an atlas; 0 is outside of all.
+        Regions, such as those of an atlas; 0 is outside of all. They cover the whole tissue map; if their voxels have
+        another size, each voxel has the value of the nearest.
     grid_um : float
         Edge of a cell of the grid in micrometres; it is rounded to whole voxels.
 

@@ -51,7 +51,7 @@ def _number_of(value: object) -> float | None:
 )
 def tissue(
     image: Annotated[NDArray[Any], kinds.Image()],
-    mask: Annotated[NDArray[Any] | None, kinds.Image()] = None,
+    mask: Annotated[NDArray[Any] | None, kinds.Mask()] = None,
     *,
     no_data: Annotated[float, AllowInfNan()] | None = None,
     detect: bool = True,
@@ -64,7 +64,8 @@ def tissue(
     image : (z, y, x) array
         Grey values; NaN is no data.
     mask : (z, y, x) array, optional
-        0 or NaN where there are no data.
+        0 or NaN where there are no data. It covers the whole image; if its voxels have another size, each voxel of the
+        image has the value of the nearest.
     no_data : float
         Grey value that means no data; by default the attribute ``no_data`` or ``_FillValue`` of the image, if numeric.
     detect : bool
