@@ -5,18 +5,18 @@ doc: >
   Densities of cells and vessels on a grid and in regions, distances and sizes of cells. The result does not depend on the
   blocks.
 inputs:
-  tissue: {type: [File, string], doc: "Tissue map from common.tissue; 0 where there are no data."}
-  cells: {type: [File, string], doc: "Table of cells."}
-  vessels: {type: ["null", File, string], doc: "Mask of vessels."}
-  vessel_points: {type: ["null", File, string], doc: "Centre lines of vessels."}
-  regions: {type: ["null", File, string], doc: "Labels of regions, such as those of an atlas; 0 is outside of all."}
-  grid_um: {type: "double?", doc: "Edge of a cell of the density grid, in micrometres."}
-  bandwidth_um: {type: "double?", doc: "Standard deviation of the kernel of the density, in micrometres."}
-  reach_um: {type: "double?", doc: "Largest distance of a cell to others and to vessels that is measured, in micrometres."}
-  bin_um: {type: "double?", doc: "Width of a bin of the radii of cells, in micrometres."}
-  store: string
-  block: string?
-  workers: int?
+  tissue: {type: [File, string], doc: "Tissue map from common.tissue; 0 where there are no data. It has a voxel size."}
+  cells: {type: [File, string], doc: "Table of cells, with positions in nm (z_nm, y_nm, x_nm)."}
+  vessels: {type: ["null", File, string], doc: "Mask of vessels. Give it for the fraction of vessels and distances to them."}
+  vessel_points: {type: ["null", File, string], doc: "Table of points of centre lines of vessels. Give it for the length of vessels in each cell of the grid."}
+  regions: {type: ["null", File, string], doc: "Labels of regions, such as those of an atlas; 0 is outside of all. Their voxels may have another size, but they cover the tissue map. Give them for densities in each region."}
+  grid_um: {type: "double?", doc: "Edge of a cell of the density grid, in micrometres; default: 50. Smaller for a finer map, with fewer cells in each."}
+  bandwidth_um: {type: "double?", doc: "Standard deviation of the kernel of the density, in micrometres; default: 50. Larger for a smoother map, where cells are sparse; 0 for plain counts."}
+  reach_um: {type: "double?", doc: "Largest distance of a cell to others and to vessels that is measured, in micrometres; default: 100. Larger where cells or vessels are farther apart, which takes more time."}
+  bin_um: {type: "double?", doc: "Width of a bin of the radii of cells, in micrometres; default: 0.5. Smaller for more bins."}
+  store: {type: string, doc: "Folder (absolute path) or address for the results of the steps; set by voxome run."}
+  block: {type: "string?", doc: "Block shape in voxels, Z,Y,X; --block of voxome run overrides it."}
+  workers: {type: "int?", doc: "Number of processes; set by voxome run."}
 steps:
   count:
     run: ../tools/common.density_sums.cwl

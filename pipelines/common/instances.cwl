@@ -6,12 +6,12 @@ doc: >
   left out. The result does not depend on the blocks.
 $namespaces: {voxome: "https://voxome.org/cwl#"}
 inputs:
-  probability: {type: [File, string], doc: "Probability of cells, uint8, 255 = certain."}
-  threshold: {type: "double?", doc: "Probability (0 to 1) from which a voxel belongs to a cell."}
-  sigma_um: {type: "double?", doc: "Standard deviation of the smoothing of the distance to the background, in micrometres; a larger one parts fewer cells."}
-  max_radius_um: {type: "double?", doc: "Cap on the distance to the background, in micrometres: at least the radius of the largest cell."}
-  min_volume_um3: {type: "double?", doc: "Volume of the smallest cell, in cubic micrometres."}
-  max_volume_um3: {type: "double?", doc: "Volume of the largest cell, in cubic micrometres."}
+  probability: {type: [File, string], doc: "Probability of cells, uint8, 255 = certain, with a voxel size."}
+  threshold: {type: "double?", doc: "Probability (0 to 1) from which a voxel belongs to a cell; default: 0.5. Raise it where cells merge, lower it where they are too small."}
+  sigma_um: {type: "double?", doc: "Standard deviation of the smoothing of the distance to the background, in micrometres; default: 1.5. A larger one parts fewer cells."}
+  max_radius_um: {type: "double?", doc: "Cap on the distance to the background, in micrometres; default: 8. At least the radius of the largest cell."}
+  min_volume_um3: {type: "double?", doc: "Volume of the smallest cell, in cubic micrometres; default: 0. Raise it if specks are cells."}
+  max_volume_um3: {type: "double?", doc: "Volume of the largest cell, in cubic micrometres; default: no limit. Set it where something larger is no cell."}
   store: {type: string, doc: "Folder (absolute path) or address for the results of the steps; set by voxome run."}
   block: {type: "string?", doc: "Block shape in voxels, Z,Y,X; --block of voxome run overrides it."}
   workers: {type: "int?", doc: "Number of processes; set by voxome run."}

@@ -5,15 +5,15 @@ doc: >
   Probability of a class of voxels, by a pixel classifier, or by a mixture of the grey values of the volume, which needs no labels.
 inputs:
   raw: {type: [File, string], doc: "Grey values (z, y, x), 8- or 16-bit."}
-  mask: {type: ["null", File, string], doc: "0 where there are no data."}
-  no_data: {type: "double?", doc: "Grey value that means no data."}
-  detect_no_data: {type: "boolean?", doc: "Whether nearly constant areas of a section have no data."}
-  classifier: {type: "string?", doc: "Path of the card of a pixel classifier; a mixture is fitted otherwise."}
-  class_name: {type: "string?", default: darkest, doc: "Class of the classifier; of a mixture darkest, brightest, or a number from 0."}
-  components: {type: "int?", default: 2, doc: "Number of classes of a mixture."}
-  store: string
-  block: string?
-  workers: int?
+  mask: {type: ["null", File, string], doc: "Volume that is 0 where there are no data; its voxels may have another size, but it covers the image. Give one if tissue ends inside of the volume where padding is not of one grey value."}
+  no_data: {type: "double?", doc: "Grey value that means no data; default: none, or the attribute no_data of the image. Set it if padding has one."}
+  detect_no_data: {type: "boolean?", doc: "Whether areas of a section that are constant, or nearly so, have no data; default: true. Set it to false if tissue has such areas, as sparse fluorescence on black."}
+  classifier: {type: "string?", doc: "Path of the card of a pixel classifier; default: none, a mixture is fitted. Give one if you have labels to train on."}
+  class_name: {type: "string?", default: darkest, doc: "Class whose probability is returned: of the classifier; of a mixture darkest, brightest, or a number from 0."}
+  components: {type: "int?", default: 2, doc: "Number of classes of a mixture. Larger if the wanted class has others beside it in brightness."}
+  store: {type: string, doc: "Folder (absolute path) or address for the results of the steps; set by voxome run."}
+  block: {type: "string?", doc: "Block shape in voxels, Z,Y,X; --block of voxome run overrides it."}
+  workers: {type: "int?", doc: "Number of processes; set by voxome run."}
 steps:
   tissue:
     run: ../tools/common.tissue.cwl

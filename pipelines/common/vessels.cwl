@@ -5,17 +5,17 @@ doc: >
   Vessels from their probability: mask, centre lines, and the graph of branches with length and radius. The result does not
   depend on the blocks.
 inputs:
-  probability: {type: [File, string], doc: "Probability of vessel, uint8, 255 = certain."}
-  threshold: {type: "int?", doc: "Minimum probability of a voxel of a vessel."}
-  closing_um: {type: "double?", doc: "Radius of the ball with which the mask is closed, in micrometres."}
-  min_volume_um3: {type: "double?", doc: "Volume of the smallest object that is kept, in cubic micrometres."}
-  max_volume_um3: {type: "double?", doc: "Volume of the largest object that is kept, in cubic micrometres."}
-  reach_um: {type: "double?", doc: "How far around a block vessels are read to thin them, in micrometres: more than the radius of the widest."}
-  spur_ratio: {type: "double?", doc: "Minimum length of a branch that ends, in radii of the vessel at its junction."}
-  along_faces: {type: "boolean?", doc: "Whether lines along faces of the volume, of vessels whose middle is beyond it, are kept."}
-  store: string
-  block: string?
-  workers: int?
+  probability: {type: [File, string], doc: "Probability of vessels, uint8, 255 = certain, with a voxel size."}
+  threshold: {type: "int?", doc: "Minimum probability (1 to 255) of a voxel of a vessel; default: 128. Lower it for wider vessels, raise it where they merge."}
+  closing_um: {type: "double?", doc: "Radius of the ball with which the mask is closed, in micrometres; default: 0. Set it where vessels are interrupted."}
+  min_volume_um3: {type: "double?", doc: "Volume of the smallest object that is kept, in cubic micrometres; default: 0. Raise it if specks are vessels."}
+  max_volume_um3: {type: "double?", doc: "Volume of the largest object that is kept, in cubic micrometres; default: no limit. Set it where something larger is no vessel."}
+  reach_um: {type: "double?", doc: "How far around a block vessels are read to thin them, in micrometres; default: 20. More than the radius of the widest, better twice; a run stops where it is too small."}
+  spur_ratio: {type: "double?", doc: "Minimum length of a branch that ends, in radii of the vessel at its junction; default: 2. Larger for fewer short branches."}
+  along_faces: {type: "boolean?", doc: "Whether lines along faces of the volume, of vessels whose middle is beyond it, are kept; default: false. Set it to true to count what is cut lengthwise."}
+  store: {type: string, doc: "Folder (absolute path) or address for the results of the steps; set by voxome run."}
+  block: {type: "string?", doc: "Block shape in voxels, Z,Y,X; --block of voxome run overrides it."}
+  workers: {type: "int?", doc: "Number of processes; set by voxome run."}
 steps:
   find:
     run: ../tools/common.vessel_runs.cwl

@@ -10,33 +10,33 @@ hints:
     report: common.cells_vessels
     scorer: common.cells_vessels
 inputs:
-  raw: {type: [File, string], doc: "Light-microscopy volume (z, y, x) with bright cells, 8- or 16-bit."}
-  background: {type: ["null", File, string], doc: "Background channel (autofluorescence) of the same voxels, which corrects the shading."}
-  cell_probability: {type: ["null", File, string], doc: "Probability of cells from a classifier, uint8, instead of their contrast."}
-  mask: {type: ["null", File, string], doc: "0 where there are no data."}
-  no_data: {type: "double?", doc: "Grey value that means no data."}
-  detect_no_data: {type: "boolean?", doc: "Whether nearly constant areas of a section have no data."}
-  offset: {type: "double?", doc: "Grey value without light, which is subtracted."}
-  min_light: {type: "double?", doc: "Least smoothed light, above the offset, of the background channel in tissue, or of the image; where there is less, there are no cells."}
-  shading_um: {type: "double?", doc: "Standard deviation with which the background channel is smoothed, in micrometres."}
-  polarity: {type: "string?", default: bright, doc: "Whether cells are bright or dark."}
-  unit: {type: "string?", default: mean, doc: "Unit of contrast: mean, or deviation, of the background."}
-  smoothing_um: {type: "double?", default: 1.0, doc: "Standard deviation with which the image is smoothed, in micrometres."}
-  tile_um: {type: "double?", default: 10, doc: "Edge of the tiles of which the background is computed, in micrometres."}
-  beside_cells_um: {type: "double?", default: 2.0, doc: "How far around bright voxels, or dark ones, there is no background, in micrometres."}
-  cell_low: {type: "double?", default: 0.4, doc: "Contrast to the background, in the unit, at which the probability of cells is 0."}
-  cell_high: {type: "double?", default: 0.9, doc: "Contrast to the background, in the unit, at which the probability of cells is 1."}
-  cell_background_um: {type: "double?", default: 30, doc: "Standard deviation of the Gaussian window of the background of cells, in micrometres."}
-  radii_um: {type: "double[]?", default: [5.2, 6.5, 8.0], doc: "Radii of cells that are searched for, in micrometres."}
-  z_stretch: {type: "double?", doc: "Length of cells along z by their width, as in light sheets that blur along z."}
-  gap_um: {type: "double?", default: 1.3, doc: "Voxels this near to a cell are not in another one, in micrometres."}
-  cell_threshold: {type: "double?", default: 0.2, doc: "Probability of cells (0 to 1) up to which a voxel counts as 0."}
-  cell_stop: {type: "double?", default: 0.5, doc: "Least mean probability of a sphere that takes its voxels from those after it."}
-  min_score: {type: "double?", default: 0.5, doc: "Least mean probability of a cell."}
-  regions: {type: ["null", File, string], doc: "Labels of regions, such as those of an atlas; 0 is outside of all."}
-  grid_um: {type: "double?", doc: "Edge of a cell of the density grid, in micrometres."}
-  bandwidth_um: {type: "double?", doc: "Standard deviation of the kernel of the density, in micrometres."}
-  reach_um: {type: "double?", doc: "Largest distance of a cell to others and to vessels that is measured, in micrometres."}
+  raw: {type: [File, string], doc: "Light-microscopy volume (z, y, x), or a section, with bright cells, 8- or 16-bit, with a voxel size."}
+  background: {type: ["null", File, string], doc: "Background channel (autofluorescence) of the same voxels, which corrects the shading. Give it if you have one."}
+  cell_probability: {type: ["null", File, string], doc: "Probability of cells (uint8, 255 is certain) from a classifier, instead of their contrast. Give one where contrast does not tell cells."}
+  mask: {type: ["null", File, string], doc: "Volume that is 0 where there are no data; its voxels may have another size, but it covers the image. Give one if tissue ends inside of the volume where padding is not of one grey value."}
+  no_data: {type: "double?", doc: "Grey value that means no data; default: none, or the attribute no_data of the image. Set it if padding has one."}
+  detect_no_data: {type: "boolean?", doc: "Whether areas of a section that are constant, or nearly so, have no data; default: true. Set it to false if tissue has such areas, as sparse fluorescence on black."}
+  offset: {type: "double?", doc: "Grey value without light, which is subtracted; default: 0. Set it to that of your camera, often about 100."}
+  min_light: {type: "double?", doc: "Least smoothed light, above the offset, of the background channel in tissue, or of the image; default: 0. Set it where what is around the tissue is dark: where there is less light, there are no cells."}
+  shading_um: {type: "double?", doc: "Standard deviation with which the background channel is smoothed, in micrometres; default: 10. Larger if cells show in it."}
+  polarity: {type: "string?", default: bright, doc: "Whether cells are bright or dark. Set it to dark for Nissl or bright field."}
+  unit: {type: "string?", default: mean, doc: "Unit of contrast: mean, or deviation (standard deviation), of the background. Set it, with cell_low and cell_high, to deviation where tissue has many cells."}
+  smoothing_um: {type: "double?", default: 1.0, doc: "Standard deviation with which the image is smoothed, in micrometres. Larger for noise."}
+  tile_um: {type: "double?", default: 10, doc: "Edge of the tiles of which the background is computed, in micrometres. Larger for a smaller table of tiles, but less than cell_background_um."}
+  beside_cells_um: {type: "double?", default: 2.0, doc: "How far around bright voxels, or dark ones, there is no background, in micrometres. Larger where cells have halos."}
+  cell_low: {type: "double?", default: 0.4, doc: "Contrast to the background, in the unit, at which the probability of cells is 0. Raise it, with cell_high, where noise counts as cells."}
+  cell_high: {type: "double?", default: 0.9, doc: "Contrast to the background, in the unit, at which the probability of cells is 1. Lower it if weak cells are missed."}
+  cell_background_um: {type: "double?", default: 30, doc: "Standard deviation of the Gaussian window of the background of cells, in micrometres. Larger for larger or denser cells, smaller where the light changes quickly."}
+  radii_um: {type: "double[]?", default: [5.2, 6.5, 8.0], doc: "Radii of cells that are searched for, in micrometres, the smallest at least a voxel. Set it to two to four radii of your cells."}
+  z_stretch: {type: "double?", doc: "Length of cells along z by their width (a ratio); default: 1. Set it where a light sheet blurs along z."}
+  gap_um: {type: "double?", default: 1.3, doc: "Voxels this near to a cell are not in another one, in micrometres. Smaller where cells touch, larger if one is found twice."}
+  cell_threshold: {type: "double?", default: 0.2, doc: "Probability of cells (0 to 1) up to which a voxel counts as 0. Raise it where the background is noisy."}
+  cell_stop: {type: "double?", default: 0.5, doc: "Least mean probability (0 to 1) of a sphere that takes its voxels from those after it. At most min_score; the search takes longer if it is lower."}
+  min_score: {type: "double?", default: 0.5, doc: "Least mean probability (0 to 1) of a cell. Raise it for fewer weak detections, lower it for more."}
+  regions: {type: ["null", File, string], doc: "Labels of regions, such as those of an atlas; 0 is outside of all. Their voxels may have another size, but they cover the image. Give them for densities in each region."}
+  grid_um: {type: "double?", doc: "Edge of a cell of the density grid, in micrometres; default: 50. Smaller for a finer map, with fewer cells in each."}
+  bandwidth_um: {type: "double?", doc: "Standard deviation of the kernel of the density, in micrometres; default: 50. Larger for a smoother map, where cells are sparse; 0 for plain counts."}
+  reach_um: {type: "double?", doc: "Largest distance of a cell to others and to vessels that is measured, in micrometres; default: 100. Larger where cells or vessels are farther apart, which takes more time."}
   store: {type: string, doc: "Folder (absolute path) or address for the results of the steps; set by voxome run."}
   block: {type: "string?", doc: "Block shape in voxels, Z,Y,X; --block of voxome run overrides it."}
   workers: {type: "int?", doc: "Number of processes; set by voxome run."}
