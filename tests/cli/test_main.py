@@ -124,7 +124,7 @@ def test_wrong_usage_ends_with_2(voxome_: Any, arguments: list[str]) -> None:
         (["plan", "mark.cwl"], "needs the input 'raw'"),
         (["plan", "mark.cwl", "--set", "raw=none.zarr"], "none.zarr"),
         (["plan", "mark.cwl", "--set", "raw=raw.zarr", "--set", "att=3"], "did you mean 'at'?"),
-        (["plan", "mark.cwl", "--set", "raw=raw.zarr", "--set", "at=x"], "'at' of common.threshold is 'x'"),
+        (["plan", "mark.cwl", "--set", "raw=raw.zarr", "--set", "at=x"], "the input 'at' of the workflow is 'x'"),
         (["plan", "mark.cwl", "--set", "raw=raw.zarr", "--block", "mork=8,8,8"], "did you mean 'mark'?"),
         (["plan", "mark.cwl", "--set", "raw=raw.zarr", "--box", "0:8"], "0:8"),
         (["tool", "common.threshold", "--image", "none.zarr", "--out", "s"], "none.zarr"),

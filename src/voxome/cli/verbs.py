@@ -12,6 +12,7 @@ from typer.core import TyperCommand
 
 import voxome
 from voxome.cli.logs import Group, Verbs
+from voxome.cli.workflow_help import WorkflowCommand
 
 
 class Verb(NamedTuple):
@@ -71,10 +72,14 @@ VERBS = {
         "Show versions, extras, engines, credentials (names only), disk, memory and limits of this machine.",
     ),
     "plan": Verb(
-        "plan:plan", "Check a run and print its steps, blocks, voxels to read, memory and disk, without starting it."
+        "plan:plan",
+        "Check a run and print its steps, blocks, voxels to read, memory and disk, without starting it.",
+        {"cls": WorkflowCommand},
     ),
     "run": Verb(
-        "run:run", "Run a workflow over a volume of any size, block by block; rerun the same command to resume."
+        "run:run",
+        "Run a workflow over a volume of any size, block by block; rerun the same command to resume.",
+        {"cls": WorkflowCommand},
     ),
     "schedule": Verb(
         "schedule:schedule", "Write a DAG that runs a workflow in Airflow 3, and start and follow it with --airflow."
