@@ -177,6 +177,7 @@ def test_missing_outputs_are_named_before_the_run() -> None:
 
 def test_a_run_without_vessels_says_what_to_set() -> None:
     assert vessel_facts({"cells": 3, "vessel branches": 0}).keys() == {"vessels"}
+    assert vessel_facts({"tissue, mm³": 0.0, "vessel branches": 0}) == {}
     assert vessel_facts({"cells": 3, "vessel branches": 2}) == vessel_facts({"cells": 3}) == {}
 
 

@@ -134,8 +134,8 @@ def _vessel_length(uri: str) -> dict[str, int | float]:
 
 
 def vessel_facts(totals: Mapping[str, int | float]) -> dict[str, str]:
-    """Return what to do if no vessel was found in a run that looks for them."""
-    if totals.get("vessel branches", 1):
+    """Return what to do if no vessel was found in tissue by a run that looks for them."""
+    if totals.get("vessel branches", 1) or totals.get("tissue, mm³") == 0:
         return {}
     return {"vessels": "none found; if the volume has some, see vessel_background_um in docs/cells-vessels.md"}
 
