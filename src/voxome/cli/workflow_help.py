@@ -12,7 +12,7 @@ _ARGUMENTS = "voxome.arguments"
 
 
 class WorkflowCommand(TyperCommand):
-    """A verb whose help, if it is asked for with a workflow, lists the inputs of the workflow."""
+    """A verb whose help lists the inputs of the workflow, if one is given."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse arguments, and keep them for the help."""
