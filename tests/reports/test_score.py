@@ -196,6 +196,18 @@ def test_instances_are_scored_by_their_overlap(uris: tuple[str, str]) -> None:
 CELLS: dict[str, Any] = {"z_nm": [5e3, 25e3, 25e3], "y_nm": [25e3] * 3, "x_nm": [25e3, 25e3, 40e3]}
 
 
+def test_a_mask_beside_labels_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    labels = np.arange(12, dtype=np.uint64).reshape(3, 4, 1)
+    mask = (labels > 0).astype(np.uint64)
+    score.instances(labels, labels)
+    score.instances(mask, mask)
+    assert not caplog.records
+    score.instances(mask, labels)
+    score.instances(labels, mask)
+    assert ["The truth has a single label" in caplog.messages[0], "The result has" in caplog.messages[1]] == [True] * 2
+    assert len(caplog.messages) == 2
+
+
 def changed(**columns: list[float]) -> dict[str, Any]:
     return {**CELLS, **columns}
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from functools import reduce
+
+import numpy as np
 
 from voxome.calls import explain_calls
 from voxome.contracts.arguments import require_finite, require_flags, require_positive, require_positives
@@ -15,6 +18,7 @@ from voxome.metrics.graph import match_neurons, score_graph
 from voxome.metrics.instances import IOU_THRESHOLDS, InstanceScore, score_instances
 from voxome.metrics.mask import MaskScore, fold_mask_counts, score_mask
 from voxome.metrics.segmentation import (
+    NOT_LABELLED,
     Contingency,
     SegmentationScore,
     contingency,
@@ -34,6 +38,10 @@ from voxome.reports.score_tables import (
 )
 from voxome.resources.labels import require_labels
 from voxome.resources.volume_like import VolumeLike
+
+_LOG = logging.getLogger(__name__)
+_MANY = 5
+"""Objects beside a single one from which on that is probably a mask."""
 
 
 @explain_calls
@@ -108,7 +116,24 @@ def instances(
         See `count_pairs`.
     """
     limits = require_positives("thresholds", thresholds)
-    return score_instances(count_pairs(truth, result, box, force=force), limits)
+    table = count_pairs(truth, result, box, force=force)
+    _warn_of_masks(table)
+    return score_instances(table, limits)
+
+
+def _warn_of_masks(table: Contingency) -> None:
+    """Log a warning if one side has a single object, and the other many, as a mask beside labels has."""
+    counts = [
+        len(np.unique(labels[(labels != 0) & (table.truth != NOT_LABELLED)])) for labels in (table.truth, table.result)
+    ]
+    for name, own, other in (("truth", *counts), ("result", *counts[::-1])):
+        if own == 1 and other >= _MANY:
+            _LOG.warning(
+                "The %s has a single label, but there are %d on the other side: if it is a mask, label its objects "
+                "first, as with common.components",
+                name,
+                other,
+            )
 
 
 @explain_calls
