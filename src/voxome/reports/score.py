@@ -126,7 +126,8 @@ def _warn_of_masks(table: Contingency) -> None:
     counts = [
         len(np.unique(labels[(labels != 0) & (table.truth != NOT_LABELLED)])) for labels in (table.truth, table.result)
     ]
-    for name, own, other in (("truth", *counts), ("result", *counts[::-1])):
+    truths, results = counts
+    for name, own, other in (("truth", truths, results), ("result", results, truths)):
         if own == 1 and other >= _MANY:
             _LOG.warning(
                 "The %s has a single label, but there are %d on the other side: if it is a mask, label its objects "
