@@ -64,6 +64,8 @@ def test_names_of_models_are_those_of_files_in_the_folder(kind: type[BaseModel],
     for name in ("../net", "a/b", "a b", "", "-net", ".net"):
         with pytest.raises(InvalidInput, match=r"name: '.*' is no file name"):
             read_config(path, kind, [f'name="{name}"'])
+    with pytest.raises(InvalidInput, match="a name of 202 bytes is too long for a file; use at most 200"):
+        read_config(path, kind, [f'name="{"µ" * 101}"'])
     with pytest.raises(InvalidInput) as error:
         read_config(path, kind, ['name="2012-net_v1.2"', "wrong=1"])
     assert "name: " not in str(error.value)

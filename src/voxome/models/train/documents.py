@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 
+_LONGEST_NAME = 200
+"""Bytes of a name, to which a suffix comes, and while it is written a few letters."""
+
+
 class Config(BaseModel):
     """Base of all configurations: unknown keys, and numbers that are not finite, are refused."""
 
@@ -29,6 +33,8 @@ def _check_file_name(value: str) -> str:
         raise ValueError(
             f"{value!r} is no file name; use letters, digits, '-', '.' and '_', not '-' or '.' at the start"
         )
+    if len(value.encode()) > _LONGEST_NAME:
+        raise ValueError(f"a name of {len(value.encode())} bytes is too long for a file; use at most {_LONGEST_NAME}")
     return value
 
 
