@@ -11,7 +11,7 @@ from voxome.errors import InvalidInput, NotFound
 from voxome.models.imports.config import ModelImport
 from voxome.models.pixels.config import PixelTraining
 from voxome.models.train.documents import Config, read_config
-from voxome.models.train.networks.config import Card
+from voxome.models.train.networks.config import Card, NetworkConfig
 
 
 class Layer(Config):
@@ -69,6 +69,12 @@ def test_names_of_models_are_those_of_files_in_the_folder(kind: type[BaseModel],
     with pytest.raises(InvalidInput) as error:
         read_config(path, kind, ['name="2012-net_v1.2"', "wrong=1"])
     assert "name: " not in str(error.value)
+
+
+@pytest.mark.parametrize("kind", [NetworkConfig, PixelTraining])
+def test_seeds_are_those_of_the_generators(kind: type[BaseModel], path: Path) -> None:
+    with pytest.raises(InvalidInput, match="seed: expected less than"):
+        read_config(path, kind, [f"seed={2**64}"])
 
 
 def test_a_file_that_is_no_toml_is_refused(tmp_path: Path) -> None:

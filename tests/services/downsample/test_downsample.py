@@ -150,6 +150,13 @@ def test_the_finest_axes_are_halved_first_and_axes_of_one_voxel_are_kept(tmp_pat
 
 
 @pytest.mark.slow
+def test_a_volume_is_projected_to_one_section(tmp_path: Path) -> None:
+    data = some_image()
+    volume = make(f"zarr://{tmp_path}/a.zarr", data)
+    voxome.downsample(volume, levels=2, factors=(10**8, 1, 1), method="max")
+    assert np.array_equal(voxome.open(volume.uri, level=1, expect=Volume)[...], data.max(0, keepdims=True))
+
+
 def test_factors_are_those_that_are_given(tmp_path: Path) -> None:
     data = some_image((30, 30, 30))
     report = voxome.downsample(make(f"zarr://{tmp_path}/a.zarr", data), factors=[(1, 3, 3), (5, 2, 1)])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from annotated_types import Ge, Gt, Len
+from annotated_types import Ge, Gt, Interval, Len
 from pydantic import Field, FiniteFloat, model_validator
 
 from voxome.models.pixels.card import FeatureChoice
@@ -73,10 +73,10 @@ class PixelTraining(Config):
     features: Annotated[tuple[FeatureName, ...], Len(1)] = NAMES  # type: ignore[assignment]
     choice: tuple[FeatureChoice, ...] = ()
     dimensions: Literal[2, 3] = 3
-    trees: Annotated[int, Ge(1)] = 100
-    least_leaf: Annotated[int, Ge(1)] = 1
+    trees: Annotated[int, Interval(ge=1, le=100_000)] = 100
+    least_leaf: Annotated[int, Interval(ge=1, lt=2**31)] = 1
     labels_per_class: Annotated[int, Ge(1)] = LABELS_PER_CLASS
-    seed: Annotated[int, Ge(0)] = 1
+    seed: Annotated[int, Interval(ge=0, lt=2**32)] = 1
     version: str = "1"
     licence: str = "unknown"
     attribution: str = ""

@@ -235,7 +235,7 @@ def tile_shape(ratio: Sequence[int], chunk: Sequence[int], voxels: int) -> Scale
     """
     tile = [max(1, -(-chunk // n)) for chunk, n in zip(chunk, ratio, strict=True)]
     while _voxels(tile, ratio) > 4 * voxels and max(tile) > 1:
-        longest = max(range(3), key=lambda axis: tile[axis] * ratio[axis])
+        longest = max((axis for axis in range(3) if tile[axis] > 1), key=lambda axis: tile[axis] * ratio[axis])
         tile[longest] = -(-tile[longest] // 2)
     while 2 * _voxels(tile, ratio) <= voxels:
         shortest = min(range(3), key=lambda axis: (tile[axis] * ratio[axis], axis))

@@ -140,7 +140,7 @@ class NetworkConfig(Config):
     ema: Annotated[float, Interval(ge=0, lt=1)] = 0.998
     class_balance: Literal["root", "inverse", "none"] = "root"
     foreground: Fraction = 0.5
-    seed: Index = 1
+    seed: Annotated[int, Interval(ge=0, lt=2**63)] = 1
     threads: Annotated[int, Interval(ge=1, le=1024)] = 2
     workers: Annotated[int, Interval(ge=0, le=64)] = 0
     device: str = "cpu"
