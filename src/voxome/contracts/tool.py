@@ -25,7 +25,7 @@ HaloOf = Callable[[Parameters, tuple[float, float, float]], HaloLike]
 """Halo from the parameters and the voxel size in nm."""
 Check = Callable[[Mapping[str, VolumeSpec], Parameters], Iterable[str]]
 """Problems with the specs of the volume inputs, by name, under these parameters."""
-Examine = Callable[[str, Iterable[NDArray[Any]]], Iterable[str]]
+Examine = Callable[[str, Iterable[NDArray[Any]], Parameters], Iterable[str]]
 """What is unusual about a volume input, given its name and a sample of its blocks: sentences without their subject."""
 Defaults = Callable[[Mapping[str, VolumeSpec], Parameters], Parameters]
 """Values of parameters that are not set, from the specs of the volume inputs and the parameters that are, unchecked."""
@@ -65,7 +65,7 @@ class ToolSpec:
         Whether the result is bitwise equal for any blocks and workers.
     check : function of the specs of the volume inputs and the parameters, optional
         Problems that make the inputs unsuitable, before any work; ``--force`` ignores them.
-    examine : function of the name of a volume input and blocks of it, optional
+    examine : function of the name of a volume input, blocks of it and the parameters, optional
         What is unusual about its voxels, in a sample, before any work; it only causes warnings.
     defaults : function of the specs of the volume inputs and the parameters that are set, optional
         Values of parameters that are not set, such as a grey value that the attributes of a volume name.

@@ -126,7 +126,7 @@ def version_warnings(step: str, version: str, tool: ToolSpec) -> Iterator[str]:
 
 
 def voxel_warnings(
-    tool: ToolSpec, handles: Mapping[str, Handle], frame: Frame, names: Mapping[str, str]
+    tool: ToolSpec, handles: Mapping[str, Handle], frame: Frame, names: Mapping[str, str], parameters: Parameters
 ) -> Iterator[str]:
     """Yield what the tool finds unusual in a sample of the volumes from outside, in the box of the run.
 
@@ -141,7 +141,7 @@ def voxel_warnings(
         try:
             source = open_source(handle.uri)
             blocks = sample_blocks(source, source.spec.lift(frame.box))
-            yield from (f"{shown} ({handle.uri}) {text}" for text in tool.examine(name, blocks))
+            yield from (f"{shown} ({handle.uri}) {text}" for text in tool.examine(name, blocks, parameters))
         except VoxomeError as error:
             yield f"a sample of {shown} ({handle.uri}) cannot be read: {error}"
 

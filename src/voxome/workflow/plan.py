@@ -274,7 +274,7 @@ class _Planner:
             frame = frame_of_volumes(inputs.handles, inputs.volumes, covering)
             self.warnings += size_warnings(inputs.handles[next(iter(inputs.volumes))], frame)
             self.warnings += overlap_warnings(inputs.handles, inputs.volumes, frame, covering)
-            self.warnings += voxel_warnings(tool.spec, inputs.handles, frame, self.names[node.name])
+            self.warnings += voxel_warnings(tool.spec, inputs.handles, frame, self.names[node.name], parameters)
         if tool.digest == UNPINNED:
             self.warnings.append(
                 f"the tool {node.tool} has no Python source: results are reused even after its code is edited"

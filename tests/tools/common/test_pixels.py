@@ -161,6 +161,16 @@ def test_problems_with_an_image_are_found_before_work(trained: Path, tmp_path: P
     assert "trained on 1000,1000,1000 nm" in text
 
 
+def test_another_range_of_grey_values_is_named_before_work(trained: Path, tmp_path: Path) -> None:
+    examine = pixels.spec.examine
+    assert examine is not None
+    image, _ = balls(3)
+    assert not list(examine("image", [image], {"classifier": str(trained)}))
+    assert not list(examine("image", [image // 9], {"classifier": None}))
+    (problem,) = examine("image", [image // 9], {"classifier": str(trained)})
+    assert "but the training data of demo.json had them from" in problem
+
+
 def test_files_that_are_no_classifiers_are_refused(trained: Path, tmp_path: Path) -> None:
     grey = balls()[0]
     card = json.loads(trained.read_text())

@@ -38,6 +38,10 @@ class PixelClassifier(Protocol):
     def memory_bytes(self) -> int:
         """Memory of a process that predicts, but for that of the voxels that it reads."""
 
+    @property
+    def grey_range(self) -> tuple[float, float] | None:
+        """Where most grey values of the training data were; None if results do not depend on their scale."""
+
     def find_class(self, name: str) -> int:
         """Return the index of a class.
 

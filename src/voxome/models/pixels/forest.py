@@ -71,6 +71,11 @@ class Forest:
         wide = math.prod(size + 2 * more for size, more in zip(TILE, reach, strict=True))
         return _PROCESS_BYTES + 4 * (2 * values * math.prod(TILE) + 10 * wide)
 
+    @property
+    def grey_range(self) -> tuple[float, float]:
+        """Percentiles 0.5 and 99.5 of the grey values of the training data."""
+        return self.card.intensity_range
+
     def find_class(self, name: str) -> int:
         """Return the index of a class."""
         if name not in self.classes:

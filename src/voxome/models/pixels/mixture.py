@@ -56,6 +56,11 @@ class Mixture:
         """Digest of the card."""
         return hashlib.sha256(self.card.model_dump_json().encode()).hexdigest()
 
+    @property
+    def grey_range(self) -> None:
+        """None: a mixture is fitted to the volume that it classifies."""
+        return None
+
     def find_class(self, name: str) -> int:
         """Return the index of a class, named, or by its number from the darkest, which is 0."""
         numbers = [str(number) for number in range(len(self.classes))]

@@ -42,6 +42,13 @@ class Network:
         """Digest of the card, which has that of the network."""
         return f"{self.model.card.sha256}{self.model.card.model_dump_json()}"
 
+    @property
+    def grey_range(self) -> tuple[float, float] | None:
+        """Percentiles 1 and 99 of the grey values of the training data, if its input is scaled by fixed numbers."""
+        card = self.model.card
+        fixed = card.normalization.statistics == "fixed"
+        return (card.contrast.percentile_1, card.contrast.percentile_99) if fixed else None
+
     def find_class(self, name: str) -> int:
         """Return the index of a channel."""
         if name not in self.classes:

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from voxome.contracts.spec import VolumeSpec
 from voxome.geometry.notation import comma_text
 
 VOXEL_SIZE_TOLERANCE = 0.2
 """Maximum relative difference from the voxel size of the training data."""
+
+
+MOST_WIDER = 4.0
+"""Ratio of the widths of two ranges of grey values from which on they are unlike."""
 
 
 class TrainedCard(Protocol):
@@ -46,3 +53,29 @@ def differences(spec: VolumeSpec, card: TrainedCard, dimensions: int = 3) -> Ite
             f"has a voxel size of {comma_text(size)} nm (z, y, x), but the classifier {card.name!r} was trained on "
             f"{comma_text(card.voxel_size_nm)} nm: choose a level with such voxels (--level), or train one on yours"
         )
+
+
+def range_difference(values: NDArray[Any], grey_range: tuple[float, float], name: str) -> str | None:
+    """Return how grey values differ from the range of the training data, as the end of a sentence, or None.
+
+    Parameters
+    ----------
+    values : (n,) array
+        Grey values of a sample of the tissue.
+    grey_range : (float, float)
+        Where most grey values of the training data were.
+    name : str
+        Name of the classifier.
+    """
+    known = values[np.isfinite(values)] if values.dtype.kind == "f" else values
+    if not known.size:
+        return None
+    low, high = (float(value) for value in np.percentile(known, (0.5, 99.5)))
+    first, last = grey_range
+    widths = sorted((max(high - low, 1e-30), max(last - first, 1e-30)))
+    if max(low, first) < min(high, last) and widths[1] <= MOST_WIDER * widths[0]:
+        return None
+    return (
+        f"has most grey values from {low:g} to {high:g} in a sample, but the training data of {name} had them from "
+        f"{first:g} to {last:g}: use the same exposure and window, as with ?window=LO:HI, or train on this image"
+    )

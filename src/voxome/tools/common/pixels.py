@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,8 +18,11 @@ from voxome.models.pixels.classifier import PixelClassifier, load_classifier, re
 from voxome.models.pixels.extension import extend
 from voxome.models.pixels.mixture import Mixture
 from voxome.models.pixels.place import Place
+from voxome.models.pixels.suitability import range_difference
 from voxome.resources.table import TableFile
 from voxome.storage.path import StoragePath
+from voxome.tools.common.contrast.unusual import sample_sections
+from voxome.tools.common.flatness import flat_areas
 from voxome.tools.common.gaps import LONGEST, NO_DATA, interpolate_bridged, known_tissue
 from voxome.tools.common.statistics import HISTOGRAM, moments
 
@@ -44,6 +47,17 @@ def _problems(specs: Mapping[str, VolumeSpec], parameters: Mapping[str, Any]) ->
         yield from (f"image {problem}" for problem in classifier.problems(specs["image"]))
 
 
+def _unusual(name: str, blocks: Iterable[NDArray[Any]], parameters: Mapping[str, Any]) -> Iterator[str]:
+    path = parameters["classifier"]
+    grey_range = None if path is None else load_classifier(path).grey_range
+    if name != "image" or grey_range is None:
+        return
+    sections = sample_sections(blocks)
+    tissue = [section[~flat_areas(section)] for section in sections]
+    if tissue and (problem := range_difference(np.concatenate(tissue), grey_range, Path(path).name)):
+        yield problem
+
+
 def _digest(parameters: Mapping[str, Any]) -> str:
     return "none" if parameters["classifier"] is None else load_classifier(parameters["classifier"]).digest
 
@@ -58,6 +72,7 @@ def _memory(voxels: int, parameters: Mapping[str, Any]) -> int:
     halo=_halo,
     outputs={"probability": kinds.Probability()},
     check=_problems,
+    examine=_unusual,
     memory=_memory,
     content=_digest,
 )

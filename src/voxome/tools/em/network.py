@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from voxome import kinds
 from voxome.config.settings import settings
 from voxome.contracts.context import BlockContext
+from voxome.contracts.kinds import Parameters
 from voxome.contracts.python_tool import tool
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.tool import memory_of
@@ -71,7 +72,7 @@ def _describe_other(card: ModelCard) -> str:
     )
 
 
-def _unusual(name: str, blocks: Iterable[NDArray[Any]]) -> Iterable[str]:
+def _unusual(name: str, blocks: Iterable[NDArray[Any]], _: Parameters) -> Iterable[str]:
     return contrast_warnings(blocks) if name == "raw" else ()
 
 

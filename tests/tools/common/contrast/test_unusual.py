@@ -11,15 +11,15 @@ from voxome.tools.common.contrast.unusual import unusual_image, unusual_probabil
 @pytest.mark.parametrize(("most", "warned"), [(0, False), (1, True), (2, False), (255, False)])
 def test_a_mask_is_no_probability(most: int, warned: bool) -> None:
     blocks = [np.zeros((3, 4, 5), np.uint8), np.full((0, 4, 5), 9, np.uint8), np.full((2, 4, 5), most, np.uint8)]
-    found = list(unusual_probability("probability", blocks))
+    found = list(unusual_probability("probability", blocks, {}))
     assert [text.startswith("has no value above 1 in a sample of 100 voxels") for text in found] == [True] * warned
-    assert not list(unusual_probability("exclude", blocks))
+    assert not list(unusual_probability("exclude", blocks, {}))
 
 
 @pytest.mark.parametrize(("offset", "warned"), [(0.0, False), (1e5, True), (-1e5, True)])
 def test_floats_that_hardly_vary_are_named(offset: float, warned: bool) -> None:
     image = (np.random.default_rng(0).normal(100, 20, (4, 40, 40)) + offset).astype(np.float32)
-    found = list(unusual_image("image", [image]))
+    found = list(unusual_image("image", [image], {}))
     assert ["floats that vary so little have no contrast" in text for text in found] == [True] * warned
 
 
@@ -27,5 +27,5 @@ def test_floats_that_hardly_vary_are_named(offset: float, warned: bool) -> None:
 def test_hot_voxels_are_named(value: int, warned: str) -> None:
     image = np.random.default_rng(0).normal(100, 20, (4, 60, 60)).astype(np.int32)
     image[2, 30, 30] = value
-    found = [text for text in unusual_image("image", [image]) if "hot voxels" in text]
+    found = [text for text in unusual_image("image", [image], {}) if "hot voxels" in text]
     assert [warned in text for text in found] == ([True] if warned else [])

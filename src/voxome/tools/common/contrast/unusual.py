@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from voxome.contracts.kinds import Parameters
 from voxome.tools.common.flatness import flat_areas
 
 MAX_CLIPPED = 0.05
@@ -29,7 +30,7 @@ def sample_sections(blocks: Iterable[NDArray[Any]]) -> list[NDArray[Any]]:
     return [block[:: max(1, len(block) // _SECTIONS)] for block in blocks if block.size]
 
 
-def unusual_image(name: str, blocks: Iterable[NDArray[Any]]) -> Iterable[str]:
+def unusual_image(name: str, blocks: Iterable[NDArray[Any]], _: Parameters) -> Iterable[str]:
     """Yield what is unusual about the input ``image`` of a tool, as ``examine`` of a tool."""
     if name != "image":
         return ()
@@ -37,7 +38,7 @@ def unusual_image(name: str, blocks: Iterable[NDArray[Any]]) -> Iterable[str]:
     return grey_warnings(sections, [flat_areas(section) for section in sections])
 
 
-def unusual_probability(name: str, blocks: Iterable[NDArray[Any]]) -> Iterable[str]:
+def unusual_probability(name: str, blocks: Iterable[NDArray[Any]], _: Parameters) -> Iterable[str]:
     """Yield that a probability looks like a mask, as ``examine`` of a tool: 1 of 255 is next to nothing."""
     if name not in ("probability", "membranes"):
         return
