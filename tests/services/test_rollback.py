@@ -22,7 +22,7 @@ def test_writes_that_end_after_the_removal_are_removed_too(tmp_path: Path, monke
     def write() -> None:
         for number in range(15):
             chunk = tmp_path / f"a/0/c/0/0/{number}"
-            with suppress(FileNotFoundError):  # the folder may be removed between the two
+            with suppress(FileNotFoundError, FileExistsError):  # the folder may be removed meanwhile
                 chunk.parent.mkdir(parents=True, exist_ok=True)
                 chunk.write_bytes(b"voxels")
             time.sleep(0.01)
