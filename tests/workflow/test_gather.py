@@ -20,6 +20,7 @@ import voxome
 from voxome.cli.main import main
 from voxome.contracts.handle import Handle
 from voxome.errors import AlreadyExists, InvalidInput, NotFound, StoreError, UnknownName
+from voxome.reports.em_connectome import ConnectomeReport
 from voxome.workflow.cwl import load
 from voxome.workflow.gather import gather
 from voxome.workflow.graph import FromStep
@@ -56,6 +57,16 @@ def test_results_have_their_names_and_are_not_stored_twice(results: dict[str, st
     assert files == {"neurons": out / "neurons.zarr", "neurons_table": out / "neurons.parquet"}
     np.testing.assert_array_equal(voxome.open(out / "neurons.zarr", expect=voxome.Volume)[...], LABELS)
     assert (out / "neurons.parquet").samefile(tmp_path / "store" / "common.relabel-0123" / "rows.parquet")
+
+
+def test_a_report_that_fails_leaves_the_results_and_a_page_with_the_reason(
+    results: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ConnectomeReport, "check", lambda *_: [])
+    monkeypatch.setattr(ConnectomeReport, "write", lambda *_: 1 / 0)
+    files = gather(results, report="em.connectome", folder=tmp_path / "out")
+    assert (tmp_path / "out" / "neurons.zarr").exists()
+    assert "failed: ZeroDivisionError" in files["report"].read_text(encoding="utf-8")
 
 
 def test_elements_of_an_array_have_their_indices(results: dict[str, str], tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from voxome.contracts.handle import Handle
@@ -10,7 +11,7 @@ from voxome.contracts.kinds import Kind
 from voxome.contracts.placement import same_size
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.tool import Input, ToolSpec
-from voxome.errors import VoxomeError
+from voxome.errors import NotFound, VoxomeError
 from voxome.geometry import Box
 from voxome.geometry.notation import comma_text
 from voxome.resources.resampled import grid_text
@@ -133,14 +134,14 @@ class Bindings:
 
         Of one that covers a frame, and has voxels of another size, it opens a view with the voxels of the frame.
         """
-        handle, spec = bind_external(value, expected, self.options.level)
+        handle, spec = self._bind(value, expected)
         if spec is not None and frame is not None and (grid := self._grid(frame, spec)):
             edges = comma_text(spec.voxel_size_nm or ())
             self.notes.append(
                 f"{name} ({handle.uri}) has voxels of {edges} nm (z, y, x): each voxel of the run has the value of the "
                 "nearest of them"
             )
-            handle, spec = bind_external(value, expected, self.options.level, {"grid": grid})
+            handle, spec = self._bind(value, expected, {"grid": grid})
         if spec is None:
             return handle
         self.specs[handle.key] = spec
@@ -148,6 +149,16 @@ class Bindings:
         box, size = self.options.box, self.options.voxel_size_nm
         part = handle.box if box is None or expected.kind.covers_frame else str(Box.of(box, spec.frame))
         return replace(handle, box=part, voxel_size_nm=size or handle.voxel_size_nm)
+
+    def _bind(
+        self, value: object, expected: Input, view: Mapping[str, str] | None = None
+    ) -> tuple[Handle, VolumeSpec | None]:
+        """Bind an input from outside at the level of the run; one that covers a frame at level 0 if it has no other."""
+        if expected.kind.covers_frame and self.options.level:
+            with suppress(NotFound):
+                return bind_external(value, expected, self.options.level, view)
+            return bind_external(value, expected, 0, view)
+        return bind_external(value, expected, self.options.level, view)
 
     def _frame(self, tool: ToolSpec, handles: Mapping[str, Handle]) -> VolumeSpec | None:
         """Return the spec of the first of some volumes, with all voxels that it was computed from."""
