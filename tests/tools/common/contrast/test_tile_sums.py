@@ -11,6 +11,7 @@ from numpy.typing import DTypeLike, NDArray
 from tools.common.blockwise import ArraysOfBlocks
 
 from voxome.contracts.frame import Frame
+from voxome.errors import InvalidInput
 from voxome.geometry import BlockGrid, Box
 from voxome.tools.common.contrast.tile_sums import count_from_zero, read_sums, sum_tiles
 from voxome.tools.common.density.grid import DensityGrid
@@ -74,3 +75,10 @@ def test_sums_of_integers_are_stored_in_few_bytes() -> None:
     stored = stored_sums(np.full(DOMAIN.shape, 200, np.uint8), np.ones(DOMAIN.shape, bool), DOMAIN.shape)
     ((_, arrays),) = stored.blocks
     assert [arrays[name].dtype for name in ("voxels", "total", "squares")] == [np.int8, np.int16, np.int32]
+
+
+def test_arrays_of_another_tool_are_refused() -> None:
+    stored = ArraysOfBlocks()
+    stored.blocks.append((DOMAIN, {"values": np.zeros(3)}))
+    with pytest.raises(InvalidInput, match=r"has tiles of edge_z 0, .*expected edge_z 1, .*common\.tile_moments"):
+        read_sums(stored, GRID, TILES)

@@ -128,7 +128,9 @@ def read_sums(moments: BlockArraysReader, grid: DensityGrid, tiles: Box) -> NDAr
     voxels = tiles.refine(grid.factors).shift(zero_voxel(grid.frame))
     parts = [arrays for _, arrays in moments.parts(voxels)]
     for arrays in parts:
-        require_same({name: int(arrays[name]) for name in _settings(grid)}, _settings(grid), str(moments), _ADVICE)
+        require_same(
+            {name: int(arrays.get(name, 0)) for name in _settings(grid)}, _settings(grid), str(moments), _ADVICE
+        )
     if not parts:
         raise InvalidInput(f"{moments} has no tiles of the voxels {voxels}: {_ADVICE}")
     sums = np.zeros((len(_SUMS), *tiles.shape), np.float64)
