@@ -22,6 +22,8 @@ _TEXTS = (
     b"XYCZT", b"ZZZZZ", b"uint8", b"double-complex", b"true", b"pixel", b"furlong", b"A" * 70_000,
 )  # fmt: skip
 """Values of metadata that are texts."""
+_LONGEST = 70_000
+"""Bytes of a value."""
 
 
 def mutate(random: Random, seeds: Sequence[bytes], header: int = 16) -> bytes:
@@ -65,7 +67,7 @@ def mutate_values(random: Random, text: bytes) -> bytes:
             case 0:
                 new = b""
             case 1:
-                new = old * random.choice((2, 9, 400))
+                new = (old * random.choice((2, 9, 400)))[:_LONGEST]
             case 2:
                 new = random.choice(places)[1]
             case _:

@@ -23,6 +23,7 @@ from voxome.errors import (
     UnknownName,
     UnsupportedFormat,
 )
+from voxome.remotes.annotation_files import columns as columns_module
 from voxome.resources.table import write_table
 
 SHAPES: tuple[AnnotationShape, ...] = ("point", "line", "box", "ellipsoid")
@@ -322,3 +323,17 @@ def test_several_geometries_become_several_files(tmp_path: Path) -> None:
     )
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a-line.parquet", "a-point.parquet"]
     assert [len(one.ids()) for one in found] == [3, 2]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_tables_of_very_many_columns_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str) -> None:
+    file = tmp_path / f"a{suffix}"
+    columns = {name: [1.0] for name in ("id", "z", "y", "x", "a")}
+    if suffix == ".csv":
+        file.write_text(",".join(columns) + "\n1,1,1,1,1\n")
+    else:
+        pq.write_table(pa.table(columns), file)
+    monkeypatch.setattr(columns_module, "MOST_COLUMNS", 4)
+    with pytest.raises(UnsupportedFormat, match=r"has 5 columns; at most 4 are read"):
+        voxome.open(f"annotationfiles://{file}?voxel_size=8,8,8")
+    assert [one.type for one in voxome.ls(file)] == ["points"]

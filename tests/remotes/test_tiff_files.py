@@ -236,3 +236,20 @@ def test_a_first_page_that_is_missing_in_ome_xml_is_named(tmp_path: Path) -> Non
     volume = voxome.open(tmp_path / "a.tif")
     with pytest.raises(CorruptData, match="lacks page 0"):
         volume[...]
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "é" * 200])
+def test_names_in_ome_xml_that_no_file_can_have_are_refused(tmp_path: Path, name: str) -> None:
+    xml = xml_of((2, 8, 9), plane(0, name), root='UUID="urn:uuid:00000009"')
+    tifffile.imwrite(tmp_path / "a.tif", noise((2, 8, 9), "uint16"), description=xml.encode(), metadata=None)
+    with pytest.raises(UnsupportedFormat, match="which cannot be the name of a file"):
+        voxome.open(tmp_path / "a.tif")
+
+
+def test_descriptions_of_imagej_have_whole_numbers(tmp_path: Path) -> None:
+    text = "ImageJ=1.53t\nimages=3\nslices=3.0\nhyperstack=true\n"
+    tifffile.imwrite(
+        tmp_path / "a.tif", noise((3, 8, 9), "uint16"), description=text, metadata=None, photometric="minisblack"
+    )
+    with pytest.raises(CorruptData, match=r"has the shape \(3.0, 8, 9\) by its description"):
+        voxome.open(tmp_path / "a.tif")

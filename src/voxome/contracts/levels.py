@@ -14,6 +14,8 @@ from voxome.geometry.notation import comma_text
 Lengths = tuple[float, float, float]
 """Lengths along z, y, x."""
 
+MOST_LEVELS = 256
+"""Most levels of a pyramid: halving 2^63 voxels along one axis at a time takes 189."""
 TOLERANCE = 0.02
 """How far the ratio of two voxel sizes may be from a whole number, relatively: stores write rounded sizes."""
 
@@ -105,6 +107,17 @@ def finest_first(sizes: Sequence[Sequence[float] | None]) -> list[int]:
     for size in sizes:
         volumes.append(math.prod(size) if size is not None else volumes[-1] if volumes else 0.0)
     return sorted(range(len(sizes)), key=volumes.__getitem__)
+
+
+def require_plausible_count(count: int) -> None:
+    """Refuse metadata that list more levels than a pyramid can have, each of which costs time whenever it is opened.
+
+    Raises
+    ------
+    ValueError
+    """
+    if count > MOST_LEVELS:
+        raise ValueError(f"{count:,} levels are listed; at most {MOST_LEVELS} are read")
 
 
 def require_level(name: str, number: int, count: int) -> None:

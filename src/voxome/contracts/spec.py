@@ -60,7 +60,7 @@ class SpecChanges(SpecOptions, total=False):
     write_chunk: Sequence[int] | None
 
 
-_LAST_INDEX = (1 << 62) - 2
+LAST_INDEX = (1 << 62) - 2
 """Largest index of a voxel, as in tensorstore."""
 
 
@@ -114,8 +114,8 @@ class VolumeSpec:
             raise InvalidInput(
                 f"domain is {describe_value(self.domain)}; expected a voxome.Box, as Box((0, 0, 0), (64, 64, 64))"
             )
-        if not self.domain.empty and max(map(abs, (*self.domain.start, *self.domain.stop))) > _LAST_INDEX:
-            raise InvalidInput(f"domain is {self.domain}; indices beyond {_LAST_INDEX:,} are not supported")
+        if not self.domain.empty and max(map(abs, (*self.domain.start, *self.domain.stop))) > LAST_INDEX:
+            raise InvalidInput(f"domain is {self.domain}; indices beyond {LAST_INDEX:,} are not supported")
         object.__setattr__(self, "dtype", parse_dtype(self.dtype).newbyteorder("="))
         object.__setattr__(self, "axes", _axes(self.axes, self.domain.ndim))
         for name in ("read_chunk", "write_chunk"):

@@ -7,6 +7,7 @@ other folders.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,6 +22,8 @@ from voxome.storage.xml_document import parse_xml
 
 T = TypeVar("T", int, float)
 
+_LONGEST_NAME = 255
+"""Bytes of the name of a file, at most."""
 _MOST_SECTIONS = 1 << 20
 """Most sections of all images of a file, each of which takes some memory, whether it is there or not."""
 _MOST_PAGES = 1 << 23
@@ -96,6 +99,8 @@ def require_beside(path: Path, name: str) -> None:
     ------
     UnsupportedFormat
     """
+    if "\0" in name or any(len(os.fsencode(part)) > _LONGEST_NAME for part in Path(name).parts):
+        raise UnsupportedFormat(f"{path} refers to {name!r:.200}, which cannot be the name of a file")
     if Path(name).is_absolute() or ".." in Path(name).parts:
         raise UnsupportedFormat(f"{path} refers to {name}, outside its folder; voxome reads files beside it only")
 

@@ -90,9 +90,13 @@ def require_series(path: Path, tiff: tifffile.TiffFile, number: int | None = Non
     if number is not None and number >= len(series):
         raise NotFound(f"{path} has no series {number}: its series are 0 to {len(series) - 1}")
     selected = series[number or 0]
+    if not all(isinstance(n, int | np.integer) for n in selected.shape):
+        raise CorruptData(f"{path} has the shape {selected.shape} by its description; whole numbers were expected")
     _require_codec(path, selected.keyframe)
     _require_promised(path, tiff, selected)
-    for parent in {page.parent.filehandle.path for page in selected.pages if page is not None} - {str(path)}:
+    with reading(path):  # of pages that tifffile has not looked at
+        parents = {page.parent.filehandle.path for page in selected.pages if page is not None}
+    for parent in parents - {str(path)}:
         require_beside(path, os.path.relpath(parent, path.parent))
         check_directories(Path(parent))
     return selected

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from voxome.errors import CorruptData, UnsupportedFormat
 from voxome.geometry.units import nm_per
 from voxome.remotes.image_codecs import Form, channels_first, voxel_dtype
-from voxome.remotes.tiff_files import decode_page, open_tiff, require_series
+from voxome.remotes.tiff_files import decode_page, open_tiff, reading, require_series
 from voxome.storage.tensorstore import require_chunk
 
 _NAMES = {"X": "x", "Y": "y", "Z": "z", "C": "c", "S": "c", "T": "t", "I": "z", "Q": "z"}
@@ -48,7 +48,8 @@ class TiffStack:
         self._lock = threading.Lock()
         with open_tiff(path) as tiff:
             series = require_series(path, tiff, series_number)
-            self._pages = list(series.pages)
+            with reading(path):
+                self._pages = list(series.pages)
             files = {Path(page.parent.filehandle.path) for page in self._pages if page is not None}
             self.paths = sorted(files | {path})
             self._layers = len(series.keyframe.axes)

@@ -7,6 +7,7 @@ from typing import Any
 
 from voxome.calls import explain_calls
 from voxome.contracts.abilities import SupportsLevels, ability
+from voxome.contracts.levels import Level
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
 from voxome.errors import VoxomeError
@@ -118,13 +119,12 @@ def _volume_facts(volume: Volume) -> dict[str, Any]:
         **spec_facts(spec),
         "chunk": spec.read_chunk and list(spec.read_chunk),
         "write_chunk": spec.write_chunk and list(spec.write_chunk),
-        "levels": [] if pyramid is None else [_level_facts(pyramid, n) for n in range(len(pyramid.levels))],
+        "levels": [] if pyramid is None else [_level_facts(pyramid, n, one) for n, one in enumerate(pyramid.levels)],
     }
 
 
-def _level_facts(pyramid: SupportsLevels, number: int) -> dict[str, Any]:
+def _level_facts(pyramid: SupportsLevels, number: int, level: Level) -> dict[str, Any]:
     """Return the facts of one level; of one that cannot be opened, the reason."""
-    level = pyramid.levels[number]
     facts: dict[str, Any] = {
         "shape": None,
         "voxel_size_nm": level.voxel_size_nm and list(level.voxel_size_nm),

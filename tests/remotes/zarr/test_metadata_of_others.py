@@ -358,3 +358,25 @@ def test_codecs_of_whole_shards_are_named(tmp_path: Path, after: Any) -> None:
 def test_an_unknown_member_of_rust_is_named(foreign: Path) -> None:
     with pytest.raises(UnsupportedFormat, match="'foo'"):
         read(foreign / "handmade" / "unknown_key")
+
+
+@pytest.mark.parametrize("version", [2, 3])
+@pytest.mark.parametrize(
+    ("shape", "chunk", "message"),
+    [
+        ([2**62, 8, 7], [4, 4, 4], "shape is .*expected at most 4,611,686,018,427,387,902 voxels along an axis"),
+        ([2**63, 8, 7], [4, 4, 4], "shape is .*expected at most 4,611,686,018,427,387,902 voxels along an axis"),
+        ([9, 8, 7], [2**62, 1, 1], "chunk.* is .*expected at most 576,460,752,303,423,488 voxels"),
+        ([9, 8, 7], [2**31] * 3, "chunk.* is .*expected at most 576,460,752,303,423,488 voxels"),
+    ],
+)
+def test_shapes_and_chunks_beyond_63_bits_are_named(
+    tmp_path: Path, version: Literal[2, 3], shape: list[int], chunk: list[int], message: str
+) -> None:
+    encoding = {"format": f"zarr{version}", "ome": False}
+    voxome.create(f"zarr://{tmp_path}/a", VolumeSpec.of((9, 8, 7), "uint8", encoding=encoding))
+    grid = {"name": "regular", "configuration": {"chunk_shape": chunk}}
+    changes: dict[str, Any] = {"chunks": chunk} if version == 2 else {"chunk_grid": grid}
+    edit(tmp_path / "a" / {2: ".zarray", 3: "zarr.json"}[version], shape=shape, **changes)
+    with pytest.raises(CorruptData, match=message):
+        voxome.open(f"zarr://{tmp_path}/a")

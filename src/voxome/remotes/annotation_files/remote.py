@@ -44,6 +44,7 @@ from voxome.remotes.annotation_files.columns import (
     has_positions,
     parse_lengths,
     parse_position,
+    require_few_columns,
 )
 from voxome.remotes.annotation_files.csv import csv_columns, read_csv, read_csv_names, read_csv_schema
 from voxome.remotes.annotation_rows import to_table, type_name
@@ -113,6 +114,7 @@ class TableSource:
     def __init__(self, path: StoragePath, options: TableOptions, name: str) -> None:
         self._path, self.name = path, name
         self._schema = _schema(path)
+        require_few_columns(path, len(self._schema))
         self._reader = TableReader(self._schema, options, name)
 
     @property
@@ -319,6 +321,7 @@ def _options(uri: Uri) -> TableOptions:
 
 def _schema(path: StoragePath) -> pa.Schema:
     if _is_csv(path):
+        require_few_columns(path, len(read_csv_names(path)))
         return read_csv_schema(path)
     with reading_table(f"{path} is not a readable Parquet table"), path.open_file() as file:
         return pq.read_schema(pa.PythonFile(file, mode="r"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from voxome.contracts.levels import Lengths, Level, finest_first, scale_between
+from voxome.contracts.levels import MOST_LEVELS, Lengths, Level, finest_first, require_plausible_count, scale_between
 from voxome.errors import AccessDenied, CorruptData, StoreError
 from voxome.remotes.n5.metadata_flavours import (
     GroupContext,
@@ -76,6 +76,10 @@ def find_group(folder: StoragePath) -> Group | None:
     names = level_names(group) or listed or _probe(folder)
     if not names:
         return None
+    try:
+        require_plausible_count(len(names))
+    except ValueError as error:
+        raise CorruptData(f"{folder}: {error}; restore its {ATTRIBUTES}, or open one level, as {names[0]}") from error
     arrays = {name: _array_attributes(folder / name) for name in names}
     if not any(arrays.values()):
         raise CorruptData(f"{folder}/{ATTRIBUTES} lists the levels {', '.join(names)}, but none of these arrays exists")
@@ -137,7 +141,7 @@ def _offset(transform: Transform | None) -> Lengths:
 
 def _probe(folder: StoragePath) -> list[str]:
     names: list[str] = []
-    while "dimensions" in attributes_of(folder / f"s{len(names)}"):
+    while len(names) <= MOST_LEVELS and "dimensions" in attributes_of(folder / f"s{len(names)}"):
         names.append(f"s{len(names)}")
     return names
 

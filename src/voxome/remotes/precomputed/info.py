@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import tensorstore as ts
 
-from voxome.contracts.levels import Level, finest_first, offset_at_corner, scale_between
-from voxome.contracts.spec import VolumeKind, VolumeSpec
+from voxome.contracts.levels import Level, finest_first, offset_at_corner, require_plausible_count, scale_between
+from voxome.contracts.spec import LAST_INDEX, VolumeKind, VolumeSpec
 from voxome.errors import UnsupportedFormat, VoxomeError, describe_value
 from voxome.geometry import Box
 from voxome.remotes.json_members import (
@@ -56,6 +56,8 @@ def check(info: Mapping[str, Any], name: str) -> None:
     if not isinstance(info.get("scales"), list) or not info["scales"]:
         found = f"scales {describe_value(info['scales'])}" if "scales" in info else ", ".join(sorted(info)) or "no keys"
         raise UnsupportedFormat(f"{name} is not a volume: its info has {found}; expected a list of scales")
+    with parsing(name):
+        require_plausible_count(len(info["scales"]))
     if "graph" in info or "data_dir" in info:
         raise UnsupportedFormat(f"{name} is a graphene layer, whose ids a server computes; open it as graphene://…")
 
@@ -110,6 +112,12 @@ def check_members(info: Mapping[str, Any], number: int) -> None:
             raise ValueError(
                 f"{what} of scale {scale.get('key')!r} is {values}; three whole numbers were expected{limit}"
             )
+    ends = [n + start for n, start in zip(scale["size"], lists["voxel_offset"][0], strict=True)]
+    if max(ends) > LAST_INDEX or min(lists["voxel_offset"][0]) < -LAST_INDEX:
+        raise ValueError(
+            f"scale {scale.get('key')!r} begins at {lists['voxel_offset'][0]} and ends at {ends}; indices beyond "
+            f"{LAST_INDEX:,} are not supported"
+        )
     if scale.get("resolution") is not None:
         require_numbers("resolution", scale["resolution"], 3)
     if not is_inside(require_text("key", scale["key"])):
@@ -156,7 +164,7 @@ def spec_of(info: Mapping[str, Any], number: int, write_chunk: Sequence[int] | N
     write_chunk : sequence of int, optional
         Shape of a shard (z, y, x), if there are any.
     """
-    scale, own = info["scales"][number], info.get(OWN, {})
+    scale, own, level = info["scales"][number], info.get(OWN, {}), level_of(info, number)
     chunk = tuple(scale["chunk_sizes"][0][::-1])
     shard = chunk if write_chunk is None else tuple(write_chunk)
     domain = Box.of_shape(scale["size"][::-1], (scale.get("voxel_offset") or [0, 0, 0])[::-1])
@@ -168,8 +176,8 @@ def spec_of(info: Mapping[str, Any], number: int, write_chunk: Sequence[int] | N
         np.dtype(info["data_type"].lower()),
         axes=("c", "z", "y", "x") if lead else ("z", "y", "x"),
         kind=kind,
-        voxel_size_nm=_size(info, number),
-        offset_nm=_offset(info, number),
+        voxel_size_nm=level.voxel_size_nm,
+        offset_nm=level.offset_nm,
         read_chunk=lead + chunk,
         write_chunk=lead + shard,
         encoding={"codec": {"name": scale["encoding"], **{k: scale[k] for k in _OPTIONS if k in scale}}},
@@ -200,11 +208,15 @@ def scales_by_size(info: Mapping[str, Any]) -> list[int]:
 
 def levels_of(info: Mapping[str, Any]) -> list[Level]:
     """Return the levels that ``info`` describes, finest first."""
-    sizes, order = voxel_sizes(info), scales_by_size(info)
-    return [
-        Level(_size(info, number), _offset(info, number), scale_between(sizes[number], sizes[order[0]]))
-        for number in order
-    ]
+    sizes = voxel_sizes(info)
+    order = finest_first(sizes)
+    return [_level(info, sizes[number], sizes[order[0]]) for number in order]
+
+
+def level_of(info: Mapping[str, Any], number: int) -> Level:
+    """Return the level of scale `number`, as ``info`` lists them."""
+    sizes = voxel_sizes(info)
+    return _level(info, sizes[number], sizes[finest_first(sizes)[0]])
 
 
 def free_attributes(info: Mapping[str, Any]) -> Json:
@@ -244,14 +256,10 @@ def _resolution(scale: Any) -> Triple | None:
     return (z, y, x) if all(0 < n < math.inf for n in (z, y, x)) else None
 
 
-def _size(info: Mapping[str, Any], number: int) -> Triple | None:
-    unknown = info.get(OWN, {}).get("voxel_size_unknown", False)
-    return None if unknown else voxel_sizes(info)[number]
-
-
-def _offset(info: Mapping[str, Any], number: int) -> Triple:
-    fine, coarse = voxel_sizes(info)[scales_by_size(info)[0]], voxel_sizes(info)[number]
-    first = info.get(OWN, {}).get("offset_nm", (0.0, 0.0, 0.0))
-    if info.get(OWN, {}).get("voxel_size_unknown", False) or fine is None or coarse is None:
-        return (first[0], first[1], first[2])
-    return offset_at_corner(coarse, fine, first)
+def _level(info: Mapping[str, Any], size: Triple | None, finest: Triple | None) -> Level:
+    own = info.get(OWN, {})
+    unknown, first = own.get("voxel_size_unknown", False), own.get("offset_nm", (0.0, 0.0, 0.0))
+    offset: Triple = (first[0], first[1], first[2])
+    if not unknown and finest is not None and size is not None:
+        offset = offset_at_corner(size, finest, first)
+    return Level(None if unknown else size, offset, scale_between(size, finest))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from voxome.contracts.spec import LAST_INDEX
 from voxome.errors import CorruptData, UnsupportedFormat
 from voxome.remotes.json_members import (
     problem_of,
@@ -45,6 +47,8 @@ _REQUIRED_V3 = {"transpose": ("order",), "sharding_indexed": ("chunk_shape", "co
 SEPARATORS = {"default": "/", "v2": "."}
 """Chunk key encodings of zarr v3 → the separator that each has unless its configuration says otherwise."""
 
+_MOST_VOXELS = 1 << 59
+"""Voxels of a chunk or shard, at most: their bytes have to be a number of 63 bits."""
 _NUMERIC = "biuf"
 _FLOATS = ("float16", "float32", "float64")
 _TYPES = ("bool", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)), *_FLOATS)
@@ -103,7 +107,7 @@ def _normalize_v2(node: Node) -> dict[str, Any]:
     document = dict(node.document)
     _require(document, "shape", "chunks", "dtype", "order", "compressor")
     document["shape"] = _shape(document["shape"])
-    document["chunks"] = require_whole_numbers("chunks", document["chunks"], 1, len(document["shape"]))
+    document["chunks"] = _chunk("chunks", document["chunks"], len(document["shape"]))
     if document["order"] not in ("C", "F"):
         raise wrong_member("order", document["order"], "'C' or 'F'")
     dtype = _numeric(document["dtype"])
@@ -131,7 +135,16 @@ def _shape(value: Any) -> list[int]:
     shape = require_whole_numbers("shape", value, 0)
     if not shape:
         raise UnsupportedFormat("it is a single value; expected an array of at least one axis")
+    if max(shape) > LAST_INDEX:
+        raise wrong_member("shape", shape, f"at most {LAST_INDEX:,} voxels along an axis")
     return shape
+
+
+def _chunk(name: str, value: Any, ndim: int) -> list[int]:
+    chunk = require_whole_numbers(name, value, 1, ndim)
+    if math.prod(chunk) > _MOST_VOXELS:
+        raise wrong_member(name, chunk, f"at most {_MOST_VOXELS:,} voxels")
+    return chunk
 
 
 def _id(codec: Mapping[str, Any]) -> str:
@@ -150,7 +163,7 @@ def _normalize_v3(node: Node) -> dict[str, Any]:
         document["fill_value"] = _fill_v3(document["fill_value"], np.dtype(document["data_type"]))
     document["chunk_grid"] = long_form("chunk_grid", document["chunk_grid"])
     _require_known("chunk grid", document["chunk_grid"]["name"], ("regular",))
-    chunk = require_whole_numbers("chunk_shape", document["chunk_grid"]["configuration"]["chunk_shape"], 1, ndim)
+    chunk = _chunk("chunk_shape", document["chunk_grid"]["configuration"]["chunk_shape"], ndim)
     document["chunk_grid"]["configuration"] = {"chunk_shape": chunk}
     document["chunk_key_encoding"] = _chunk_key_encoding(document["chunk_key_encoding"])
     document["codecs"] = _codecs(document["codecs"], several_bytes=document["data_type"] not in _ONE_BYTE)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from voxome.contracts.levels import Lengths
+from voxome.contracts.levels import Lengths, require_plausible_count
 from voxome.contracts.provenance import Provenance
 from voxome.contracts.spec import VolumeSpec
 from voxome.errors import CorruptData, UnsupportedFormat
@@ -99,10 +99,9 @@ def datasets(entry: Mapping[str, Any], name: str) -> list[Dataset]:
         names = tuple(_axis_name(str(axis["name"])) for axis in axes)
         units = tuple(unit if isinstance(unit := axis.get("unit"), str) else None for axis in axes)
         outer = entry.get("coordinateTransformations") or []
-        arrays = [
-            _dataset(require_object("a dataset", one), names, units, outer)
-            for one in require_list("datasets", entry["datasets"])
-        ]
+        entries = require_list("datasets", entry["datasets"])
+        require_plausible_count(len(entries))
+        arrays = [_dataset(require_object("a dataset", one), names, units, outer) for one in entries]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CorruptData(f"{name}: its multiscales do not follow OME-Zarr: {problem_of(error)}") from error
     if not arrays:
