@@ -54,6 +54,13 @@ def test_sections_that_differ_less_than_the_voxels_in_them_are_no_bands(side: Ce
     assert band_facts([brighten(side, by)], WINDOW_UM, SMOOTHING_UM) == {}
 
 
+def test_a_side_view_of_too_few_sections_of_a_deep_volume_is_named(side: CellSlice) -> None:
+    few = replace(side, raw=side.raw[:70], tissue=side.tissue[:70])
+    facts = band_facts([few], WINDOW_UM, SMOOTHING_UM, 100 * 650.0)
+    assert facts == {"bands along z": "not looked for, as the side view has only 70 sections"}
+    assert band_facts([few], WINDOW_UM, SMOOTHING_UM, 70 * 650.0) == {}
+
+
 def test_a_single_section_is_no_band(side: CellSlice) -> None:
     assert band_facts([brighten(side, 90.0 * (Z == 50))], WINDOW_UM, SMOOTHING_UM) == {}
 

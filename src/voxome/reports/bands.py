@@ -27,8 +27,10 @@ _MOST_PIXELS = 256
 """Pixels of a section, evenly spaced, of which the median is taken."""
 
 
-def band_facts(planes: Sequence[CellSlice], background_um: float, smoothing_um: float) -> dict[str, str]:
-    """Return what says that sections differ in brightness; empty if nothing does.
+def band_facts(
+    planes: Sequence[CellSlice], background_um: float, smoothing_um: float, depth_nm: float = 0.0
+) -> dict[str, str]:
+    """Return what says that sections differ in brightness, or that too few are shown to tell; empty if nothing does.
 
     Many sections may differ, or a few. Of many, the means of the rows of a side view are compared with those of the
     rows around them. Of a few, each pixel is compared with the median along z around it, and the median over the row
@@ -43,9 +45,13 @@ def band_facts(planes: Sequence[CellSlice], background_um: float, smoothing_um: 
         Standard deviation along z of the window of the contrast in micrometres.
     smoothing_um : float
         That with which the image is smoothed: a window of the mean as long along z takes away what sections share.
+    depth_nm : float
+        Length of the volume along z, of which side views may show a part.
     """
     least_nm = 1000 * _MIN_WINDOWS * background_um
     for plane in planes:
+        if plane.axis == 1 and plane.size_nm[0] < least_nm <= min(depth_nm, plane.size_nm[1]):
+            return {"bands along z": f"not looked for, as the side view has only {plane.raw.shape[0]:,} sections"}
         if plane.axis != 1 or min(plane.size_nm) < least_nm or not plane.tissue.any():
             continue
         values, sigmas = plane.raw.astype(np.float64), [1000 * background_um / size for size in plane.pixel_nm]

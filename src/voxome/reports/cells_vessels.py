@@ -150,7 +150,9 @@ def brightness_facts(run: FinishedRun, planes: Sequence[CellSlice]) -> dict[str,
     )
     if settings["background_z_um"]:
         return {}
-    return band_facts(planes, settings["background_um"], settings["smoothing_um"])
+    frame = run.results["probability"].frame
+    depth_nm = 0.0 if frame is None else frame.box.shape[0] * frame.scale_nm[0]
+    return band_facts(planes, settings["background_um"], settings["smoothing_um"], depth_nm)
 
 
 def _width_facts(run: FinishedRun, planes: Sequence[CellSlice]) -> dict[str, str]:
