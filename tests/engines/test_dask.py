@@ -40,6 +40,16 @@ def engine(tmp_path: Path) -> Iterator[DaskEngine]:
     engine.close()
 
 
+_EARLIER: set[int] = set()
+
+
+@pytest.fixture(autouse=True)
+def _earlier_workers() -> None:
+    """Leave out the workers of earlier tests: on a busy machine they may end later than the engine."""
+    _EARLIER.clear()
+    _EARLIER.update(dask_workers())
+
+
 @pytest.fixture
 def cluster() -> Iterator[Any]:
     """A cluster of others, whose worker has little memory to give."""
@@ -312,9 +322,9 @@ def submit_until_refused(engine: Engine) -> None:
 
 
 def dask_workers() -> list[int]:
-    """Return the process ids of the workers of clusters of this process."""
+    """Return the process ids of the workers of clusters that this test has started in this process."""
     found = []
     for child in psutil.Process().children():
         with suppress(psutil.NoSuchProcess):  # which has just ended
             found += [child.pid] if "spawn_main" in " ".join(child.cmdline()) else []
-    return found
+    return [pid for pid in found if pid not in _EARLIER]
