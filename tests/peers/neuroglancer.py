@@ -19,7 +19,7 @@ Show = Callable[[Visit, dict[str, Any]], NDArray[np.uint8]]
 
 _QUIET_MS = 700
 """How long nothing must be requested before a picture is final."""
-_WAIT_MS = 180_000
+_WAIT_MS = 60_000
 
 
 @contextmanager
