@@ -106,8 +106,10 @@ def require_tools(process: Any, context: Any, capacity: Capacity) -> None:
         If an image is not there, or not the one that is pinned; if there is no engine of containers; or if a tool
         requires more than the engine has.
     """
+    require = getattr(process, "require_image", None)
+    if require is not None:
+        require(context)
     if isinstance(process, ForeignTool):
-        process.require_image(context)
         problem = process.capacity_problem(capacity)
         if problem:
             raise WorkflowException(f"{shortname(process.tool['id'])} cannot run: {problem}")
