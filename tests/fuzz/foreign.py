@@ -101,8 +101,8 @@ def _write_shapes(folder: Path, info: dict[str, Any], value: bytes) -> None:
 
     (folder / "a").mkdir()
     (folder / "a/info").write_text(json.dumps({**info, "transform": _TRANSFORM, "sharding": _SHARDING}))
-    sharding = Sharding(preshift_bits=1, minishard_bits=1, shard_bits=0)
-    write_shard(LocalPath(str(folder / "a")), sharding, 0, [(1, value)])
+    shards = LocalPath(str(folder / "a"))
+    write_shard(shards, Sharding.from_json(_SHARDING, shards), 0, [(1, value)])
 
 
 def write_skeletons(folder: Path) -> None:
@@ -127,7 +127,7 @@ def read_shapes(uri: str) -> None:
 
     found: Any = voxome.open(uri)
     repr(found.ids())
-    repr(found.get(1))
+    repr(found[1])
 
 
 def write_ilastik(path: Path) -> None:

@@ -61,6 +61,16 @@ def test_types_of_attributes_that_are_no_numbers_are_refused(tmp_path: Path, dat
         voxome.open(f"precomputed://{tmp_path}")
 
 
+@pytest.mark.parametrize("number", [0, -1, 2**63, 1.5, "x"])
+def test_attributes_have_a_number_of_values(tmp_path: Path, number: object) -> None:
+    attributes = [{"id": "radius", "data_type": "float32", "num_components": number}]
+    write_info(tmp_path, {"@type": "neuroglancer_skeletons", "vertex_attributes": attributes})
+    with pytest.raises(
+        UnsupportedFormat, match=r"the attribute 'radius' has num_components .*; expected a whole number"
+    ):
+        voxome.open(f"precomputed://{tmp_path}")
+
+
 def test_radii_are_unknown_where_the_layer_has_none(tmp_path: Path) -> None:
     write_info(tmp_path, {"@type": "neuroglancer_skeletons"})
     (tmp_path / "5").write_bytes(skeleton(XYZ, EDGES))

@@ -22,6 +22,8 @@ RADIUS = "radius"
 """Attribute of the format with the radii."""
 _TYPES = ("bool", *(f"{kind}{bits}" for kind in ("uint", "int") for bits in (8, 16, 32, 64)), "float32", "float64")
 """Types of attributes."""
+_MOST_COMPONENTS = 1 << 16
+"""Most values of an attribute at a vertex."""
 FILE_NAMES = {"swc_type": "vertex_types", "cross_section_nm2": "cross_sectional_area"}
 """Our name of an attribute → that in the files of cloud-volume and kimimaro."""
 _OWN_NAMES = {name: own for own, name in FILE_NAMES.items()}
@@ -35,7 +37,7 @@ class PrecomputedSkeletons(FolderProvenance):
         self._values = KeyedValues(folder.path, folder.info.get("sharding"))
         self._transform = Transform(folder.info, folder.name)
         self._attributes = [
-            (str(one["id"]), _dtype(one, folder.name), int(one.get("num_components", 1)))
+            (str(one["id"]), _dtype(one, folder.name), _width(one, folder.name))
             for one in folder.info.get("vertex_attributes") or ()
         ]
 
@@ -83,3 +85,15 @@ def _dtype(attribute: Mapping[str, Any], name: str) -> np.dtype[Any]:
             f"{', '.join(_TYPES)}"
         )
     return np.dtype(found).newbyteorder("<")
+
+
+def _width(attribute: Mapping[str, Any], name: str) -> int:
+    """Return the number of values that an attribute has at each vertex."""
+    found = attribute.get("num_components", 1)
+    found = int(found) if isinstance(found, float) and found.is_integer() else found
+    if type(found) is not int or not 1 <= found <= _MOST_COMPONENTS:
+        raise UnsupportedFormat(
+            f"{name}: the attribute {attribute['id']!r:.100} has num_components {str(found)!r:.100}; expected a whole "
+            f"number from 1 to {_MOST_COMPONENTS}"
+        )
+    return found
