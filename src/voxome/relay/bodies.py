@@ -15,6 +15,8 @@ from voxome.relay.refusals import refusal_body
 
 LONGEST_URL = 2**14
 """Bytes of a path with its query."""
+_SEPARATORS = len(": \r\n")
+"""Bytes of a header beside its name and value."""
 
 
 class BoundedRequests:
@@ -52,7 +54,7 @@ class BoundedRequests:
     def _refusal(self, scope: Scope) -> Response | None:
         if len(scope.get("raw_path") or b"") + len(scope.get("query_string", b"")) > LONGEST_URL:
             return _refuse(scope, 414, f"the address is over {LONGEST_URL} bytes")
-        if sum(len(name) + len(value) for name, value in scope["headers"]) > self._limits.header_kib * 1024:
+        if sum(len(name) + len(value) + _SEPARATORS for name, value in scope["headers"]) > self._limits.header_kib * 1024:
             return _refuse(scope, 431, f"the headers are over {self._limits.header_kib} KiB")
         return None
 
