@@ -43,6 +43,14 @@ raw = "zarr://IN/raw.zarr"
 labels = "zarr://IN/marks.zarr"
 box = ":,:,60:128"
 """
+_RELAY = """
+[sources.raw]
+uri = "zarr://IN/raw.zarr"
+[sources.marked]
+tool = "common.threshold"
+source = "raw"
+parameters = {at = 100}
+"""
 Read = Callable[[Path], str]
 """Returns the digest of a result at a path; raises VoxomeError or FileNotFoundError where there is none."""
 
@@ -90,6 +98,7 @@ def write_inputs(folder: Path) -> None:
     (folder / "mark.cwl").write_text(WORKFLOW)
     (folder / "tool.cwl").write_text(document(load("voxome.tools", "common.threshold").spec))
     (folder / "dags").mkdir()
+    (folder / "relay.toml").write_text(_RELAY.replace("IN", str(folder)))
     (folder / "copy.cwl").write_text(_COPY)
     (folder / "train.toml").write_text(_TRAINING.replace("IN", str(folder)))
     np.save(folder / "old.npy", image[:16])
@@ -231,6 +240,7 @@ VERBS: Mapping[str, Verb] = {
         "annotations IN/points.csv?voxel_size=40,8,8 --out DISK/a.parquet", "a.parquet", _table
     ),
     "phantom": Verb("phantom DISK/a --shape 24,48,48 --seed 3", "a/raw.zarr", _volume),
+    "phantom lm": Verb("phantom DISK/a --shape 24,48,48 --modality lm", "a/raw.zarr", _volume),
     "run": Verb(
         "run IN/mark.cwl --set raw=IN/raw.zarr --set at=100 --out DISK/a --engine sequential", "a/mask.zarr", _volume
     ),
@@ -247,5 +257,8 @@ VERBS: Mapping[str, Verb] = {
     "proofread start": Verb("proofread start IN/labels.zarr DISK/a.sqlite --author ann", "a.sqlite", _history),
     "proofread export": Verb("proofread export IN/edits.sqlite zarr://DISK/a.zarr --workers 1", "a.zarr", _volume),
     "relay token": Verb("relay token create ann --catalogue DISK/a.sqlite", "a.sqlite", _tokens),
+    "relay materialize": Verb(
+        "relay materialize marked --out zarr://DISK/a.zarr --config IN/relay.toml", "a.zarr", _volume
+    ),
     "init": Verb("init aws --out DISK/a.yaml", "a.yaml", _file),
 }
