@@ -54,7 +54,8 @@ class BoundedRequests:
     def _refusal(self, scope: Scope) -> Response | None:
         if len(scope.get("raw_path") or b"") + len(scope.get("query_string", b"")) > LONGEST_URL:
             return _refuse(scope, 414, f"the address is over {LONGEST_URL} bytes")
-        if sum(len(name) + len(value) + _SEPARATORS for name, value in scope["headers"]) > self._limits.header_kib * 1024:
+        nbytes = sum(len(name) + len(value) + _SEPARATORS for name, value in scope["headers"])
+        if nbytes > self._limits.header_kib * 1024:
             return _refuse(scope, 431, f"the headers are over {self._limits.header_kib} KiB")
         return None
 
