@@ -28,6 +28,7 @@ from voxome.remotes.section_numbers import describe_gaps
         ),
         ([f"{n}_C{c}" for n in range(3) for c in (1, 2)], "the names count 3 × 2 files; all are read as sections"),
         ([f"20{n}_{100 + n}" for n in range(4)], None),
+        ([f"z{n / 2:04.1f}um" for n in range(10)], None),
     ],
 )
 def test_gaps_between_most_sections_are_named(names: list[str], problem: str | None) -> None:

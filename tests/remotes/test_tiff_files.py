@@ -218,6 +218,15 @@ def test_ome_xml_of_an_image_with_many_times_the_pixels_of_a_page_is_damage(tmp_
         voxome.open(tmp_path / "a.ome.tif")
 
 
+def test_an_empty_file_of_a_large_set_is_damage(tmp_path: Path) -> None:
+    inner = plane(0, "a.ome.tif") + plane(1, "z1.ome.tif")
+    xml = xml_of((2, 888_888_888, 9), inner, root='UUID="urn:uuid:00000000"')
+    tifffile.imwrite(tmp_path / "a.ome.tif", noise((8, 9), "uint16"), description=xml, metadata=None)
+    (tmp_path / "z1.ome.tif").touch()
+    with pytest.raises(CorruptData, match=r"z1\.ome\.tif is truncated: it ends after 0 bytes"):
+        voxome.open(tmp_path / "a.ome.tif")
+
+
 def test_a_companion_file_is_read_up_to_a_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     xml = f'<OME {NAMESPACE}><BinaryOnly MetadataFile="a.companion.ome" UUID="urn:uuid:0"/></OME>'
     tifffile.imwrite(tmp_path / "a.ome.tif", noise((2, 8, 9), "uint16"), description=xml, metadata=None)

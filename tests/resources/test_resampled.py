@@ -6,11 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 import voxome
 from voxome import Box, VolumeSpec
 from voxome.errors import InvalidInput, InvalidUri
+from voxome.resources import resampled
 from voxome.resources.open import open_source
+from voxome.resources.resampled import Resampled
 
 VALUES = np.random.default_rng(2).integers(0, 255, (4, 5, 6)).astype(np.uint8)
 INNER = Box((0, 0, 0), (8, 10, 12))
@@ -33,6 +36,27 @@ def test_smaller_voxels_have_the_value_of_that_around_them(tmp_path: Path) -> No
 def test_larger_voxels_have_the_value_in_their_middle(tmp_path: Path) -> None:
     source = open_source(f"{save(tmp_path)}?grid=16,8,24:8,0,8")
     np.testing.assert_array_equal(source.read(Box((0, 0, 0), (2, 5, 2))), VALUES[1::2, :, 1::3])
+
+
+def test_a_box_that_spans_many_voxels_of_the_source_is_read_in_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    source = open_source(save(tmp_path))
+    view = Resampled(source, (16, 8, 24), (8, 0, 8), "a")
+    whole = view.read(view.spec.domain)
+    read = source.read
+
+    def note_size(box: Box) -> NDArray[np.uint8]:
+        sizes.append(box.size)
+        return read(box)
+
+    monkeypatch.setattr(source, "read", note_size)
+    monkeypatch.setattr(resampled, "_MOST_READ", 7)
+    small = Box((0, 0, 0), (2, 1, 2))
+    np.testing.assert_array_equal(view.read(small), whole[small.within(view.spec.domain)])
+    assert len(sizes) > 1
+    assert max(sizes) <= 7
 
 
 def test_there_is_one_voxel_more_beyond_the_ends_with_the_value_of_the_last(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ def describe_gaps(files: Sequence[Path]) -> str | None:
 
     Sections follow each other by a number that differs in all names, in steps that most of them have; a larger step is
     a gap. Where no number does, but each combination of several ones stands for a file, they may be those of
-    channels or tiles.
+    channels or tiles, unless there are decimals.
 
     Parameters
     ----------
@@ -41,9 +41,12 @@ def describe_gaps(files: Sequence[Path]) -> str | None:
         if any((one == one[0]).all() for one in steps):
             return None
         return next((gap for one in steps if (gap := _find_gap(files, one))), None)
-    if len(varying) > 1 and math.prod(varying) == len(files):
+    if len(varying) > 1 and math.prod(varying) == len(files) and not re.search(r"\d\.\d", files[0].stem):
         shown = " × ".join(map(str, varying))
-        return f"the names count {shown} files; all are read as sections along z: give channels or tiles one by one"
+        return (
+            f"the names count {shown} files; all are read as sections along z: if they are of several channels or "
+            "tiles, give these one by one"
+        )
     return None
 
 

@@ -111,9 +111,11 @@ def page_voxels(paths: Iterable[Path]) -> Iterator[int]:
     Raises
     ------
     CorruptData
-        If the chain of directories leaves its file.
+        If the chain of directories leaves its file, or a file is empty.
     """
     for path in paths:
+        if not path.stat().st_size:
+            raise CorruptData(f"{path} is truncated: it ends after 0 bytes; restore it")
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             try:
                 layout = _layout(data)

@@ -16,6 +16,8 @@ from voxome.resources.views import View
 
 _EXCESS = 1.0
 """Voxels of the source, beyond its ends, that are added: coarse levels may lack the last, incomplete one."""
+_MOST_READ = 1 << 26
+"""Voxels of the source that one read takes, at most, unless the view has more: a box of it may span many more."""
 
 
 class Resampled(View):
@@ -77,9 +79,19 @@ class Resampled(View):
         if not box.size:
             return np.empty(box.shape, spec.dtype)
         part = Box(tuple(int(line[0]) for line in lines), tuple(int(line[-1]) + 1 for line in lines))
+        if part.size > max(_MOST_READ, box.size) and box.size > 1:
+            axis = max((one for one in range(box.ndim) if box.shape[one] > 1), key=part.shape.__getitem__)
+            return np.concatenate([self._read(half) for half in _halve(box, axis)], axis=axis)
         inner = np.ix_(*(line - start for line, start in zip(lines, part.start, strict=True)))
         result: NDArray[Any] = np.asarray(self.source.read(part))[inner]
         return result
+
+
+def _halve(box: Box, axis: int) -> tuple[Box, Box]:
+    middle = (box.start[axis] + box.stop[axis]) // 2
+    first, second = list(box.stop), list(box.start)
+    first[axis] = second[axis] = middle
+    return Box(box.start, tuple(first)), Box(tuple(second), box.stop)
 
 
 def grid_text(voxel_size_nm: Sequence[float], offset_nm: Sequence[float]) -> str:

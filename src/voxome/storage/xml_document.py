@@ -8,7 +8,7 @@ from voxome.errors import CorruptData
 from voxome.storage.bounded_file import require_document_size
 
 MOST_TAGS = 2_000_000
-"""Most tags of a document: those of an image with half a million sections, each with its position and its file."""
+"""Most tags of a document: those of an image with 400,000 sections, each with its position and its file."""
 
 
 def parse_xml(text: bytes | str, name: str) -> ElementTree.Element:

@@ -20,7 +20,8 @@ from voxome.remotes.precomputed.transforms import Transform
 
 RADIUS = "radius"
 """Attribute of the format with the radii."""
-_TYPES = ("bool", *(f"{kind}{bits}" for kind in ("uint", "int") for bits in (8, 16, 32, 64)), "float32", "float64")
+_FLOATS = ("float16", "float32", "float64")
+_TYPES = ("bool", *(f"{kind}{bits}" for kind in ("uint", "int") for bits in (8, 16, 32, 64)), *_FLOATS)
 """Types of attributes."""
 _MOST_COMPONENTS = 1 << 16
 """Most values of an attribute at a vertex."""
