@@ -68,6 +68,13 @@ def test_the_axis_is_found(columns: int, shift: float, full: bool) -> None:
     assert find_axis((values + noise)[:, None, :], angles) == pytest.approx(axis, abs=0.1)
 
 
+def test_the_axis_is_found_in_noise_as_strong_as_the_absorption() -> None:
+    angles = np.linspace(0, 180, 91)
+    values = np.repeat(sinogram(128, 60.0, angles, (9.0, -14.0, 30.0))[:, None], 16, axis=1)
+    noise = np.random.default_rng(0).normal(0, np.sqrt((values**2).mean()), values.shape).astype(np.float32)
+    assert find_axis(values + noise, angles) == pytest.approx(60.0, abs=0.5)
+
+
 def test_a_sample_beyond_the_detector_needs_a_pair() -> None:
     angles = np.arange(180) * 1.0
     wide = sinogram(64, 33.0, angles, (0.0, 2.0, 40.0))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 from scipy.interpolate import CubicSpline
 from scipy.optimize import minimize_scalar
 
@@ -15,6 +16,9 @@ _TRUNCATED = 0.1
 """Absorption at the sides, as a share of the largest, above which the sample extends beyond the detector."""
 _UNLIKE = 0.25
 """Squared difference of two projections, as a share of their squares, above which they are no mirror images."""
+_SMOOTHED = 0.01
+"""Standard deviation, as a share of the columns, with which projections are smoothed before they are compared: noise
+of single pixels does not hide the axis, as the search averages it."""
 _SEEN = 0.5
 """Share of the squared absorption of a projection that must be in the columns that are compared."""
 
@@ -100,6 +104,8 @@ def _mirror(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
 
 def _are_mirrored(first: NDArray[np.float32], second: NDArray[np.float32], axis: float) -> bool:
     """Return whether two projections, one of them mirrored, are alike in columns that have most of the absorption."""
+    sigma = _SMOOTHED * first.shape[1]
+    first, second = (ndimage.gaussian_filter1d(one, sigma, axis=1, mode="nearest") for one in (first, second))
     inside, mirrored = _mirrored(second, axis)
     seen = first[:, inside].astype(np.float64)
     squares = float((seen**2).sum())

@@ -29,3 +29,9 @@ def test_hot_voxels_are_named(value: int, warned: str) -> None:
     image[2, 30, 30] = value
     found = [text for text in unusual_image("image", [image], {}) if "hot voxels" in text]
     assert [warned in text for text in found] == ([True] if warned else [])
+
+
+def test_sparse_bright_cells_are_no_hot_voxels() -> None:
+    image = np.random.default_rng(0).normal(100, 20, (4, 100, 100)).astype(np.int32)
+    image[1:4, 30:33, 30:33] = 30_000
+    assert not [text for text in unusual_image("image", [image], {}) if "hot voxels" in text]

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from voxome.contracts.kinds import Parameters
 from voxome.tools.common.flatness import flat_areas
@@ -78,21 +79,45 @@ def grey_warnings(sections: Sequence[NDArray[Any]], flat: Sequence[NDArray[np.bo
     if tissue.dtype.kind == "f":
         tissue = tissue[np.isfinite(tissue)]
         yield from _offset_warnings(tissue.astype(np.float64))
-    yield from _extreme_warnings(tissue)
+    yield from _extreme_warnings(sections, flat, tissue)
     yield from _histogram_warnings(tissue)
 
 
-def _extreme_warnings(tissue: NDArray[Any]) -> Iterator[str]:
-    """Yield that a few voxels are so bright or dark that the standard deviation around them is their own."""
+def _extreme_warnings(
+    sections: Sequence[NDArray[Any]], flat: Sequence[NDArray[np.bool_]], tissue: NDArray[Any]
+) -> Iterator[str]:
+    """Yield that single voxels are so bright or dark that the standard deviation around them is their own.
+
+    Voxels that touch others of the kind are not named: those may be sparse, bright cells.
+    """
     if not tissue.size:
         return
     low, high = (float(value) for value in np.percentile(tissue, (0.1, 99.9)))
-    for end, name, reach in ((float(tissue.max()), "at most", high), (float(tissue.min()), "at least", low)):
-        if low < high and abs(end - reach) > EXTREME * (high - low):
+    if not low < high:
+        return
+    reach = EXTREME * (high - low)
+    for name, most, end, compare, limit in (
+        ("at most", high, tissue.max(), np.greater, high + reach),
+        ("at least", low, tissue.min(), np.less, low - reach),
+    ):
+        beyond = [
+            compare(section, limit) & ~area & np.isfinite(section) for section, area in zip(sections, flat, strict=True)
+        ]
+        if _are_single(beyond):
             yield (
-                f"has the grey value {end:g} in a sample, but 99.9 % of the tissue are {name} {reach:g}; hot voxels "
-                f"hide cells around them: clip them, as with ?window={low:g}:{high:g}, or set no_data"
+                f"has the grey value {float(end):g} in a sample, but 99.9 % of the tissue are {name} {most:g}; hot "
+                f"voxels hide cells around them: clip them, as with ?window={low:g}:{high:g}, or set no_data"
             )
+
+
+def _are_single(masks: Iterable[NDArray[np.bool_]]) -> bool:
+    """Return whether there are marked voxels, most of which touch no other in their section."""
+    touching = [
+        ndimage.correlate(mask.astype(np.int32), np.ones((1, 3, 3), np.int32), mode="constant")[mask]
+        for mask in masks
+        if mask.any()
+    ]
+    return bool(touching) and float(np.median(np.concatenate(touching))) == 1
 
 
 def _offset_warnings(tissue: NDArray[np.float64]) -> Iterator[str]:
