@@ -22,7 +22,7 @@ def test_decoders_refuse_damaged_bytes(name: str) -> None:
 
 @pytest.mark.parametrize("name", [*STORES, *IMAGE_METADATA, *HDF5_FILES])
 def test_volumes_with_damaged_files_are_refused(name: str) -> None:
-    report = run(name, range(700))
+    report = run(name, range(700 if name in STORES else 300))
     assert not report.faults, report
 
 
