@@ -305,6 +305,15 @@ def test_what_is_seen_without_data_is_named(grey: int, text: str) -> None:
     )
 
 
+def test_of_many_pixels_without_data_few_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown, looked_at = np.full((20, 30), 7, np.uint8), []
+    one = CellSlice("z = 1", shown, shown, shown < 0, shown < 0, np.empty((0, 4)), (1000.0, 1000.0))
+    monkeypatch.setattr("voxome.reports.blank_areas._MOST_PIXELS", 10)
+    monkeypatch.setattr("voxome.reports.blank_areas.most_frequent", lambda values: [looked_at.append(values), "7"][1])
+    assert blank_facts([one, one])
+    assert [len(values) for values in looked_at] == [10]
+
+
 def test_settings_that_no_provenance_tells_are_named(tmp_path: Path) -> None:
     run = finished_run(tmp_path)
     for name in ("probability", "vessel_map", "cell_labels"):
