@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,9 @@ from workflow.block_programs import COPY_STEP, SEGMENT, SEGMENT_STEP, balls, cop
 
 import voxome
 from voxome.blocks.command import tool as command_tool
+from voxome.contracts.engine import MIB, Capacity
 from voxome.contracts.environment import Command
+from voxome.engines.sequential import SequentialEngine
 from voxome.environments.call import call
 from voxome.errors import InvalidInput, PlanError, RunFailed
 from voxome.resources.table import TableFile
@@ -354,3 +357,29 @@ def test_rows_of_one_label_are_combined_over_blocks(tmp_path: Path) -> None:
     assert rows["label"].tolist() == [2**60, 2**60 + 1]
     assert rows["voxels"].tolist() == [5 * 12 * 12, 4 * 7 * 12]
     assert rows["most"].tolist() == [5 * 8 * 8, 3 * 7 * 8]
+
+
+def test_a_finished_step_may_have_reserved_more_than_the_engine_has_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = """
+cwlVersion: v1.2
+class: Workflow
+inputs: {raw: File}
+outputs: {out: {type: File, outputSource: second/out}, first: {type: File, outputSource: first/out}}
+steps:
+  first: {run: tool.cwl, in: {image: raw}, out: [out]}
+  second: {run: small.cwl, in: {image: first/out}, out: [out]}
+"""
+    np.save(tmp_path / "raw.npy", np.ones((8, 8, 9), np.uint8))
+    (tmp_path / "small.cwl").write_text(copy_tool())
+    large = copy_tool(more="requirements: {ResourceRequirement: {ramMin: 64}}")
+    workflow, given = write_workflow(tmp_path, steps, large), {"raw": tmp_path / "raw.npy"}
+    options: dict[str, Any] = {"out": tmp_path / "out", "engine": "sequential", "voxel_size_nm": SIZE_NM}
+    run(workflow, given, **options)
+    monkeypatch.setattr(SequentialEngine, "capacity", lambda _: Capacity(memory_bytes=MIB), raising=False)
+    shutil.rmtree(tmp_path / "out" / "out.zarr")
+    assert [one["blocks"]["reused"] for one in run(workflow, given, **options)["steps"]] == [2, 0]
+    shutil.rmtree(tmp_path / "out" / "first.zarr")
+    with pytest.raises(PlanError, match="step first cannot run: it needs 64 MiB"):
+        run(workflow, given, **options)

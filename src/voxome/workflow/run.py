@@ -270,11 +270,11 @@ def _run_steps(
         ledger = ledger_of(records, run)
         details = {"run": run, "plan": plan.key, "engines": engines.to_json(), "changes": changes}
         records.append([Event(began, "run started", details=details)])
-        require_capacity(plan.steps, lambda step: engines[step.name])
         clear_containers(plan.steps, run, engines)
         for step in plan.steps:
             collect_statuses(step, store, ledger)
         needed = needed_steps(plan.steps, store, partial(is_done, ledger=ledger))
+        require_capacity((one for one in plan.steps if one.name in needed), lambda step: engines[step.name])
         for step in plan.steps:
             if step.name not in needed:
                 reports.append(_skip(step, ledger, progress))

@@ -217,7 +217,8 @@ class BlockRunner:
 
     def _run(self, steps: tuple[Step, ...]) -> None:
         outside = inputs_from_outside(steps)
-        require_capacity(steps, lambda step: self.engines[self._owner(step.name)])
+        unfinished = [step for step in steps if not is_done(step, self.ledger)]
+        require_capacity(unfinished, lambda step: self.engines[self._owner(step.name)])
         clear_containers(steps, self.run_id, self.engines)
         for step in steps:
             self._adopt(step)
