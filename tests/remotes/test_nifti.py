@@ -276,7 +276,8 @@ def test_a_unit_that_is_taken_for_granted_is_named(tmp_path: Path, unit: str, ca
     for _ in range(2):
         assert NiftiRemote().open(uri_of(tmp_path / "a.nii")).spec.voxel_size_nm == (2000, 650, 650)
     expected = f"{tmp_path}/a.nii has no unit of length; it is taken as mm, so that voxels are 2000 x 650 x 650 nm"
-    assert [one.message for one in caplog.records] == ([f"{expected} (z, y, x)"] if unit == "unknown" else [])
+    expected += " (z, y, x); if they are not, give --voxel-size"
+    assert [one.message for one in caplog.records] == ([expected] if unit == "unknown" else [])
 
 
 def test_units_that_nifti_does_not_have_are_damage(tmp_path: Path) -> None:

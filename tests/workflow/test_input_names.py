@@ -27,6 +27,9 @@ def test_only_whole_words_are_names() -> None:
         "(low is the input cell_low of the workflow, high is cell_high)"
     )
     assert with_input_names("unit is unknown", NAMES) == "unit is unknown"
+    names = {"at": "cell_threshold"}
+    assert with_input_names("it cannot be read at block 3", names) == "it cannot be read at block 3"
+    assert with_input_names("at is 0.5", names) == "at is 0.5 (at is the input cell_threshold of the workflow)"
 
 
 def test_parameters_of_steps_before_are_known_unless_they_differ() -> None:

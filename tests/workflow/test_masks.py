@@ -103,6 +103,14 @@ def test_a_mask_without_the_level_of_the_run_is_read_at_its_finest(raw: Path, tm
     np.testing.assert_array_equal(found, tissue(raw, coarse, tmp_path / "b", level=1))
 
 
+def test_a_mask_whose_level_has_other_voxels_than_the_run_is_read_at_its_finest(raw: Path, tmp_path: Path) -> None:
+    voxome.downsample(raw, levels=2, factors=(2, 2, 2))
+    coarse = save(tmp_path / "coarse.zarr", np.pad(MASK, ((0, 0), (0, 1), (0, 0))), 2 * UM, UM / 2)
+    before = tissue(raw, coarse, tmp_path / "a", level=1)
+    voxome.downsample(coarse, levels=2, factors=(2, 2, 2))
+    np.testing.assert_array_equal(tissue(raw, coarse, tmp_path / "b", level=1), before)
+
+
 def test_the_size_of_the_run_is_that_of_a_mask_with_the_same_voxels(raw: Path, tmp_path: Path) -> None:
     mask = save(tmp_path / "mask.zarr", FINE)
     found = tissue(raw, mask, tmp_path / "a", voxel_size_nm=(900.0,) * 3)

@@ -172,7 +172,8 @@ def _warn_of_unit(path: Path, source: NiftiSource) -> None:
     size = source.spec.voxel_size_nm
     if size is not None and source.unit == "unknown":
         shown = " x ".join(f"{length:g}" for length in size)
-        _LOG.warning("%s has no unit of length; it is taken as mm, so that voxels are %s nm (z, y, x)", path, shown)
+        taken = f"it is taken as mm, so that voxels are {shown} nm (z, y, x); if they are not, give --voxel-size"
+        _LOG.warning("%s has no unit of length; %s", path, taken)
 
 
 def _warn_of_orientation(path: Path, spec: VolumeSpec) -> None:

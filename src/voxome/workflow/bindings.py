@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from voxome.contracts.handle import Handle
@@ -134,14 +133,15 @@ class Bindings:
 
         Of one that covers a frame, and has voxels of another size, it opens a view with the voxels of the frame.
         """
-        handle, spec = self._bind(value, expected)
+        level = self._level(value, expected, frame)
+        handle, spec = bind_external(value, expected, level)
         if spec is not None and frame is not None and (grid := self._grid(frame, spec)):
             edges = comma_text(spec.voxel_size_nm or ())
             self.notes.append(
                 f"{name} ({handle.uri}) has voxels of {edges} nm (z, y, x): each voxel of the run has the value of the "
                 "nearest of them"
             )
-            handle, spec = self._bind(value, expected, {"grid": grid})
+            handle, spec = bind_external(value, expected, level, {"grid": grid})
         if spec is None:
             return handle
         self.specs[handle.key] = spec
@@ -150,15 +150,16 @@ class Bindings:
         part = handle.box if box is None or expected.kind.covers_frame else str(Box.of(box, spec.frame))
         return replace(handle, box=part, voxel_size_nm=size or handle.voxel_size_nm)
 
-    def _bind(
-        self, value: object, expected: Input, view: Mapping[str, str] | None = None
-    ) -> tuple[Handle, VolumeSpec | None]:
-        """Bind an input from outside at the level of the run; one that covers a frame at level 0 if it has no other."""
-        if expected.kind.covers_frame and self.options.level:
-            with suppress(NotFound):
-                return bind_external(value, expected, self.options.level, view)
-            return bind_external(value, expected, 0, view)
-        return bind_external(value, expected, self.options.level, view)
+    def _level(self, value: object, expected: Input, frame: VolumeSpec | None) -> int:
+        """Return the level of the run; 0 for what covers a frame and has no such level, or one with other voxels."""
+        level = self.options.level
+        if not level or not expected.kind.covers_frame:
+            return level
+        try:
+            _, spec = bind_external(value, expected, level)
+        except NotFound:
+            return 0
+        return 0 if frame is not None and spec is not None and self._grid(frame, spec) else level
 
     def _frame(self, tool: ToolSpec, handles: Mapping[str, Handle]) -> VolumeSpec | None:
         """Return the spec of the first of some volumes, with all voxels that it was computed from."""

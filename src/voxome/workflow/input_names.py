@@ -10,6 +10,8 @@ from voxome.contracts.tool import ToolSpec
 from voxome.errors import RunFailed
 from voxome.workflow.graph import FromInput, FromStep, Source
 
+_PREPOSITIONS = frozenset({"at", "by", "for", "from", "in", "of", "on", "to", "with"})
+"""Names that count only where a message says their value, as they are in any sentence."""
 Names = Mapping[str, str]
 """Input or parameter of a tool → input of the workflow that sets it; empty if several or none do."""
 
@@ -91,4 +93,5 @@ def _hint(message: str, names: Names) -> str:
 
 
 def _is_in(word: str, message: str) -> bool:
-    return re.search(rf"(?<![\w./]){re.escape(word)}(?![\w/])", message) is not None
+    value = " is " if word in _PREPOSITIONS else ""
+    return re.search(rf"(?<![\w./]){re.escape(word)}(?![\w/]){value}", message) is not None
