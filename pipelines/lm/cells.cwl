@@ -10,7 +10,7 @@ hints:
     report: common.cells_vessels
     scorer: common.cells_vessels
 inputs:
-  raw: {type: [File, string], doc: "Light-microscopy volume (z, y, x), or a section, with bright cells, 8- or 16-bit, with a voxel size."}
+  raw: {type: [File, string], doc: "Light-microscopy volume (z, y, x), or a section, with bright cells, integers of 8 or 16 bits or floats, with a voxel size."}
   background: {type: ["null", File, string], doc: "Background channel (autofluorescence) of the same voxels, which corrects the shading. Give it if you have one."}
   cell_probability: {type: ["null", File, string], doc: "Probability of cells (uint8, 255 is certain) from a classifier, instead of their contrast. Give one where contrast does not tell cells."}
   mask: {type: ["null", File, string], doc: "Volume that is 0 where there are no data; its voxels may have another size, but it covers the image. Give one if tissue ends inside of the volume where padding is not of one grey value."}
@@ -22,7 +22,7 @@ inputs:
   polarity: {type: "string?", default: bright, doc: "Whether cells are bright or dark. Set it to dark for Nissl or bright field."}
   unit: {type: "string?", default: mean, doc: "Unit of contrast: mean, or deviation (standard deviation), of the background. Set it, with cell_low and cell_high, to deviation where tissue has many cells."}
   smoothing_um: {type: "double?", default: 1.0, doc: "Standard deviation with which the image is smoothed, in micrometres. Larger for noise."}
-  tile_um: {type: "double?", default: 10, doc: "Edge of the tiles of which the background is computed, in micrometres. Larger for a smaller table of tiles, but less than cell_background_um."}
+  tile_um: {type: "double?", default: 10, doc: "Edge of the tiles of which the background is computed, in micrometres. Larger for fewer tiles, but less than cell_background_um."}
   beside_cells_um: {type: "double?", default: 2.0, doc: "How far around bright voxels, or dark ones, there is no background, in micrometres. Larger where cells have halos."}
   cell_low: {type: "double?", default: 0.4, doc: "Contrast to the background, in the unit, at which the probability of cells is 0. Raise it, with cell_high, where noise counts as cells."}
   cell_high: {type: "double?", default: 0.9, doc: "Contrast to the background, in the unit, at which the probability of cells is 1. Lower it if weak cells are missed."}

@@ -10,14 +10,14 @@ hints:
     report: common.cells_vessels
     scorer: common.cells_vessels
 inputs:
-  raw: {type: [File, string], doc: "X-ray volume (z, y, x) with dark cells and darker vessels, 8- or 16-bit, with a voxel size."}
+  raw: {type: [File, string], doc: "X-ray volume (z, y, x) with dark cells and darker vessels, integers of 8 or 16 bits or floats, with a voxel size."}
   cell_probability: {type: ["null", File, string], doc: "Probability of cells (uint8, 255 is certain) from a classifier, instead of their contrast. Give one where contrast does not tell cells."}
   vessel_probability: {type: ["null", File, string], doc: "Probability of vessels (uint8, 255 is certain) from a classifier, instead of their contrast. Give one where vessels are wide, or as dark as cells."}
   mask: {type: ["null", File, string], doc: "Volume that is 0 where there are no data; its voxels may have another size, but it covers the image. Give one if tissue ends inside of the volume where padding is not of one grey value."}
   no_data: {type: "double?", doc: "Grey value that means no data; default: none, or the attribute no_data of the image. Set it if padding has one."}
   detect_no_data: {type: "boolean?", doc: "Whether areas of a section that are constant, or nearly so, have no data; default: true. Set it to false if tissue has such areas, as wide vessels without noise."}
   smoothing_um: {type: "double?", default: 0.65, doc: "Standard deviation with which the image is smoothed, in micrometres. Larger for noise, smaller for thin vessels."}
-  tile_um: {type: "double?", default: 10, doc: "Edge of the tiles of which the background is computed, in micrometres. Larger for a smaller table of tiles, but less than the windows of the contrast."}
+  tile_um: {type: "double?", default: 10, doc: "Edge of the tiles of which the background is computed, in micrometres. Larger for fewer tiles, but less than the windows of the contrast."}
   tile_z_um: {type: "double?", doc: "Length of these tiles along z, in micrometres; default: tile_um. Set it to the length of a section where the brightness changes from section to section."}
   background_z_um: {type: "double?", doc: "Standard deviation along z of the window of the mean, in micrometres; default: cell_background_um and vessel_background_um. Set it to smoothing_um where the brightness changes from section to section."}
   cell_low: {type: "double?", default: 0.3, doc: "Contrast, in standard deviations, at which the probability of cells is 0. Raise it, with cell_high, where the tissue has few cells."}
