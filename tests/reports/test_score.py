@@ -183,7 +183,7 @@ def test_the_threshold_of_a_probability_of_integers_is_no_fraction(tmp_path: Pat
     truth = np.array([[[0, 1, 1, 0]]], np.uint8)
     uri = f"zarr://{tmp_path}/probability.zarr"
     voxome.create(uri, voxome.VolumeSpec.of((1, 1, 4), "uint8", kind="probability"))[...] = truth * 200 + 3
-    with pytest.raises(InvalidInput, match=r"threshold is 0\.5, but .* 255 is certain: give .* as 127"):
+    with pytest.raises(InvalidInput, match=r"threshold is 0\.5, but .* 255 is certain: set threshold to 127"):
         score.mask(truth, uri, threshold=0.5)
     assert score.mask(truth, uri, threshold=127).dice == 1
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxome.contracts.arguments import require_finite
+from voxome.contracts.probability import threshold_problem
 from voxome.errors import InvalidInput
 from voxome.geometry import Box
 from voxome.metrics.cells import Faces
@@ -31,12 +32,8 @@ def open_mask(volume: VolumeLike) -> Volume:
 def threshold_of(volume: Volume, argument: str, threshold: float | None) -> float:
     """Return the value above which a voxel is inside."""
     if threshold is not None:
-        if volume.spec.kind == "probability" and volume.dtype.kind in "iu" and 0 < threshold < 1:
-            raise InvalidInput(
-                f"{argument} is {threshold:g}, but in {volume.uri or 'the array'}, of {volume.dtype}, "
-                f"{np.iinfo(volume.dtype).max} is certain: give the value above which a voxel is inside, as "
-                f"{int(threshold * np.iinfo(volume.dtype).max)}"
-            )
+        if problem := threshold_problem(argument, threshold, str(volume.uri or "the array"), volume.spec):
+            raise InvalidInput(problem)
         return require_finite(argument, threshold)
     if volume.spec.kind == "probability" or volume.dtype.kind == "f":
         raise InvalidInput(

@@ -9,18 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxome import kinds
+from voxome.contracts.probability import threshold_problem
 from voxome.contracts.python_tool import tool
 from voxome.contracts.spec import VolumeSpec
 
 
 def _problems(specs: Mapping[str, VolumeSpec], parameters: Mapping[str, Any]) -> Iterator[str]:
-    spec = specs.get("image")
-    if spec is not None and spec.kind == "probability" and spec.dtype.kind in "iu" and 0 < parameters["at"] < 1:
-        certain = np.iinfo(spec.dtype).max
-        yield (
-            f"at is {parameters['at']:g}, but image is a probability of {spec.dtype}, of which {certain} is certain: "
-            f"set at to {int(parameters['at'] * certain)} or so"
-        )
+    if "image" in specs and (problem := threshold_problem("at", parameters["at"], "image", specs["image"])):
+        yield problem
 
 
 @tool("common.threshold", outputs=kinds.Image("uint8"), check=_problems)

@@ -87,10 +87,10 @@ def test_the_thickness_of_a_single_section_does_not_matter(axis: int, thickness_
         return np.asarray(((position >= 0) & (position <= EDGE)).all(axis=1))
 
     found = []
-    for _ in range(300):
+    for _ in range(60):
         flat = rng.uniform(0, EDGE, (rng.poisson(rate * 0.16), 2))
         cells = np.insert(flat, axis, middle + rng.uniform(-0.5, 0.5, len(flat)) * thickness_nm, axis=1)
         section = Section(axis, middle, thickness_nm)
         found.append(neighbour_density(places, cells, is_inside, k=8, reach_nm=300e3, section=section).per_mm3)
     mean = np.mean(found, axis=0) * thickness_nm / 1e6
-    np.testing.assert_allclose(mean, rate, rtol=0.08)
+    np.testing.assert_allclose(mean, rate, rtol=0.15)
