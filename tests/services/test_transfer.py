@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import pytest
@@ -43,8 +44,9 @@ def make(uri: str, *, dtype: str = "uint8", shape: tuple[int, ...] = SHAPE, **sp
 @pytest.mark.parametrize("old", FORMATS)
 def test_voxels_are_copied_between_any_two_formats(tmp_path: Path, old: str, new: str) -> None:
     size = None if "npy" in (old, new) else SIZE
-    source = make(FORMATS[old].format(tmp_path / "old"), voxel_size_nm=size)
-    target = FORMATS[new].format(tmp_path / "new")
+    folder = tmp_path / uuid4().hex  # a volume in memory stays when its test has ended
+    source = make(FORMATS[old].format(folder / "old"), voxel_size_nm=size)
+    target = FORMATS[new].format(folder / "new")
     report = voxome.transfer(source.uri, target, verify="all")
     copied = voxome.open(target)
     assert np.array_equal(copied[...], source[...])
