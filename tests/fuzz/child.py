@@ -22,6 +22,8 @@ from typing import TextIO
 
 MEMORY = 2 << 30
 HEADROOM = 96 << 20
+WKW_HEADROOM = 192 << 20
+"""More, as the library reads the index of a file of WKW as a whole, which has up to 128 MiB."""
 LONGEST_S = 2.0
 
 
@@ -30,7 +32,8 @@ def main(name: str, seed: int, start: int, stop: int, folder: Path) -> None:
 
     warnings.simplefilter("ignore")
     attempt = open_target(name, folder)
-    limit = min(MEMORY, _mapped() + HEADROOM)
+    headroom = WKW_HEADROOM if name.endswith(" of WKW") else HEADROOM
+    limit = min(MEMORY, _mapped() + headroom)
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     with (
         (folder / "at").open("r+b") as file,
