@@ -62,8 +62,10 @@ def placement_problem(name: str, one: Placed, other_name: str, other: VolumeSpec
     if all(abs(voxels) <= _OFFSET_TOLERANCE for voxels in away):
         return None
     start = ",".join(str(first + round(voxels)) for first, voxels in zip(other.frame.start, away, strict=True))
+    lost = name if not any(one.offset_nm) else "" if any(other.offset_nm) else other_name
+    copy = f"; if {lost} has only lost its offset, copy the other without its own (voxome transfer --drop offset)"
     return (
         f"voxel 0,0,0 of {other_name} is at {comma_text(other.offset_nm)} nm, but that of {name} at "
         f"{comma_text(one.offset_nm)} nm (z, y, x), so their indices differ: "
-        f"correct an offset, or add ?start={start} to the URI of {other_name}"
+        f"correct an offset, or add ?start={start} to the URI of {other_name}{copy if lost else ''}"
     )
