@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,19 @@ def test_the_axis_is_found_in_noise_as_strong_as_the_absorption() -> None:
     values = np.repeat(sinogram(128, 60.0, angles, (9.0, -14.0, 30.0))[:, None], 16, axis=1)
     noise = np.random.default_rng(0).normal(0, np.sqrt((values**2).mean()), values.shape).astype(np.float32)
     assert find_axis(values + noise, angles) == pytest.approx(60.0, abs=0.5)
+
+
+def test_an_axis_that_noise_hides_is_not_guessed() -> None:
+    angles = np.linspace(0, 180, 91)
+    values = np.repeat(sinogram(128, 60.0, angles, (9.0, -14.0, 30.0))[:, None], 16, axis=1)
+    scale = 1.5 * np.sqrt((values**2).mean())
+    found = []
+    for seed in range(4):
+        noise = np.random.default_rng(seed).normal(0, scale, values.shape).astype(np.float32)
+        with suppress(InvalidInput):
+            found.append(find_axis(values + noise, angles))
+    assert len(found) < 4
+    assert found == pytest.approx([60.0] * len(found), abs=1)
 
 
 def test_a_sample_beyond_the_detector_needs_a_pair() -> None:

@@ -17,8 +17,10 @@ _TRUNCATED = 0.1
 _UNLIKE = 0.25
 """Squared difference of two projections, as a share of their squares, above which they are no mirror images."""
 _SMOOTHED = 0.01
-"""Standard deviation, as a share of the columns, with which projections are smoothed before they are compared: noise
-of single pixels does not hide the axis, as the search averages it."""
+"""Standard deviation, as a share of the columns, with which projections are smoothed: without, the axis is drawn to
+places where interpolation averages the noise of most pixels."""
+_UNSURE = 0.01
+"""Share of the columns by which the axes of even and odd rows may differ, if that is more than two columns."""
 _SEEN = 0.5
 """Share of the squared absorption of a projection that must be in the columns that are compared."""
 
@@ -83,29 +85,56 @@ def _mirrored(projection: NDArray[np.float32], axis: float) -> tuple[NDArray[np.
 def _mirror(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
     """Return the column at which a projection (rows, columns) is the mirror image of another one."""
     count = first.shape[1]
-
-    def difference(axis: float) -> float:
-        inside, mirrored = _mirrored(second, axis)
-        return float(((mirrored - first[:, inside]) ** 2).mean())
-
-    low = _MIN_OVERLAP * (count - 1) / 2.0
-    candidates = np.arange(np.ceil(2 * low), np.floor(2 * (count - 1 - low)) + 1) / 2.0
-    best = int(np.argmin([difference(one) for one in candidates]))
-    middle = float(candidates[best])
-    axis = float(minimize_scalar(difference, bounds=(middle - 0.5, middle + 0.5), method="bounded").x)
-    if best in (0, len(candidates) - 1) or not _are_mirrored(first, second, axis):
+    first, second = (
+        ndimage.gaussian_filter1d(one, _SMOOTHED * count, axis=1, mode="nearest") for one in (first, second)
+    )
+    found = [_search(first[start::2], second[start::2]) for start in range(min(2, len(first)))]
+    low, high = min(found), max(found)
+    if high - low > max(2.0, _UNSURE * count):
         raise InvalidInput(
-            "Cannot find the axis of rotation: projections that should be 180 degrees apart are no mirror images of "
-            f"each other at any column from {candidates[0]:g} to {candidates[-1]:g}; give its column as axis, or "
-            "correct angles_deg"
+            f"Cannot find the axis of rotation: it is at column {found[0]:.4g} by the even rows, and at {found[1]:.4g} "
+            "by the odd ones, so there is too much noise; give its column as axis"
         )
+    axis = _refine(first, second, low - 0.5, high + 0.5)
+    if not _are_mirrored(first, second, axis):
+        raise InvalidInput(_no_mirror(count))
     return axis
+
+
+def _search(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
+    """Return the best column of all, half a column apart."""
+    candidates = _candidates(first.shape[1])
+    best = int(np.argmin([_difference(first, second, one) for one in candidates]))
+    if best in (0, len(candidates) - 1):
+        raise InvalidInput(_no_mirror(first.shape[1]))
+    return float(candidates[best])
+
+
+def _refine(first: NDArray[np.float32], second: NDArray[np.float32], low: float, high: float) -> float:
+    return float(minimize_scalar(lambda axis: _difference(first, second, axis), bounds=(low, high), method="bounded").x)
+
+
+def _candidates(count: int) -> NDArray[np.float64]:
+    low = _MIN_OVERLAP * (count - 1) / 2.0
+    return np.arange(np.ceil(2 * low), np.floor(2 * (count - 1 - low)) + 1) / 2.0
+
+
+def _difference(first: NDArray[np.float32], second: NDArray[np.float32], axis: float) -> float:
+    inside, mirrored = _mirrored(second, axis)
+    return float(((mirrored - first[:, inside]) ** 2).mean())
+
+
+def _no_mirror(count: int) -> str:
+    candidates = _candidates(count)
+    return (
+        "Cannot find the axis of rotation: projections that should be 180 degrees apart are no mirror images of "
+        f"each other at any column from {candidates[0]:g} to {candidates[-1]:g}; give its column as axis, or "
+        "correct angles_deg"
+    )
 
 
 def _are_mirrored(first: NDArray[np.float32], second: NDArray[np.float32], axis: float) -> bool:
     """Return whether two projections, one of them mirrored, are alike in columns that have most of the absorption."""
-    sigma = _SMOOTHED * first.shape[1]
-    first, second = (ndimage.gaussian_filter1d(one, sigma, axis=1, mode="nearest") for one in (first, second))
     inside, mirrored = _mirrored(second, axis)
     seen = first[:, inside].astype(np.float64)
     squares = float((seen**2).sum())
