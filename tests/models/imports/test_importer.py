@@ -139,8 +139,13 @@ def test_of_several_outputs_none_is_chosen(tmp_path: Path) -> None:
     model = onnx.load(path)
     model.graph.output.append(helper.make_tensor_value_info("r0", TensorProto.FLOAT, ["n", 1, "a", "b", "c"]))
     onnx.save(model, path)
-    with pytest.raises(InvalidInput, match=r"1 inputs and 2 outputs \(.*, r0\); expected one of each"):
+    own = model.graph.output[0].name
+    with pytest.raises(InvalidInput, match=f"has 2 outputs; set output to .*: {own}, r0"):
         import_model(path, described(), tmp_path / "out")
+    with pytest.raises(InvalidInput, match="has no output other; set output"):
+        import_model(path, described(output="other"), tmp_path / "out")
+    chosen = onnx.load(import_model(path, described(output=own), tmp_path / "out").path)
+    assert len(chosen.graph.output) == 1
 
 
 def with_weights_outside(path: Path, location: str) -> Path:

@@ -62,6 +62,7 @@ class ModelImport(Config):
     ----------
     dimensions : axes of the network: 2 if its input is (n, 1, y, x), 3 if it is (n, 1, z, y, x).
     padded : whether its output is as large as its input, so that `context` voxels are cut off on every side.
+    output : name of the output that is the probability, of a network with several.
     activation : what makes probabilities of its output, unless it does so itself.
     keras : for HDF5 weights.
     """
@@ -83,6 +84,7 @@ class ModelImport(Config):
     layout: Literal["tiles", "patches"] = "tiles"
     dimensions: Literal[2, 3]
     padded: bool = False
+    output: str = ""
     activation: Literal["none", "sigmoid", "softmax"] = "none"
     scores: dict[str, dict[str, float]] = Field(default_factory=dict)
     keras: Keras | None = None

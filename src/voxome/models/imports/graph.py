@@ -24,24 +24,20 @@ def adapt(network: onnx.ModelProto, config: ModelImport) -> onnx.ModelProto:
     Raises
     ------
     InvalidInput
-        If the network has several inputs or outputs, or an input of other axes.
+        If the network has several inputs, or outputs of which none is chosen, or an input of other axes.
     """
     graph = network.graph
     weights = {one.name for one in graph.initializer}
     inputs = [one for one in graph.input if one.name not in weights]
-    if len(inputs) != 1 or len(graph.output) != 1:
-        names = ", ".join(one.name for one in graph.output)
-        raise InvalidInput(
-            f"The network has {len(inputs)} inputs and {len(graph.output)} outputs ({names}); expected one of each: "
-            "export it with the output that is the probability alone"
-        )
+    if len(inputs) != 1:
+        raise InvalidInput(f"The network has {len(inputs)} inputs; expected one, the image")
     axes = len(inputs[0].type.tensor_type.shape.dim)
     if axes != config.dimensions + 2:
         raise InvalidInput(
             f"The input of the network has {axes} axes; expected {config.dimensions + 2}, as dimensions is "
             f"{config.dimensions}"
         )
-    chain = _Chain(network, inputs[0], graph.output[0])
+    chain = _Chain(network, inputs[0], _choose_output(graph, config.output))
     if config.activation != "none":
         options: dict[str, Any] = {"axis": 1} if config.activation == "softmax" else {}
         chain.append({"sigmoid": "Sigmoid", "softmax": "Softmax"}[config.activation], **options)
@@ -57,6 +53,16 @@ def adapt(network: onnx.ModelProto, config: ModelImport) -> onnx.ModelProto:
     batch: str | int = 1 if config.dimensions == 2 else "n"
     out = [f"{name}_out" for name in SPATIAL]
     return chain.finish([batch, 1, *SPATIAL], [batch, len(config.channels), *out])
+
+
+def _choose_output(graph: onnx.GraphProto, name: str) -> onnx.ValueInfoProto:
+    """Return the output of this name, or the only one."""
+    chosen = [one for one in graph.output if name in ("", one.name)]
+    if len(chosen) != 1:
+        names = ", ".join(one.name for one in graph.output)
+        found = f"no output {name}" if name else f"{len(chosen)} outputs"
+        raise InvalidInput(f"The network has {found}; set output to the one that is the probability: {names}")
+    return chosen[0]
 
 
 def _crop(chain: _Chain, config: ModelImport) -> None:

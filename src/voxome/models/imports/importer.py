@@ -64,7 +64,7 @@ def import_model(source: Path, config: ModelImport, out: Path) -> Model:
         norm=_norms(network, config),
         reproducible=False,
         training=f"imported from {source.name}{_origin(config)}",
-        **config.model_dump(exclude={"dimensions", "padded", "activation", "keras"}),
+        **config.model_dump(exclude={"dimensions", "padded", "output", "activation", "keras"}),
     )
     with replacing(path.with_suffix(".json")) as partial:
         partial.write_text(card.model_dump_json(indent=1) + "\n", encoding="utf-8")
