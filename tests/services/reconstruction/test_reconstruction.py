@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
@@ -190,6 +191,21 @@ def test_a_reconstruction_that_fails_leaves_no_volume(tmp_path: Path) -> None:
         )
 
 
+@pytest.mark.parametrize("shape", [(1, 3, 32), (1, 1, 32), (2, 32)])
+@pytest.mark.parametrize("name", ["flats", "darks"])
+def test_fields_of_another_detector_are_refused(tmp_path: Path, name: str, shape: tuple[int, ...]) -> None:
+    raw = np.full((20, 2, 32), 500, np.uint16)
+    fields = {"flats": np.full((1, 2, 32), 900, np.uint16), name: np.full(shape, 100, np.uint16)}
+    with pytest.raises(InvalidInput, match=rf"{name} have the shape {re.escape(str(shape))}.*projections, \(2, 32\)"):
+        voxome.reconstruct(raw, f"zarr://{tmp_path}/out.zarr", **fields, pixel_size_nm=1.0)
+
+
+def test_projections_need_three_axes(tmp_path: Path) -> None:
+    raw = np.full((20, 32), 500, np.uint16)
+    with pytest.raises(InvalidInput, match=r"projections have the shape \(20, 32\); expected \(angles, rows, columns"):
+        voxome.reconstruct(raw, f"zarr://{tmp_path}/out.zarr", raw[None], pixel_size_nm=1.0)
+
+
 def test_fields_without_beam_and_wrong_shapes_are_refused(tmp_path: Path) -> None:
     raw = np.full((20, 2, 32), 500, np.uint16)
     dark = np.full((1, 2, 32), 100, np.uint16)
@@ -199,6 +215,8 @@ def test_fields_without_beam_and_wrong_shapes_are_refused(tmp_path: Path) -> Non
         absorption(raw, dark[:, :, 1:], dark)
     with pytest.raises(InvalidInput, match="19 angles for 20 projections"):
         voxome.reconstruct(raw, "zarr://x.zarr", dark, angles_deg=range(19), pixel_size_nm=1.0)
+    with pytest.raises(InvalidInput, match=r"from 0 to 95 degrees in steps of 5 to 5; fbp"):
+        voxome.reconstruct(raw, "zarr://x.zarr", dark, angles_deg=np.arange(20) * 5.0, pixel_size_nm=1.0)
     for uneven in (np.arange(20) ** 1.5, np.arange(20) * 5.0):
         with pytest.raises(InvalidInput, match=r"equal steps over 180 or 360 degrees: use the method sart"):
             voxome.reconstruct(raw, "zarr://x.zarr", dark, angles_deg=uneven, pixel_size_nm=1.0)

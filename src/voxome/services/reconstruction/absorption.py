@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,11 +58,11 @@ def absorption(
     InvalidInput
         If shapes differ, or all pixels of a row are dead.
     """
-    _require_rows(projections, flats, "flats")
+    require_fields(projections.shape, flats.shape, "flats")
     flat = flats.astype(np.float32).mean(axis=0)
     dark = np.zeros_like(flat)
     if darks is not None:
-        _require_rows(projections, darks, "darks")
+        require_fields(projections.shape, darks.shape, "darks")
         dark = darks.astype(np.float32).mean(axis=0)
     beam = flat - dark
     signal = projections.astype(np.float32) - dark
@@ -100,9 +101,23 @@ def _stuck(projections: NDArray[np.generic]) -> NDArray[np.bool_]:
     return stuck
 
 
-def _require_rows(projections: NDArray[np.generic], fields: NDArray[np.generic], name: str) -> None:
-    if fields.ndim != 3 or not len(fields) or fields.shape[1:] != projections.shape[1:]:
+def require_fields(projections: Sequence[int], fields: Sequence[int], name: str) -> None:
+    """Check that fields have the rows and columns of the projections.
+
+    Parameters
+    ----------
+    projections, fields : sequence of int
+        Shapes.
+    name : str
+        What errors call the fields.
+
+    Raises
+    ------
+    InvalidInput
+        If they have not.
+    """
+    if len(fields) != 3 or not fields[0] or tuple(fields[1:]) != tuple(projections[1:]):
         raise InvalidInput(
-            f"{name} have the shape {fields.shape}; expected (number, rows, columns) with the rows and columns of the "
-            f"projections, {projections.shape[1:]}"
+            f"{name} have the shape {tuple(fields)}; expected (number, rows, columns) with the rows and columns of the "
+            f"projections, {tuple(projections[1:])}"
         )

@@ -14,7 +14,7 @@ from voxome.errors import InvalidInput, UnknownName
 from voxome.extras import require
 from voxome.resources.volume import Volume
 from voxome.resources.volume_like import VolumeLike, as_volume
-from voxome.services.reconstruction.absorption import absorption
+from voxome.services.reconstruction.absorption import absorption, require_fields
 from voxome.services.reconstruction.axis import find_axis, look_like_a_full_turn
 from voxome.services.reconstruction.slices import METHODS, reconstruct_slice
 from voxome.services.rollback import created_or_removed
@@ -103,6 +103,11 @@ def reconstruct(
     """
     require("reconstruction", "skimage")
     source, flat, dark = as_volume(projections), as_volume(flats), None if darks is None else as_volume(darks)
+    if len(source.shape) != 3:
+        raise InvalidInput(f"projections have the shape {source.shape}; expected (angles, rows, columns)")
+    require_fields(source.shape, flat.shape, "flats")
+    if dark is not None:
+        require_fields(source.shape, dark.shape, "darks")
     count, rows, columns = source.shape
     if method not in METHODS:
         raise UnknownName.of("method", method, METHODS)
@@ -176,7 +181,8 @@ def _angles(angles_deg: Sequence[float] | None, count: int, method: str) -> NDAr
     even = step > 0 and bool((np.abs(steps - step) <= _UNEVEN * step).all())
     if method == "fbp" and not (even and min(abs(span - 180.0), abs(span - 360.0)) <= 0.6 * step):
         raise InvalidInput(
-            f"The angles go from {angles.min():g} to {angles.max():g} degrees in steps of {steps.min(initial=0):g} to "
-            f"{steps.max(initial=0):g}; fbp expects equal steps over 180 or 360 degrees: use the method sart"
+            f"The angles go from {angles.min():g} to {angles.max():g} degrees in steps of "
+            f"{steps.min(initial=step):g} to {steps.max(initial=step):g}; fbp expects equal steps over 180 or 360 "
+            "degrees: use the method sart"
         )
     return angles
