@@ -172,7 +172,7 @@ def _warn_of_unit(path: Path, source: NiftiSource) -> None:
     size = source.spec.voxel_size_nm
     if size is not None and source.unit == "unknown":
         shown = " x ".join(f"{length:g}" for length in size)
-        taken = f"it is taken as mm, so that voxels are {shown} nm (z, y, x); if they are not, give --voxel-size"
+        taken = f"without --voxel-size, it is taken as mm, so that voxels are {shown} nm (z, y, x)"
         _LOG.warning("%s has no unit of length; %s", path, taken)
 
 
