@@ -275,8 +275,8 @@ def test_a_unit_that_is_taken_for_granted_is_named(tmp_path: Path, unit: str, ca
     image.to_filename(tmp_path / "a.nii")
     for _ in range(2):
         assert NiftiRemote().open(uri_of(tmp_path / "a.nii")).spec.voxel_size_nm == (2000, 650, 650)
-    expected = f"{tmp_path}/a.nii has no unit of length; it is taken as mm, so that voxels are 2000 x 650 x 650 nm"
-    expected += " (z, y, x); if they are not, give --voxel-size"
+    expected = f"{tmp_path}/a.nii has no unit of length; without --voxel-size, it is taken as mm, so that voxels are "
+    expected += "2000 x 650 x 650 nm (z, y, x)"
     assert [one.message for one in caplog.records] == ([expected] if unit == "unknown" else [])
 
 
