@@ -71,7 +71,9 @@ def read_handle(address: str) -> Handle:
     try:
         data = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise InvalidInput(f"{address} is not a voxome handle: {error}") from error
+        raise InvalidInput(
+            f"{address} is not a voxome handle, such as the NAME.handle.json that voxome tool writes: {error}"
+        ) from error
     if not isinstance(data, dict):
         raise InvalidInput(f"{address} is not a voxome handle: expected a JSON object")
     return Handle.from_json(data, address)
