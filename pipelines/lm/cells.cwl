@@ -24,8 +24,8 @@ inputs:
   smoothing_um: {type: "double?", default: 1.0, doc: "Standard deviation with which the image is smoothed, in micrometres. Larger for noise."}
   tile_um: {type: "double?", default: 10, doc: "Edge of the tiles of which the background is computed, in micrometres. Larger for fewer tiles, but less than cell_background_um."}
   beside_cells_um: {type: "double?", default: 2.0, doc: "How far around bright voxels, or dark ones, there is no background, in micrometres. Larger where cells have halos."}
-  cell_low: {type: "double?", default: 0.4, doc: "Contrast to the background, in the unit, at which the probability of cells is 0. Raise it, with cell_high, where noise counts as cells."}
-  cell_high: {type: "double?", default: 0.9, doc: "Contrast to the background, in the unit, at which the probability of cells is 1. Lower it if weak cells are missed."}
+  cell_low: {type: "double?", default: 0.4, doc: "Contrast to the background, as a share of it or in deviations (see unit), at which the probability of cells is 0. Raise it, with cell_high, where noise counts as cells."}
+  cell_high: {type: "double?", default: 0.9, doc: "Contrast to the background, as a share of it or in deviations (see unit), at which the probability of cells is 1. Lower it if weak cells are missed."}
   cell_background_um: {type: "double?", default: 30, doc: "Standard deviation of the Gaussian window of the background of cells, in micrometres. Larger for larger or denser cells, smaller where the light changes quickly."}
   radii_um: {type: "double[]?", default: [5.2, 6.5, 8.0], doc: "Radii of cells that are searched for, in micrometres, the smallest at least a voxel. Set it to two to four radii of your cells."}
   z_stretch: {type: "double?", doc: "Length of cells along z by their width (a ratio); default: 1. Set it where a light sheet blurs along z."}
