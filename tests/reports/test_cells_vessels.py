@@ -27,7 +27,7 @@ from voxome.remotes.image_stacks import StackSource
 from voxome.reports.blank_areas import blank_facts
 from voxome.reports.cell_pictures import CellSlice, cell_slices
 from voxome.reports.cell_planes import cell_planes, z_stretch
-from voxome.reports.cells_vessels import CellsVesselsReport, brightness_facts, vessel_facts
+from voxome.reports.cells_vessels import CellsVesselsReport, absence_facts, brightness_facts
 from voxome.reports.heat import density_section
 from voxome.reports.radii import radius_histogram
 from voxome.reports.run_facts import parameters_of
@@ -175,10 +175,11 @@ def test_missing_outputs_are_named_before_the_run() -> None:
     assert any("'density'" in problem for problem in problems)
 
 
-def test_a_run_without_vessels_says_what_to_set() -> None:
-    assert vessel_facts({"cells": 3, "vessel branches": 0}).keys() == {"vessels"}
-    assert vessel_facts({"tissue, mm³": 0.0, "vessel branches": 0}) == {}
-    assert vessel_facts({"cells": 3, "vessel branches": 2}) == vessel_facts({"cells": 3}) == {}
+def test_a_run_without_cells_or_vessels_says_what_to_set() -> None:
+    assert absence_facts({"cells": 3, "vessel branches": 0}).keys() == {"no vessels"}
+    assert "cell_low" in absence_facts({"cells": 0})["no cells"]
+    assert absence_facts({"cells": 0, "tissue, mm³": 0.0, "vessel branches": 0}) == {}
+    assert absence_facts({"cells": 3, "vessel branches": 2}) == absence_facts({"cells": 3}) == {}
 
 
 @pytest.mark.parametrize(
@@ -335,4 +336,4 @@ def test_a_table_without_rows_or_with_other_columns_is_named(tmp_path: Path) -> 
     assert "no column z_nm, y_nm, x_nm, radius_nm" in str(summary["not in this report: cells"])
     assert "cells" not in summary
     assert "no rows" in str(summary["missing sections"])
-    assert "none found" in str(summary["vessels"])
+    assert "none found" in str(summary["no vessels"])

@@ -65,7 +65,7 @@ class CellsVesselsReport:
             **_notes(run, planes, omissions),
             **blank_facts(planes),
             **stack_facts(shown),
-            **vessel_facts(totals),
+            **absence_facts(totals),
             **omissions.facts(),
         }
         parts = [
@@ -133,11 +133,19 @@ def _vessel_length(uri: str) -> dict[str, int | float]:
     return {"vessel branches": len(length_nm), "length of vessels, mm": float(length_nm.sum()) / 1e6}
 
 
-def vessel_facts(totals: Mapping[str, int | float]) -> dict[str, str]:
-    """Return what to do if no vessel was found in tissue by a run that looks for them."""
-    if totals.get("vessel branches", 1) or totals.get("tissue, mm³") == 0:
+def absence_facts(totals: Mapping[str, int | float]) -> dict[str, str]:
+    """Return what to do if a run found no cell in tissue, or no vessel and looks for them."""
+    if totals.get("tissue, mm³") == 0:
         return {}
-    return {"vessels": "none found; if the volume has some, see vessel_background_um in docs/cells-vessels.md"}
+    names = {
+        "no cells": (totals.get("cells"), "radii_um, cell_low, min_score and, for light microscopy, polarity"),
+        "no vessels": (totals.get("vessel branches"), "vessel_background_um"),
+    }
+    return {
+        name: f"none found; if the volume has some, see {settings} in docs/cells-vessels.md"
+        for name, (count, settings) in names.items()
+        if count == 0
+    }
 
 
 def brightness_facts(run: FinishedRun, planes: Sequence[CellSlice]) -> dict[str, str]:
