@@ -2,8 +2,8 @@
 
 Before each, its number is written to ``FOLDER/at``, so that the parent knows which one ended the process, or does not
 end; at the end, it makes the file ``FOLDER/done``. A fault is one line of JSON in ``FOLDER/faults``. An input that
-takes more than 2 s of CPU time is a fault, and so is one that asks for more memory than `HEADROOM` above what the valid
-inputs took: none of these is decoded to a megabyte.
+takes more than 2 s of CPU time is a fault, and so is one that asks for more memory than `HEADROOM`, or for stores
+`STORE_HEADROOM`, above what the valid inputs took: none of these is decoded to a megabyte.
 """
 
 from __future__ import annotations
@@ -22,17 +22,19 @@ from typing import TextIO
 
 MEMORY = 2 << 30
 HEADROOM = 96 << 20
-WKW_HEADROOM = 192 << 20
-"""More, as the library reads the index of a file of WKW as a whole, which has up to 128 MiB."""
+STORE_HEADROOM = 256 << 20
+"""More for stores: each further thread of tensorstore reserves 8 MiB of addresses, and the library for WKW reads the
+index of a file as a whole, which has up to 128 MiB."""
 LONGEST_S = 2.0
 
 
 def main(name: str, seed: int, start: int, stop: int, folder: Path) -> None:
+    from fuzz.stores import STORES
     from fuzz.targets import open_target
 
     warnings.simplefilter("ignore")
     attempt = open_target(name, folder)
-    headroom = WKW_HEADROOM if name.endswith(" of WKW") else HEADROOM
+    headroom = STORE_HEADROOM if name in STORES else HEADROOM
     limit = min(MEMORY, _mapped() + headroom)
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     with (

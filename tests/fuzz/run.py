@@ -63,6 +63,7 @@ def _run_child(name: str, seed: int, inputs: range, folder: Path, report: Report
         environment = {
             **os.environ,
             "PYTHONPATH": os.pathsep.join([here, os.environ.get("PYTHONPATH", "")]),
+            "MALLOC_ARENA_MAX": "1",  # another one for a thread reserves 64 MiB of addresses, of which few are limited
             "OMP_NUM_THREADS": "1",
             "TMPDIR": str(folder),
         }
