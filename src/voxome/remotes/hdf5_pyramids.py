@@ -114,8 +114,9 @@ def _bdv_factors(stored: object, number: int) -> tuple[list[Lengths], list[str]]
     factors: list[Lengths] = [(1.0, 1.0, 1.0)]
     problems: list[str] = []
     if isinstance(stored, h5py.Dataset):
-        form = f"{stored.dtype} {stored.shape}"
-        if stored.dtype.kind in "fiu" and len(stored.shape) == 2 and stored.shape[1] == 3 and 0 < len(stored) < 1000:
+        shape: tuple[int, ...] = stored.shape or ()  # an empty dataset has none
+        form = f"{stored.dtype} {shape}"
+        if stored.dtype.kind in "fiu" and len(shape) == 2 and shape[1] == 3 and 0 < shape[0] < 1000:
             factors = [(float(z), float(y), float(x)) for x, y, z in stored[...]]
         else:
             problems.append(f"{stored.name} is {form}; expected numbers x, y, z for each level; they are ignored")

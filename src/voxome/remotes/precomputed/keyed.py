@@ -16,7 +16,7 @@ from voxome.errors import CorruptData, InvalidInput, UnsupportedFormat
 from voxome.remotes.decompression import SUFFIXES
 from voxome.remotes.precomputed.folders import read_files
 from voxome.storage.path import StoragePath
-from voxome.storage.tensorstore import context, map_errors, result_of
+from voxome.storage.tensorstore import context, map_errors, result_of, result_unforced
 
 _LIMIT = 1 << 64
 
@@ -72,7 +72,7 @@ class KeyedValues:
             return np.array(sorted(number for number in numbers if number < _LIMIT), np.uint64)
         self.folder.require_listable()
         with map_errors(str(self.folder)):
-            keys = result_of(self._shards.list())
+            keys = result_unforced(self._shards.list())
         return np.sort(np.frombuffer(b"".join(keys), ">u8").astype(np.uint64))
 
     @cached_property
