@@ -315,7 +315,7 @@ def test_of_many_pixels_without_data_few_are_looked_at(monkeypatch: pytest.Monke
     assert [len(values) for values in looked_at] == [10]
 
 
-def test_settings_that_no_provenance_tells_are_named(tmp_path: Path) -> None:
+def test_settings_that_provenance_lacks_are_named(tmp_path: Path) -> None:
     run = finished_run(tmp_path)
     for name in ("probability", "vessel_map", "cell_labels"):
         shutil.copytree(tmp_path / "vessel_mask.zarr", tmp_path / f"{name}.zarr", dirs_exist_ok=True)
